@@ -1,0 +1,131 @@
+/* Plans and jobs, parsed and bounds-checked (protocol/PROTOCOL.md). Everything points into the bytes that were parsed. */
+#ifndef CAISSON_PLAN_H
+#define CAISSON_PLAN_H
+
+#include <linux/filter.h>
+#include <sys/types.h>
+
+#include "wire.h"
+
+#define PLAN_VERSION 1u
+#define PLAN_MOUNTS_MAX 256
+#define JOB_MOUNTS_MAX 200
+#define PLAN_RULES_MAX 512
+#define JOB_RULES_MAX 256
+#define PLAN_RLIMITS_MAX 16
+#define PLAN_SCAFFOLD_MAX 32
+#define PLAN_FILTER_MAX 4096
+
+enum mount_kind {
+  MOUNT_BIND = 1, MOUNT_TMPFS, MOUNT_PROC, MOUNT_DEVPTS, MOUNT_MQUEUE, MOUNT_SYSFS, MOUNT_DIRECTORY, MOUNT_FILE,
+  MOUNT_SYMLINK, MOUNT_DEVICE, MOUNT_MASK, MOUNT_OVERLAY, MOUNT_READONLY,
+};
+
+enum mount_flag {
+  MF_READONLY = 1, MF_NOSUID = 2, MF_NODEV = 4, MF_NOEXEC = 8, MF_RECURSIVE = 16, MF_IDMAP = 32, MF_OPTIONAL = 64,
+  MF_PRIVATE = 128, MF_NOSYMFOLLOW = 256, MF_ALL = 511,
+};
+
+struct mount_step {
+  enum mount_kind kind;
+  uint32_t flags;
+  const char *source; /* NULL when absent */
+  const char *target;
+  const char *upper, *work;
+  uint64_t bytes, inodes; /* 0: kernel default */
+  uint32_t mode;
+  struct span content;
+  uint32_t major, minor;
+};
+
+struct path_rule { uint64_t access; const char *path; };
+struct port_rule { uint64_t access; uint64_t port; };
+
+struct landlock_plan {
+  bool present;
+  uint32_t abi;
+  uint64_t handled_fs, handled_net, scoped;
+  size_t path_count, port_count;
+  struct path_rule paths[PLAN_RULES_MAX];
+  struct port_rule ports[PLAN_RULES_MAX];
+};
+
+struct capability_plan {
+  uint64_t bounding, effective, permitted, inheritable, ambient;
+  uint32_t securebits;
+};
+
+struct rlimit_plan { uint32_t resource; uint64_t soft, hard; };
+
+/* CG_* bits in `set` say which fields are given. */
+struct cgroup_plan {
+  bool present;
+  uint32_t set;
+  uint64_t memory_max, memory_high, cpu_quota_us, cpu_period_us, cpu_weight, pids_max;
+  uint64_t read_bytes, write_bytes, read_ops, write_ops, swap_max;
+};
+enum cgroup_field {
+  CG_MEMORY_MAX = 1 << 1, CG_MEMORY_HIGH = 1 << 2, CG_CPU_QUOTA = 1 << 3, CG_CPU_PERIOD = 1 << 4, CG_CPU_WEIGHT = 1 << 5,
+  CG_PIDS_MAX = 1 << 6, CG_READ_BYTES = 1 << 7, CG_WRITE_BYTES = 1 << 8, CG_READ_OPS = 1 << 9, CG_WRITE_OPS = 1 << 10,
+  CG_SWAP_MAX = 1 << 11, /* bit number = tag */
+};
+
+/* 0: not limited. `set` has bit n for tag n, so that a job can replace field by field. */
+struct limits_plan {
+  uint32_t set;
+  uint64_t wall_ms, cpu_ms, output_bytes;
+  bool kill_on_output;
+};
+
+struct plan {
+  uint32_t namespaces;
+  uid_t uid;
+  gid_t gid;
+  const char *hostname;
+  size_t mount_count, rlimit_count, scaffold_count;
+  struct mount_step mounts[PLAN_MOUNTS_MAX];
+  struct sock_fprog seccomp; /* len 0: none. Points into the bytes only if aligned; else the parser refuses to guess: see plan_parse */
+  struct landlock_plan landlock;
+  struct capability_plan capabilities;
+  struct rlimit_plan rlimits[PLAN_RLIMITS_MAX];
+  struct cgroup_plan cgroup;
+  struct limits_plan limits;
+  const char *scaffold[PLAN_SCAFFOLD_MAX];
+  struct span default_job;
+};
+
+enum stdio_mode { STDIO_NULL = 0, STDIO_CAPTURE = 1, STDIO_STREAM = 2, STDIO_INHERIT = 3, STDIN_INLINE = 1 };
+
+struct job {
+  /* argv and env are parsed on demand: counts here, pointers by job_strings. */
+  size_t argc, envc;
+  const char *cwd; /* "/" by default */
+  size_t mount_count, rlimit_count, rule_count;
+  struct mount_step mounts[JOB_MOUNTS_MAX];
+  struct rlimit_plan rlimits[PLAN_RLIMITS_MAX];
+  struct cgroup_plan cgroup;
+  struct limits_plan limits;
+  struct path_rule rules[JOB_RULES_MAX];
+  enum stdio_mode stdin_mode, stdout_mode, stderr_mode;
+  struct span input;
+  bool pty;
+  uint32_t rows, columns;
+  struct span bytes; /* the whole job record */
+};
+
+/* `bytes` starts with "CAISPLAN". The seccomp program is copied to `filter` (room for PLAN_FILTER_MAX). */
+struct err plan_parse(struct span bytes, struct plan *out, struct sock_filter *filter);
+
+struct err job_parse(struct span bytes, struct job *out);
+
+/* Fills argv (room for argc + 1) and envp (room for envc + 1), both NULL-terminated, pointing into job->bytes. */
+void job_strings(const struct job *job, const char **argv, const char **envp);
+
+/* The job's limits and cgroup fields over the plan's, field by field. */
+struct limits_plan limits_merge(const struct limits_plan *plan, const struct limits_plan *job);
+struct cgroup_plan cgroup_merge(const struct cgroup_plan *plan, const struct cgroup_plan *job);
+
+/* Absolute, no empty, "." or ".." component, no trailing slash (except "/"), shorter than PATH_MAX. */
+bool path_is_normal(const char *path);
+
+#endif

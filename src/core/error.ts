@@ -1,0 +1,128 @@
+/**
+ * The one error that Caisson throws, and the one table of its codes.
+ */
+import { z } from 'zod';
+
+interface CodeRow {
+  /** What the code means, in a sentence. */
+  readonly message: string;
+  /** HTTP status a service answers with. */
+  readonly status: number;
+  /** Exit code of the CLI. Guests' own codes pass through; see docs/exit-codes.md. */
+  readonly exit: number;
+}
+
+/** Every code: message, HTTP status, CLI exit code. The documentation anchor is the code itself. */
+export const errorCodes = {
+  POLICY_INVALID: { message: 'the policy is not valid', status: 400, exit: 64 },
+  POLICY_NOT_FOUND: { message: 'the policy file cannot be read', status: 404, exit: 66 },
+  POLICY_TOO_LARGE: { message: 'the policy is larger than a policy may be', status: 413, exit: 64 },
+  REQUEST_INVALID: { message: 'the request is not valid', status: 400, exit: 64 },
+  PATH_MISSING: { message: 'a path that the policy names does not exist', status: 400, exit: 66 },
+  PATH_ESCAPES: { message: 'a path leads outside of what it may name', status: 400, exit: 64 },
+  UNENFORCEABLE: {
+    message: 'this host cannot enforce all of the policy',
+    status: 412,
+    exit: 77,
+  },
+  UNISOLATED: { message: 'running without isolation must be allowed by name', status: 412, exit: 77 },
+  WALL_UNAVAILABLE: { message: 'no wall that the policy allows is ready', status: 503, exit: 69 },
+  PLATFORM_UNSUPPORTED: { message: 'running needs Linux', status: 501, exit: 69 },
+  LAUNCHER_MISSING: { message: 'the launcher is not installed', status: 500, exit: 69 },
+  LAUNCHER_UNTRUSTED: { message: 'the launcher is not the one that was released', status: 500, exit: 70 },
+  LAUNCHER_FAILED: { message: 'the launcher could not carry out a step', status: 500, exit: 71 },
+  LAUNCHER_GONE: { message: 'the launcher ended', status: 500, exit: 71 },
+  PROTOCOL_ERROR: { message: 'a frame or plan could not be understood', status: 500, exit: 76 },
+  PLAN_INVALID: { message: 'the plan is not valid for this launcher', status: 400, exit: 65 },
+  COMMAND_NOT_FOUND: { message: 'the command is not there inside the sandbox', status: 400, exit: 127 },
+  COMMAND_NOT_EXECUTABLE: { message: 'the command cannot be executed', status: 400, exit: 126 },
+  WORKSPACE_UNSUPPORTED: {
+    message: 'the workspace cannot be given to the guest on this file system',
+    status: 412,
+    exit: 77,
+  },
+  RESOURCE_EXHAUSTED: { message: 'the host has no room for another sandbox', status: 503, exit: 75 },
+  SANDBOX_CLOSED: { message: 'the sandbox is closed', status: 409, exit: 70 },
+  FILE_FAILED: { message: 'a file operation inside the sandbox failed', status: 400, exit: 74 },
+  CHANGES_CONFLICT: { message: 'the changes cannot be applied as they are', status: 409, exit: 73 },
+  ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
+  INTERNAL: { message: 'a fault in Caisson itself', status: 500, exit: 70 },
+} as const satisfies Record<string, CodeRow>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The layer of the source tree where the error arose. */
+export const errorLayerSchema = z.enum([
+  'core',
+  'policy',
+  'plan',
+  'store',
+  'launcher',
+  'host',
+  'backends',
+  'sandbox',
+  'cli',
+]);
+export type ErrorLayer = z.infer<typeof errorLayerSchema>;
+
+const brand = Symbol.for('caisson.error');
+
+export interface CaissonErrorOptions {
+  readonly layer: ErrorLayer;
+  /** What happened here, in a sentence; defaults to the code's own message. */
+  readonly message?: string;
+  /** What to type or change next. */
+  readonly hint?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** Thrown for whatever goes wrong on our side. Recognise it with {@link isCaissonError}, never `instanceof`. */
+export class CaissonError extends Error {
+  override readonly name = 'CaissonError';
+  readonly code: ErrorCode;
+  readonly layer: ErrorLayer;
+  readonly hint: string | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly [brand] = true;
+
+  constructor(code: ErrorCode, options: CaissonErrorOptions) {
+    super(options.message ?? errorCodes[code].message, { cause: options.cause });
+    this.code = code;
+    this.layer = options.layer;
+    this.hint = options.hint;
+    this.details = options.details ?? {};
+  }
+
+  /** The shape that `--json` and a service print. */
+  toJSON(): Record<string, unknown> {
+    return {
+      code: this.code,
+      layer: this.layer,
+      message: this.message,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(Object.keys(this.details).length === 0 ? {} : { details: this.details }),
+      ...(this.cause instanceof Error ? { cause: this.cause.message } : {}),
+    };
+  }
+}
+
+/** Whether a value is a CaissonError, also one from another realm or another copy of the library. */
+export function isCaissonError(value: unknown): value is CaissonError {
+  return typeof value === 'object' && value !== null && brand in value;
+}
+
+/** zod's convention for the Result that every throwing entry point has a `safe…` twin for. */
+export type Result<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: CaissonError };
+
+/** Derives the `safe…` twin of an async function. A foreign error (a bug) still throws. */
+export async function toResult<T>(run: () => T | Promise<T>): Promise<Result<T>> {
+  try {
+    return { ok: true, value: await run() };
+  } catch (error) {
+    if (isCaissonError(error)) return { ok: false, error };
+    throw error;
+  }
+}

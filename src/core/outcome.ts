@@ -1,0 +1,76 @@
+/**
+ * What a run came to. What the guest does is a value, never an exception.
+ */
+
+/** A limit that the guest ran into. A limit can be hit without ending the run. */
+export type LimitName =
+  | 'wall-time'
+  | 'cpu-time'
+  | 'memory'
+  | 'processes'
+  | 'output'
+  | 'file-size';
+
+/** How the main process ended. */
+export type OutcomeKind =
+  | 'exited'
+  | 'signaled'
+  | 'timed-out'
+  | 'out-of-memory'
+  | 'output-limit'
+  | 'denied'
+  | 'killed';
+
+/** What the guest tried and was refused. */
+export interface Violation {
+  readonly kind: 'syscall' | 'network' | 'file' | 'limit';
+  readonly reason: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** Kept output: all of it, or its head and tail. */
+export interface CapturedOutput {
+  /** What was kept, decoded as UTF-8; where it was cut, a line says how many bytes are missing. */
+  readonly text: string;
+  /** The kept bytes (head and tail, without the mark). */
+  readonly bytes: Uint8Array;
+  /** How many bytes the guest wrote. */
+  readonly totalBytes: number;
+  readonly truncated: boolean;
+}
+
+export interface Usage {
+  readonly wallMs: number;
+  readonly cpuUserMs: number;
+  readonly cpuSystemMs: number;
+  readonly memoryPeakBytes: number;
+  /** `cgroup`: the whole tree; `rusage`: the largest single process. */
+  readonly memoryPeakSource: 'cgroup' | 'rusage';
+  readonly processesPeak?: number;
+}
+
+export interface Outcome {
+  readonly kind: OutcomeKind;
+  /** Exit code; present when `kind` is `exited`. */
+  readonly code?: number;
+  /** Signal name, e.g. `SIGSEGV`; present when `kind` is `signaled`. */
+  readonly signal?: string;
+  /** Which clock ran out; present when `kind` is `timed-out`. */
+  readonly clock?: 'wall' | 'cpu';
+  readonly stdout: CapturedOutput;
+  readonly stderr: CapturedOutput;
+  readonly limitsHit: readonly LimitName[];
+  readonly violations: readonly Violation[];
+  readonly usage: Usage;
+  /** Milliseconds: `launch` from request to exec, `run` from exec to the end, `teardown` until nothing was left. */
+  readonly timing: { readonly launchMs: number; readonly runMs: number; readonly teardownMs: number };
+  readonly wall: string;
+  /** Why this wall was taken (the ladder, and what fell away). */
+  readonly wallReason: string;
+  readonly policyDigest: string;
+  readonly auditId: string;
+  /** Weaknesses that the caller accepted by id. */
+  readonly accepted: readonly string[];
+  /** Processes that were still alive when the main process ended, and were killed. */
+  readonly leftBehind: number;
+}

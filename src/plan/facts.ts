@@ -1,0 +1,46 @@
+/**
+ * What `compile` must know of a host. A value: `host/` gathers it, tests write it by hand.
+ */
+export interface HostFacts {
+  readonly platform: 'linux' | 'darwin' | 'win32' | 'other';
+  readonly arch: 'x86_64' | 'aarch64' | 'other';
+  readonly kernel: string;
+  readonly euid: number;
+  readonly egid: number;
+  /** Landlock ABI; 0 where the kernel has none. */
+  readonly landlockAbi: number;
+  readonly seccomp: boolean;
+  /** 0 works, else the errno that said no. */
+  readonly userNamespace: number;
+  readonly otherNamespaces: number;
+  readonly procMount: number;
+  /** errno of an idmapped mount, by file system type of what was tried. */
+  readonly idmap: number;
+  readonly overlay: boolean;
+  readonly cgroup: {
+    /** `v2`: controllers in the unified hierarchy; `v1`: the old ones (with or without a unified twin). */
+    readonly version: 'v1' | 'v2' | 'none';
+    readonly memory: boolean;
+    readonly cpu: boolean;
+    readonly pids: boolean;
+    readonly io: boolean;
+    readonly killFile: boolean;
+    readonly cloneInto: boolean;
+  };
+  /** Directories of the host that make the system view, and what is a link there (`/bin` → `usr/bin`). */
+  readonly system: readonly (
+    | { readonly path: string; readonly kind: 'directory' }
+    | { readonly path: string; readonly kind: 'symlink'; readonly to: string }
+  )[];
+  /** Files of the synthetic /etc: content taken from the host (hosts is made up, passwd too). */
+  readonly etc: {
+    readonly localtime?: string;
+    readonly nsswitch?: string;
+    /** Host directories and files bound read-only into /etc: ssl, ca-certificates, alternatives, ld.so.cache … */
+    readonly binds: readonly string[];
+  };
+  /** Character devices present on the host. */
+  readonly devices: readonly { readonly path: string; readonly major: number; readonly minor: number }[];
+  /** Walls beyond `process` that are ready, and why not. */
+  readonly walls: Readonly<Record<string, { readonly ready: boolean; readonly reason: string; readonly cure?: string }>>;
+}

@@ -1,0 +1,171 @@
+/**
+ * The plan: what each mechanism must do. Plain data; `launcher/protocol` writes it as bytes
+ * (protocol/PROTOCOL.md), the launcher carries it out and knows no policy.
+ */
+import type { WallName } from '../policy/policy.ts';
+
+export type Namespace = 'user' | 'mount' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup';
+
+export type MountFlag =
+  | 'readonly'
+  | 'nosuid'
+  | 'nodev'
+  | 'noexec'
+  | 'recursive'
+  | 'idmap'
+  | 'optional'
+  | 'private'
+  | 'nosymfollow';
+
+/** One step of building the sandbox's root. Paths inside are absolute and normalised. */
+export type Mount =
+  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly flags: readonly MountFlag[] }
+  | {
+      readonly kind: 'tmpfs';
+      readonly target: string;
+      readonly flags: readonly MountFlag[];
+      readonly bytes?: number;
+      readonly inodes?: number;
+      readonly mode: number;
+    }
+  | { readonly kind: 'proc' | 'devpts' | 'mqueue' | 'sysfs' | 'mask'; readonly target: string }
+  | { readonly kind: 'directory'; readonly target: string; readonly mode: number }
+  | { readonly kind: 'file'; readonly target: string; readonly content: string; readonly mode: number }
+  | { readonly kind: 'symlink'; readonly target: string; readonly to: string }
+  | { readonly kind: 'device'; readonly source: string; readonly target: string; readonly major: number; readonly minor: number }
+  | {
+      readonly kind: 'overlay';
+      readonly source: string;
+      readonly target: string;
+      readonly upper: string;
+      readonly work: string;
+      readonly flags: readonly MountFlag[];
+    }
+  | { readonly kind: 'readonly'; readonly target: string };
+
+export interface LandlockPathRule {
+  /** Bits of LANDLOCK_ACCESS_FS_*. */
+  readonly access: bigint;
+  /** Inside the sandbox. */
+  readonly path: string;
+}
+
+export interface LandlockPlan {
+  readonly abi: number;
+  readonly handledFs: bigint;
+  readonly handledNet: bigint;
+  readonly scoped: bigint;
+  readonly paths: readonly LandlockPathRule[];
+  readonly ports: readonly { readonly access: bigint; readonly port: number }[];
+}
+
+export interface CapabilityPlan {
+  /** Bit n is capability n (capabilities(7)). */
+  readonly bounding: bigint;
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
+  readonly ambient: bigint;
+  readonly securebits: number;
+}
+
+export interface Rlimit {
+  readonly resource: number;
+  readonly soft: bigint;
+  readonly hard: bigint;
+}
+
+export interface CgroupPlan {
+  readonly memoryMaxBytes?: number;
+  readonly memoryHighBytes?: number;
+  readonly swapMaxBytes?: number;
+  readonly cpuQuotaUs?: number;
+  readonly cpuPeriodUs?: number;
+  readonly cpuWeight?: number;
+  readonly pidsMax?: number;
+  readonly readBytesPerSecond?: number;
+  readonly writeBytesPerSecond?: number;
+}
+
+export interface RunLimits {
+  readonly wallMs?: number;
+  readonly cpuMs?: number;
+  readonly outputBytes?: number;
+  readonly onOutputLimit: 'truncate' | 'kill';
+}
+
+/** What a kind of sandbox is: the same for every run of it, so that slots can be kept for it. */
+export interface KindPlan {
+  readonly namespaces: readonly Namespace[];
+  readonly uid: number;
+  readonly gid: number;
+  readonly hostname: string;
+  readonly mounts: readonly Mount[];
+  /** cBPF, `struct sock_filter` each; absent only where the policy's level says so. */
+  readonly seccomp?: Uint8Array;
+  readonly landlock?: LandlockPlan;
+  readonly capabilities: CapabilityPlan;
+  readonly rlimits: readonly Rlimit[];
+  /** Absent: no cgroups of its own. */
+  readonly cgroup?: CgroupPlan;
+  readonly limits: RunLimits;
+  readonly scaffold: readonly string[];
+}
+
+/**
+ * What differs from run to run, with `$workspace` still to be bound by `bindJob`.
+ */
+export interface JobTemplate {
+  readonly mounts: readonly Mount[];
+  readonly landlock: readonly LandlockPathRule[];
+  /** Names taken from the caller's environment, and values set. */
+  readonly cwd: string;
+}
+
+export interface Job {
+  readonly argv: readonly string[];
+  readonly env: readonly (readonly [string, string])[];
+  readonly cwd: string;
+  readonly mounts: readonly Mount[];
+  readonly landlock: readonly LandlockPathRule[];
+  readonly rlimits?: readonly Rlimit[];
+  readonly cgroup?: CgroupPlan;
+  readonly limits?: Partial<RunLimits>;
+  readonly stdin: 'null' | 'inline' | 'stream' | 'inherit';
+  readonly stdout: 'null' | 'capture' | 'stream' | 'inherit';
+  readonly stderr: 'null' | 'capture' | 'stream' | 'inherit';
+  readonly input?: Uint8Array;
+  readonly pty?: { readonly rows: number; readonly columns: number };
+}
+
+/** One row of `explain`: a clause of the policy and what enforces it on this host. */
+export interface Enforcement {
+  /** e.g. `filesystem.write`, `limits.memory`, `network.none`. */
+  readonly clause: string;
+  readonly value: string;
+  /** e.g. `mount namespace`, `Landlock`, `cgroup v1 memory`. Often two. */
+  readonly mechanisms: readonly string[];
+  /** Path of the test that proves it. */
+  readonly test: string;
+}
+
+/** What this host cannot enforce. A non-empty list refuses to run unless every id is accepted. */
+export interface Unenforceable {
+  /** Stable, kebab-case: `limits.memory:no-cgroup`. */
+  readonly id: string;
+  readonly clause: string;
+  readonly reason: string;
+  /** What would make it enforceable. */
+  readonly cure: string;
+}
+
+export interface Compiled {
+  readonly wall: WallName;
+  readonly wallReason: string;
+  readonly kind: KindPlan;
+  readonly job: JobTemplate;
+  readonly enforced: readonly Enforcement[];
+  readonly unenforceable: readonly Unenforceable[];
+  /** True in words of the policy but weaker than one may think; shown, never a refusal. */
+  readonly notes: readonly string[];
+}

@@ -1,0 +1,129 @@
+/**
+ * The normalised policy: what everything after `policy/` sees. Immutable; equal policies have equal digests.
+ * How a person writes one is in `document.ts`; how a level fills one in, in `levels.ts`.
+ */
+
+/** Isolation levels: presets over the same sets, from nothing to hostile code. */
+export type Level = 'none' | 'basic' | 'moderate' | 'strict' | 'paranoid';
+
+/** What can stand between the guest and the host. */
+export type WallName =
+  | 'none'
+  | 'child'
+  | 'process'
+  | 'container'
+  | 'gvisor'
+  | 'microvm'
+  | 'enclave'
+  | 'isolate'
+  | 'wasm';
+
+/**
+ * A set of paths: prefix rules, the longest matching one decides, none matching means outside.
+ * Paths are absolute and normalised, or start with `$workspace` (bound at each run).
+ * Canonical: sorted by path, no rule that its nearest ancestor already implies.
+ */
+export interface PathSet {
+  readonly rules: readonly { readonly path: string; readonly include: boolean }[];
+}
+
+/** A finite set of names, or everything but a finite set. `*` at the end of a name is a prefix (environment names). */
+export interface NameSet {
+  /** false: `names` are the members. true: `names` are what is missing. */
+  readonly complement: boolean;
+  /** Sorted, unique. */
+  readonly names: readonly string[];
+}
+
+/** Where one may connect: a host pattern times ports. */
+export interface Destination {
+  /** `example.org`, `*.example.org` (proper sub-domains), `*` (any), or a CIDR such as `10.0.0.0/8`, `::1/128`. */
+  readonly host: string;
+  /** Inclusive. */
+  readonly ports: readonly { readonly from: number; readonly to: number }[];
+  readonly protocol: 'tcp' | 'udp';
+}
+
+export interface NetworkPolicy {
+  readonly mode: 'none' | 'internal' | 'filtered' | 'full';
+  readonly allow: readonly Destination[];
+  readonly deny: readonly Destination[];
+  /** Guest TCP ports that may listen and be published. */
+  readonly listen: readonly number[];
+}
+
+/** What the guest sees of the host's file system besides the sets. */
+export type FilesystemView =
+  /** the host's own tree, as the caller sees it (levels none and basic) */
+  | 'host'
+  /** private root; system directories read-only (moderate, strict) */
+  | 'system'
+  /** private root; the named paths alone (paranoid) */
+  | 'named';
+
+export interface Limits {
+  /** null: not limited. All values are positive integers within 2^53. */
+  readonly wallMs: number | null;
+  readonly cpuMs: number | null;
+  readonly memoryBytes: number | null;
+  /** The soft limit: above it the guest is slowed and reclaimed from. */
+  readonly memoryHighBytes: number | null;
+  /** Thousandths of a core (quota). */
+  readonly cpuMillicores: number | null;
+  /** Share against other sandboxes, 1–10000 (cgroup v2 cpu.weight). */
+  readonly cpuWeight: number | null;
+  readonly processes: number | null;
+  readonly openFiles: number | null;
+  readonly fileSizeBytes: number | null;
+  /** stdout and stderr, each. */
+  readonly outputBytes: number | null;
+  readonly onOutputLimit: 'truncate' | 'kill';
+  /** Size of each private scratch file system (/tmp …) in memory. */
+  readonly scratchBytes: number | null;
+  readonly readBytesPerSecond: number | null;
+  readonly writeBytesPerSecond: number | null;
+  readonly coreBytes: number | null;
+  readonly stackBytes: number | null;
+}
+
+export interface Policy {
+  readonly version: 1;
+  readonly name: string;
+  readonly level: Level;
+  /** The ladder: which walls may be used, in order of preference. */
+  readonly walls: readonly WallName[];
+  readonly view: FilesystemView;
+  /** I: what may be read. Includes everything in `write`. */
+  readonly read: PathSet;
+  /** O: what may be written. */
+  readonly write: PathSet;
+  /** Paths below `write` that stay read-only and cannot be created, renamed or replaced, also where they do not exist yet. Patterns relative to the workspace may hold `*` in the last component. */
+  readonly protect: readonly string[];
+  /** T: private, empty, gone afterwards. */
+  readonly scratch: PathSet;
+  /** `direct`: the workspace itself; `overlay`: changes are kept aside until applied; `copy`: worked on a copy that is written back. */
+  readonly workspace: { readonly mode: 'direct' | 'overlay' | 'none'; readonly apply: 'manual' | 'auto' };
+  readonly network: NetworkPolicy;
+  readonly environment: {
+    /** Names taken from the caller's environment. */
+    readonly pass: NameSet;
+    /** Set, whatever the caller has. Sorted by name. */
+    readonly set: readonly (readonly [name: string, value: string])[];
+  };
+  readonly syscalls: {
+    readonly preset: 'default' | 'minimal' | 'all';
+    readonly allow: readonly string[];
+    readonly deny: readonly string[];
+  };
+  readonly capabilities: {
+    readonly base: 'none' | 'all';
+    readonly add: readonly string[];
+    readonly drop: readonly string[];
+  };
+  /** Beyond null, zero, full, random, urandom, tty, pts: absolute device paths. */
+  readonly devices: readonly string[];
+  /** `/sys` read-only, where asked for. */
+  readonly sys: boolean;
+  readonly hostname: string;
+  readonly limits: Limits;
+}
