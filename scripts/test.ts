@@ -1,0 +1,74 @@
+/**
+ * Types, format, layers, the C tests, then every test/**\/*.test.ts. All of them run even when one
+ * fails; the last lines say how many tests ran and which were skipped for which reason.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { checkSkips, type ExpectedSkip, Tally } from './tally.ts';
+
+const repository = resolve(import.meta.dirname, '..');
+process.chdir(repository);
+
+const only = process.argv.slice(2);
+const failures: string[] = [];
+
+function step(title: string, command: string, args: string[]): void {
+  console.log(`\n── ${title}`);
+  const { status } = spawnSync(command, args, { stdio: 'inherit' });
+  if (status !== 0) failures.push(title);
+}
+
+if (only.length === 0) {
+  step('types', 'tsc', []);
+  step('format and lint', 'biome', ['check', '.']);
+  step('layers', process.execPath, ['scripts/lint-layers.ts']);
+  if (hasMakeTarget('native/launcher', 'test')) {
+    step('C tests', 'make', ['-s', '-C', 'native/launcher', 'test']);
+  }
+}
+
+console.log('\n── tests');
+const tally = new Tally();
+// One file at a time: tests of the host ask the kernel what is left, and would find one another.
+const events = run({ files: testFiles(only), concurrency: 1 });
+events.on('test:pass', (event) => tally.add(event, true));
+events.on('test:fail', (event) => tally.add(event, false));
+for await (const text of events.compose(new spec())) process.stdout.write(text);
+
+const skips = JSON.parse(readFileSync('test/skips.json', 'utf8')) as { skips: ExpectedSkip[] };
+const complaints = only.length === 0 ? checkSkips(tally, skips.skips, holdsHere) : [];
+if (tally.passed + tally.failed === 0) complaints.push('no test ran');
+
+console.log('');
+for (const [reason, tests] of tally.skipped) {
+  console.log(`skipped ${tests.length}: ${reason}`);
+  for (const name of tests) console.log(`    ${name}`);
+}
+for (const complaint of complaints) console.log(`skips: ${complaint}`);
+for (const title of failures) console.log(`failed: ${title}`);
+const skipped = [...tally.skipped.values()].flat().length;
+const failed = tally.failed + failures.length + complaints.length;
+console.log(`${tally.passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exitCode = failed > 0 ? 1 : 0;
+
+function testFiles(below: string[]): string[] {
+  const all = below.length > 0 ? below : ['test'];
+  return all
+    .flatMap((path) => (statSync(path).isDirectory() ? globSync(`${path}/**/*.test.ts`) : [path]))
+    .map((path) => resolve(path))
+    .sort();
+}
+
+function hasMakeTarget(folder: string, target: string): boolean {
+  const makefile = join(folder, 'Makefile');
+  return (
+    existsSync(makefile) && new RegExp(`^${target}\\s*:`, 'm').test(readFileSync(makefile, 'utf8'))
+  );
+}
+
+function holdsHere(command: string): boolean {
+  return spawnSync('sh', ['-c', command], { stdio: 'ignore' }).status === 0;
+}
