@@ -45,5 +45,7 @@ struct err frame_credit(struct span body, struct credit *out);
 struct err frame_signal(struct span body, int32_t *signal);
 struct err frame_winsize(struct span body, struct winsize_request *out);
 struct err frame_freeze(struct span body, bool *freeze);
+/* KILL, CLOSE, PROBE, USAGE: no body. */
+struct err frame_empty(struct span body);
 
 #endif

@@ -15,6 +15,8 @@
 #define PLAN_RLIMITS_MAX 16
 #define PLAN_SCAFFOLD_MAX 32
 #define PLAN_FILTER_MAX 4096
+#define JOB_STRINGS_MAX 8192            /* of argv, and of env */
+#define JOB_STRING_MAX (1024u * 1024u)  /* bytes of one, with its NUL */
 
 enum mount_kind {
   MOUNT_BIND = 1, MOUNT_TMPFS, MOUNT_PROC, MOUNT_DEVPTS, MOUNT_MQUEUE, MOUNT_SYSFS, MOUNT_DIRECTORY, MOUNT_FILE,
@@ -34,7 +36,7 @@ struct mount_step {
   const char *upper, *work;
   uint64_t bytes, inodes; /* 0: kernel default */
   uint32_t mode;
-  struct span content;
+  struct span content; /* of a file; where a link points (then 1 to PATH_MAX-1 bytes without NUL, not terminated) */
   uint32_t major, minor;
 };
 
@@ -113,10 +115,18 @@ struct job {
   struct span bytes; /* the whole job record */
 };
 
-/* `bytes` starts with "CAISPLAN". The seccomp program is copied to `filter` (room for PLAN_FILTER_MAX). */
+/* `bytes` starts with "CAISPLAN". The seccomp program is copied to `filter` (room for PLAN_FILTER_MAX). The default job is
+   not looked into: whoever uses it calls job_parse. ERR_PLAN with EBADMSG (not the format), EPROTONOSUPPORT (another
+   version), E2BIG (too many of something) or EINVAL (a value that may not be); `what` says what was wrong. */
 struct err plan_parse(struct span bytes, struct plan *out, struct sock_filter *filter);
 
+/* ERR_JOB, with errno and `what` as plan_parse. With a pty, stdin and stdout come out as STDIO_STREAM unless inherited, and
+   stderr as STDIO_NULL. How many argv there must be is the caller's to check: at least one for EXEC, none for OPEN. */
 struct err job_parse(struct span bytes, struct job *out);
+
+/* What only plan and job together can tell: no cgroup record without the plan's, no rlimit above the plan's hard limit, no
+   Landlock rule beyond what the plan handles. */
+struct err job_fits(const struct plan *plan, const struct job *job);
 
 /* Fills argv (room for argc + 1) and envp (room for envc + 1), both NULL-terminated, pointing into job->bytes. */
 void job_strings(const struct job *job, const char **argv, const char **envp);

@@ -28,6 +28,21 @@ bool wire_u64(struct span body, uint64_t *out);
 /* NUL-terminated, no NUL inside, not empty unless `may_be_empty`. *out points into the message. */
 bool wire_str(struct span body, const char **out, bool may_be_empty);
 
+/* How a record is described: one slot for each tag that may occur. A list may repeat and has no `out`: the caller walks the
+   record again with wire_next and picks its tag. Tags are below 32. */
+enum wire_type { WIRE_U32, WIRE_I32, WIRE_U64, WIRE_STR, WIRE_EMPTY_STR, WIRE_BYTES, WIRE_LIST };
+
+struct wire_slot {
+  uint16_t tag;
+  enum wire_type type;
+  bool required;
+  void *out; /* uint32_t, int32_t, uint64_t, const char *, const char * (may be empty), struct span, NULL */
+};
+
+/* Reads a record into its slots. Bit n of *seen: tag n occurred; slots of absent tags are left alone. Refuses (ERR_MESSAGE,
+   EBADMSG, what = the reason) unknown tags, a second occurrence of what is no list, wrong types, missing required tags. */
+struct err wire_record(struct span body, const struct wire_slot *slots, size_t count, uint32_t *seen);
+
 /* A growing buffer for records that the launcher sends. An allocation failure sticks: `failed` is set. */
 struct out {
   uint8_t *data;
