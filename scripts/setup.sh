@@ -19,7 +19,7 @@ javascript_packages() {
   fi
   say 'installing the JavaScript packages of package-lock.json (npm ci --ignore-scripts)'
   npm ci --ignore-scripts --no-audit --no-fund --loglevel=error ||
-    stop 'npm ci failed; it needs the npm registry'
+    stop 'npm ci failed (its message stands above)'
 }
 
 right_node() {
