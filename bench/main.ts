@@ -1,0 +1,117 @@
+/**
+ * The benchmark: `npm run bench -- [--quick] [--json] [SUITE…]`
+ *
+ * Without names, every suite. A full run (not `--quick`) records what it measured in docs/benchmark.json and renders
+ * docs/benchmark.md and docs/benchmark.svg from it; suites that were not run keep what was recorded before.
+ */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine } from './machine.ts';
+import { renderBars } from './plot.ts';
+import { buildPrograms } from './programs.ts';
+import {
+  type Recorded,
+  renderDocument,
+  renderMachine,
+  renderSuite,
+  renderTargets,
+} from './report.ts';
+import type { Bench, Suite } from './suite.ts';
+import { spaced } from './suites/spaced.ts';
+
+const SUITES: readonly Suite[] = [spaced];
+const REPOSITORY = join(import.meta.dirname, '..');
+const DOCS = join(REPOSITORY, 'docs');
+
+const { values: options, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const unknown = names.filter((name) => !SUITES.some((suite) => suite.name === name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `no such suite: ${unknown.join(', ')}; there are ${SUITES.map((s) => s.name).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+await main(SUITES.filter(({ name }) => names.length === 0 || names.includes(name)));
+
+async function main(suites: readonly Suite[]): Promise<void> {
+  const machine = describeMachine();
+  const print = (text: string): boolean =>
+    options.json ? true : process.stdout.write(`${text}\n`);
+  print(`${renderMachine(machine)}\n`);
+  const directory = makeDirectory();
+  const results: [name: string, Recorded][] = [];
+  try {
+    const bench = openBench(directory);
+    for (const suite of suites) {
+      const started = performance.now();
+      const result = await suite.run(bench);
+      const command = `npm run bench -- ${suite.name}`;
+      const measuredOn = new Date().toISOString().slice(0, 10);
+      results.push([suite.name, { ...result, measuredOn, command, machine }]);
+      print(renderSuite(result));
+      bench.note(`${suite.name} took ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+  print(renderTargets(results.map(([, result]) => result)));
+  if (options.json)
+    process.stdout.write(`${JSON.stringify(Object.fromEntries(results), null, 2)}\n`);
+  if (!options.quick) record(results);
+}
+
+/** Below the repository and not in /tmp, which several contestants replace by a private one. */
+function makeDirectory(): string {
+  mkdirSync(join(REPOSITORY, 'build'), { recursive: true });
+  const directory = mkdtempSync(join(REPOSITORY, 'build', 'bench-'));
+  chmodSync(directory, 0o755);
+  return directory;
+}
+
+function openBench(directory: string): Bench {
+  const programDirectory = join(directory, 'programs');
+  mkdirSync(programDirectory);
+  const seccomp = join(directory, 'default.bpf');
+  writeFileSync(seccomp, Uint8Array.of(6, 0, 0, 0, 0, 0, 0xff, 0x7f));
+  return {
+    quick: options.quick,
+    directory,
+    programs: buildPrograms(programDirectory),
+    programDirectory,
+    seccomp,
+    note: (line) => process.stderr.write(`${line}\n`),
+  };
+}
+
+function record(results: readonly (readonly [name: string, Recorded])[]): void {
+  const file = join(DOCS, 'benchmark.json');
+  const before: Record<string, Recorded> = existsSync(file)
+    ? JSON.parse(readFileSync(file, 'utf8'))
+    : {};
+  const merged = { ...before, ...Object.fromEntries(results) };
+  const ordered = SUITES.flatMap(({ name }) => merged[name] ?? []);
+  mkdirSync(DOCS, { recursive: true });
+  writeFileSync(file, `${JSON.stringify(merged, null, 2)}\n`);
+  writeFileSync(join(DOCS, 'benchmark.md'), renderDocument(ordered));
+  const bars = ordered.flatMap((result) => result.bars ?? []);
+  if (bars.length > 0)
+    writeFileSync(
+      join(DOCS, 'benchmark.svg'),
+      renderBars('One run of an empty program: median time', 'ms', bars),
+    );
+}
