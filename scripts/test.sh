@@ -5,7 +5,8 @@
 #   npm test -- test/policy …     the tests below these paths alone
 set -eu
 cd "$(dirname "$0")/.."
-sh scripts/setup.sh
+# Tests that are named may not need what could not be set up.
+sh scripts/setup.sh || [ $# -gt 0 ]
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
 exec node scripts/test.ts "$@"
