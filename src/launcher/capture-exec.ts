@@ -1,0 +1,64 @@
+/**
+ * A run whose output comes with its result: one frame out, one frame back.
+ */
+import { CaissonError } from '../core/error.ts';
+import type { Channel, Connection } from './channel.ts';
+import { launcherError } from './launcher-error.ts';
+import { decodeResult, type RawResult } from './protocol/decode-result.ts';
+import { frameType, rawFrame } from './protocol/frame.ts';
+
+export class CaptureExec implements Channel {
+  readonly #connection: Connection;
+  readonly #id: number;
+  readonly #resolve: (result: RawResult) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort: (() => void) | undefined;
+
+  constructor(
+    connection: Connection,
+    id: number,
+    resolve: (result: RawResult) => void,
+    reject: (error: unknown) => void,
+    signal?: AbortSignal,
+  ) {
+    this.#connection = connection;
+    this.#id = id;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#signal = signal;
+    if (signal !== undefined) {
+      this.#onAbort = () => connection.send(rawFrame(frameType.KILL, id));
+      signal.addEventListener('abort', this.#onAbort, { once: true });
+    }
+    connection.hold();
+  }
+
+  frame(type: number, body: Buffer): void {
+    if (type === frameType.STARTED) return;
+    this.#end();
+    try {
+      if (type === frameType.ERROR) throw launcherError(body);
+      // The promise settles only now that the guest is gone: an aborted run leaves nothing behind either.
+      if (this.#signal?.aborted === true) throw abortedError(this.#signal);
+      this.#resolve(decodeResult(body));
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  gone(error: Error): void {
+    this.#end();
+    this.#reject(error);
+  }
+
+  #end(): void {
+    this.#connection.detach(this.#id);
+    this.#connection.release();
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+export function abortedError(signal: AbortSignal): CaissonError {
+  return new CaissonError('ABORTED', { layer: 'launcher', cause: signal.reason });
+}

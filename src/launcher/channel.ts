@@ -1,0 +1,26 @@
+/**
+ * What a client gives to whatever has an id on its socket, and what it expects of it.
+ */
+import type { Job } from '../plan/plan.ts';
+import type { Execution } from './execution.ts';
+import type { RawResult } from './protocol/decode-result.ts';
+import type { ExecTarget } from './protocol/encode-job.ts';
+
+/** Receives the frames of one id. */
+export interface Channel {
+  frame(type: number, body: Buffer): void;
+  /** The launcher is gone; nothing follows. */
+  gone(error: Error): void;
+}
+
+export interface Connection {
+  nextId(): number;
+  attach(id: number, channel: Channel): void;
+  detach(id: number): void;
+  send(frame: Buffer): void;
+  /** While held, the connection keeps Node alive. */
+  hold(): void;
+  release(): void;
+  capture(target: ExecTarget, job: Job, signal?: AbortSignal): Promise<RawResult>;
+  stream(target: ExecTarget, job: Job, signal?: AbortSignal): Execution;
+}

@@ -1,0 +1,305 @@
+/**
+ * One launcher process and the socket to it. The one door to native code.
+ *
+ * The launcher ends when the socket closes and takes everything down, so a client that is
+ * killed leaves nothing. An idle client does not keep Node alive; a pending request does.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { CaissonError, isCaissonError } from '../core/error.ts';
+import type { Job } from '../plan/plan.ts';
+import { abortedError, CaptureExec } from './capture-exec.ts';
+import type { Channel, Connection } from './channel.ts';
+import { Execution } from './execution.ts';
+import { launcherError } from './launcher-error.ts';
+import { LauncherSandbox } from './launcher-sandbox.ts';
+import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
+import type { RawResult } from './protocol/decode-result.ts';
+import { encodeExec, encodeOpen } from './protocol/encode-job.ts';
+import { FieldWriter, malformed } from './protocol/fields.ts';
+import {
+  decodeHello,
+  encodeHello,
+  FRAME_HEADER,
+  FrameReader,
+  finishFrame,
+  frameType,
+  PROTOCOL_VERSION,
+  rawFrame,
+} from './protocol/frame.ts';
+
+const DIAGNOSTICS_MAX = 4096;
+
+export interface PlanOptions {
+  /** Sandboxes kept ready for this plan; default 0. */
+  readonly slots?: number;
+  /** Empty network namespaces may be used again inside this plan; default false. */
+  readonly recycleNetwork?: boolean;
+}
+
+/** A kind of sandbox that the launcher holds. */
+export interface PlanHandle {
+  readonly id: number;
+  /** Settles when the launcher has taken the plan in, or refused it. */
+  readonly ready: Promise<void>;
+}
+
+export class LauncherClient implements Connection {
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  readonly #channels = new Map<number, Channel>();
+  readonly #exited: Promise<void>;
+  #lastId = 0;
+  #holders = 0;
+  #greeted = false;
+  #gone: CaissonError | undefined;
+  #diagnostics = '';
+  #build = '';
+
+  /** Starts `program serve`. Never throws: what goes wrong rejects the first request. */
+  constructor(program: string, args: readonly string[] = ['serve']) {
+    // Its own session: Ctrl-C at a terminal reaches us, and we decide what the guest hears of it.
+    this.#child = spawn(program, args, {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      env: {},
+      cwd: '/',
+      detached: true,
+    });
+    this.#socket = this.#child.stdio[3] as Socket;
+    const reader = new FrameReader((type, id, body) => this.#receive(type, id, body));
+    this.#socket.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.#fail(isCaissonError(error) ? error : internal(error));
+      }
+    });
+    this.#socket.on('error', (error) => this.#fail(this.#goneError('its socket failed', error)));
+    this.#socket.on('close', () => this.#fail(this.#goneError('its socket closed')));
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#diagnostics = (this.#diagnostics + chunk.toString()).slice(-DIAGNOSTICS_MAX);
+    });
+    this.#exited = new Promise((resolve) => {
+      this.#child.once('error', (error) => {
+        this.#fail(this.#goneError('it could not be started', error));
+        resolve();
+      });
+      this.#child.once('exit', (code, signal) => {
+        this.#fail(this.#goneError(signal === null ? `exit code ${code}` : signal));
+        resolve();
+      });
+    });
+    this.#child.unref();
+    (this.#child.stderr as Socket | null)?.unref();
+    this.#socket.unref();
+    this.#socket.write(encodeHello());
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Version that the launcher says it was built as; empty before its greeting. */
+  get build(): string {
+    return this.#build;
+  }
+
+  get isGone(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  /** Hands a plan over. Runs may be sent at once: frames are handled in order. */
+  preparePlan(plan: Uint8Array, options: PlanOptions = {}): PlanHandle {
+    const id = this.nextId();
+    const writer = new FieldWriter(FRAME_HEADER, 'PLAN_INVALID', plan.byteLength + 64);
+    writer.bytes(1, plan);
+    if (options.slots !== undefined) writer.u32(2, options.slots, 'slots');
+    if (options.recycleNetwork === true) writer.u32(3, 1, 'recycle network');
+    const frame = finishFrame(writer, frameType.PLAN, id);
+    const ready = this.#request<void>(id, frame, frameType.READY, () => undefined);
+    ready.catch(() => {});
+    return { id, ready };
+  }
+
+  /** Lets go of a plan and its slots. */
+  async forgetPlan(plan: PlanHandle): Promise<void> {
+    if (this.#gone !== undefined) return;
+    await this.#request(plan.id, rawFrame(frameType.CLOSE, plan.id), frameType.CLOSED, () => {});
+  }
+
+  /** Runs a job in a fresh sandbox; output comes with the result. */
+  run(plan: PlanHandle, job: Job, signal?: AbortSignal): Promise<RawResult> {
+    return this.capture({ plan: plan.id }, job, signal);
+  }
+
+  /** Runs a job in a fresh sandbox; output comes as it is written. */
+  spawn(plan: PlanHandle, job: Job, signal?: AbortSignal): Execution {
+    return this.stream({ plan: plan.id }, job, signal);
+  }
+
+  /** Opens a sandbox that stays until it is closed. */
+  openSandbox(plan: PlanHandle, job: Job): LauncherSandbox {
+    const id = this.nextId();
+    const sandbox = new LauncherSandbox(this, id);
+    this.attach(id, sandbox);
+    this.send(encodeOpen(id, plan.id, job));
+    return sandbox;
+  }
+
+  /** The host's facts, tried by the launcher. */
+  probe(): Promise<LauncherFacts> {
+    const id = this.nextId();
+    return this.#request(id, rawFrame(frameType.PROBE, id), frameType.FACTS, decodeFacts);
+  }
+
+  /** Ends the launcher and everything in it. Idempotent. */
+  async close(): Promise<void> {
+    this.#gone ??= new CaissonError('LAUNCHER_GONE', {
+      layer: 'launcher',
+      message: 'the launcher was closed by its caller',
+    });
+    this.#child.ref();
+    this.#socket.end();
+    const impatient = setTimeout(() => this.#child.kill('SIGKILL'), 5000);
+    await this.#exited;
+    clearTimeout(impatient);
+    this.#socket.destroy();
+    this.#endChannels(this.#gone);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // Connection: what executions and sandboxes need of us.
+
+  nextId(): number {
+    do {
+      this.#lastId = this.#lastId === 0xffff_ffff ? 1 : this.#lastId + 1;
+    } while (this.#channels.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  attach(id: number, channel: Channel): void {
+    if (this.#gone !== undefined) throw this.#gone;
+    this.#channels.set(id, channel);
+  }
+
+  detach(id: number): void {
+    this.#channels.delete(id);
+  }
+
+  send(frame: Buffer): void {
+    if (this.#gone === undefined) this.#socket.write(frame);
+  }
+
+  hold(): void {
+    if (this.#holders++ === 0) this.#socket.ref();
+  }
+
+  release(): void {
+    if (--this.#holders === 0) this.#socket.unref();
+  }
+
+  capture(
+    target: { plan: number } | { sandbox: number },
+    job: Job,
+    signal?: AbortSignal,
+  ): Promise<RawResult> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) throw abortedError(signal);
+      const id = this.nextId();
+      const frame = encodeExec(id, target, job);
+      this.attach(id, new CaptureExec(this, id, resolve, reject, signal));
+      this.send(frame);
+    });
+  }
+
+  stream(
+    target: { plan: number } | { sandbox: number },
+    job: Job,
+    signal?: AbortSignal,
+  ): Execution {
+    if (signal?.aborted === true) throw abortedError(signal);
+    const id = this.nextId();
+    const frame = encodeExec(id, target, job);
+    const execution = new Execution(this, id, job, signal);
+    this.attach(id, execution);
+    this.send(frame);
+    return execution;
+  }
+
+  #request<T>(
+    id: number,
+    frame: Buffer,
+    expected: number,
+    decode: (body: Buffer) => T,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        this.detach(id);
+        this.release();
+      };
+      this.attach(id, {
+        frame: (type, body) => {
+          done();
+          if (type === frameType.ERROR) reject(launcherError(body));
+          else if (type === expected) resolve(decode(body));
+          else reject(malformed(`frame ${type} came where ${expected} was due`));
+        },
+        gone: (error) => {
+          done();
+          reject(error);
+        },
+      });
+      this.hold();
+      this.send(frame);
+    });
+  }
+
+  #receive(type: number, id: number, body: Buffer): void {
+    if (!this.#greeted) {
+      if (type !== frameType.HELLO) {
+        throw type === frameType.ERROR ? launcherError(body) : malformed('the greeting is missing');
+      }
+      const hello = decodeHello(body);
+      if (hello.version !== PROTOCOL_VERSION) {
+        throw malformed(`the launcher speaks version ${hello.version}, we ${PROTOCOL_VERSION}`);
+      }
+      this.#build = hello.build;
+      this.#greeted = true;
+      return;
+    }
+    // An answer to something that has ended meanwhile (a KILL that crossed a RESULT) has no one to go to.
+    const channel = this.#channels.get(id);
+    if (channel !== undefined) channel.frame(type, body);
+    else if (id === 0 && type === frameType.ERROR) throw launcherError(body);
+  }
+
+  #fail(error: CaissonError): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = error;
+    this.#socket.destroy();
+    this.#endChannels(error);
+  }
+
+  #endChannels(error: CaissonError): void {
+    const channels = [...this.#channels.values()];
+    this.#channels.clear();
+    for (const channel of channels) channel.gone(error);
+  }
+
+  #goneError(reason: string, cause?: unknown): CaissonError {
+    return new CaissonError('LAUNCHER_GONE', {
+      layer: 'launcher',
+      message: `the launcher ended: ${reason}`,
+      hint: 'run again; if it ends again, caisson doctor says what is missing',
+      cause,
+      details: this.#diagnostics === '' ? {} : { diagnostics: this.#diagnostics },
+    });
+  }
+}
+
+function internal(cause: unknown): CaissonError {
+  return new CaissonError('INTERNAL', { layer: 'launcher', cause });
+}

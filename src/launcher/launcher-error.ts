@@ -1,0 +1,86 @@
+/**
+ * What the launcher could not do, as the error that the library throws.
+ */
+import { getSystemErrorMap } from 'node:util';
+import { CaissonError, type ErrorCode } from '../core/error.ts';
+import { decodeErrorBody, type ErrorBody } from './protocol/frame.ts';
+
+const ENOENT = 2;
+const E2BIG = 7;
+
+const errorClass = {
+  message: 1,
+  plan: 2,
+  job: 3,
+  unsupported: 4,
+  resource: 5,
+  system: 6,
+  command: 7,
+  unknownId: 8,
+} as const;
+
+/** The body of an ERROR frame as a CaissonError. */
+export function launcherError(body: Buffer): CaissonError {
+  const error = decodeErrorBody(body);
+  const { code, hint } = classify(error);
+  const subject = error.what === undefined ? '' : ` ${error.what}`;
+  return new CaissonError(code, {
+    layer: 'launcher',
+    message: `${error.step}${subject}: ${errnoText(error.errno)}`,
+    ...(hint === undefined ? {} : { hint }),
+    details: { step: error.step, errno: errnoName(error.errno), what: error.what },
+  });
+}
+
+/** Whether the launcher said that it does not know the id. */
+export function isUnknownId(error: CaissonError): boolean {
+  return error.code === 'SANDBOX_CLOSED';
+}
+
+function classify({ class: kind, errno, step }: ErrorBody): { code: ErrorCode; hint?: string } {
+  switch (kind) {
+    case errorClass.message:
+      return {
+        code: 'PROTOCOL_ERROR',
+        hint: 'launcher and library differ: npm run build:launcher',
+      };
+    case errorClass.plan:
+      return { code: 'PLAN_INVALID' };
+    case errorClass.job:
+      return { code: 'REQUEST_INVALID' };
+    case errorClass.unsupported:
+      return step.includes('idmap') || step.includes('overlay')
+        ? {
+            code: 'WORKSPACE_UNSUPPORTED',
+            hint: 'put the workspace on ext4, xfs, btrfs or tmpfs; caisson doctor shows what works',
+          }
+        : { code: 'LAUNCHER_FAILED', hint: 'caisson doctor shows what this host offers' };
+    case errorClass.resource:
+      return { code: 'RESOURCE_EXHAUSTED', hint: 'fewer runs at once, or a host with more room' };
+    case errorClass.command:
+      if (errno === ENOENT) {
+        return {
+          code: 'COMMAND_NOT_FOUND',
+          hint: 'the sandbox sees only what the policy names; give the full path or allow reading it',
+        };
+      }
+      if (errno === E2BIG) {
+        return { code: 'REQUEST_INVALID', hint: 'give large data through stdin or a file' };
+      }
+      return { code: 'COMMAND_NOT_EXECUTABLE' };
+    case errorClass.unknownId:
+      return { code: 'SANDBOX_CLOSED' };
+    default:
+      return errno === ENOENT && step.includes('mount')
+        ? { code: 'PATH_MISSING', hint: 'create the path or take it out of the policy' }
+        : { code: 'LAUNCHER_FAILED', hint: 'caisson doctor shows what this host offers' };
+  }
+}
+
+export function errnoName(errno: number): string {
+  return getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`;
+}
+
+export function errnoText(errno: number): string {
+  return getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`;
+}

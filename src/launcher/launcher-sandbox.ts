@@ -1,0 +1,176 @@
+/**
+ * A sandbox that stays open in the launcher: executions in it, files as the guest, freezing, usage.
+ */
+import { CaissonError } from '../core/error.ts';
+import type { Job } from '../plan/plan.ts';
+import type { Channel, Connection } from './channel.ts';
+import type { Execution } from './execution.ts';
+import { launcherError } from './launcher-error.ts';
+import { decodeResult, type RawResult, type RawUsage } from './protocol/decode-result.ts';
+import { FieldWriter } from './protocol/fields.ts';
+import {
+  decodeFilesReply,
+  encodeFiles,
+  type FilesReply,
+  type FilesRequest,
+} from './protocol/files-message.ts';
+import { decodeNumber, FRAME_HEADER, finishFrame, frameType, rawFrame } from './protocol/frame.ts';
+
+interface Waiting<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class LauncherSandbox implements Channel {
+  /** Settles with the host's process id of the sandbox's init. */
+  readonly opened: Promise<number>;
+  /** Settles when the sandbox is gone, with what it used. */
+  readonly closed: Promise<RawUsage>;
+
+  readonly #connection: Connection;
+  readonly #id: number;
+  readonly #open = Promise.withResolvers<number>();
+  readonly #close = Promise.withResolvers<RawUsage>();
+  readonly #files = new Map<number, Waiting<FilesReply>>();
+  readonly #usage: Waiting<RawUsage>[] = [];
+  #lastFile = 0;
+  #isOpen = false;
+  #ended: unknown;
+  #closing = false;
+
+  constructor(connection: Connection, id: number) {
+    this.#connection = connection;
+    this.#id = id;
+    this.opened = this.#open.promise;
+    this.closed = this.#close.promise;
+    this.opened.catch(() => {});
+    this.closed.catch(() => {});
+    connection.hold();
+  }
+
+  run(job: Job, signal?: AbortSignal): Promise<RawResult> {
+    this.#needOpen();
+    return this.#connection.capture({ sandbox: this.#id }, job, signal);
+  }
+
+  spawn(job: Job, signal?: AbortSignal): Execution {
+    this.#needOpen();
+    return this.#connection.stream({ sandbox: this.#id }, job, signal);
+  }
+
+  files(request: FilesRequest): Promise<FilesReply> {
+    return new Promise((resolve, reject) => {
+      this.#needOpen();
+      this.#lastFile = (this.#lastFile % 0xffff_ffff) + 1;
+      const number = this.#lastFile;
+      const frame = encodeFiles(this.#id, number, request);
+      this.#files.set(number, { resolve, reject });
+      this.#connection.hold();
+      this.#connection.send(frame);
+    });
+  }
+
+  usage(): Promise<RawUsage> {
+    return new Promise((resolve, reject) => {
+      this.#needOpen();
+      this.#usage.push({ resolve, reject });
+      this.#connection.hold();
+      this.#connection.send(rawFrame(frameType.USAGE, this.#id));
+    });
+  }
+
+  /** Settles when the launcher has done it: frames are handled in order, and USAGE is answered. */
+  async freeze(frozen: boolean): Promise<void> {
+    this.#needOpen();
+    const writer = new FieldWriter(FRAME_HEADER);
+    writer.u32(1, frozen ? 1 : 0, 'freeze');
+    this.#connection.send(finishFrame(writer, frameType.FREEZE, this.#id));
+    await this.usage();
+  }
+
+  /** Ends everything inside. Idempotent; never rejects because the launcher is already gone. */
+  async close(): Promise<void> {
+    if (this.#ended === undefined && !this.#closing) {
+      this.#closing = true;
+      this.#connection.hold();
+      this.#connection.send(rawFrame(frameType.CLOSE, this.#id));
+      this.closed.finally(() => this.#connection.release()).catch(() => {});
+    }
+    await this.closed.catch(() => {});
+  }
+
+  frame(type: number, body: Buffer): void {
+    switch (type) {
+      case frameType.OPENED:
+        this.#settleOpen();
+        this.#open.resolve(decodeNumber(body));
+        break;
+      case frameType.FILES_REPLY: {
+        const reply = decodeFilesReply(body);
+        const waiting = this.#files.get(reply.request);
+        this.#files.delete(reply.request);
+        if (waiting === undefined) break;
+        this.#connection.release();
+        waiting.resolve(reply);
+        break;
+      }
+      case frameType.USAGE_REPLY: {
+        const waiting = this.#usage.shift();
+        if (waiting === undefined) break;
+        this.#connection.release();
+        waiting.resolve(decodeResult(body));
+        break;
+      }
+      case frameType.CLOSED:
+        this.#close.resolve(decodeResult(body));
+        this.#finish(closedError());
+        break;
+      case frameType.ERROR: {
+        const error = launcherError(body);
+        if (this.#isOpen) this.#rejectWaiting(error);
+        else this.gone(error);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+
+  gone(error: Error): void {
+    this.#close.reject(error);
+    this.#finish(error);
+  }
+
+  #finish(reason: Error): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = reason;
+    this.#connection.detach(this.#id);
+    this.#settleOpen();
+    this.#open.reject(reason);
+    this.#rejectWaiting(reason);
+  }
+
+  /** Opening keeps Node alive; an open sandbox in which nothing runs does not. */
+  #settleOpen(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#connection.release();
+  }
+
+  #rejectWaiting(error: Error): void {
+    for (const waiting of [...this.#files.values(), ...this.#usage.splice(0)]) {
+      this.#connection.release();
+      waiting.reject(error);
+    }
+    this.#files.clear();
+  }
+
+  #needOpen(): void {
+    if (this.#ended !== undefined) throw this.#ended;
+    if (this.#closing) throw closedError();
+  }
+}
+
+function closedError(): CaissonError {
+  return new CaissonError('SANDBOX_CLOSED', { layer: 'launcher' });
+}

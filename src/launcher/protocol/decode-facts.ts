@@ -1,0 +1,138 @@
+/**
+ * The host's facts that only system calls can tell, from bytes (protocol/PROTOCOL.md, "Facts");
+ * written in C by native/launcher/probe.c. An errno of 0 means that the thing was tried and worked.
+ */
+import { malformed, readFields, readI32, readStr, readU32, readU64 } from './fields.ts';
+
+/** Bits of field 9. */
+export const cgroupFact = {
+  v2: 1,
+  v2Memory: 2,
+  v2Cpu: 4,
+  v2Pids: 8,
+  v2Io: 16,
+  v1Memory: 32,
+  v1Cpu: 64,
+  v1Pids: 128,
+  v1Blkio: 256,
+  cloneInto: 512,
+  killFile: 1024,
+} as const;
+
+export interface LauncherFacts {
+  kernel: string;
+  euid: number;
+  landlockAbi: number;
+  seccomp: boolean;
+  userNamespaceErrno: number;
+  otherNamespacesErrno: number;
+  procMountErrno: number;
+  idmapErrno: number;
+  /** Bits: {@link cgroupFact}. */
+  cgroup: number;
+  /** v2 path of the group we may create groups in. */
+  cgroupBase: string;
+  capabilities: bigint;
+  overlay: boolean;
+  pidfd: boolean;
+  architecture: string;
+  workingFileSystem: string;
+  closeRange: boolean;
+  seccompErrno: number;
+  cgroupErrno: number;
+  /** Active security modules, where the host lets us read them. */
+  lsm: string | undefined;
+  tmpfsXattrErrno: number;
+}
+
+export function decodeFacts(body: Buffer): LauncherFacts {
+  const out: LauncherFacts = {
+    kernel: '',
+    euid: -1,
+    landlockAbi: 0,
+    seccomp: false,
+    userNamespaceErrno: -1,
+    otherNamespacesErrno: -1,
+    procMountErrno: -1,
+    idmapErrno: -1,
+    cgroup: 0,
+    cgroupBase: '',
+    capabilities: 0n,
+    overlay: false,
+    pidfd: false,
+    architecture: '',
+    workingFileSystem: '',
+    closeRange: false,
+    seccompErrno: -1,
+    cgroupErrno: -1,
+    lsm: undefined,
+    tmpfsXattrErrno: -1,
+  };
+  for (const field of readFields(body)) {
+    switch (field.tag) {
+      case 1:
+        out.kernel = readStr(field);
+        break;
+      case 2:
+        out.euid = readU32(field);
+        break;
+      case 3:
+        out.landlockAbi = readU32(field);
+        break;
+      case 4:
+        out.seccomp = readU32(field) !== 0;
+        break;
+      case 5:
+        out.userNamespaceErrno = readI32(field);
+        break;
+      case 6:
+        out.otherNamespacesErrno = readI32(field);
+        break;
+      case 7:
+        out.procMountErrno = readI32(field);
+        break;
+      case 8:
+        out.idmapErrno = readI32(field);
+        break;
+      case 9:
+        out.cgroup = readU32(field);
+        break;
+      case 10:
+        out.cgroupBase = readStr(field, true);
+        break;
+      case 11:
+        out.capabilities = readU64(field);
+        break;
+      case 12:
+        out.overlay = readU32(field) !== 0;
+        break;
+      case 13:
+        out.pidfd = readU32(field) !== 0;
+        break;
+      case 14:
+        out.architecture = readStr(field);
+        break;
+      case 15:
+        out.workingFileSystem = readStr(field);
+        break;
+      case 16:
+        out.closeRange = readU32(field) !== 0;
+        break;
+      case 17:
+        out.seccompErrno = readI32(field);
+        break;
+      case 18:
+        out.cgroupErrno = readI32(field);
+        break;
+      case 19:
+        out.lsm = readStr(field, true);
+        break;
+      case 20:
+        out.tmpfsXattrErrno = readI32(field);
+        break;
+      default:
+        throw malformed(`FACTS has an unknown field ${field.tag}`);
+    }
+  }
+  return out;
+}
