@@ -24,7 +24,7 @@ export interface GuestOptions {
   /** Shell script (busybox ash, run as root, from `/`), its standard output and error are the output. */
   readonly script: string;
   readonly files?: readonly GuestFile[];
-  /** Of boot and script together; default 60,000. */
+  /** From the script's first line on; default 60,000. Booting has a limit of its own. */
   readonly timeoutMs?: number;
   readonly memoryMiB?: number;
 }
@@ -186,20 +186,19 @@ function boot(
     let text = '';
     let bootMs: number | undefined;
     let ended: RegExpExecArray | null = null;
-    const bootTimer = setTimeout(() => qemu.kill('SIGKILL'), bootLimitMs);
-    const timer = setTimeout(() => qemu.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+    let timer = setTimeout(() => qemu.kill('SIGKILL'), bootLimitMs);
     qemu.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
       if (bootMs === undefined && text.includes(BEGIN)) {
         bootMs = performance.now() - start;
-        clearTimeout(bootTimer);
+        clearTimeout(timer);
+        timer = setTimeout(() => qemu.kill('SIGKILL'), options.timeoutMs ?? 60_000);
       }
       ended ??= END.exec(text);
       if (ended !== null) qemu.kill('SIGKILL');
     });
     qemu.on('error', reject);
     qemu.on('close', () => {
-      clearTimeout(bootTimer);
       clearTimeout(timer);
       if (bootMs === undefined) return resolve(undefined);
       if (ended === null)

@@ -25,8 +25,8 @@ describe('cgroup v2', { skip: typeof parts === 'string' ? parts : false }, () =>
 
   test('a script that does not end is ended, and what it said is in the error', async () => {
     await assert.rejects(
-      runInGuest(parts, { script: 'echo still here; sleep 1000', timeoutMs: 12_000 }),
-      /did not end in time[^]*still here/,
+      runInGuest(parts, { script: 'echo still here; sleep 1000', timeoutMs: 1_000 }),
+      /did not end in time:\s+.*still here/s,
     );
   });
 });
