@@ -96,9 +96,18 @@ function takeFromPackage(name: string, ...wanted: string[]): void {
   execFileSync('rm', ['-f', file]);
 }
 
-/** PID 1: the file systems that the script expects, then the script, then its exit code. */
+/**
+ * PID 1: the file systems that the script expects, then the script, then its exit code. It first moves to a tmpfs, since
+ * the kernel's first root can neither be pivoted away nor unmounted.
+ */
 const INIT = `#!/bin/busybox sh
-/bin/busybox --install -s /bin
+if [ "$1" != moved ]; then
+  /bin/busybox --install -s /bin
+  mkdir /new
+  mount -t tmpfs -o mode=755 tmpfs /new
+  for entry in /*; do [ $entry = /new ] || cp -a $entry /new; done
+  exec switch_root /new /init moved
+fi
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
