@@ -1,0 +1,195 @@
+/**
+ * Host files below a directory, reached without ever following a link: what a guest planted must not lead us elsewhere.
+ *
+ * Node has no openat(2). `/proc/self/fd/N/name` is the same thing: the kernel resolves N to the very directory that was
+ * opened, and `name` is one component, opened with O_NOFOLLOW (proc(5), open(2)).
+ */
+import { randomBytes } from 'node:crypto';
+import { type BigIntStats, constants, type Stats } from 'node:fs';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  rmdir,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { CaissonError } from '../core/error.ts';
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_CREAT, O_EXCL, O_WRONLY } = constants;
+
+/** An open directory of the host. Close it. */
+export class Beneath {
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  /** `path` itself may lie behind links: it is the caller's word. */
+  static async open(path: string): Promise<Beneath> {
+    return new Beneath(await open(path, O_RDONLY | O_DIRECTORY));
+  }
+
+  /** The directory `name` in this one. A link, or anything else, is refused with ENOTDIR or ELOOP. */
+  async directory(name: string): Promise<Beneath> {
+    return new Beneath(await open(this.#at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  }
+
+  /** The directory that holds the last component of a relative path; `create` makes what is missing. */
+  async parentOf(path: string, create?: { uid: number; gid: number }): Promise<Beneath> {
+    let at: Beneath = await this.#again();
+    for (const name of path.split('/').slice(0, -1)) {
+      try {
+        if (create !== undefined) await at.#ensure(name, create);
+        const next = await at.directory(name);
+        await at.close();
+        at = next;
+      } catch (error) {
+        await at.close();
+        throw error;
+      }
+    }
+    return at;
+  }
+
+  async stat(name: string): Promise<BigIntStats | undefined> {
+    try {
+      return await lstat(this.#at(name), { bigint: true });
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  async own(): Promise<Stats> {
+    return await this.#handle.stat();
+  }
+
+  async chmodSelf(mode: number): Promise<void> {
+    await this.#handle.chmod(mode);
+  }
+
+  async names(): Promise<string[]> {
+    return await readdir(`/proc/self/fd/${this.#handle.fd}`);
+  }
+
+  /** A regular file, for reading; anything else is refused. */
+  async read(name: string): Promise<FileHandle> {
+    // O_NONBLOCK: a FIFO that the guest left must not hold us.
+    const file = await open(this.#at(name), O_RDONLY | O_NOFOLLOW | constants.O_NONBLOCK);
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
+    throw new CaissonError('PATH_ESCAPES', {
+      layer: 'sandbox',
+      message: `${name} is not a regular file`,
+    });
+  }
+
+  async link(name: string): Promise<string> {
+    return await readlink(this.#at(name));
+  }
+
+  async makeDirectory(
+    name: string,
+    mode: number,
+    owner?: { uid: number; gid: number },
+  ): Promise<void> {
+    await mkdir(this.#at(name), 0o700);
+    const made = await this.directory(name);
+    try {
+      if (owner !== undefined) await made.#handle.chown(owner.uid, owner.gid);
+      await made.#handle.chmod(mode);
+    } finally {
+      await made.close();
+    }
+  }
+
+  /** Writes a file whole or not at all: beside it first, then renamed over it. */
+  async replace(
+    name: string,
+    write: (file: FileHandle) => Promise<void>,
+    mode: number,
+    owner?: { uid: number; gid: number },
+  ): Promise<void> {
+    const aside = `.caisson-${randomBytes(8).toString('hex')}`;
+    const file = await open(this.#at(aside), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      await write(file);
+      if (owner !== undefined) await file.chown(owner.uid, owner.gid);
+      await file.chmod(mode);
+      await file.close();
+      await rename(this.#at(aside), this.#at(name));
+    } catch (error) {
+      await file.close().catch(() => {});
+      await unlink(this.#at(aside)).catch(() => {});
+      throw error;
+    }
+  }
+
+  async replaceLink(name: string, to: string): Promise<void> {
+    const aside = `.caisson-${randomBytes(8).toString('hex')}`;
+    await symlink(to, this.#at(aside));
+    try {
+      await rename(this.#at(aside), this.#at(name));
+    } catch (error) {
+      await unlink(this.#at(aside)).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Removes a file, a link, or a whole tree; links in it are removed, not followed. */
+  async remove(name: string): Promise<void> {
+    const stat = await this.stat(name);
+    if (stat === undefined) return;
+    if (!stat.isDirectory()) return await unlink(this.#at(name));
+    const inner = await this.directory(name);
+    try {
+      for (const each of await inner.names()) await inner.remove(each);
+    } finally {
+      await inner.close();
+    }
+    await rmdir(this.#at(name));
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #again(): Promise<Beneath> {
+    return await Beneath.open(`/proc/self/fd/${this.#handle.fd}`);
+  }
+
+  async #ensure(name: string, owner: { uid: number; gid: number }): Promise<void> {
+    if ((await this.stat(name)) === undefined) await this.makeDirectory(name, 0o755, owner);
+  }
+
+  #at(name: string): string {
+    if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
+      throw new CaissonError('PATH_ESCAPES', {
+        layer: 'sandbox',
+        message: `${JSON.stringify(name)} is not the name of a file`,
+      });
+    }
+    return `/proc/self/fd/${this.#handle.fd}/${name}`;
+  }
+}
+
+export function isErrno(error: unknown, ...codes: string[]): boolean {
+  return codes.includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+}
+
+/** Removes a directory tree of ours. */
+export async function removeTree(parent: string, name: string): Promise<void> {
+  await rm(join(parent, name), { recursive: true, force: true, maxRetries: 3 });
+}

@@ -1,0 +1,154 @@
+/**
+ * A workspace whose changes are kept aside: directories for an overlay's upper layer, and what is to be known of it later.
+ *
+ *   STATE/overlays/ID/          0700
+ *     overlay.json              workspace, policy, since when
+ *     upper/  work/             overlayfs's own
+ */
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CaissonError } from '../core/error.ts';
+import { isId, newId } from '../core/ids.ts';
+import { copyLayer } from '../launcher/layer.ts';
+import { removeTree } from './beneath.ts';
+import { openStateDirectory, STATE_MODE } from './state-directory.ts';
+
+const recordSchema = z.strictObject({
+  version: z.literal(1).describe('Version of this file'),
+  id: z.string().describe('Name of the overlay'),
+  workspace: z.string().describe('The directory below, absolute'),
+  policyDigest: z.string().describe('Policy of the run that made it'),
+  protect: z.array(z.string()).describe('What apply refuses to change, relative to the workspace'),
+  sinceNs: z
+    .string()
+    .describe(
+      'Clock of the file system when it was made, ns; what is newer below was changed meanwhile',
+    ),
+  applied: z
+    .record(z.string(), z.string())
+    .describe('Paths that apply has written, with the ctime (ns) that they had then'),
+});
+
+export type OverlayRecord = z.infer<typeof recordSchema>;
+
+/** Pending changes of one workspace. Lives until it is discarded. */
+export class Overlay {
+  readonly directory: string;
+  #record: OverlayRecord;
+
+  private constructor(directory: string, record: OverlayRecord) {
+    this.directory = directory;
+    this.#record = record;
+  }
+
+  /** @throws PATH_ESCAPES when the state directory is not the caller's alone. */
+  static create(
+    state: string,
+    about: { workspace: string; policyDigest: string; protect: readonly string[] },
+  ): Overlay {
+    const id = newId('overlay');
+    const directory = join(Overlay.#home(state), id);
+    mkdirSync(directory, { mode: STATE_MODE });
+    const upper = join(directory, 'upper');
+    // The merged directory takes owner and mode from the upper one; the owner is mapped by the launcher.
+    mkdirSync(upper, { mode: statSync(about.workspace).mode & 0o777 });
+    mkdirSync(join(directory, 'work'), { mode: STATE_MODE });
+    const record: OverlayRecord = {
+      version: 1,
+      id,
+      workspace: about.workspace,
+      policyDigest: about.policyDigest,
+      protect: [...about.protect],
+      sinceNs: statSync(upper, { bigint: true }).ctimeNs.toString(),
+      applied: {},
+    };
+    const overlay = new Overlay(directory, record);
+    overlay.#save();
+    return overlay;
+  }
+
+  /** @throws PATH_MISSING when there is no such overlay (any more). */
+  static open(state: string, id: string): Overlay {
+    const directory = join(Overlay.#home(state), id);
+    const record = isId(id) ? readRecord(directory) : undefined;
+    if (record === undefined) {
+      throw new CaissonError('PATH_MISSING', {
+        layer: 'sandbox',
+        message: `there are no pending changes ${id}`,
+        hint: 'caisson diff without an id lists them',
+      });
+    }
+    return new Overlay(directory, record);
+  }
+
+  /** Every overlay of the state directory, oldest first. */
+  static list(state: string): OverlayRecord[] {
+    return readdirSync(Overlay.#home(state))
+      .filter(isId)
+      .sort()
+      .map((id) => readRecord(join(Overlay.#home(state), id)))
+      .filter((record) => record !== undefined);
+  }
+
+  static #home(state: string): string {
+    return openStateDirectory(join(openStateDirectory(state), 'overlays'));
+  }
+
+  get record(): OverlayRecord {
+    return this.#record;
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  get upper(): string {
+    return join(this.directory, 'upper');
+  }
+
+  get work(): string {
+    return join(this.directory, 'work');
+  }
+
+  /** A copy with a life of its own; the guest must not be writing meanwhile. */
+  async copy(state: string): Promise<Overlay> {
+    const { workspace, policyDigest, protect, sinceNs, applied } = this.#record;
+    const twin = Overlay.create(state, { workspace, policyDigest, protect });
+    try {
+      await copyLayer(this.upper, twin.upper);
+    } catch (error) {
+      await twin.discard();
+      throw error;
+    }
+    // What changed below since the first overlay was made is a conflict for the copy too.
+    twin.#record = { ...twin.#record, sinceNs, applied };
+    twin.#save();
+    return twin;
+  }
+
+  noteApplied(applied: Readonly<Record<string, string>>): void {
+    this.#record = { ...this.#record, applied: { ...this.#record.applied, ...applied } };
+    this.#save();
+  }
+
+  /** Forgets the changes. Idempotent. */
+  async discard(): Promise<void> {
+    await removeTree(join(this.directory, '..'), this.id);
+  }
+
+  #save(): void {
+    writeFileSync(join(this.directory, 'overlay.json'), `${JSON.stringify(this.#record)}\n`, {
+      mode: 0o600,
+    });
+  }
+}
+
+function readRecord(directory: string): OverlayRecord | undefined {
+  try {
+    const text = readFileSync(join(directory, 'overlay.json'), 'utf8');
+    return recordSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
