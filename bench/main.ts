@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { compileSeccomp } from '../src/plan/seccomp/compile.ts';
 import { describeMachine } from './machine.ts';
 import { renderBars } from './plot.ts';
 import { buildPrograms } from './programs.ts';
@@ -26,9 +27,10 @@ import {
   renderTargets,
 } from './report.ts';
 import type { Bench, Suite } from './suite.ts';
+import { seccomp } from './suites/seccomp.ts';
 import { spaced } from './suites/spaced.ts';
 
-const SUITES: readonly Suite[] = [spaced];
+const SUITES: readonly Suite[] = [spaced, seccomp];
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
 
@@ -87,7 +89,8 @@ function openBench(directory: string): Bench {
   const programDirectory = join(directory, 'programs');
   mkdirSync(programDirectory);
   const seccomp = join(directory, 'default.bpf');
-  writeFileSync(seccomp, Uint8Array.of(6, 0, 0, 0, 0, 0, 0xff, 0x7f));
+  const arch = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+  writeFileSync(seccomp, compileSeccomp({ arch, preset: 'default' }));
   return {
     quick: options.quick,
     directory,
