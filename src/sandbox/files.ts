@@ -1,0 +1,241 @@
+/**
+ * Files inside an open sandbox, as the guest sees them. Every request is carried out by an agent inside, with the
+ * guest's rights: a link that the guest planted leads inside its own root alone.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
+import {
+  type FilesReply,
+  type FilesRequest,
+  fileFlag,
+  type OpenSandbox,
+} from '../backends/backend.ts';
+import { CaissonError } from '../core/error.ts';
+import { Beneath } from './beneath.ts';
+import { type FileEvent, type WatchOptions, watchTree } from './watch.ts';
+
+/** One message carries at most this much of a file. */
+const CHUNK = 512 * 1024;
+
+export interface FileInfo {
+  readonly type: 'file' | 'directory' | 'link' | 'special';
+  /** Permission bits. */
+  readonly mode: number;
+  readonly size: number;
+  readonly modifiedMs: number;
+}
+
+export interface ListedFile extends FileInfo {
+  readonly name: string;
+}
+
+export class SandboxFiles {
+  readonly #sandbox: OpenSandbox;
+  readonly #cwd: string;
+
+  /** @param cwd what relative paths start from, inside */
+  constructor(sandbox: OpenSandbox, cwd: string) {
+    this.#sandbox = sandbox;
+    this.#cwd = cwd;
+  }
+
+  /** A whole file. Does not follow a link in the last component unless told to. */
+  async read(path: string, options: { follow?: boolean } = {}): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (let offset = 0; ; ) {
+      const flags = options.follow === true ? fileFlag.follow : 0;
+      const reply = await this.#ask({ op: 'read', path, offset, length: CHUNK, flags });
+      if (reply.data.length === 0) break;
+      parts.push(reply.data);
+      offset += reply.data.length;
+    }
+    return Buffer.concat(parts);
+  }
+
+  async readText(path: string): Promise<string> {
+    return (await this.read(path)).toString('utf8');
+  }
+
+  /** Makes or replaces a file. */
+  async write(
+    path: string,
+    content: string | Uint8Array,
+    options: { mode?: number; append?: boolean } = {},
+  ): Promise<void> {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    const append = options.append === true;
+    const mode = options.mode ?? 0o644;
+    const first = bytes.subarray(0, CHUNK);
+    const flags = fileFlag.create | (append ? fileFlag.append : fileFlag.truncate);
+    // Each piece opens the file anew, so it stays writable until the last one.
+    await this.#ask({ op: 'write', path, data: first, mode: mode | 0o600, flags });
+    for (let offset = first.length; offset < bytes.length; offset += CHUNK) {
+      const data = bytes.subarray(offset, offset + CHUNK);
+      const where = append ? { flags: fileFlag.append } : { offset };
+      await this.#ask({ op: 'write', path, data, ...where });
+    }
+    if (options.mode !== undefined) await this.chmod(path, mode);
+  }
+
+  async stat(path: string, options: { follow?: boolean } = {}): Promise<FileInfo> {
+    const flags = options.follow === true ? fileFlag.follow : 0;
+    const [entry] = (await this.#ask({ op: 'stat', path, flags })).entries;
+    if (entry === undefined) throw failed('stat', path, 'no answer');
+    return infoOf(entry);
+  }
+
+  async exists(path: string): Promise<boolean> {
+    const { errno } = await this.#sandbox.files({ op: 'stat', path: this.#resolve(path) });
+    return errno === 0;
+  }
+
+  async list(path = '.'): Promise<ListedFile[]> {
+    const out: ListedFile[] = [];
+    for (let offset = 0; ; ) {
+      const reply = await this.#ask({ op: 'list', path, offset });
+      for (const entry of reply.entries) out.push({ name: entry.name, ...infoOf(entry) });
+      if (!reply.more || reply.entries.length === 0) break;
+      // The agent says where to go on.
+      offset = reply.size;
+    }
+    return out.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async mkdir(path: string, options: { recursive?: boolean; mode?: number } = {}): Promise<void> {
+    const flags = options.recursive === true ? fileFlag.recursive : 0;
+    await this.#ask({ op: 'mkdir', path, mode: options.mode ?? 0o755, flags });
+  }
+
+  async remove(path: string, options: { recursive?: boolean } = {}): Promise<void> {
+    const flags = options.recursive === true ? fileFlag.recursive : 0;
+    await this.#ask({ op: 'remove', path, flags });
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    await this.#ask({ op: 'rename', path: from, second: this.#resolve(to) });
+  }
+
+  async chmod(path: string, mode: number): Promise<void> {
+    await this.#ask({ op: 'chmod', path, mode });
+  }
+
+  async readLink(path: string): Promise<string> {
+    return (await this.#ask({ op: 'readlink', path })).data.toString('utf8');
+  }
+
+  async makeLink(path: string, to: string): Promise<void> {
+    await this.#ask({ op: 'symlink', path, second: to });
+  }
+
+  /** What changes below a path, found by looking again and again (every 200 ms unless told otherwise). */
+  watch(path = '.', options: WatchOptions = {}): AsyncIterable<FileEvent> {
+    return watchTree(this, path, options);
+  }
+
+  /** Copies a host file or tree in. Links are copied as links, never followed; other special files are refused. */
+  async upload(from: string, to: string): Promise<void> {
+    const stat = await lstat(from);
+    if (stat.isSymbolicLink()) return await this.makeLink(to, await readlink(from));
+    if (stat.isDirectory()) {
+      await this.mkdir(to, { recursive: true, mode: stat.mode & 0o777 });
+      for (const name of await readdir(from)) {
+        await this.upload(join(from, name), posix.join(to, name));
+      }
+      return;
+    }
+    if (!stat.isFile()) throw failed('upload', from, 'it is neither file, directory nor link');
+    await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);
+    await this.#uploadFile(file, to, stat.mode & 0o777);
+  }
+
+  /**
+   * Copies a file or tree out, to a host path that must not exist yet. Nothing is written outside of it, whatever links
+   * the guest has made: links are made as links, and never written through.
+   */
+  async download(from: string, to: string): Promise<void> {
+    const parent = await Beneath.open(posix.dirname(posix.resolve(to)));
+    try {
+      await this.#download(from, parent, posix.basename(to));
+    } finally {
+      await parent.close();
+    }
+  }
+
+  async #download(from: string, into: Beneath, name: string): Promise<void> {
+    const info = await this.stat(from);
+    if ((await into.stat(name)) !== undefined) throw failed('download', name, 'it exists already');
+    const mode = info.mode & 0o777;
+    if (info.type === 'link') return await into.replaceLink(name, await this.readLink(from));
+    if (info.type === 'directory') {
+      await into.makeDirectory(name, mode | 0o700);
+      await using directory = await into.directory(name);
+      for (const each of await this.list(from)) {
+        await this.#download(posix.join(from, each.name), directory, each.name);
+      }
+      return await directory.chmodSelf(mode);
+    }
+    if (info.type !== 'file')
+      throw failed('download', from, 'it is neither file, directory nor link');
+    await into.replace(
+      name,
+      async (file) => {
+        for (let offset = 0; ; ) {
+          const reply = await this.#ask({ op: 'read', path: from, offset, length: CHUNK });
+          if (reply.data.length === 0) return;
+          await file.write(reply.data, 0, reply.data.length, offset);
+          offset += reply.data.length;
+        }
+      },
+      mode,
+    );
+  }
+
+  async #uploadFile(file: FileHandle, to: string, mode: number): Promise<void> {
+    await this.write(to, '');
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    for (let offset = 0; ; ) {
+      const { bytesRead } = await file.read(buffer, 0, CHUNK, offset);
+      if (bytesRead === 0) break;
+      await this.#ask({ op: 'write', path: to, offset, data: buffer.subarray(0, bytesRead) });
+      offset += bytesRead;
+    }
+    await this.chmod(to, mode);
+  }
+
+  async #ask(request: FilesRequest): Promise<FilesReply> {
+    const reply = await this.#sandbox.files({ ...request, path: this.#resolve(request.path) });
+    if (reply.errno === 0) return reply;
+    const [name, text] = getSystemErrorMap().get(-reply.errno) ?? [`${reply.errno}`, 'failed'];
+    throw failed(request.op, request.path, text, name);
+  }
+
+  #resolve(path: string): string {
+    return posix.resolve(this.#cwd, path);
+  }
+}
+
+/** File types of stat(2), inode(7). */
+function infoOf(entry: { mode: number; size: number; mtimeNs: bigint }): FileInfo {
+  const kind = entry.mode & 0o170000;
+  const types: Readonly<Record<number, FileInfo['type']>> = {
+    16807: 'file',
+    9604: 'directory',
+    21609: 'link',
+  };
+  return {
+    type: types[kind] ?? 'special',
+    mode: entry.mode & 0o7777,
+    size: entry.size,
+    modifiedMs: Number(entry.mtimeNs / 1_000_000n),
+  };
+}
+
+function failed(op: string, path: string, reason: string, errno?: string): CaissonError {
+  return new CaissonError('FILE_FAILED', {
+    layer: 'sandbox',
+    message: `${op} ${path}: ${reason}`,
+    details: { op, path, ...(errno === undefined ? {} : { errno }) },
+  });
+}

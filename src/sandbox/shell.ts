@@ -1,0 +1,270 @@
+/**
+ * A shell that stays: directory, environment, functions and background jobs persist between its commands.
+ *
+ * One long-lived bash (or sh) in the sandbox reads from its input, per command,
+ *
+ *   eval 'COMMAND' </dev/null >&8 2>&9 8>&- 9>&-; printf MARK
+ *
+ * The command is one quoted word, so that nothing in it (an open quote, a lone `fi`) reaches past itself. Its input is
+ * empty, so that it cannot eat the next command; its output goes to fresh copies, so that its own `exec >file` ends with
+ * it. The mark holds 128 random bits that the command cannot have seen, between bytes that a trace (`set -x`) of the
+ * printf does not print.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Execution } from '../backends/backend.ts';
+import { CaissonError } from '../core/error.ts';
+import type { CapturedOutput } from '../core/outcome.ts';
+import { OutputCapture } from './output-capture.ts';
+
+export interface ShellOptions {
+  /** Default bash where the sandbox has it, else sh. */
+  readonly program?: 'bash' | 'sh';
+  /** Of each command and stream, kept; default 16 MiB. */
+  readonly outputBytes?: number;
+}
+
+export interface ShellCommandOptions {
+  /** Then the shell and everything it started is killed; the next command gets a new shell. Default: no limit of its own. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ShellOutcome {
+  /** `ended`: the command ended the shell itself (`exit`, `exec`, a fatal signal). */
+  readonly kind: 'exited' | 'ended' | 'timed-out' | 'killed';
+  /** Exit status as `$?` has it; absent when it was timed out or killed. */
+  readonly code?: number;
+  readonly stdout: CapturedOutput;
+  readonly stderr: CapturedOutput;
+  /** The shell's directory afterwards, where it is known. */
+  readonly cwd?: string;
+}
+
+/** Starts the shell's program in the sandbox, in a directory where one is given. */
+export type StartShell = (argv: readonly string[], cwd: string | undefined) => Execution;
+
+interface Running {
+  readonly nonce: string;
+  readonly stdout: OutputCapture;
+  readonly stderr: OutputCapture;
+  /** Both streams must show the mark: the last output of the command may still be on its way in the other. */
+  marks: number;
+  code: number;
+  cwd: string | undefined;
+  readonly done: (kind: ShellOutcome['kind']) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+const OUTPUT_BYTES = 16 * 1024 * 1024;
+/** Room behind the mark's start for status and directory. */
+const MARK_MAX = 8192;
+
+export class Shell {
+  readonly #start: StartShell;
+  readonly #options: ShellOptions;
+  #execution: Execution | undefined;
+  #running: Running | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #cwd: string | undefined;
+  #status = 0;
+  #closed = false;
+
+  constructor(start: StartShell, options: ShellOptions = {}) {
+    this.#start = start;
+    this.#options = options;
+  }
+
+  /**
+   * Runs one command; a second one waits for the first.
+   *
+   * @throws REQUEST_INVALID for a NUL byte, ABORTED, SANDBOX_CLOSED
+   */
+  run(command: string, options: ShellCommandOptions = {}): Promise<ShellOutcome> {
+    if (command.includes('\0')) {
+      throw new CaissonError('REQUEST_INVALID', {
+        layer: 'sandbox',
+        message: 'a shell command holds a NUL byte',
+      });
+    }
+    const turn = this.#last.then(() => this.#runNow(command, options));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Ends the shell and everything it started. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#kill();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #runNow(command: string, options: ShellCommandOptions): Promise<ShellOutcome> {
+    if (this.#closed) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
+    throwIfAborted(options.signal);
+    const execution = this.#execution ?? this.#open();
+    const nonce = randomBytes(16).toString('hex');
+    const limit = this.#options.outputBytes ?? OUTPUT_BYTES;
+    const settled = Promise.withResolvers<ShellOutcome['kind']>();
+    const running: Running = {
+      nonce,
+      stdout: new OutputCapture(limit),
+      stderr: new OutputCapture(limit),
+      marks: 0,
+      code: 0,
+      cwd: undefined,
+      done: settled.resolve,
+      fail: settled.reject,
+    };
+    this.#running = running;
+    const stop = (kind: 'timed-out' | 'killed') => (): void => {
+      settled.resolve(kind);
+      execution.kill();
+    };
+    const onAbort = stop('killed');
+    const timer =
+      options.timeoutMs === undefined
+        ? undefined
+        : setTimeout(stop('timed-out'), options.timeoutMs);
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      execution.stdin.write(this.#line(command, nonce));
+      const kind = await settled.promise;
+      if (kind !== 'exited') await this.#kill();
+      throwIfAborted(options.signal);
+      return this.#outcome(kind, running);
+    } finally {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', onAbort);
+      this.#running = undefined;
+    }
+  }
+
+  #outcome(kind: ShellOutcome['kind'], running: Running): ShellOutcome {
+    const known = kind === 'exited' || kind === 'ended';
+    if (kind === 'exited') {
+      this.#cwd = running.cwd;
+      this.#status = running.code;
+    } else this.#status = 0;
+    return {
+      kind,
+      ...(known ? { code: running.code } : {}),
+      stdout: running.stdout.finish(),
+      stderr: running.stderr.finish(),
+      ...(running.cwd === undefined ? {} : { cwd: running.cwd }),
+    };
+  }
+
+  /** A new shell, in the directory that the last one was seen in. */
+  #open(): Execution {
+    const program = this.#options.program;
+    // bash where there is one, by the sandbox's own sh; neither reads a start-up file.
+    const argv =
+      program === 'sh'
+        ? ['/bin/sh']
+        : program === 'bash'
+          ? ['bash', '--noprofile', '--norc']
+          : [
+              '/bin/sh',
+              '-c',
+              'command -v bash >/dev/null && exec bash --noprofile --norc; exec /bin/sh',
+            ];
+    const execution = this.#start(argv, this.#cwd);
+    this.#execution = execution;
+    // What was written before the end may still be on its way through the streams when the result is there.
+    const drained = Promise.all([
+      this.#watch(execution, execution.stdout, 'stdout'),
+      this.#watch(execution, execution.stderr, 'stderr'),
+    ]);
+    execution.result.then(
+      async (result) => {
+        await drained;
+        this.#ended(execution, result.status);
+      },
+      (error) => {
+        if (this.#execution === execution) this.#execution = undefined;
+        this.#running?.fail(error);
+      },
+    );
+    execution.stdin.write('exec 8>&1 9>&2; caisson_status() { return "$1"; }\n');
+    return execution;
+  }
+
+  #line(command: string, nonce: string): string {
+    const word = `'${command.replaceAll("'", `'\\''`)}'`;
+    const mark = `printf '\\036%s %s %s\\035%s\\036' ${nonce} "$caisson_code" "$PWD" ${nonce}`;
+    return (
+      `caisson_status ${this.#status}\n` +
+      `eval ${word} </dev/null >&8 2>&9 8>&- 9>&-\n` +
+      `caisson_code=$?; { ${mark} >&8; ${mark} >&9; } 2>/dev/null\n`
+    );
+  }
+
+  /** Splits a stream into the command's output and the mark behind it. */
+  #watch(
+    execution: Execution,
+    stream: Execution['stdout'],
+    name: 'stdout' | 'stderr',
+  ): Promise<void> {
+    let held: Buffer = Buffer.alloc(0);
+    stream.on('data', (chunk: Buffer) => {
+      const running = this.#running;
+      if (running === undefined || this.#execution !== execution) return;
+      const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      held = Buffer.alloc(0);
+      const start = bytes.indexOf(`\x1e${running.nonce} `);
+      const end = start < 0 ? -1 : bytes.indexOf(`\x1d${running.nonce}\x1e`, start);
+      if (end >= 0) {
+        running[name].add(bytes.subarray(0, start));
+        this.#marked(running, bytes.toString('utf8', start + running.nonce.length + 2, end));
+        return;
+      }
+      // A mark may be cut by the chunk's end: hold back what could be the front of one.
+      const from = start >= 0 ? start : Math.max(0, bytes.lastIndexOf(0x1e));
+      const possible = start >= 0 || bytes[from] === 0x1e;
+      if (possible && bytes.length - from < MARK_MAX) {
+        held = Buffer.from(bytes.subarray(from));
+        running[name].add(bytes.subarray(0, from));
+      } else running[name].add(bytes);
+    });
+    return new Promise((resolve) => {
+      stream.once('close', () => {
+        if (this.#execution === execution) this.#running?.[name].add(held);
+        resolve();
+      });
+    });
+  }
+
+  #marked(running: Running, text: string): void {
+    const space = text.indexOf(' ');
+    running.code = Number(text.slice(0, space));
+    running.cwd = text.slice(space + 1);
+    running.marks += 1;
+    if (running.marks === 2) running.done('exited');
+  }
+
+  #ended(execution: Execution, status: number): void {
+    if (this.#execution === execution) this.#execution = undefined;
+    const running = this.#running;
+    if (running === undefined) return;
+    const signal = status & 0x7f;
+    running.code = signal === 0 ? (status >> 8) & 0xff : 128 + signal;
+    running.done('ended');
+  }
+
+  async #kill(): Promise<void> {
+    const execution = this.#execution;
+    this.#execution = undefined;
+    if (execution === undefined) return;
+    execution.kill();
+    await execution.result.catch(() => {});
+  }
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new CaissonError('ABORTED', { layer: 'sandbox', cause: signal.reason });
+  }
+}
