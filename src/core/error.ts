@@ -1,7 +1,7 @@
 /**
  * The one error that Caisson throws, and the one table of its codes.
+ * Imports nothing: every program that uses Caisson loads this file first.
  */
-import { z } from 'zod';
 
 interface CodeRow {
   /** What the code means, in a sentence. */
@@ -25,23 +25,39 @@ export const errorCodes = {
     status: 412,
     exit: 77,
   },
-  UNISOLATED: { message: 'running without isolation must be allowed by name', status: 412, exit: 77 },
+  UNISOLATED: {
+    message: 'running without isolation must be allowed by name',
+    status: 412,
+    exit: 77,
+  },
   WALL_UNAVAILABLE: { message: 'no wall that the policy allows is ready', status: 503, exit: 69 },
   PLATFORM_UNSUPPORTED: { message: 'running needs Linux', status: 501, exit: 69 },
   LAUNCHER_MISSING: { message: 'the launcher is not installed', status: 500, exit: 69 },
-  LAUNCHER_UNTRUSTED: { message: 'the launcher is not the one that was released', status: 500, exit: 70 },
+  LAUNCHER_UNTRUSTED: {
+    message: 'the launcher is not the one that was released',
+    status: 500,
+    exit: 70,
+  },
   LAUNCHER_FAILED: { message: 'the launcher could not carry out a step', status: 500, exit: 71 },
   LAUNCHER_GONE: { message: 'the launcher ended', status: 500, exit: 71 },
   PROTOCOL_ERROR: { message: 'a frame or plan could not be understood', status: 500, exit: 76 },
   PLAN_INVALID: { message: 'the plan is not valid for this launcher', status: 400, exit: 65 },
-  COMMAND_NOT_FOUND: { message: 'the command is not there inside the sandbox', status: 400, exit: 127 },
+  COMMAND_NOT_FOUND: {
+    message: 'the command is not there inside the sandbox',
+    status: 400,
+    exit: 127,
+  },
   COMMAND_NOT_EXECUTABLE: { message: 'the command cannot be executed', status: 400, exit: 126 },
   WORKSPACE_UNSUPPORTED: {
     message: 'the workspace cannot be given to the guest on this file system',
     status: 412,
     exit: 77,
   },
-  RESOURCE_EXHAUSTED: { message: 'the host has no room for another sandbox', status: 503, exit: 75 },
+  RESOURCE_EXHAUSTED: {
+    message: 'the host has no room for another sandbox',
+    status: 503,
+    exit: 75,
+  },
   SANDBOX_CLOSED: { message: 'the sandbox is closed', status: 409, exit: 70 },
   FILE_FAILED: { message: 'a file operation inside the sandbox failed', status: 400, exit: 74 },
   CHANGES_CONFLICT: { message: 'the changes cannot be applied as they are', status: 409, exit: 73 },
@@ -52,18 +68,16 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 /** The layer of the source tree where the error arose. */
-export const errorLayerSchema = z.enum([
-  'core',
-  'policy',
-  'plan',
-  'store',
-  'launcher',
-  'host',
-  'backends',
-  'sandbox',
-  'cli',
-]);
-export type ErrorLayer = z.infer<typeof errorLayerSchema>;
+export type ErrorLayer =
+  | 'core'
+  | 'policy'
+  | 'plan'
+  | 'store'
+  | 'launcher'
+  | 'host'
+  | 'backends'
+  | 'sandbox'
+  | 'cli';
 
 const brand = Symbol.for('caisson.error');
 
