@@ -140,6 +140,44 @@ static bool group_is_shared(const char *dir) {
   return false;
 }
 
+#define NEEDED (CGROUP_MEMORY | CGROUP_PIDS)
+
+static bool has_file(const char *dir, const char *name, int mode) {
+  char path[CGROUP_PATH_MAX + 64];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  return access(path, mode) == 0;
+}
+
+static void describe_v2(struct cgroup_base *out) {
+  out->v2_is_root = !has_file(out->v2, "cgroup.type", F_OK);
+  out->v2_available = controllers_in(out->v2, "cgroup.controllers");
+  out->v2_enabled = controllers_in(out->v2, "cgroup.subtree_control");
+  out->v2_is_shared = group_is_shared(out->v2);
+}
+
+static bool carries_limits(const struct cgroup_base *base) {
+  if (access(base->v2, W_OK) != 0 || !has_file(base->v2, "cgroup.procs", W_OK)) return false;
+  if ((base->v2_enabled & NEEDED) == NEEDED) return true;
+  bool may_enable = base->v2_is_root || (!base->v2_is_shared && !base->v2_above);
+  return may_enable && (base->v2_available & NEEDED) == NEEDED && has_file(base->v2, "cgroup.subtree_control", W_OK);
+}
+
+/* Our own group, or the nearest one above it that can carry limits. */
+static void choose_v2(struct cgroup_base *out) {
+  static struct cgroup_base tried;
+  describe_v2(out);
+  tried = *out;
+  while (!carries_limits(&tried)) {
+    char *slash = strrchr(tried.v2, '/');
+    if (slash == NULL) return;
+    *slash = 0;
+    if (!has_file(tried.v2, "cgroup.controllers", F_OK)) return;
+    tried.v2_above = true;
+    describe_v2(&tried);
+  }
+  *out = tried;
+}
+
 struct err cgroup_base_find(struct cgroup_base *out) {
   memset(out, 0, sizeof *out);
   static struct groups groups; /* large for a stack; only ever used here, before there are threads */
@@ -151,19 +189,11 @@ struct err cgroup_base_find(struct cgroup_base *out) {
   while (getline(&line, &capacity, file) > 0) groups_line(&groups, line);
   fclose(file);
   file = fopen("/proc/self/mountinfo", "re");
-  if (file == NULL) {
-    free(line);
-    return fail(ERR_SYSTEM, errno, "cgroup_base_find", "/proc/self/mountinfo");
-  }
-  while (getline(&line, &capacity, file) > 0) mounts_line(out, &groups, line);
-  fclose(file);
+  int error = errno;
+  while (file != NULL && getline(&line, &capacity, file) > 0) mounts_line(out, &groups, line);
   free(line);
-  if (out->v2[0] == 0) return OK;
-  char path[CGROUP_PATH_MAX + 32];
-  snprintf(path, sizeof path, "%s/cgroup.type", out->v2);
-  out->v2_is_root = access(path, F_OK) != 0;
-  out->v2_available = controllers_in(out->v2, "cgroup.controllers");
-  out->v2_enabled = controllers_in(out->v2, "cgroup.subtree_control");
-  out->v2_is_shared = group_is_shared(out->v2);
+  if (file == NULL) return fail(ERR_SYSTEM, error, "cgroup_base_find", "/proc/self/mountinfo");
+  fclose(file);
+  if (out->v2[0] != 0) choose_v2(out);
   return OK;
 }

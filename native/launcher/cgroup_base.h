@@ -20,7 +20,10 @@ enum cgroup_controller { CGROUP_MEMORY = 1, CGROUP_CPU = 2, CGROUP_PIDS = 4, CGR
 struct cgroup_base {
   char v1[CGROUP_V1_COUNT][CGROUP_PATH_MAX];
   char v2[CGROUP_PATH_MAX];
-  /* Of v2: what cgroup.controllers lists at v2 (what may be handed on), and what cgroup.subtree_control already hands on. */
+  /* v2 is an ancestor of our own group, because our own can never hand controllers on (see below): what limits our own
+     group itself then does not limit what is made here; what limits the ancestor does. */
+  bool v2_above;
+  /* Of v2: what cgroup.controllers lists there (what may be handed on), and what cgroup.subtree_control hands on already. */
   unsigned v2_available, v2_enabled;
   /* v2 is the root of the whole hierarchy (no cgroup.type there): it may hold processes and still hand on controllers. */
   bool v2_is_root;
@@ -33,15 +36,17 @@ struct cgroup_base {
 
    The rule of v2 that whoever uses the base must heed: a group other than the root that holds processes cannot hand
    controllers to its children (writing cgroup.subtree_control fails with EBUSY), and a group that hands on a domain
-   controller cannot be given processes. So, when v2_enabled lacks a controller that is wanted, and not v2_is_root:
-     1. mkdir v2/caisson-PID, move every process of v2 that is ours (the caller) into v2/caisson-PID/self (a leaf);
-     2. when v2_is_shared, step 3 fails: the facts then report the controllers as not usable, unless v2_enabled has them;
-     3. write "+memory +pids ..." to v2/cgroup.subtree_control, then to v2/caisson-PID/cgroup.subtree_control (it holds no
-        processes itself, only the leaf does);
-     4. make the sandboxes' groups in v2/caisson-PID;
-     5. at the end: move ourselves back, remove the groups. What was written to v2/cgroup.subtree_control is taken back
-        only if it was ours and no other child is there.
-   In a group that systemd delegated (Delegate=yes: it belongs to us), the same steps are what systemd expects. */
+   controller cannot be given processes. So v2 is, in this order
+     a. our own group, when it hands on memory and pids already, or is the root, or holds nobody but the caller;
+     b. the nearest ancestor that we may write to and that hands on memory and pids already (a systemd slice; what
+        Delegate= with DelegateSubgroup= leaves above us), or is the root: v2_above;
+     c. our own group all the same, which then gives no limits, only cgroup.kill, freeze and CLONE_INTO_CGROUP.
+   When v2_enabled lacks a controller that is wanted, and not v2_is_root (a, with the caller alone in it):
+     1. mkdir v2/caisson-PID and v2/caisson-PID/self, and move the caller into the latter, a leaf;
+     2. write "+memory" ... to v2/cgroup.subtree_control, then to v2/caisson-PID/cgroup.subtree_control (it holds no
+        process itself, only the leaf does);
+     3. make the sandboxes' groups in v2/caisson-PID;
+     4. at the end: take back from v2/cgroup.subtree_control what was added, move ourselves back, remove the groups. */
 struct err cgroup_base_find(struct cgroup_base *out);
 
 #endif
