@@ -25,6 +25,7 @@
 
 #define RESOLVE_NO_MAGICLINKS_BIT 0x02u
 #define RENAME_NOREPLACE_BIT 1u
+#define SYS_FCHMODAT2_NUMBER 452 /* the same on every architecture */
 
 enum files_op { OP_STAT = 1, OP_LIST, OP_READ, OP_WRITE, OP_MKDIR, OP_REMOVE, OP_RENAME, OP_CHMOD, OP_READLINK, OP_SYMLINK };
 enum files_flag { FF_CREATE = 1, FF_TRUNCATE = 2, FF_EXCLUSIVE = 4, FF_RECURSIVE = 8, FF_APPEND = 16, FF_FOLLOW = 32, FF_ALL = 63 };
@@ -46,7 +47,8 @@ static uint8_t request_bytes[REQUEST_MAX], reply_bytes[REPLY_MAX], data_bytes[DA
 static int open_at(int dir, const char *path, int flags, mode_t mode) {
   struct {
     uint64_t flags, mode, resolve;
-  } how = {(uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOCTTY), flags & O_CREAT ? mode : 0, RESOLVE_NO_MAGICLINKS_BIT};
+  } how = {(uint64_t)(unsigned)(flags | O_CLOEXEC), flags & O_CREAT ? mode : 0, RESOLVE_NO_MAGICLINKS_BIT};
+  if (!(flags & O_PATH)) how.flags |= O_NOCTTY; /* openat2 refuses what O_PATH has no use for */
   int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
   return fd < 0 ? -errno : fd;
 }
@@ -345,10 +347,14 @@ static int do_chmod(const struct request *request) {
   if (fd < 0) return fd;
   struct stat status;
   int error = fstat(fd, &status) != 0 ? -errno : S_ISLNK(status.st_mode) ? -ELOOP : 0;
-  /* chmod of exactly what was opened: the path may lead elsewhere by now. */
-  char self[48];
-  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-  if (error == 0 && chmod(self, request->mode) != 0) error = -errno;
+  /* chmod of exactly what was opened: the path may lead elsewhere by now. fchmodat2 is there since Linux 6.6; where it is
+     not, or not allowed, the way is through /proc. */
+  if (error == 0 && syscall(SYS_FCHMODAT2_NUMBER, fd, "", request->mode, AT_EMPTY_PATH) != 0) {
+    char self[48];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    error = -errno;
+    if (error == -ENOSYS || error == -EPERM) error = chmod(self, request->mode) == 0 ? 0 : -errno;
+  }
   close(fd);
   return error;
 }

@@ -8,6 +8,9 @@
 
 static int harness_passed, harness_failed, harness_skipped;
 
+/* A test that aborts shall have said what failed before. */
+__attribute__((constructor)) static void harness_begin(void) { setvbuf(stdout, NULL, _IOLBF, 0); }
+
 static inline bool harness_check(bool holds, const char *file, int line, const char *format, ...) {
   if (holds) {
     harness_passed++;

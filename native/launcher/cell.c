@@ -1,0 +1,153 @@
+/* Cells: made ahead of need, since entering a v1 cgroup takes up to 10 ms a hierarchy; given back and used again. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "channel.h"
+#include "state.h"
+#include "sys.h"
+
+struct err nursery_start(struct nursery *nursery, struct cell *cell) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  pid_t pid = fork();
+  if (pid < 0) {
+    int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    return fail(ERR_RESOURCE, error, "fork nursery", NULL);
+  }
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    /* Where entering fails, asking fails too: the launcher reads an end-of-file and says so. */
+    if (cell && failed(cgroup_cell_enter(&S.tree, &cell->cgroup))) _exit(1);
+    nursery_serve(&S.host, ends[1]);
+  }
+  close(ends[1]);
+  nursery->pid = pid;
+  nursery->waiting = NULL;
+  nursery->waiting_tail = &nursery->waiting;
+  if (!watch_add(&nursery->watch, WATCH_NURSERY, ends[0], EPOLLIN, nursery)) return fail(ERR_RESOURCE, errno, "epoll", NULL);
+  return OK;
+}
+
+void nursery_answer(struct nursery *nursery) {
+  struct nursery_reply reply;
+  int pidfd = -1;
+  size_t count;
+  ssize_t got = channel_receive(nursery->watch.fd, &reply, sizeof reply, &pidfd, 1, &count);
+  struct sandbox *sandbox = nursery->waiting;
+  if (got != (ssize_t)sizeof reply) {
+    /* It died: whoever waits is told, and the cell is not used again. */
+    watch_close(&nursery->watch);
+    while ((sandbox = nursery->waiting)) {
+      nursery->waiting = sandbox->next;
+      sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "nursery ended (entering its cgroup failed?)", NULL));
+    }
+    nursery->waiting_tail = &nursery->waiting;
+    return;
+  }
+  if (!sandbox) {
+    if (count) close(pidfd);
+    return;
+  }
+  nursery->waiting = sandbox->next;
+  if (!nursery->waiting) nursery->waiting_tail = &nursery->waiting;
+  sandbox->next = NULL;
+  sandbox->asked = false;
+  if (reply.class != ERR_NONE) {
+    static char step[sizeof reply.step];
+    memcpy(step, reply.step, sizeof step);
+    step[sizeof step - 1] = 0;
+    sandbox_failed(sandbox, fail((enum err_class)reply.class, reply.errnum, step, NULL));
+  } else {
+    sandbox_born(sandbox, reply.pid, pidfd);
+  }
+}
+
+static struct err tree_ready(void) {
+  if (!S.tree_tried) {
+    S.tree_tried = true;
+    S.tree_error = cgroup_tree_open(&S.tree);
+  }
+  return S.tree_error;
+}
+
+static struct err cell_make(bool grouped, struct cell **out) {
+  if (S.cell_count == sizeof S.cells / sizeof *S.cells) return fail(ERR_RESOURCE, EAGAIN, "too many sandboxes at once", NULL);
+  struct cell *cell = calloc(1, sizeof *cell);
+  if (!cell) return fail(ERR_RESOURCE, ENOMEM, "make cell", NULL);
+  cell->number = S.cell_count;
+  cell->grouped = grouped;
+  cell->oom.fd = cell->own.watch.fd = -1;
+  cell->cgroup.v2 = cell->cgroup.oom_event = -1;
+  struct err result = OK;
+  if (grouped) {
+    result = tree_ready();
+    if (!failed(result)) result = cgroup_cell_open(&S.tree, cell->number, &cell->cgroup);
+  }
+  if (!failed(result) && grouped && !S.tree.v2_limits) {
+    result = nursery_start(&cell->own, cell);
+    cell->nursery = &cell->own;
+    if (!failed(result)) watch_add(&cell->oom, WATCH_OOM, cell->cgroup.oom_event, EPOLLIN, cell);
+  } else if (!failed(result)) {
+    if (S.common.watch.fd < 0) result = nursery_start(&S.common, NULL);
+    cell->nursery = &S.common;
+  }
+  if (failed(result)) {
+    free(cell);
+    return result;
+  }
+  S.cells[S.cell_count++] = cell;
+  *out = cell;
+  return OK;
+}
+
+struct err cell_take(bool grouped, struct cell **out) {
+  struct cell **idle = grouped ? &S.idle_grouped : &S.idle_plain;
+  while (*idle) {
+    *out = *idle;
+    *idle = (*out)->next;
+    if ((*out)->nursery->watch.fd >= 0) return OK;
+    if ((*out)->nursery == &S.common) {
+      TRY(nursery_start(&S.common, NULL));
+      return OK;
+    }
+  }
+  return cell_make(grouped, out);
+}
+
+void cell_give_back(struct cell *cell) {
+  struct cell **idle = cell->grouped ? &S.idle_grouped : &S.idle_plain;
+  cell->sandbox = NULL;
+  cell->next = *idle;
+  *idle = cell;
+}
+
+void cells_spare(bool grouped, unsigned wanted) {
+  unsigned have = 0;
+  for (struct cell *cell = grouped ? S.idle_grouped : S.idle_plain; cell; cell = cell->next) have++;
+  while (have++ < wanted) {
+    struct cell *cell;
+    if (failed(cell_make(grouped, &cell))) return;
+    cell_give_back(cell);
+  }
+}
+
+void cells_close(void) {
+  for (unsigned i = 0; i < S.cell_count; i++) watch_close(&S.cells[i]->own.watch);
+  watch_close(&S.common.watch);
+  for (unsigned i = 0; i < S.cell_count; i++) {
+    struct cell *cell = S.cells[i];
+    if (cell->own.pid > 0) waitpid(cell->own.pid, NULL, 0);
+    cell->oom.fd = -1; /* closed with the cgroup */
+    if (cell->grouped) cgroup_cell_close(&S.tree, &cell->cgroup);
+    free(cell);
+  }
+  if (S.common.pid > 0) waitpid(S.common.pid, NULL, 0);
+  if (S.tree.ready) cgroup_tree_close(&S.tree);
+}

@@ -1,0 +1,21 @@
+/* Messages with descriptors between the launcher's own processes (unix(7), SCM_RIGHTS). */
+#ifndef CAISSON_CHANNEL_H
+#define CAISSON_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define CHANNEL_FDS_MAX 250
+
+/* Sends all of `data`; the descriptors go with its first byte. Retries on EINTR, never raises SIGPIPE. */
+bool channel_send(int socket, const void *data, size_t length, const int *fds, size_t fd_count);
+
+/* Receives at most `length` bytes once. Received descriptors are close-on-exec; more than `fd_room` is an error and closes
+   them. Returns bytes, 0 at the end, -1 with errno. */
+ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count);
+
+/* Receives exactly `length` bytes (the first may carry descriptors). */
+bool channel_receive_all(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count);
+
+#endif

@@ -1,0 +1,21 @@
+/* The last steps of a process before it becomes the guest: rlimits, Landlock, capabilities, seccomp. */
+#ifndef CAISSON_CONFINE_H
+#define CAISSON_CONFINE_H
+
+#include "plan.h"
+
+/* A Landlock ruleset with the plan's rules; *out is -1 when the plan has none. Paths that do not exist inside are skipped:
+   a rule allows, so its absence denies. */
+struct err confine_ruleset(const struct landlock_plan *plan, int *out);
+
+/* Adds a job's path rules to it. */
+struct err confine_rules(const struct landlock_plan *plan, int ruleset, const struct path_rule *rules, size_t count);
+
+/* The plan's resource limits, each replaced by the job's for the same resource. Never raised above the hard limit of now. */
+struct err confine_rlimits(const struct rlimit_plan *plan, size_t plan_count, const struct rlimit_plan *job, size_t job_count);
+
+/* no_new_privs, Landlock, all five capability sets and securebits, seccomp: in this order, and checked afterwards. The
+   caller may make only system calls that the filter allows from here on; execve is next. */
+struct err confine_seal(const struct plan *plan, int ruleset);
+
+#endif

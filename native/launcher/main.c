@@ -1,0 +1,66 @@
+/* caisson-launcher: carries out plans. It knows no policy. Only this file exits. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "layer.h"
+#include "probe.h"
+#include "run.h"
+#include "serve.h"
+
+static int complain(struct err e) {
+  fprintf(stderr, "caisson-launcher: %s%s%s: %s\n", e.step, e.what ? ": " : "", e.what ? e.what : "", strerror(e.errnum));
+  switch (e.class) {
+    case ERR_MESSAGE:
+      return 76;
+    case ERR_PLAN:
+    case ERR_JOB:
+      return 65;
+    case ERR_UNSUPPORTED:
+      return 69;
+    case ERR_RESOURCE:
+      return 75;
+    case ERR_COMMAND:
+      return e.errnum == ENOENT ? 127 : 126;
+    default:
+      return 71;
+  }
+}
+
+static int usage(void) {
+  fprintf(stderr,
+          "usage: caisson-launcher serve               speak the protocol on descriptor 3\n"
+          "       caisson-launcher run PLAN -- ARGV    one command in one sandbox\n"
+          "       caisson-launcher probe               this host's facts, as a record\n"
+          "       caisson-launcher layer UPPER         what an overlay's upper directory holds\n"
+          "       caisson-launcher version\n");
+  return 64;
+}
+
+static int probe(void) {
+  struct out facts = {0};
+  struct err result = probe_facts(&facts);
+  if (failed(result)) return complain(result);
+  return fwrite(facts.data, 1, facts.length, stdout) == facts.length ? 0 : 74;
+}
+
+int main(int argc, char **argv) {
+  const char *mode = argc > 1 ? argv[1] : "";
+  if (strcmp(mode, "serve") == 0 && argc == 2) {
+    struct err result = serve(3);
+    return failed(result) ? complain(result) : 0;
+  }
+  if (strcmp(mode, "run") == 0 && argc > 4 && strcmp(argv[3], "--") == 0) {
+    int code = 0;
+    struct err result = run_plan(argv[2], argv + 4, &code);
+    return failed(result) ? complain(result) : code;
+  }
+  if (strcmp(mode, "probe") == 0 && argc == 2) return probe();
+  if (strcmp(mode, "layer") == 0 && argc == 3) {
+    struct err result = layer_print(argv[2]);
+    return failed(result) ? complain(result) : 0;
+  }
+  if (strcmp(mode, "version") == 0 && argc == 2) return puts(CAISSON_BUILD) < 0;
+  return usage();
+}

@@ -1,0 +1,189 @@
+#include "nursery.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "channel.h"
+#include "idmap.h"
+#include "slot.h"
+#include "sys.h"
+
+static _Noreturn void become_init(const struct nursery_request *request, const struct nursery_fds *fds, int sync) {
+  void *bytes = mmap(NULL, request->plan_length, PROT_READ, MAP_PRIVATE, fds->plan, 0);
+  if (bytes == MAP_FAILED) _exit(1);
+  struct slot_setup setup = {
+      .plan = {bytes, request->plan_length}, .control = fds->control, .job = fds->job, .sync = sync,
+      .loopback_up = request->loopback_up, .pipes = request->pipes,
+  };
+  slot_init(&setup);
+}
+
+/* A proc of the sandbox's own pid namespace, mounted from out here: inside its user namespace the kernel refuses where the
+   host's proc is partly covered, as it is in containers. */
+struct proc_request {
+  int pid_ns; /* for the option `pidns` (Linux 6.17); -1: of the calling process's own pid namespace */
+  int mount;  /* out */
+  struct err result;
+};
+
+static int mount_proc(void *argument) {
+  struct proc_request *request = argument;
+  int context = sys_fsopen("proc");
+  if (context < 0) {
+    request->result = fail(ERR_SYSTEM, errno, "make proc", NULL);
+    return 0;
+  }
+  request->mount = -1;
+  if ((request->pid_ns >= 0 && sys_fsconfig(context, SYS_FSCONFIG_SET_FD, "pidns", NULL, request->pid_ns) < 0) ||
+      sys_fsconfig(context, SYS_FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+    request->result = fail(ERR_SYSTEM, errno, "make proc", NULL);
+  else if ((request->mount = sys_fsmount(context, SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV | SYS_MOUNT_ATTR_NOEXEC)) < 0)
+    request->result = fail(ERR_SYSTEM, errno, "mount proc", NULL);
+  close(context);
+  return 0;
+}
+
+/* Before Linux 6.17 proc is always of the mounting process's own pid namespace, so one is put there to mount it: it shares
+   our memory and descriptors, and we sleep until it is done, as after vfork(2). */
+static struct err mount_proc_inside(const struct host *host, int pidfd, struct proc_request *request) {
+  static uint8_t stack[16 * 1024] __attribute__((aligned(16)));
+  if (setns(pidfd, CLONE_NEWPID) < 0) return fail(ERR_SYSTEM, errno, "enter pid namespace", NULL);
+  int child = clone(mount_proc, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, request);
+  int error = errno;
+  if (child > 0)
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+  if (setns(host->pid_ns, CLONE_NEWPID) < 0) return fail(ERR_SYSTEM, errno, "return to own pid namespace", NULL);
+  return child < 0 ? fail(ERR_SYSTEM, error, "clone for proc", NULL) : request->result;
+}
+
+static struct err make_proc(const struct host *host, pid_t pid, int pidfd, int *out) {
+  static bool by_option = true;
+  struct proc_request request = {-1, -1, OK};
+  if (!host->privileged && setns(host->mount_ns, CLONE_NEWNS) < 0)
+    return fail(ERR_SYSTEM, errno, "return to own mounts", NULL);
+  if (by_option) {
+    char path[64];
+    snprintf(path, sizeof path, "%d/ns/pid", (int)pid);
+    request.pid_ns = openat(host->proc, path, O_RDONLY | O_CLOEXEC);
+    if (request.pid_ns < 0) return fail(ERR_SYSTEM, errno, "open pid namespace", NULL);
+    mount_proc(&request);
+    close(request.pid_ns);
+    by_option = !failed(request.result) || request.result.errnum != EINVAL;
+  }
+  if (!by_option) {
+    request = (struct proc_request){-1, -1, OK};
+    TRY(mount_proc_inside(host, pidfd, &request));
+  }
+  *out = request.mount;
+  return request.result;
+}
+
+/* Under memory pressure the guest goes first, and never the launcher. Raising needs no privilege. */
+static void prefer_for_oom(const struct host *host, pid_t pid) {
+  char path[64];
+  snprintf(path, sizeof path, "%d/oom_score_adj", (int)pid);
+  int fd = openat(host->proc, path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)!write(fd, "500", 3);
+  close(fd);
+}
+
+static struct err raise_child(const struct host *host, const struct nursery_request *request, pid_t pid, int pidfd,
+                              int sync) {
+  prefer_for_oom(host, pid);
+  TRY(idmap_write(host->proc, pid, request->inside_uid, request->outside_uid, request->inside_gid,
+                  request->outside_gid));
+  int proc = -1;
+  TRY(make_proc(host, pid, pidfd, &proc));
+  struct slot_go go = {1};
+  bool sent = channel_send(sync, &go, sizeof go, &proc, 1);
+  int error = errno;
+  close(proc);
+  return sent ? OK : fail(ERR_SYSTEM, error, "start init", NULL);
+}
+
+struct err nursery_spawn(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
+                         bool sibling, pid_t *pid, int *pidfd) {
+  int sync[2];
+  if (fds->mount_ns >= 0 && setns(fds->mount_ns, CLONE_NEWNS) < 0)
+    return fail(ERR_SYSTEM, errno, "enter template", NULL);
+  /* A new one is made by the clone; else it is the one that came along, or the host's, whichever this process was in last. */
+  if (!(request->namespaces & CLONE_NEWNET) && setns(request->join_net ? fds->net_ns : host->net_ns, CLONE_NEWNET) < 0)
+    return fail(ERR_SYSTEM, errno, "enter network namespace", NULL);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sync) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  struct sys_clone_args args = {
+      .flags = request->namespaces | SYS_CLONE_PIDFD | (sibling ? SYS_CLONE_PARENT : 0) |
+               (request->into_cgroup ? SYS_CLONE_INTO_CGROUP : 0),
+      .pidfd = (uint64_t)(uintptr_t)pidfd,
+      .exit_signal = sibling ? 0 : SIGCHLD, /* a sibling takes over the nursery's own, SIGCHLD too */
+      .cgroup = request->into_cgroup ? (uint64_t)fds->cgroup : 0,
+  };
+  *pid = sys_clone3(&args);
+  if (*pid == 0) {
+    close(sync[0]);
+    become_init(request, fds, sync[1]);
+  }
+  int error = errno;
+  close(sync[1]);
+  struct err result = *pid < 0 ? fail(ERR_SYSTEM, error, "clone sandbox", NULL) : OK;
+  if (!failed(result)) {
+    result = raise_child(host, request, *pid, *pidfd, sync[0]);
+    if (failed(result)) {
+      sys_pidfd_kill(*pidfd, SIGKILL);
+      siginfo_t info;
+      if (!sibling) sys_waitid(SYS_P_PIDFD, *pidfd, &info, WEXITED, NULL);
+      close(*pidfd);
+    }
+  }
+  close(sync[0]);
+  return result;
+}
+
+bool nursery_ask(int socket, const struct nursery_request *request, const struct nursery_fds *fds) {
+  int list[6] = {fds->mount_ns, fds->plan, fds->control, fds->job};
+  size_t count = 4;
+  if (request->join_net) list[count++] = fds->net_ns;
+  if (request->into_cgroup) list[count++] = fds->cgroup;
+  return channel_send(socket, request, sizeof *request, list, count);
+}
+
+/* A copy of any other descriptor of the launcher, held here, would keep a sandbox from seeing that it was let go. */
+static bool keep_only(struct host *host, int *socket) {
+  int *wanted[] = {socket, &host->root, &host->proc, &host->mount_ns, &host->pid_ns, &host->net_ns};
+  const int count = sizeof wanted / sizeof *wanted;
+  for (int i = 0; i < count; i++)
+    if ((*wanted[i] = fcntl(*wanted[i], F_DUPFD_CLOEXEC, 64)) < 0) return false;
+  for (int i = 0; i < count; i++) {
+    if (dup3(*wanted[i], 3 + i, O_CLOEXEC) < 0) return false;
+    *wanted[i] = 3 + i;
+  }
+  return sys_close_range((unsigned)(3 + count), ~0u, 0) == 0;
+}
+
+_Noreturn void nursery_serve(struct host *host, int socket) {
+  if (!keep_only(host, &socket)) _exit(1);
+  for (;;) {
+    struct nursery_request request;
+    int list[6];
+    size_t count;
+    ssize_t got = channel_receive(socket, &request, sizeof request, list, 6, &count);
+    if (got <= 0) _exit(0);
+    size_t expected = 4u + (request.join_net ? 1 : 0) + (request.into_cgroup ? 1 : 0);
+    if (got != (ssize_t)sizeof request || count != expected) _exit(1);
+    struct nursery_fds fds = {list[0], list[1], list[2], list[3], -1, -1};
+    if (request.join_net) fds.net_ns = list[4];
+    if (request.into_cgroup) fds.cgroup = list[count - 1];
+    pid_t pid = -1;
+    int pidfd = -1;
+    struct err result = nursery_spawn(host, &request, &fds, true, &pid, &pidfd);
+    for (size_t i = 0; i < count; i++) close(list[i]);
+    struct nursery_reply reply = {.class = result.class, .errnum = result.errnum, .pid = pid};
+    if (result.step) snprintf(reply.step, sizeof reply.step, "%s", result.step);
+    bool sent = channel_send(socket, &reply, sizeof reply, &pidfd, failed(result) ? 0 : 1);
+    if (!failed(result)) close(pidfd);
+    if (!sent) _exit(1);
+  }
+}

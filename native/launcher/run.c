@@ -1,0 +1,227 @@
+#include "run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "cgroup.h"
+#include "channel.h"
+#include "launch.h"
+#include "nursery.h"
+#include "sys.h"
+
+/* Tags of a job that the command line decides (protocol/PROTOCOL.md, "Job"). */
+enum { JOB_TAG_ARGV = 1, JOB_TAG_STDIN = 9, JOB_TAG_STDOUT = 10, JOB_TAG_STDERR = 11 };
+#define PLAN_FILE_MAX (64 * 1024 * 1024)
+
+static struct plan plan;
+static struct sock_filter filter[PLAN_FILTER_MAX];
+static struct job job;
+static struct job_report told;
+static struct cgroup_tree tree;
+static struct cgroup_cell cell;
+
+static struct err map_file(const char *path, struct span *out) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st) < 0) return fail(ERR_PLAN, errno, "open plan", path);
+  if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > (off_t)PLAN_FILE_MAX) {
+    close(fd);
+    return fail(ERR_PLAN, EFBIG, "open plan", path);
+  }
+  void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+  int error = errno;
+  close(fd);
+  if (bytes == MAP_FAILED) return fail(ERR_RESOURCE, error, "map plan", path);
+  *out = (struct span){bytes, (size_t)st.st_size};
+  return OK;
+}
+
+/* The plan's default job, with the command line's argv and our own stdio. */
+static struct err make_job(char **argv, struct out *bytes) {
+  struct span rest = plan.default_job;
+  struct field field;
+  bool bad = false;
+  while (wire_next(&rest, &field, &bad))
+    if (field.tag < JOB_TAG_STDIN || field.tag > JOB_TAG_STDERR)
+      out_bytes(bytes, field.tag, field.body.data, field.body.length);
+  if (bad) return fail(ERR_PLAN, EBADMSG, "default job", NULL);
+  for (; *argv; argv++) out_str(bytes, JOB_TAG_ARGV, *argv);
+  out_u32(bytes, JOB_TAG_STDIN, STDIO_INHERIT);
+  out_u32(bytes, JOB_TAG_STDOUT, STDIO_INHERIT);
+  out_u32(bytes, JOB_TAG_STDERR, STDIO_INHERIT);
+  if (bytes->failed) return fail(ERR_RESOURCE, ENOMEM, "make job", NULL);
+  return job_parse((struct span){bytes->data, bytes->length}, &job);
+}
+
+static struct err enter_cgroup(void) {
+  TRY(cgroup_tree_open(&tree));
+  struct cgroup_plan merged = cgroup_merge(&plan.cgroup, &job.cgroup);
+  struct err result = cgroup_cell_open(&tree, 0, &cell);
+  if (!failed(result)) result = cgroup_cell_apply(&tree, &cell, &merged, 1);
+  if (!failed(result) && !tree.v2_limits) result = cgroup_cell_enter(&tree, &cell);
+  if (!failed(result)) cgroup_cell_begin(&cell);
+  return result;
+}
+
+/* The launcher itself stands in the v1 groups: back to where it came from, so that they can be removed. */
+static void leave_cgroup(const struct host *host) {
+  if (setns(host->mount_ns, CLONE_NEWNS) < 0) return; /* the next launcher removes them */
+  for (size_t i = 0; i < CGROUP_V1_COUNT; i++) {
+    if (!tree.base.v1[i][0]) continue;
+    char path[CGROUP_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/cgroup.procs", tree.base.v1[i]);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    (void)!write(fd, "0", 1);
+    close(fd);
+  }
+  cgroup_cell_close(&tree, &cell);
+  cgroup_tree_close(&tree);
+}
+
+struct running {
+  int control, job_socket, pidfd, signals;
+  uint64_t deadline_ms; /* 0: none */
+  unsigned interrupts;
+};
+
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void pass_signal(struct running *run) {
+  struct signalfd_siginfo seen;
+  if (read(run->signals, &seen, sizeof seen) != (ssize_t)sizeof seen) return;
+  /* The first Ctrl-C is the guest's to handle; the second ends it. */
+  if (seen.ssi_signo == SIGINT && ++run->interrupts > 1) {
+    sys_pidfd_kill(run->pidfd, SIGKILL);
+    return;
+  }
+  struct slot_request request = {.command = SLOT_SIGNAL, .job = 0, .signal = (int32_t)seen.ssi_signo};
+  channel_send(run->control, &request, sizeof request, NULL, 0);
+}
+
+static struct err wait_for_end(struct running *run, struct slot_report *report, bool *timed_out) {
+  struct pollfd watched[4] = {{.fd = run->control, .events = POLLIN},
+                              {.fd = run->job_socket, .events = POLLIN},
+                              {.fd = run->signals, .events = POLLIN},
+                              {.fd = cell.oom_event, .events = POLLIN}};
+  for (;;) {
+    int left = -1;
+    if (run->deadline_ms) {
+      uint64_t now = now_ms();
+      left = now >= run->deadline_ms ? 0 : (int)(run->deadline_ms - now < 60000 ? run->deadline_ms - now : 60000);
+    }
+    int ready = poll(watched, 4, left);
+    if (ready < 0 && errno != EINTR) return fail(ERR_SYSTEM, errno, "poll", NULL);
+    if (run->deadline_ms && !*timed_out && now_ms() >= run->deadline_ms) {
+      *timed_out = true;
+      run->deadline_ms = 0;
+      sys_pidfd_kill(run->pidfd, SIGKILL);
+    }
+    if (ready <= 0) continue;
+    if (watched[1].revents) {
+      size_t none;
+      if (channel_receive_all(run->job_socket, &told, sizeof told, NULL, 0, &none) && told.event == JOB_FAILED)
+        return launch_error_of(&told);
+      watched[1].fd = -1;
+    }
+    if (watched[3].revents) {
+      sys_pidfd_kill(run->pidfd, SIGKILL);
+      watched[3].fd = -1;
+    }
+    if (watched[2].revents) pass_signal(run);
+    if (watched[0].revents) {
+      size_t none;
+      ssize_t got = channel_receive(run->control, report, sizeof *report, NULL, 0, &none);
+      if (got == (ssize_t)sizeof *report && report->event == SLOT_ENDED) return OK;
+      *report = (struct slot_report){.event = SLOT_ENDED, .status = SIGKILL};
+      return OK; /* init was killed, and with it everything in its pid namespace */
+    }
+  }
+}
+
+static struct err start(const struct host *host, struct span plan_bytes, struct job_mounts *mounts, struct span job_bytes,
+                        uid_t uid, gid_t gid, struct running *run) {
+  int control[2], socket[2], memory, mount_ns = -1;
+  TRY(launch_seal_plan(plan_bytes, &memory));
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socket) < 0)
+    return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  struct nursery_request request = {
+      .namespaces = plan.namespaces, .plan_length = (uint32_t)plan_bytes.length,
+      .inside_uid = plan.uid, .outside_uid = uid, .inside_gid = plan.gid, .outside_gid = gid,
+      .loopback_up = plan.namespaces & CLONE_NEWNET, .into_cgroup = plan.cgroup.present && cell.v2 >= 0,
+  };
+  struct nursery_fds fds = {mount_ns, memory, control[1], socket[1], -1, cell.v2};
+  pid_t pid;
+  TRY(nursery_spawn(host, &request, &fds, false, &pid, &run->pidfd));
+  close(control[1]);
+  close(socket[1]);
+  close(memory);
+  run->control = control[0];
+  run->job_socket = socket[0];
+  return launch_send_job(run->job_socket, JOB_EXEC, true, job_bytes, mounts, -1);
+}
+
+struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
+  struct span bytes;
+  struct out job_bytes = {0};
+  TRY(map_file(plan_path, &bytes));
+  TRY(plan_parse(bytes, &plan, filter));
+  TRY(make_job(argv, &job_bytes));
+  cell.oom_event = cell.v2 = -1;
+  if (plan.cgroup.present) TRY(enter_cgroup());
+
+  struct host host;
+  TRY(launch_prepare(&host));
+  uid_t uid = launch_guest_uid(&host, (unsigned)getpid());
+  gid_t gid = launch_guest_gid(&host, (unsigned)getpid());
+  struct job_mounts mounts;
+  TRY(launch_clone_mounts(&host, &job, uid, gid, &mounts));
+  if (unshare(CLONE_NEWNS) < 0) return fail(ERR_SYSTEM, errno, "mount namespace", NULL);
+  TRY(mount_template(&host, &plan));
+
+  sigset_t passed;
+  sigemptyset(&passed);
+  const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaddset(&passed, signals[i]);
+  sigprocmask(SIG_BLOCK, &passed, NULL);
+  struct running run = {.signals = signalfd(-1, &passed, SFD_CLOEXEC)};
+  struct limits_plan limits = limits_merge(&plan.limits, &job.limits);
+  struct slot_report report = {0};
+  bool timed_out = false;
+  struct err result = start(&host, bytes, &mounts, (struct span){job_bytes.data, job_bytes.length}, uid, gid, &run);
+  if (limits.wall_ms) run.deadline_ms = now_ms() + limits.wall_ms;
+  if (!failed(result)) result = wait_for_end(&run, &report, &timed_out);
+  if (run.pidfd > 0) {
+    /* Its init has nothing left to do; what the report says is final. */
+    close(run.control);
+    siginfo_t info;
+    sys_waitid(SYS_P_PIDFD, run.pidfd, &info, WEXITED, NULL);
+  }
+  struct cgroup_usage usage = {0};
+  if (plan.cgroup.present) {
+    cgroup_cell_read(&cell, &usage);
+    leave_cgroup(&host);
+  }
+  if (failed(result)) return result;
+  if (timed_out) fprintf(stderr, "caisson-launcher: ended after its wall-clock limit of %llu ms\n", (unsigned long long)limits.wall_ms);
+  if (usage.out_of_memory) fprintf(stderr, "caisson-launcher: ended at its memory limit\n");
+  if (usage.processes_hit) fprintf(stderr, "caisson-launcher: met its limit of processes\n");
+  *exit_code = timed_out                       ? 124
+               : usage.out_of_memory           ? 137
+               : WIFEXITED(report.status)      ? WEXITSTATUS(report.status)
+                                               : 128 + WTERMSIG(report.status);
+  return OK;
+}

@@ -1,0 +1,349 @@
+/* The life of one sandbox: asked of a nursery, announced by its first seat, given jobs, ended, reaped. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "channel.h"
+#include "state.h"
+#include "sys.h"
+
+static struct job_report told;
+
+static void enlist(struct sandbox *sandbox) {
+  sandbox->all_next = S.sandboxes;
+  sandbox->all_link = &S.sandboxes;
+  if (S.sandboxes) S.sandboxes->all_link = &sandbox->all_next;
+  S.sandboxes = sandbox;
+}
+
+struct sandbox *sandbox_find(uint32_t id) {
+  struct sandbox *sandbox = S.sandboxes;
+  while (sandbox && sandbox->id != id) sandbox = sandbox->all_next;
+  return id ? sandbox : NULL;
+}
+
+static struct err ask(struct sandbox *sandbox) {
+  struct kind *kind = sandbox->kind;
+  struct cell *cell = sandbox->cell;
+  int control[2], job[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
+    return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0) {
+    int error = errno;
+    close(control[0]);
+    close(control[1]);
+    return fail(ERR_RESOURCE, error, "socketpair", NULL);
+  }
+  bool recycled = kind->recycle_net && kind->net_count > 0;
+  if (recycled) sandbox->net = kind->nets[--kind->net_count];
+  struct nursery_request request = {
+      .namespaces = kind->plan.namespaces & (recycled ? ~(uint32_t)CLONE_NEWNET : ~0u),
+      .plan_length = (uint32_t)kind->length,
+      .inside_uid = kind->plan.uid,
+      .inside_gid = kind->plan.gid,
+      .outside_uid = launch_guest_uid(&S.host, cell->number),
+      .outside_gid = launch_guest_gid(&S.host, cell->number),
+      .loopback_up = !recycled && (kind->plan.namespaces & CLONE_NEWNET),
+      .pipes = true,
+      .join_net = recycled,
+      .into_cgroup = cell->grouped && cell->cgroup.v2 >= 0,
+  };
+  struct nursery_fds fds = {kind->template, kind->memory, control[1], job[1], sandbox->net, cell->cgroup.v2};
+  bool asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
+  int error = errno;
+  close(control[1]);
+  close(job[1]);
+  if (!asked || !watch_add(&sandbox->control, WATCH_CONTROL, control[0], EPOLLIN, sandbox) ||
+      !watch_add(&sandbox->seat.watch, WATCH_SEAT, job[0], EPOLLIN, sandbox)) {
+    if (sandbox->control.fd < 0) close(control[0]);
+    close(job[0]);
+    return fail(ERR_SYSTEM, error, "ask nursery", NULL);
+  }
+  *cell->nursery->waiting_tail = sandbox;
+  cell->nursery->waiting_tail = &sandbox->next;
+  sandbox->asked = true;
+  return OK;
+}
+
+struct err sandbox_make(struct kind *kind, struct sandbox **out) {
+  struct cell *cell;
+  TRY(cell_take(kind->plan.cgroup.present, &cell));
+  struct sandbox *sandbox = calloc(1, sizeof *sandbox);
+  struct err result = sandbox ? OK : fail(ERR_RESOURCE, ENOMEM, "make sandbox", NULL);
+  if (!failed(result) && cell->grouped) {
+    result = cgroup_cell_apply(&S.tree, &cell->cgroup, &kind->plan.cgroup, S.tree.v2_limits ? 1 : 2);
+    cgroup_cell_begin(&cell->cgroup);
+  }
+  if (!failed(result)) {
+    sandbox->kind = kind;
+    sandbox->cell = cell;
+    sandbox->net = sandbox->control.fd = sandbox->pidfd.fd = sandbox->seat.watch.fd = -1;
+    sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
+    sandbox->pending_tail = &sandbox->pending;
+    result = ask(sandbox);
+  }
+  if (failed(result)) {
+    if (sandbox) watch_close(&sandbox->control);
+    free(sandbox);
+    cell_give_back(cell);
+    return result;
+  }
+  cell->sandbox = sandbox;
+  kind->users++;
+  kind->making++;
+  enlist(sandbox);
+  *out = sandbox;
+  return OK;
+}
+
+struct err sandbox_take(struct kind *kind, struct sandbox **out) {
+  struct sandbox *sandbox = kind->ready;
+  if (sandbox) {
+    kind->ready = sandbox->next;
+    kind->ready_count--;
+    sandbox->next = NULL;
+    sandbox->from_slot = true;
+  } else {
+    TRY(sandbox_make(kind, &sandbox));
+    kind->making--;
+  }
+  sandbox->state = SANDBOX_BUSY;
+  *out = sandbox;
+  return OK;
+}
+
+void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
+  sandbox->pid = pid;
+  watch_add(&sandbox->pidfd, WATCH_PIDFD, pidfd, EPOLLIN, sandbox);
+  if (sandbox->kind->recycle_net && sandbox->net < 0) {
+    char path[64];
+    snprintf(path, sizeof path, "%d/ns/net", (int)pid);
+    sandbox->net = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
+  }
+  if (sandbox->cause || sandbox->state == SANDBOX_ENDING) sys_pidfd_kill(pidfd, SIGKILL);
+}
+
+static void release(struct sandbox *sandbox) {
+  struct kind *kind = sandbox->kind;
+  if (sandbox->state == SANDBOX_MAKING) kind->making--;
+  if (sandbox->state == SANDBOX_READY) {
+    for (struct sandbox **link = &kind->ready; *link; link = &(*link)->next)
+      if (*link == sandbox) {
+        *link = sandbox->next;
+        kind->ready_count--;
+        break;
+      }
+  }
+  if (sandbox->net >= 0) {
+    if (kind->net_count < sizeof kind->nets / sizeof *kind->nets && !kind->forgotten) kind->nets[kind->net_count++] = sandbox->net;
+    else close(sandbox->net);
+  }
+  for (int i = 0; i < 2; i++)
+    if (sandbox->seat.output[i] >= 0) close(sandbox->seat.output[i]);
+  watch_close(&sandbox->seat.watch);
+  watch_close(&sandbox->control);
+  watch_close(&sandbox->pidfd);
+  if (sandbox->agent) agent_close(sandbox->agent);
+  *sandbox->all_link = sandbox->all_next;
+  if (sandbox->all_next) sandbox->all_next->all_link = sandbox->all_link;
+  cell_give_back(sandbox->cell);
+  kind->users--;
+  kind_release(kind);
+  free(sandbox->job);
+  free(sandbox);
+  refill_soon();
+}
+
+/* It never came to life, or cannot be used: whoever waits for it is told, and what there is of it is ended. */
+void sandbox_failed(struct sandbox *sandbox, struct err error) {
+  while (sandbox->pending) {
+    struct exec *exec = sandbox->pending;
+    sandbox->pending = exec->next;
+    exec_fail(exec, error);
+  }
+  sandbox->pending_tail = &sandbox->pending;
+  if (sandbox->id && !sandbox->opened) {
+    client_error(sandbox->id, error);
+    sandbox->id = 0;
+  }
+  if (sandbox->state == SANDBOX_MAKING) sandbox->kind->wanted = 0; /* no use in trying again before somebody asks */
+  if (sandbox->pidfd.fd >= 0) {
+    sys_pidfd_kill(sandbox->pidfd.fd, SIGKILL);
+  } else if (!sandbox->asked) {
+    sandbox->reaped = true;
+    sandbox_settle(sandbox);
+  }
+}
+
+static struct err bind_job(struct sandbox *sandbox) {
+  static struct job job;
+  struct span bytes = {sandbox->job, sandbox->job_length};
+  TRY(job_parse(bytes, &job));
+  if (sandbox->cell->grouped) {
+    struct cgroup_plan merged = cgroup_merge(&sandbox->kind->plan.cgroup, &job.cgroup);
+    TRY(cgroup_cell_apply(&S.tree, &sandbox->cell->cgroup, &merged, S.tree.v2_limits ? 1 : 2));
+  }
+  struct job_mounts mounts;
+  unsigned number = sandbox->cell->number;
+  TRY(launch_clone_mounts(&S.host, &job, launch_guest_uid(&S.host, number), launch_guest_gid(&S.host, number), &mounts));
+  return launch_send_job(sandbox->seat.watch.fd, JOB_BIND, false, bytes, &mounts, -1);
+}
+
+static void seat_ready(struct sandbox *sandbox) {
+  sandbox->seat.ready = true;
+  if (sandbox->state == SANDBOX_MAKING) {
+    sandbox->state = SANDBOX_READY;
+    sandbox->kind->making--;
+    sandbox->next = sandbox->kind->ready;
+    sandbox->kind->ready = sandbox;
+    sandbox->kind->ready_count++;
+    return;
+  }
+  if (sandbox->keep && !sandbox->opened) {
+    struct err result = bind_job(sandbox);
+    if (failed(result)) sandbox_failed(sandbox, result);
+    return;
+  }
+  exec_seated(sandbox);
+}
+
+void sandbox_seat_event(struct sandbox *sandbox) {
+  int fds[2];
+  size_t count;
+  if (!channel_receive_all(sandbox->seat.watch.fd, &told, sizeof told, fds, 2, &count)) {
+    watch_close(&sandbox->seat.watch);
+    sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
+    return;
+  }
+  if (told.event == JOB_READY && count == 2) {
+    sandbox->seat.output[0] = fds[0];
+    sandbox->seat.output[1] = fds[1];
+    seat_ready(sandbox);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) close(fds[i]);
+  if (told.event == JOB_BOUND) {
+    struct out body = {0};
+    out_i32(&body, 1, sandbox->pid);
+    sandbox->opened = true;
+    client_send(FRAME_OPENED, sandbox->id, body.data, body.length);
+    out_free(&body);
+    exec_seated(sandbox);
+    return;
+  }
+  watch_close(&sandbox->seat.watch);
+  sandbox_failed(sandbox, launch_error_of(&told));
+}
+
+void sandbox_next_seat(struct sandbox *sandbox) {
+  int job[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0) return;
+  struct slot_request request = {.command = SLOT_FORK, .job = ++sandbox->next_number};
+  sandbox->seat.ready = false;
+  sandbox->seat.number = sandbox->next_number;
+  sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
+  bool sent = channel_send(sandbox->control.fd, &request, sizeof request, &job[1], 1);
+  close(job[1]);
+  if (!sent || !watch_add(&sandbox->seat.watch, WATCH_SEAT, job[0], EPOLLIN, sandbox)) close(job[0]);
+}
+
+void sandbox_control_event(struct sandbox *sandbox) {
+  struct slot_report report;
+  size_t none;
+  ssize_t got = channel_receive(sandbox->control.fd, &report, sizeof report, NULL, 0, &none);
+  if (got != (ssize_t)sizeof report) {
+    watch_close(&sandbox->control); /* init is dying; its pidfd will say when it is done */
+    return;
+  }
+  sandbox->left += report.left;
+  for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
+    if (exec->number == report.job) {
+      exec_ended(exec, &report);
+      return;
+    }
+}
+
+void sandbox_kill(struct sandbox *sandbox, enum cause cause) {
+  if (!sandbox->cause) sandbox->cause = cause;
+  for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
+    if (!exec->cause) exec->cause = cause;
+  if (sandbox->pidfd.fd >= 0) sys_pidfd_kill(sandbox->pidfd.fd, SIGKILL);
+  if (sandbox->cell->grouped) {
+    cgroup_cell_kill(&sandbox->cell->cgroup);
+    cgroup_cell_freeze(&sandbox->cell->cgroup, false); /* what is frozen dies only once it is thawed */
+  }
+}
+
+/* Its work is done: init sees the end of its control socket and goes, and with it whatever is left. */
+void sandbox_dismiss(struct sandbox *sandbox) {
+  sandbox->state = SANDBOX_ENDING;
+  watch_close(&sandbox->control);
+  if (sandbox->pidfd.fd < 0 && !sandbox->asked) {
+    sandbox->reaped = true;
+    sandbox_settle(sandbox);
+  }
+}
+
+void sandbox_reap(struct sandbox *sandbox) {
+  siginfo_t info = {0};
+  struct rusage usage = {0};
+  if (sys_waitid(SYS_P_PIDFD, sandbox->pidfd.fd, &info, WEXITED | WNOHANG, &usage) < 0 && errno != ECHILD) return;
+  if (info.si_pid == 0 && errno != ECHILD) return;
+  struct slot_report report = {
+      .event = SLOT_ENDED, .status = SIGKILL, .left = 0,
+      .user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec,
+      .system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec,
+      .max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
+  };
+  watch_close(&sandbox->control);
+  for (struct exec *exec = sandbox->execs, *next; exec; exec = next) {
+    next = exec->next;
+    exec_ended(exec, &report);
+  }
+  while (sandbox->pending) {
+    struct exec *exec = sandbox->pending;
+    sandbox->pending = exec->next;
+    exec_fail(exec, fail(ERR_SYSTEM, ECHILD, "sandbox ended", NULL));
+  }
+  watch_close(&sandbox->pidfd);
+  sandbox->reaped = true;
+  sandbox->last = report;
+  sandbox_settle(sandbox);
+}
+
+/* Gone, once the kernel said so and nobody reads its output any more. */
+void sandbox_settle(struct sandbox *sandbox) {
+  if (!sandbox->reaped || sandbox->execs) return;
+  if (sandbox->id) {
+    struct out body = {0};
+    usage_fields(&body, sandbox, &sandbox->last);
+    out_u32(&body, 20, sandbox->left);
+    client_send(FRAME_CLOSED, sandbox->id, body.data, body.length);
+    out_free(&body);
+  }
+  release(sandbox);
+}
+
+struct err sandbox_open(uint32_t id, struct kind *kind, struct span job) {
+  uint8_t *copy = malloc(job.length ? job.length : 1);
+  if (!copy) return fail(ERR_RESOURCE, ENOMEM, "keep job", NULL);
+  memcpy(copy, job.data, job.length);
+  struct sandbox *sandbox;
+  struct err result = sandbox_take(kind, &sandbox);
+  if (failed(result)) {
+    free(copy);
+    return result;
+  }
+  sandbox->id = id;
+  sandbox->keep = true;
+  sandbox->job = copy;
+  sandbox->job_length = job.length;
+  struct slot_request request = {.command = SLOT_KEEP};
+  channel_send(sandbox->control.fd, &request, sizeof request, NULL, 0);
+  if (sandbox->seat.ready) seat_ready(sandbox);
+  return OK;
+}

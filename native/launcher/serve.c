@@ -1,0 +1,410 @@
+#include "serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "channel.h"
+#include "probe.h"
+#include "state.h"
+#include "sys.h"
+
+struct serve S;
+
+uint64_t clock_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool watch_add(struct watch *watch, enum watch_kind kind, int fd, uint32_t events, void *owner) {
+  *watch = (struct watch){kind, fd, events, owner};
+  struct epoll_event event = {.events = events, .data.ptr = watch};
+  if (epoll_ctl(S.epoll, EPOLL_CTL_ADD, fd, &event) == 0) return true;
+  watch->fd = -1;
+  return false;
+}
+
+void watch_change(struct watch *watch, uint32_t events) {
+  if (watch->fd < 0 || watch->events == events) return;
+  watch->events = events;
+  struct epoll_event event = {.events = events, .data.ptr = watch};
+  epoll_ctl(S.epoll, EPOLL_CTL_MOD, watch->fd, &event);
+}
+
+/* Events of one epoll_wait; what is closed while they are worked through must not be touched through them. */
+static struct epoll_event events[64];
+static int event_count;
+
+void watch_close(struct watch *watch) {
+  if (watch->fd < 0) return;
+  /* Explicitly: another process may hold a copy of the open file, and then closing alone does not end the watch. */
+  epoll_ctl(S.epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+  close(watch->fd);
+  watch->fd = -1;
+  for (int i = 0; i < event_count; i++)
+    if (events[i].data.ptr == watch) events[i].data.ptr = NULL;
+}
+
+#define REFILL_AFTER_NS 3000000u
+
+void refill_soon(void) { S.refill_at_ns = S.now_ns + REFILL_AFTER_NS; }
+
+/* The probe must see the host as the caller does, before the launcher makes itself a namespace: forked first, asked later. */
+static struct {
+  int ask, answer;
+  pid_t pid;
+} prober = {-1, -1, 0};
+
+static struct err prober_start(void) {
+  int ask[2], answer[2];
+  if (pipe2(ask, O_CLOEXEC) < 0 || pipe2(answer, O_CLOEXEC) < 0) return fail(ERR_RESOURCE, errno, "pipe", NULL);
+  prober.pid = fork();
+  if (prober.pid < 0) return fail(ERR_RESOURCE, errno, "fork probe", NULL);
+  if (prober.pid == 0) {
+    char byte;
+    close(ask[1]);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (read(ask[0], &byte, 1) != 1) _exit(0);
+    struct out facts = {0};
+    if (failed(probe_facts(&facts))) _exit(1);
+    (void)!write(answer[1], facts.data, facts.length);
+    _exit(0);
+  }
+  close(ask[0]);
+  close(answer[1]);
+  prober.ask = ask[1];
+  prober.answer = answer[0];
+  return OK;
+}
+
+static void probe(uint32_t id) {
+  static uint8_t facts[64 * 1024];
+  size_t length = 0;
+  if (prober.ask < 0) {
+    client_error(id, fail(ERR_UNSUPPORTED, EALREADY, "the host is probed once", NULL));
+    return;
+  }
+  (void)!write(prober.ask, "?", 1);
+  close(prober.ask);
+  for (ssize_t got; (got = read(prober.answer, facts + length, sizeof facts - length)) != 0;) {
+    if (got < 0 && errno != EINTR) break;
+    if (got > 0) length += (size_t)got;
+  }
+  close(prober.answer);
+  waitpid(prober.pid, NULL, 0);
+  prober.ask = prober.answer = -1;
+  prober.pid = 0;
+  if (length == 0) client_error(id, fail(ERR_SYSTEM, EIO, "probe", NULL));
+  else client_send(FRAME_FACTS, id, facts, length);
+}
+
+static bool id_in_use(uint32_t id) { return id == 0 || kind_find(id) || sandbox_find(id) || exec_find(id); }
+
+static struct err on_exec(uint32_t id, struct span body) {
+  struct exec_request request;
+  TRY(frame_exec(body, &request));
+  struct sandbox *sandbox;
+  if (request.plan_id) {
+    struct kind *kind = kind_find(request.plan_id);
+    if (!kind) return fail(ERR_UNKNOWN_ID, ENOENT, "exec", "plan");
+    TRY(sandbox_take(kind, &sandbox));
+  } else {
+    sandbox = sandbox_find(request.sandbox_id);
+    if (!sandbox || sandbox->cause || sandbox->state == SANDBOX_ENDING) return fail(ERR_UNKNOWN_ID, ENOENT, "exec", "sandbox");
+  }
+  struct err result = exec_begin(id, sandbox, request.job);
+  if (failed(result) && request.plan_id) sandbox_dismiss(sandbox);
+  return result;
+}
+
+static struct err on_open(uint32_t id, struct span body) {
+  struct open_request request;
+  TRY(frame_open(body, &request));
+  struct kind *kind = kind_find(request.plan_id);
+  if (!kind) return fail(ERR_UNKNOWN_ID, ENOENT, "open", "plan");
+  return sandbox_open(id, kind, request.job);
+}
+
+static struct err on_plan(uint32_t id, struct span body) {
+  struct plan_request request;
+  struct kind *kind = kind_find(id);
+  TRY(frame_plan(body, &request));
+  if (kind) { /* the same again: another number of slots */
+    if (kind->length != request.plan.length || memcmp(kind->bytes, request.plan.data, kind->length) != 0)
+      return fail(ERR_MESSAGE, EEXIST, "plan", "id in use");
+    kind->wanted = request.slots;
+    refill_soon();
+  } else {
+    if (id_in_use(id)) return fail(ERR_MESSAGE, EEXIST, "plan", "id in use");
+    TRY(kind_add(id, &request));
+  }
+  client_send(FRAME_READY, id, NULL, 0);
+  return OK;
+}
+
+static struct err on_close(uint32_t id) {
+  struct kind *kind = kind_find(id);
+  struct sandbox *sandbox = sandbox_find(id);
+  if (kind) {
+    kind_forget(kind);
+    client_send(FRAME_CLOSED, id, NULL, 0);
+  } else if (sandbox) {
+    sandbox_kill(sandbox, CAUSE_KILLED);
+  } else {
+    return fail(ERR_UNKNOWN_ID, ENOENT, "close", NULL);
+  }
+  return OK;
+}
+
+/* Frames about something that may have ended while they travelled: then there is nothing to do, and nothing to say. */
+static struct err on_running(const struct frame *frame) {
+  struct exec *exec = exec_find(frame->id);
+  struct credit credit;
+  struct winsize_request size;
+  int32_t number;
+  switch (frame->type) {
+    case FRAME_STDIN:
+      if (exec) exec_input(exec, frame->body);
+      return OK;
+    case FRAME_CREDIT:
+      TRY(frame_credit(frame->body, &credit));
+      if (exec) exec_credit(exec, &credit);
+      return OK;
+    case FRAME_WINSIZE:
+      TRY(frame_winsize(frame->body, &size));
+      if (exec) exec_window(exec, &size);
+      return OK;
+    case FRAME_SIGNAL:
+      TRY(frame_signal(frame->body, &number));
+      if (exec) {
+        struct slot_request request = {.command = SLOT_SIGNAL, .job = exec->number, .signal = number};
+        if (exec->sandbox->control.fd >= 0) channel_send(exec->sandbox->control.fd, &request, sizeof request, NULL, 0);
+      }
+      return OK;
+    default: /* KILL */
+      if (exec) exec_kill(exec, CAUSE_KILLED);
+      else if (sandbox_find(frame->id)) sandbox_kill(sandbox_find(frame->id), CAUSE_KILLED);
+      return OK;
+  }
+}
+
+static struct err on_sandbox(const struct frame *frame) {
+  struct sandbox *sandbox = sandbox_find(frame->id);
+  if (!sandbox) return fail(ERR_UNKNOWN_ID, ENOENT, "sandbox", NULL);
+  if (frame->type == FRAME_FILES) return agent_ask(sandbox, frame->body);
+  if (frame->type == FRAME_FREEZE) {
+    bool freeze;
+    TRY(frame_freeze(frame->body, &freeze));
+    return cgroup_cell_freeze(&sandbox->cell->cgroup, freeze);
+  }
+  struct out body = {0};
+  struct slot_report report = {0};
+  if (sandbox->cell->grouped) report.user_us = cgroup_cell_cpu_us(&sandbox->cell->cgroup);
+  usage_fields(&body, sandbox, &report);
+  client_send(FRAME_USAGE_REPLY, frame->id, body.data, body.length);
+  out_free(&body);
+  return OK;
+}
+
+static struct err on_hello(struct span body) {
+  struct hello hello;
+  TRY(frame_hello(body, &hello));
+  if (hello.version != PROTOCOL_VERSION) {
+    S.stopping = true;
+    return fail(ERR_MESSAGE, EPROTONOSUPPORT, "protocol version", NULL);
+  }
+  struct out answer = {0};
+  out_u32(&answer, 1, PROTOCOL_VERSION);
+  out_str(&answer, 2, CAISSON_BUILD);
+  client_send(FRAME_HELLO, 0, answer.data, answer.length);
+  out_free(&answer);
+  S.hello_seen = true;
+  return OK;
+}
+
+static void on_frame(const struct frame *frame) {
+  struct err result;
+  if (!S.hello_seen && frame->type != FRAME_HELLO) {
+    S.stopping = true;
+    client_error(frame->id, fail(ERR_MESSAGE, EPROTO, "first frame", NULL));
+    return;
+  }
+  switch (frame->type) {
+    case FRAME_HELLO:
+      result = on_hello(frame->body);
+      break;
+    case FRAME_PLAN:
+      result = on_plan(frame->id, frame->body);
+      break;
+    case FRAME_OPEN:
+    case FRAME_EXEC:
+      if (id_in_use(frame->id)) result = fail(ERR_MESSAGE, EEXIST, "id in use", NULL);
+      else result = frame->type == FRAME_OPEN ? on_open(frame->id, frame->body) : on_exec(frame->id, frame->body);
+      break;
+    case FRAME_STDIN:
+    case FRAME_CREDIT:
+    case FRAME_SIGNAL:
+    case FRAME_WINSIZE:
+    case FRAME_KILL:
+      result = on_running(frame);
+      break;
+    case FRAME_CLOSE:
+      result = on_close(frame->id);
+      break;
+    case FRAME_FILES:
+    case FRAME_FREEZE:
+    case FRAME_USAGE:
+      result = on_sandbox(frame);
+      break;
+    case FRAME_PROBE:
+      probe(frame->id);
+      return;
+    default:
+      result = fail(ERR_MESSAGE, EBADMSG, "frame type", NULL);
+      S.stopping = true;
+  }
+  if (failed(result)) client_error(frame->id, result);
+}
+
+static void on_client(uint32_t what) {
+  if (what & EPOLLOUT) client_flush();
+  if (!(what & (EPOLLIN | EPOLLHUP | EPOLLERR)) || !client_read()) return;
+  size_t done = 0;
+  while (!S.stopping) {
+    struct frame frame;
+    size_t taken;
+    enum frame_status status = frame_parse((struct span){S.in + done, S.in_length - done}, &frame, &taken);
+    if (status == FRAME_PARTIAL) break;
+    if (status == FRAME_BROKEN) {
+      client_error(0, fail(ERR_MESSAGE, EBADMSG, "frame", NULL));
+      S.stopping = true;
+      break;
+    }
+    on_frame(&frame);
+    done += taken;
+  }
+  memmove(S.in, S.in + done, S.in_length - done);
+  S.in_length -= done;
+}
+
+static void on_oom(struct cell *cell) {
+  uint64_t count;
+  if (read(cell->oom.fd, &count, sizeof count) != (ssize_t)sizeof count) return;
+  if (cell->sandbox) sandbox_kill(cell->sandbox, CAUSE_MEMORY);
+}
+
+static void dispatch(struct watch *watch, uint32_t what) {
+  switch (watch->kind) {
+    case WATCH_CLIENT:
+      on_client(what);
+      return;
+    case WATCH_SIGNALS:
+      S.stopping = true;
+      return;
+    case WATCH_NURSERY:
+      nursery_answer(watch->owner);
+      return;
+    case WATCH_CONTROL:
+      sandbox_control_event(watch->owner);
+      return;
+    case WATCH_PIDFD:
+      sandbox_reap(watch->owner);
+      return;
+    case WATCH_OOM:
+      on_oom(watch->owner);
+      return;
+    case WATCH_SEAT:
+      sandbox_seat_event(watch->owner);
+      return;
+    case WATCH_JOB:
+      exec_job_event(watch->owner);
+      return;
+    case WATCH_STDOUT:
+      exec_output_event(watch->owner, 0);
+      return;
+    case WATCH_STDERR:
+      exec_output_event(watch->owner, 1);
+      return;
+    case WATCH_STDIN:
+      exec_input_event(watch->owner);
+      return;
+    case WATCH_AGENT:
+      agent_event(watch->owner);
+      return;
+  }
+}
+
+static void loop(void) {
+  while (!S.client_gone && !S.stopping) {
+    S.now_ns = clock_ns();
+    uint64_t next = execs_tick();
+    if (S.refill_at_ns && S.now_ns >= S.refill_at_ns) kinds_refill();
+    if (S.refill_at_ns && (next == 0 || S.refill_at_ns < next)) next = S.refill_at_ns;
+    struct timespec wait = {0};
+    if (next > S.now_ns) {
+      wait.tv_sec = (time_t)((next - S.now_ns) / 1000000000u);
+      wait.tv_nsec = (long)((next - S.now_ns) % 1000000000u);
+    }
+    event_count = (int)syscall(SYS_epoll_pwait2, S.epoll, events, sizeof events / sizeof *events, next ? &wait : NULL, NULL, 0);
+    S.now_ns = clock_ns();
+    for (int i = 0; i < event_count; i++) {
+      struct watch *watch = events[i].data.ptr;
+      /* Without a descriptor: its socket changed hands earlier in this very round. */
+      if (watch && watch->fd >= 0) dispatch(watch, events[i].events);
+    }
+    event_count = 0;
+  }
+}
+
+static void take_everything_down(void) {
+  S.client_gone = true;
+  for (struct sandbox *sandbox = S.sandboxes; sandbox; sandbox = sandbox->all_next) sandbox_kill(sandbox, CAUSE_KILLED);
+  /* Nothing is left only when the kernel has said so for each. */
+  for (uint64_t end = clock_ns() + 10000000000u; S.sandboxes && clock_ns() < end;) {
+    event_count = epoll_wait(S.epoll, events, sizeof events / sizeof *events, 100);
+    for (int i = 0; i < event_count; i++) {
+      struct watch *watch = events[i].data.ptr;
+      if (watch && watch->fd >= 0 && watch->kind != WATCH_CLIENT && watch->kind != WATCH_SIGNALS) dispatch(watch, events[i].events);
+    }
+    event_count = 0;
+  }
+  cells_close();
+}
+
+struct err serve(int fd) {
+  int type;
+  socklen_t size = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
+    return fail(ERR_MESSAGE, errno ? errno : EINVAL, "descriptor 3 is not a stream socket", NULL);
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the client's to interpret */
+  signal(SIGQUIT, SIG_IGN);
+  TRY(prober_start());
+  TRY(launch_prepare(&S.host));
+  S.epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (S.epoll < 0) return fail(ERR_RESOURCE, errno, "epoll", NULL);
+  S.common.watch.fd = -1;
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGHUP);
+  sigprocmask(SIG_BLOCK, &ends, NULL);
+  int signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (!watch_add(&S.signals, WATCH_SIGNALS, signals, EPOLLIN, NULL) ||
+      !watch_add(&S.client, WATCH_CLIENT, fd, EPOLLIN, NULL))
+    return fail(ERR_RESOURCE, errno, "epoll", NULL);
+  loop();
+  client_flush();
+  if (prober.ask >= 0) close(prober.ask);
+  take_everything_down();
+  return OK;
+}

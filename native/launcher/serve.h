@@ -1,0 +1,10 @@
+/* `caisson-launcher serve`: the launcher as a library's servant, for as long as the library's end of the socket is open. */
+#ifndef CAISSON_SERVE_H
+#define CAISSON_SERVE_H
+
+#include "err.h"
+
+/* Speaks protocol/PROTOCOL.md on `fd`. Returns when the client is gone and everything that ran has been taken down. */
+struct err serve(int fd);
+
+#endif

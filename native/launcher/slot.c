@@ -1,0 +1,382 @@
+#include "slot.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "channel.h"
+#include "confine.h"
+#include "files.h"
+#include "frame.h"
+#include "mount.h"
+#include "sys.h"
+
+/* Fixed numbers inside a sandbox; everything above is closed before anything else happens. */
+enum { FD_CONTROL = 3, FD_JOB = 4, FD_PROC = 5, FD_FIRST_FREE = 6 };
+
+/* One process, one plan, one job at a time: static, so that nothing is allocated after the clone. */
+static struct plan plan;
+static struct sock_filter filter[PLAN_FILTER_MAX];
+static struct job job;
+
+static void job_tell(int socket, enum job_event event, struct err error, const int *fds, size_t fd_count) {
+  struct job_report report = {.event = event, .class = error.class, .errnum = error.errnum};
+  if (error.step) snprintf(report.step, sizeof report.step, "%s", error.step);
+  if (error.what) snprintf(report.what, sizeof report.what, "%s", error.what);
+  channel_send(socket, &report, sizeof report, fds, fd_count);
+}
+
+static _Noreturn void job_give_up(int socket, struct err error) {
+  job_tell(socket, JOB_FAILED, error, NULL, 0);
+  _exit(127);
+}
+
+/* Where the command is, as the guest sees it: the path itself if it has a slash, else along PATH of its environment. */
+static struct err execute(const char *const *argv, const char *const *envp) {
+  const char *name = argv[0];
+  if (strchr(name, '/')) {
+    execve(name, (char *const *)(size_t)argv, (char *const *)(size_t)envp);
+    return fail(ERR_COMMAND, errno, "execve", name);
+  }
+  const char *path = "/usr/local/bin:/usr/bin:/bin";
+  for (size_t i = 0; envp[i]; i++)
+    if (strncmp(envp[i], "PATH=", 5) == 0) path = envp[i] + 5;
+  int error = ENOENT;
+  while (*name) {
+    size_t length = strcspn(path, ":");
+    char candidate[PATH_MAX];
+    if (length > 0 && path[0] == '/' &&
+        snprintf(candidate, sizeof candidate, "%.*s/%s", (int)length, path, name) < (int)sizeof candidate) {
+      execve(candidate, (char *const *)(size_t)argv, (char *const *)(size_t)envp);
+      if (errno != ENOENT && errno != ENOTDIR) error = errno;
+      if (errno == E2BIG || errno == ENOMEM) break;
+    }
+    if (path[length] == 0) break;
+    path += length + 1;
+  }
+  return fail(ERR_COMMAND, error, "execve", name);
+}
+
+static struct err open_terminal(int socket, int *slave) {
+  int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0) return fail(ERR_SYSTEM, errno, "open terminal", "/dev/ptmx");
+  int unlock = 0;
+  struct winsize size = {.ws_row = (unsigned short)job.rows, .ws_col = (unsigned short)job.columns};
+  if (ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCSWINSZ, &size) < 0)
+    return fail(ERR_SYSTEM, errno, "set up terminal", NULL);
+  *slave = ioctl(master, 0x5441 /* TIOCGPTPEER */, O_RDWR | O_NOCTTY);
+  if (*slave < 0) return fail(ERR_SYSTEM, errno, "open terminal's other end", NULL);
+  if (ioctl(*slave, TIOCSCTTY, 0) < 0) return fail(ERR_SYSTEM, errno, "controlling terminal", NULL);
+  job_tell(socket, JOB_PTY, OK, &master, 1);
+  close(master);
+  return OK;
+}
+
+static struct err place_stdio(int socket, const struct job_header *header, int stdin_fd, const int output[2]) {
+  int source[3] = {stdin_fd, output[0], output[1]};
+  if (header->inherit) return OK;
+  int nothing = -1;
+  if (job.pty) {
+    int slave = -1;
+    TRY(open_terminal(socket, &slave));
+    source[0] = source[1] = source[2] = slave;
+  } else if (source[0] < 0 || job.stdout_mode == STDIO_NULL || job.stderr_mode == STDIO_NULL) {
+    nothing = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (nothing < 0) return fail(ERR_SYSTEM, errno, "open", "/dev/null");
+    if (source[0] < 0) source[0] = nothing;
+    if (job.stdout_mode == STDIO_NULL) source[1] = nothing;
+    if (job.stderr_mode == STDIO_NULL) source[2] = nothing;
+  }
+  for (int fd = 0; fd < 3; fd++)
+    if (dup2(source[fd], fd) < 0) return fail(ERR_SYSTEM, errno, "place stdio", NULL);
+  return OK;
+}
+
+static struct err enter_directory(const char *cwd) {
+  if (chdir(cwd) < 0) return fail(ERR_JOB, errno, "working directory", cwd);
+  char seen[PATH_MAX];
+  /* "(unreachable)" would mean a directory outside of the root (CVE-2024-21626). */
+  if (!getcwd(seen, sizeof seen) || seen[0] != '/') return fail(ERR_JOB, ENOENT, "working directory", cwd);
+  return OK;
+}
+
+static struct err read_job(int socket, const struct job_header *header) {
+  static uint8_t small[64 * 1024];
+  uint8_t *bytes = small;
+  if (header->length > FRAME_MAX) return fail(ERR_JOB, EMSGSIZE, "read job", NULL);
+  if (header->length > sizeof small) {
+    bytes = mmap(NULL, header->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (bytes == MAP_FAILED) return fail(ERR_RESOURCE, errno, "read job", NULL);
+  }
+  size_t none;
+  if (header->length > 0 && !channel_receive_all(socket, bytes, header->length, NULL, 0, &none))
+    return fail(ERR_SYSTEM, errno, "read job", NULL);
+  return job_parse((struct span){bytes, header->length}, &job);
+}
+
+static struct err strings(const char ***argv, const char ***envp) {
+  static const char *few[512];
+  size_t wanted = job.argc + job.envc + 2;
+  const char **room = few;
+  if (wanted > sizeof few / sizeof *few) {
+    room = mmap(NULL, wanted * sizeof *room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED) return fail(ERR_RESOURCE, errno, "arguments", NULL);
+  }
+  *argv = room;
+  *envp = room + job.argc + 1;
+  job_strings(&job, *argv, *envp);
+  return OK;
+}
+
+/* Takes one job from the socket and carries it out. Returns after JOB_BIND alone, or with what went wrong. */
+static struct err job_take(int socket, int ruleset, const int output[2]) {
+  struct job_header header;
+  int fds[CHANNEL_FDS_MAX];
+  size_t fd_count;
+  if (!channel_receive_all(socket, &header, sizeof header, fds, CHANNEL_FDS_MAX, &fd_count)) _exit(0);
+  TRY(read_job(socket, &header));
+  size_t mount_fds = 0;
+  for (size_t i = 0; i < JOB_MOUNTS_MAX; i++) mount_fds += header.fd_counts[i];
+  if (mount_fds + (header.has_stdin ? 1 : 0) != fd_count) return fail(ERR_MESSAGE, EBADMSG, "descriptors of a job", NULL);
+  int stdin_fd = header.has_stdin ? fds[fd_count - 1] : -1;
+  if (header.kind != JOB_FILES) TRY(mount_job(&plan, &job, header.fd_counts, fds));
+  if (header.kind == JOB_BIND) return OK;
+  TRY(confine_rules(&plan.landlock, ruleset, job.rules, job.rule_count));
+  TRY(confine_rlimits(plan.rlimits, plan.rlimit_count, job.rlimits, job.rlimit_count));
+  TRY(enter_directory(job.cwd));
+  if (header.kind == JOB_FILES) {
+    TRY(confine_seal(&plan, ruleset));
+    files_serve(socket);
+  }
+  const char **argv, **envp;
+  TRY(strings(&argv, &envp));
+  if (job.argc == 0) return fail(ERR_JOB, EINVAL, "no command", NULL);
+  TRY(place_stdio(socket, &header, stdin_fd, output));
+  /* Nothing but stdio survives execve, whatever was forgotten above (CVE-2024-21626, CVE-2019-5736). */
+  if (sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC) < 0) return fail(ERR_SYSTEM, errno, "close_range", NULL);
+  TRY(confine_seal(&plan, ruleset));
+  return execute(argv, envp);
+}
+
+static _Noreturn void job_main(int socket, bool pipes) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  /* What `serve` ignores would stay ignored through execve. */
+  signal(SIGPIPE, SIG_DFL);
+  signal(SIGINT, SIG_DFL);
+  signal(SIGQUIT, SIG_DFL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  /* A session of its own: no controlling terminal to push input into (CVE-2017-5226). */
+  if (setsid() < 0) job_give_up(socket, fail(ERR_SYSTEM, errno, "setsid", NULL));
+  int ruleset = -1;
+  struct err result = confine_ruleset(&plan.landlock, &ruleset);
+  if (failed(result)) job_give_up(socket, result);
+
+  int reading[2] = {-1, -1}, output[2] = {-1, -1};
+  if (pipes) {
+    for (int i = 0; i < 2; i++) {
+      int ends[2];
+      if (pipe2(ends, O_CLOEXEC) < 0) job_give_up(socket, fail(ERR_RESOURCE, errno, "pipe", NULL));
+      reading[i] = ends[0];
+      output[i] = ends[1];
+    }
+    job_tell(socket, JOB_READY, OK, reading, 2);
+    close(reading[0]);
+    close(reading[1]);
+  }
+  for (;;) {
+    result = job_take(socket, ruleset, output);
+    if (failed(result)) job_give_up(socket, result);
+    job_tell(socket, JOB_BOUND, OK, NULL, 0);
+  }
+}
+
+/* Jobs that init started and that have not ended. */
+#define JOBS_MAX 256
+static struct {
+  pid_t pid;
+  uint32_t number;
+} running[JOBS_MAX];
+
+static pid_t fork_job(uint32_t number, int socket, bool pipes) {
+  size_t place = 0;
+  while (place < JOBS_MAX && running[place].pid) place++;
+  if (place == JOBS_MAX) {
+    errno = EAGAIN;
+    return -1;
+  }
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(FD_CONTROL);
+    if (socket != FD_JOB) {
+      dup3(socket, FD_JOB, O_CLOEXEC);
+      close(socket);
+    }
+    sys_close_range(FD_JOB + 1, ~0u, 0);
+    job_main(FD_JOB, pipes);
+  }
+  if (pid > 0) {
+    running[place].pid = pid;
+    running[place].number = number;
+  }
+  return pid;
+}
+
+static void report(enum slot_event event, uint32_t number, int status, const struct rusage *usage, uint32_t left) {
+  struct slot_report message = {
+      .event = event, .job = number, .status = status, .left = left,
+      .user_us = (uint64_t)usage->ru_utime.tv_sec * 1000000 + (uint64_t)usage->ru_utime.tv_usec,
+      .system_us = (uint64_t)usage->ru_stime.tv_sec * 1000000 + (uint64_t)usage->ru_stime.tv_usec,
+      .max_rss_bytes = (uint64_t)usage->ru_maxrss * 1024,
+  };
+  channel_send(FD_CONTROL, &message, sizeof message, NULL, 0);
+}
+
+/* Ends whatever the job left behind, so that the result speaks of an empty sandbox. */
+static uint32_t kill_the_rest(void) {
+  uint32_t left = 0;
+  if (kill(-1, SIGKILL) < 0 && errno == ESRCH) return 0;
+  for (;;) {
+    pid_t pid = wait4(-1, NULL, __WALL, NULL);
+    if (pid > 0) left++;
+    else if (errno != EINTR) return left;
+  }
+}
+
+static void reap(bool keep) {
+  for (;;) {
+    int status;
+    struct rusage usage;
+    pid_t pid = wait4(-1, &status, WNOHANG | __WALL, &usage);
+    if (pid <= 0) return;
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+      if (running[i].pid != pid) continue;
+      running[i].pid = 0;
+      uint32_t left = 0;
+      if (!keep) {
+        left = kill_the_rest();
+        getrusage(RUSAGE_CHILDREN, &usage);
+      }
+      report(SLOT_ENDED, running[i].number, status, &usage, left);
+      break;
+    }
+  }
+}
+
+static void obey(const struct slot_request *request, const int *fds, size_t fd_count, bool pipes, bool *keep) {
+  switch (request->command) {
+    case SLOT_KEEP:
+      *keep = true;
+      return;
+    case SLOT_FORK:
+      if (fd_count == 1 && fork_job(request->job, fds[0], pipes) < 0) {
+        struct rusage nothing = {0};
+        report(SLOT_FAILED, request->job, errno, &nothing, 0);
+      }
+      return;
+    case SLOT_SIGNAL:
+      for (size_t i = 0; i < JOBS_MAX; i++) {
+        if (!running[i].pid || running[i].number != request->job) continue;
+        /* Not reaped yet, so the number still means this job. Its group, or before setsid the process itself. */
+        if (kill(-running[i].pid, request->signal) < 0) kill(running[i].pid, request->signal);
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+static _Noreturn void supervise(int signals, bool pipes) {
+  bool keep = false;
+  struct pollfd watched[2] = {{.fd = FD_CONTROL, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  for (;;) {
+    if (poll(watched, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      _exit(1);
+    }
+    if (watched[0].revents) {
+      struct slot_request request;
+      int fds[1];
+      size_t fd_count;
+      ssize_t got = channel_receive(FD_CONTROL, &request, sizeof request, fds, 1, &fd_count);
+      if (got <= 0) _exit(0); /* the launcher is gone, or done with us: the kernel ends all else in here */
+      if (got == (ssize_t)sizeof request) obey(&request, fds, fd_count, pipes, &keep);
+      for (size_t i = 0; i < fd_count; i++) close(fds[i]);
+    }
+    if (watched[1].revents) {
+      struct signalfd_siginfo seen;
+      (void)!read(signals, &seen, sizeof seen);
+      reap(keep);
+    }
+  }
+}
+
+static struct err loopback_up(void) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(ERR_SYSTEM, errno, "socket", NULL);
+  struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+  int done = ioctl(fd, SIOCSIFFLAGS, &request);
+  int error = errno;
+  close(fd);
+  return done < 0 ? fail(ERR_SYSTEM, error, "bring up loopback", NULL) : OK;
+}
+
+static struct err place_descriptors(const struct slot_setup *setup, int proc) {
+  int wanted[3] = {setup->control, setup->job, proc};
+  for (int i = 0; i < 3; i++) {
+    wanted[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, 64);
+    if (wanted[i] < 0) return fail(ERR_RESOURCE, errno, "descriptors", NULL);
+  }
+  for (int i = 0; i < 3; i++)
+    if (dup3(wanted[i], FD_CONTROL + i, O_CLOEXEC) < 0) return fail(ERR_RESOURCE, errno, "descriptors", NULL);
+  if (sys_close_range(FD_FIRST_FREE, ~0u, 0) < 0) return fail(ERR_SYSTEM, errno, "close_range", NULL);
+  return OK;
+}
+
+static struct err become_sandbox(const struct slot_setup *setup) {
+  TRY(plan_parse(setup->plan, &plan, filter));
+  if (setresgid(plan.gid, plan.gid, plan.gid) < 0 || setresuid(plan.uid, plan.uid, plan.uid) < 0)
+    return fail(ERR_SYSTEM, errno, "switch user", NULL);
+  /* After the switch, which clears both. Unreadable and untraceable for the guest, whose uid is the same. */
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+    return fail(ERR_SYSTEM, errno, "prctl", NULL);
+  umask(022);
+  if ((plan.namespaces & CLONE_NEWUTS) && sethostname(plan.hostname, strlen(plan.hostname)) < 0)
+    return fail(ERR_SYSTEM, errno, "hostname", NULL);
+  if (setup->loopback_up) TRY(loopback_up());
+  TRY(mount_private(&plan, FD_PROC));
+  close(FD_PROC);
+  return OK;
+}
+
+_Noreturn void slot_init(const struct slot_setup *setup) {
+  struct slot_go go;
+  int proc[1];
+  size_t fd_count;
+  if (!channel_receive_all(setup->sync, &go, sizeof go, proc, 1, &fd_count) || fd_count != 1) _exit(1);
+  struct err result = place_descriptors(setup, proc[0]);
+  if (failed(result)) _exit(1);
+  result = become_sandbox(setup);
+  if (failed(result)) job_give_up(FD_JOB, result);
+
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  sigprocmask(SIG_SETMASK, &children, NULL);
+  int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0 || fork_job(0, FD_JOB, setup->pipes) < 0)
+    job_give_up(FD_JOB, fail(ERR_RESOURCE, errno, "fork job", NULL));
+  close(FD_JOB);
+  supervise(signals, setup->pipes);
+}

@@ -1,0 +1,62 @@
+/* Inside a sandbox: its init (PID 1), and the jobs that init forks, each of which becomes the guest. */
+#ifndef CAISSON_SLOT_H
+#define CAISSON_SLOT_H
+
+#include "plan.h"
+
+/* What a sandbox is made from; descriptors as the new process has them. */
+struct slot_setup {
+  struct span plan;   /* the plan's bytes, mapped */
+  int control;        /* init ↔ launcher, SOCK_SEQPACKET */
+  int job;            /* first job ↔ launcher, SOCK_STREAM */
+  int sync;           /* from the nursery: struct slot_go with the proc mount, once the id maps are written */
+  bool loopback_up;   /* the network namespace is fresh */
+  bool pipes;         /* jobs make their own stdout and stderr pipes and hand over the reading ends */
+};
+
+struct slot_go { uint32_t ready; };
+
+/* Launcher → init, on `control`. */
+enum slot_command { SLOT_FORK = 1, SLOT_KEEP = 2, SLOT_SIGNAL = 3 };
+struct slot_request {
+  uint32_t command;
+  uint32_t job;    /* SLOT_FORK: number of the new job (its socket comes along). SLOT_SIGNAL: which */
+  int32_t signal;
+};
+
+/* Init → launcher, on `control`. */
+enum slot_event { SLOT_ENDED = 1, SLOT_FAILED = 2 };
+struct slot_report {
+  uint32_t event;
+  uint32_t job;
+  int32_t status;      /* as wait(2) encodes it */
+  uint32_t left;       /* processes that were still alive when a one-job sandbox's job ended, killed */
+  uint64_t user_us, system_us, max_rss_bytes;
+};
+
+/* Job → launcher, on its socket: READY (with the reading ends of stdout and stderr), then either FAILED, or BOUND (after a
+   job without argv), or end-of-file, which is execve's success. */
+enum job_event { JOB_READY = 1, JOB_FAILED = 2, JOB_BOUND = 3, JOB_PTY = 4 };
+struct job_report {
+  uint32_t event;
+  uint32_t class;
+  int32_t errnum;
+  char step[48];
+  char what[256];
+};
+
+/* Launcher → job: this header, then `length` bytes of job record. Descriptors travel with the header: first
+   those of the mounts, in order, then stdin where `has_stdin`. */
+enum job_kind { JOB_EXEC = 1, JOB_BIND = 2, JOB_FILES = 3 };
+struct job_header {
+  uint32_t kind;
+  uint32_t length;
+  uint32_t has_stdin;
+  uint32_t inherit; /* stdio is what init was started with */
+  uint8_t fd_counts[JOB_MOUNTS_MAX];
+};
+
+/* Runs as PID 1 of the new name spaces; never returns. */
+_Noreturn void slot_init(const struct slot_setup *setup);
+
+#endif

@@ -1,0 +1,226 @@
+/* What `serve` knows: the client, the plans, the cells, the sandboxes, the execs. One process, one thread, one of each list. */
+#ifndef CAISSON_STATE_H
+#define CAISSON_STATE_H
+
+#include "cgroup.h"
+#include "frame.h"
+#include "launch.h"
+#include "nursery.h"
+
+/* Every descriptor in epoll points to one of these, inside the thing it belongs to. */
+enum watch_kind {
+  WATCH_CLIENT, WATCH_SIGNALS, WATCH_NURSERY, WATCH_CONTROL, WATCH_SEAT, WATCH_PIDFD, WATCH_OOM, WATCH_STDOUT, WATCH_STDERR,
+  WATCH_STDIN, WATCH_AGENT, WATCH_JOB,
+};
+struct watch {
+  enum watch_kind kind;
+  int fd; /* -1: not watched */
+  uint32_t events;
+  void *owner;
+};
+
+/* A process that makes sandboxes (nursery.h), and the sandboxes asked of it and not answered, in order. */
+struct nursery {
+  struct watch watch;
+  pid_t pid;
+  struct sandbox *waiting, **waiting_tail;
+};
+
+/* A place for one sandbox after the other: an id of the host, and cgroups where the plan wants them. */
+struct cell {
+  struct cell *next; /* among the idle */
+  unsigned number;
+  bool grouped;
+  struct cgroup_cell cgroup;
+  struct watch oom;
+  struct nursery *nursery;
+  struct nursery own; /* v1: a nursery that stands in this cell's groups */
+  struct sandbox *sandbox;
+};
+
+struct kind {
+  struct kind *next;
+  uint32_t id;
+  uint8_t *bytes;
+  size_t length;
+  struct plan plan;
+  struct sock_filter filter[PLAN_FILTER_MAX];
+  int template, memory;
+  unsigned wanted, making, ready_count, users;
+  bool recycle_net, forgotten;
+  struct sandbox *ready;
+  unsigned net_count;
+  int nets[64];
+};
+
+/* A forked job process that has not been given its job. */
+struct seat {
+  struct watch watch;
+  uint32_t number;
+  int output[2]; /* reading ends */
+  bool ready;
+};
+
+enum sandbox_state { SANDBOX_MAKING, SANDBOX_READY, SANDBOX_BUSY, SANDBOX_ENDING };
+
+struct sandbox {
+  struct sandbox *next;         /* in kind->ready, or nursery->waiting */
+  struct sandbox *all_next, **all_link;
+  uint32_t id;                  /* of a kept one; 0 for a one-job sandbox */
+  struct kind *kind;
+  struct cell *cell;
+  enum sandbox_state state;
+  bool keep, opened, from_slot, asked;
+  pid_t pid;
+  struct watch control, pidfd;
+  int net;                      /* kept for the kind's pool */
+  struct seat seat;
+  uint32_t next_number;
+  struct exec *execs;           /* running here */
+  struct exec *pending, **pending_tail; /* waiting for a seat */
+  uint8_t *job;                 /* OPEN's, while it has to be bound, and for the agent */
+  size_t job_length;
+  struct agent *agent;
+  uint32_t cause;               /* why it was killed: enum cause */
+  bool reaped;                  /* the kernel says that nothing of it is left */
+  struct slot_report last;
+  uint32_t left;
+};
+
+enum cause { CAUSE_SELF = 0, CAUSE_WALL = 1, CAUSE_CPU = 2, CAUSE_MEMORY = 3, CAUSE_OUTPUT = 4, CAUSE_KILLED = 5 };
+enum limit_bit { LIMIT_WALL = 1, LIMIT_CPU = 2, LIMIT_MEMORY = 4, LIMIT_PROCESSES = 8, LIMIT_OUTPUT = 16, LIMIT_FILE = 32 };
+
+/* One output stream: kept whole up to the limit, then head and tail. Or passed on, as far as the client has room. */
+struct capture {
+  struct watch watch;
+  enum stdio_mode mode;
+  uint8_t *bytes;
+  size_t length, capacity, limit, head;
+  size_t turn; /* where the oldest byte of the tail is */
+  uint64_t total;
+  int64_t credit;
+};
+
+struct exec {
+  struct exec *next;                /* in sandbox->execs or ->pending */
+  struct exec *active_next, **active_link;
+  uint32_t id;
+  struct sandbox *sandbox;
+  uint32_t number;
+  uint8_t *job;                     /* only while it waits */
+  size_t job_length;
+  struct limits_plan limits;
+  struct capture out[2];
+  struct watch input;
+  uint8_t *input_bytes;
+  size_t input_length, input_done, input_room;
+  bool input_ends, streaming, pty, exec_seen, ended, finishing;
+  struct watch job_socket;
+  uint64_t received_ns, started_ns, ended_ns, wall_deadline_ns, cpu_check_ns;
+  uint32_t cause, limits_hit;
+  struct slot_report report;
+};
+
+/* File requests go to one process inside a kept sandbox. */
+struct agent {
+  struct watch watch;
+  struct sandbox *sandbox;
+  uint8_t *bytes;
+  size_t length, capacity;
+};
+
+struct serve {
+  int epoll;
+  struct host host;
+  struct watch client, signals;
+  uint8_t *in;
+  size_t in_length, in_capacity;
+  uint8_t *out;
+  size_t out_length, out_done, out_capacity;
+  bool client_gone, hello_seen, stopping;
+  struct cgroup_tree tree;
+  struct err tree_error;
+  bool tree_tried;
+  struct nursery common;
+  struct cell *idle_plain, *idle_grouped;
+  struct cell *cells[4096];
+  unsigned cell_count;
+  struct kind *kinds;
+  struct sandbox *sandboxes;
+  struct exec *active;
+  uint64_t now_ns, refill_at_ns;
+};
+
+extern struct serve S;
+
+/* serve.c */
+uint64_t clock_ns(void);
+bool watch_add(struct watch *watch, enum watch_kind kind, int fd, uint32_t events, void *owner);
+void watch_change(struct watch *watch, uint32_t events);
+/* Stops watching and closes. */
+void watch_close(struct watch *watch);
+void refill_soon(void);
+
+/* client.c: what goes to the client. */
+void client_send(uint16_t type, uint32_t id, const void *body, size_t length);
+void client_error(uint32_t id, struct err error);
+void client_flush(void);
+bool client_read(void);
+size_t client_backlog(void);
+
+/* cell.c */
+struct err cell_take(bool grouped, struct cell **out);
+void cell_give_back(struct cell *cell);
+void cells_spare(bool grouped, unsigned wanted);
+void cells_close(void);
+struct err nursery_start(struct nursery *nursery, struct cell *cell);
+void nursery_answer(struct nursery *nursery);
+
+/* kind.c */
+struct err kind_add(uint32_t id, const struct plan_request *request);
+struct kind *kind_find(uint32_t id);
+void kind_forget(struct kind *kind);
+void kind_release(struct kind *kind);
+void kinds_refill(void);
+
+/* sandbox.c */
+struct err sandbox_make(struct kind *kind, struct sandbox **out);
+struct err sandbox_take(struct kind *kind, struct sandbox **out);
+struct sandbox *sandbox_find(uint32_t id);
+void sandbox_seat_event(struct sandbox *sandbox);
+void sandbox_control_event(struct sandbox *sandbox);
+void sandbox_reap(struct sandbox *sandbox);
+void sandbox_settle(struct sandbox *sandbox);
+void sandbox_kill(struct sandbox *sandbox, enum cause cause);
+void sandbox_dismiss(struct sandbox *sandbox);
+void sandbox_failed(struct sandbox *sandbox, struct err error);
+void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd);
+void sandbox_next_seat(struct sandbox *sandbox);
+struct err sandbox_open(uint32_t id, struct kind *kind, struct span job);
+
+/* exec.c */
+struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span job_bytes);
+struct exec *exec_find(uint32_t id);
+void exec_seated(struct sandbox *sandbox);
+void exec_job_event(struct exec *exec);
+void exec_output_event(struct exec *exec, int which);
+void exec_input_event(struct exec *exec);
+void exec_input(struct exec *exec, struct span bytes);
+void exec_credit(struct exec *exec, const struct credit *credit);
+void exec_ended(struct exec *exec, const struct slot_report *report);
+void exec_fail(struct exec *exec, struct err error);
+void exec_kill(struct exec *exec, enum cause cause);
+void exec_window(struct exec *exec, const struct winsize_request *size);
+uint64_t execs_tick(void);
+void usage_fields(struct out *out, const struct sandbox *sandbox, const struct slot_report *report);
+
+/* capture.c */
+void capture_take(struct capture *capture, const uint8_t *bytes, size_t length);
+void capture_finish(struct capture *capture);
+
+/* agent.c */
+struct err agent_ask(struct sandbox *sandbox, struct span request);
+void agent_event(struct agent *agent);
+void agent_close(struct agent *agent);
+
+#endif
