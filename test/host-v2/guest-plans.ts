@@ -1,0 +1,60 @@
+/** Plans for the cgroup v2 guest, whose whole system is one directory of busybox. */
+
+import type { GuestFile } from '../../scripts/cgroup-v2-guest.ts';
+import { encodeJob } from '../../src/launcher/protocol/encode-job.ts';
+import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
+import type { CgroupPlan, Job, KindPlan, RunLimits } from '../../src/plan/plan.ts';
+
+const job: Job = {
+  argv: [],
+  env: [['PATH', '/bin']],
+  cwd: '/',
+  mounts: [],
+  landlock: [],
+  stdin: 'null',
+  stdout: 'capture',
+  stderr: 'capture',
+};
+
+/** Every namespace, no capability, read-only root, and the cgroup that is asked for. */
+export function guestPlan(cgroup: CgroupPlan, wallMs?: number): Uint8Array {
+  const limits: RunLimits = {
+    onOutputLimit: 'truncate',
+    ...(wallMs === undefined ? {} : { wallMs }),
+  };
+  const plan: KindPlan = {
+    namespaces: ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup'],
+    uid: 1000,
+    gid: 1000,
+    hostname: 'guest',
+    mounts: [
+      { kind: 'tmpfs', target: '/', flags: ['readonly', 'nosuid', 'nodev'], mode: 0o755 },
+      { kind: 'directory', target: '/bin', mode: 0o755 },
+      { kind: 'bind', source: '/bin', target: '/bin', flags: ['readonly', 'nosuid', 'nodev'] },
+      { kind: 'directory', target: '/proc', mode: 0o755 },
+      { kind: 'proc', target: '/proc' },
+      { kind: 'directory', target: '/dev', mode: 0o755 },
+      { kind: 'file', target: '/dev/null', content: '', mode: 0o644 },
+      { kind: 'device', source: '/dev/null', target: '/dev/null', major: 1, minor: 3 },
+      { kind: 'file', target: '/dev/zero', content: '', mode: 0o644 },
+      { kind: 'device', source: '/dev/zero', target: '/dev/zero', major: 1, minor: 5 },
+    ],
+    capabilities: {
+      bounding: 0n,
+      effective: 0n,
+      permitted: 0n,
+      inheritable: 0n,
+      ambient: 0n,
+      securebits: 0x2f,
+    },
+    rlimits: [],
+    cgroup,
+    limits,
+    scaffold: [],
+  };
+  return encodePlan(plan, encodeJob(job));
+}
+
+export function planFile(name: string, cgroup: CgroupPlan, wallMs?: number): GuestFile {
+  return { path: `/plans/${name}`, content: guestPlan(cgroup, wallMs) };
+}
