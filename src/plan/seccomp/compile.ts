@@ -1,0 +1,173 @@
+/**
+ * From the policy table to a seccomp filter.
+ *
+ * The shape: one look at the architecture, then a balanced search over ranges of numbers with equal actions. Rules
+ * without arguments end in a return, which the kernel (5.11 and later) reads off beforehand for each number and keeps
+ * in a bitmap, so that such calls cost the same whatever the filter holds; argument checks sit in the leaves.
+ */
+import { CaissonError } from '../../core/error.ts';
+import type { Policy } from '../../policy/policy.ts';
+import {
+  type Action,
+  type CheckedAction,
+  type Condition,
+  decide,
+  ENOSYS,
+  errnos,
+  type PlainAction,
+} from './action.ts';
+import { auditArch, type SeccompArch, syscallNames } from './numbers.ts';
+import { decidePolicy } from './policy-table.ts';
+import {
+  Assembler,
+  encodeProgram,
+  type Instruction,
+  type Label,
+  MAX_INSTRUCTIONS,
+  offset,
+  ret,
+} from './program.ts';
+
+export interface SeccompRequest {
+  readonly arch: SeccompArch;
+  readonly preset: Policy['syscalls']['preset'];
+  /** Names of system calls; one that the architecture does not have is no error. */
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+}
+
+/**
+ * The filter for a policy, as an array of `struct sock_filter`.
+ *
+ * @throws CaissonError `POLICY_INVALID`, see {@link decidePolicy}
+ * @example
+ * compileSeccomp({ arch: 'x86_64', preset: 'default', deny: ['ptrace'] });
+ */
+export function compileSeccomp(request: SeccompRequest): Uint8Array {
+  return encodeProgram(compileActions(auditArch[request.arch], seccompActions(request)));
+}
+
+/** What the filter of a policy must answer, by number. What is not in it is unknown: ENOSYS. */
+export function seccompActions(request: SeccompRequest): ReadonlyMap<number, Action> {
+  const { arch, preset, allow = [], deny = [] } = request;
+  const byName = new Map(
+    decidePolicy({ preset, allow, deny }).map(({ name, decided }) => [name, decided]),
+  );
+  return new Map(
+    [...syscallNames[arch]].map(([number, name]) => [number, byName.get(name) ?? ENOSYS]),
+  );
+}
+
+/** Numbers up to the next range's first, the last one without end: x32's numbers fall into it. */
+interface Range {
+  readonly first: number;
+  readonly action: Action;
+}
+
+/**
+ * Any other architecture ends the process: its calls have other numbers, and no program of this one makes them.
+ * An unknown number, those with the x32 bit among them, is answered as by a kernel that does not have it.
+ */
+export function compileActions(
+  arch: number,
+  actions: ReadonlyMap<number, Action>,
+  errnoValue: (action: PlainAction & { kind: 'errno' }) => number = ({ errno }) => errnos[errno],
+): readonly Instruction[] {
+  const assembler = new Assembler();
+  const end = (action: PlainAction): Label =>
+    assembler.ret(action.kind === 'allow' ? ret.allow : ret.errno | errnoValue(action));
+  const search = emitSearch(assembler, rangesOf(actions), end);
+  const number = assembler.load(offset.number, search);
+  const foreign = assembler.ret(ret.killProcess);
+  // The return just put stands between; the assembler steps over it.
+  assembler.load(offset.arch, assembler.jumpEqual(arch, number, foreign));
+  const program = assembler.finish();
+  if (program.length > MAX_INSTRUCTIONS) {
+    throw new CaissonError('INTERNAL', {
+      layer: 'plan',
+      message: `a filter of ${program.length} instructions is longer than the kernel takes`,
+    });
+  }
+  return program;
+}
+
+function rangesOf(actions: ReadonlyMap<number, Action>): readonly Range[] {
+  const ranges: Range[] = [];
+  const append = (first: number, action: Action): void => {
+    const last = ranges.at(-1);
+    if (last === undefined || !sameAction(last.action, action)) ranges.push({ first, action });
+  };
+  let next = 0;
+  for (const [number, action] of [...actions].sort(([a], [b]) => a - b)) {
+    if (number > next || ranges.length === 0) append(next, number > next ? ENOSYS : action);
+    append(number, action);
+    next = number + 1;
+  }
+  append(next, ENOSYS);
+  return ranges;
+}
+
+function sameAction(a: Action, b: Action): boolean {
+  if (a.kind === 'errno' && b.kind === 'errno') return a.errno === b.errno;
+  return a === b || (a.kind === 'allow' && b.kind === 'allow');
+}
+
+function emitSearch(
+  assembler: Assembler,
+  ranges: readonly Range[],
+  end: (action: PlainAction) => Label,
+): Label {
+  const middle = ranges.length >> 1;
+  const right = ranges[middle];
+  if (right === undefined) return end(ENOSYS);
+  if (middle === 0) return emitAction(assembler, right.action, end);
+  const upper = emitSearch(assembler, ranges.slice(middle), end);
+  const lower = emitSearch(assembler, ranges.slice(0, middle), end);
+  return assembler.jumpAtLeast(right.first, upper, lower);
+}
+
+function emitAction(
+  assembler: Assembler,
+  action: Action,
+  end: (action: PlainAction) => Label,
+): Label {
+  return action.kind === 'check' ? emitCheck(assembler, action, end) : end(action);
+}
+
+function emitCheck(
+  assembler: Assembler,
+  check: CheckedAction,
+  end: (action: PlainAction) => Label,
+): Label {
+  return check.clauses.reduceRight(
+    (otherwise, { when, answer }) =>
+      when.reduceRight(
+        (holds, condition) => emitCondition(assembler, condition, holds, otherwise),
+        end(answer),
+      ),
+    end(check.otherwise),
+  );
+}
+
+function emitCondition(
+  assembler: Assembler,
+  { argument, mask, test }: Condition,
+  yes: Label,
+  no: Label,
+): Label {
+  const compared =
+    test === 'any'
+      ? assembler.jumpEqual(0, no, yes)
+      : test.in.reduceRight((rest, value) => assembler.jumpEqual(value, yes, rest), no);
+  const masked = mask === undefined ? compared : assembler.and(mask, compared);
+  return assembler.load(offset.argumentLow(argument), masked);
+}
+
+/** What the table says to a call, unknown numbers included: what the filter is proved equal to. */
+export function expectedAction(
+  actions: ReadonlyMap<number, Action>,
+  number: number,
+  args: readonly bigint[],
+): PlainAction {
+  return decide(actions.get(number) ?? ENOSYS, args);
+}

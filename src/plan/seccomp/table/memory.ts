@@ -1,0 +1,33 @@
+import { allow, floor, refuse, type SyscallGroup, wide } from '../rule.ts';
+
+/** Memory. How much is for the cgroup to say. */
+export const memory: SyscallGroup = {
+  mmap: allow('maps memory and files already open'),
+  munmap: allow('unmaps'),
+  mprotect: allow('protection; every dynamic linker and JIT compiler needs it'),
+  mremap: allow('grows or moves a mapping'),
+  msync: allow('flushes a mapping'),
+  madvise: allow('hints about its own memory'),
+  mincore: allow('what of its own writable mappings is resident'),
+  brk: allow('the heap'),
+  mseal: allow('can only make mappings immutable'),
+  map_shadow_stack: allow('control-flow protection of its own stack'),
+  mlock: allow('within RLIMIT_MEMLOCK'),
+  mlock2: allow('within RLIMIT_MEMLOCK'),
+  mlockall: allow('within RLIMIT_MEMLOCK'),
+  munlock: allow('unlocks'),
+  munlockall: allow('unlocks'),
+  pkey_mprotect: allow('protection keys of its own memory; V8 guards its JIT with them'),
+  pkey_alloc: allow('protection keys of its own memory'),
+  pkey_free: allow('protection keys of its own memory'),
+  memfd_create: wide('files in memory, counted by the memory limit'),
+  get_mempolicy: allow('which NUMA node; numeric libraries ask at start'),
+  mbind: refuse('EPERM', 'places memory on NUMA nodes; programs go on without'),
+  set_mempolicy: refuse('EPERM', 'places memory on NUMA nodes; programs go on without'),
+  set_mempolicy_home_node: refuse('EPERM', 'places memory on NUMA nodes'),
+  migrate_pages: refuse('EPERM', 'moves pages between NUMA nodes'),
+  move_pages: refuse('EPERM', 'moves pages between NUMA nodes'),
+  memfd_secret: refuse('ENOSYS', 'memory that the host cannot reclaim; off in most kernels'),
+  remap_file_pages: refuse('ENOSYS', 'deprecated, with a history of faults'),
+  userfaultfd: floor('EPERM', 'stops the kernel in the midst of a copy: how races in it are won'),
+};
