@@ -33,6 +33,11 @@ export interface NameSet {
   readonly complement: boolean;
   /** Sorted, unique. */
   readonly names: readonly string[];
+  /**
+   * Carved out of `names` again (`LC_*` without `LC_ALL`); the longest match decides. Sorted, unique, absent when
+   * empty. Ask `containsName` of `name-set.ts` rather than reading the lists.
+   */
+  readonly except?: readonly string[];
 }
 
 /** Where one may connect: a host pattern times ports. */
@@ -62,7 +67,7 @@ export type FilesystemView =
   | 'named';
 
 export interface Limits {
-  /** null: not limited. All values are positive integers within 2^53. */
+  /** null: not limited. All values are positive integers below 2^53; `coreBytes` alone may be 0 (no core dumps). */
   readonly wallMs: number | null;
   readonly cpuMs: number | null;
   readonly memoryBytes: number | null;
@@ -97,12 +102,15 @@ export interface Policy {
   readonly read: PathSet;
   /** O: what may be written. */
   readonly write: PathSet;
-  /** Paths below `write` that stay read-only and cannot be created, renamed or replaced, also where they do not exist yet. Patterns relative to the workspace may hold `*` in the last component. */
+  /** Paths below `write` that stay read-only and cannot be created, renamed or replaced, also where they do not exist yet. Patterns relative to the workspace; `*` stands for any part of a component, `**` for any number of components: `matchesProtected` of `protect.ts`. */
   readonly protect: readonly string[];
   /** T: private, empty, gone afterwards. */
   readonly scratch: PathSet;
   /** `direct`: the workspace itself; `overlay`: changes are kept aside until applied; `copy`: worked on a copy that is written back. */
-  readonly workspace: { readonly mode: 'direct' | 'overlay' | 'none'; readonly apply: 'manual' | 'auto' };
+  readonly workspace: {
+    readonly mode: 'direct' | 'overlay' | 'none';
+    readonly apply: 'manual' | 'auto';
+  };
   readonly network: NetworkPolicy;
   readonly environment: {
     /** Names taken from the caller's environment. */
@@ -125,5 +133,7 @@ export interface Policy {
   /** `/sys` read-only, where asked for. */
   readonly sys: boolean;
   readonly hostname: string;
+  /** Inputs and outputs are disjoint: `write` does not imply `read`. Absent means no. */
+  readonly hermetic?: true;
   readonly limits: Limits;
 }

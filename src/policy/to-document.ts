@@ -1,0 +1,89 @@
+/**
+ * Back from a normalised policy to a document that says everything: what `caisson policy show` prints.
+ */
+import { formatByteRate, formatBytes, formatDuration } from '../core/units.ts';
+import { formatDestination } from './destination.ts';
+import type { PolicyDocument } from './document.ts';
+import { namePatterns } from './name-set.ts';
+import { WORKSPACE } from './path.ts';
+import { isWithin } from './path-set.ts';
+import type { Limits, PathSet, Policy } from './policy.ts';
+
+/** A document that normalises to the same policy again (same digest), nothing left to a default. */
+export function documentOf(policy: Policy): PolicyDocument {
+  const { network } = policy;
+  return {
+    version: 1,
+    name: policy.name,
+    level: policy.level,
+    walls: [...policy.walls],
+    ...(policy.hermetic ? { hermetic: true } : {}),
+    filesystem: {
+      read: pathTexts(policy.read),
+      write: pathTexts(policy.write),
+      scratch: pathTexts(policy.scratch),
+      protect: [...policy.protect],
+      workspace: policy.workspace.mode,
+      apply: policy.workspace.apply,
+      sys: policy.sys,
+    },
+    network: {
+      mode: network.mode,
+      allow: network.allow.map(formatDestination),
+      deny: network.deny.map(formatDestination),
+      listen: [...network.listen],
+    },
+    environment: {
+      pass: namePatterns(policy.environment.pass),
+      set: Object.fromEntries(policy.environment.set),
+    },
+    syscalls: {
+      preset: policy.syscalls.preset,
+      allow: [...policy.syscalls.allow],
+      deny: [...policy.syscalls.deny],
+    },
+    capabilities: {
+      base: policy.capabilities.base,
+      add: [...policy.capabilities.add],
+      drop: [...policy.capabilities.drop],
+    },
+    devices: [...policy.devices],
+    hostname: policy.hostname,
+    limits: limitTexts(policy.limits),
+  };
+}
+
+/** The workspace's paths as one writes them: `.`, `src`. */
+function pathTexts(set: PathSet): string[] {
+  return set.rules.map(({ path, include }) => `${include ? '' : '!'}${relative(path)}`);
+}
+
+function relative(path: string): string {
+  if (path === WORKSPACE) return '.';
+  if (!isWithin(path, WORKSPACE)) return path;
+  const inner = path.slice(WORKSPACE.length + 1);
+  return /^[!~$]/.test(inner) ? `./${inner}` : inner;
+}
+
+function limitTexts(limits: Limits): NonNullable<PolicyDocument['limits']> {
+  const told = <T>(value: number | null, format: (value: number) => T) =>
+    value === null ? null : format(value);
+  return {
+    timeout: told(limits.wallMs, formatDuration),
+    cpuTime: told(limits.cpuMs, formatDuration),
+    cpu: told(limits.cpuMillicores, (millicores) => millicores / 1000),
+    cpuWeight: limits.cpuWeight,
+    memory: told(limits.memoryBytes, formatBytes),
+    memoryHigh: told(limits.memoryHighBytes, formatBytes),
+    processes: limits.processes,
+    openFiles: limits.openFiles,
+    fileSize: told(limits.fileSizeBytes, formatBytes),
+    output: told(limits.outputBytes, formatBytes),
+    onOutputLimit: limits.onOutputLimit,
+    scratch: told(limits.scratchBytes, formatBytes),
+    readRate: told(limits.readBytesPerSecond, formatByteRate),
+    writeRate: told(limits.writeBytesPerSecond, formatByteRate),
+    core: told(limits.coreBytes, (bytes) => (bytes === 0 ? 0 : formatBytes(bytes))),
+    stack: told(limits.stackBytes, formatBytes),
+  };
+}

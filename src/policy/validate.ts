@@ -1,0 +1,109 @@
+/**
+ * An unknown value against the schema: the document, or every problem with its place and a suggestion.
+ */
+import type { z } from 'zod';
+import { type PolicyDocument, policyDocumentSchema } from './document.ts';
+import { formatPath, type Locate, type Problem } from './problems.ts';
+import { suggest } from './suggest.ts';
+
+export type Validated =
+  | { readonly ok: true; readonly document: PolicyDocument }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+export function validateDocument(value: unknown, source?: string, locate?: Locate): Validated {
+  const parsed = policyDocumentSchema.safeParse(value, { reportInput: true });
+  if (parsed.success) return { ok: true, document: parsed.data };
+  const problems = parsed.error.issues.flatMap((issue) => explainIssue(issue, locate));
+  return {
+    ok: false,
+    problems: problems.map((problem) => (source === undefined ? problem : { source, ...problem })),
+  };
+}
+
+function explainIssue(issue: z.core.$ZodIssue, locate: Locate | undefined): Problem[] {
+  const path = issue.path.filter((step) => typeof step !== 'symbol');
+  const at = { path: formatPath(path), ...locate?.(path, 'value') };
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({
+        path: formatPath([...path, key]),
+        ...locate?.([...path, key], 'key'),
+        message: 'unknown key',
+        ...suggestion(didYouMean(key, keysAt(path))),
+      }));
+    case 'invalid_value': {
+      const values = issue.values.map(String);
+      const near = typeof issue.input === 'string' ? suggest(issue.input, values) : undefined;
+      return [
+        {
+          ...at,
+          message: `${show(issue.input)} is not one of ${values.join(', ')}`,
+          ...suggestion(near && `did you mean ${near}?`),
+        },
+      ];
+    }
+    case 'invalid_key':
+      return issue.issues.map((inner) => ({ ...at, message: inner.message }));
+    case 'invalid_type':
+      return [{ ...at, message: `${show(issue.input)} is not ${article(issue.expected)}` }];
+    case 'invalid_union':
+      return [
+        { ...at, message: `${show(issue.input)} does not fit here`, ...suggestion(issue.message) },
+      ];
+    case 'custom': {
+      const hint: unknown = issue.params?.hint;
+      return [
+        {
+          ...at,
+          message: issue.message,
+          ...suggestion(typeof hint === 'string' ? hint : undefined),
+        },
+      ];
+    }
+    default:
+      return [{ ...at, message: issue.message }];
+  }
+}
+
+function suggestion(text: string | undefined | false): { suggestion?: string } {
+  return text ? { suggestion: text } : {};
+}
+
+function didYouMean(key: string, siblings: readonly string[]): string | undefined {
+  const near = suggest(key, siblings);
+  if (near) return `did you mean ${near}?`;
+  const section = Object.keys(policyDocumentSchema.shape).find((name) =>
+    keysAt([name]).includes(key),
+  );
+  return section && `it belongs under ${section}`;
+}
+
+/** The keys that may stand in the object at `path`. */
+function keysAt(path: readonly (string | number)[]): string[] {
+  let schema: unknown = policyDocumentSchema;
+  for (const step of path) schema = shapeOf(schema)?.[step];
+  return Object.keys(shapeOf(schema) ?? {});
+}
+
+function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+  let inner = schema as { shape?: Record<string, unknown>; unwrap?: () => unknown } | undefined;
+  while (inner && inner.shape === undefined && typeof inner.unwrap === 'function') {
+    inner = inner.unwrap() as typeof inner;
+  }
+  return inner?.shape;
+}
+
+function article(expected: string): string {
+  if (expected === 'record' || expected === 'object') return 'a group of keys';
+  if (expected === 'array') return 'a list';
+  if (expected === 'boolean') return 'true or false';
+  return expected === 'int' ? 'a whole number' : `a ${expected}`;
+}
+
+function show(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a group of keys';
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
