@@ -19,7 +19,6 @@ export interface LevelPreset {
   readonly document: {
     readonly filesystem: Readonly<Record<'read' | 'write' | 'scratch', readonly string[]>>;
     readonly pass: readonly string[];
-    readonly set: Readonly<Record<string, string>>;
     readonly syscalls: 'default' | 'minimal' | 'all';
     readonly capabilities: 'none' | 'all';
     readonly network: 'none' | 'full';
@@ -54,7 +53,10 @@ const NOT_LIMITED: Limits = {
   stackBytes: null,
 };
 
-/** What a terminal program needs to speak and sort rightly; no secret lives in these. */
+/**
+ * What a terminal program needs to speak and sort rightly; no secret lives in these.
+ * HOME, USER and the like the plan makes up, since the caller's lead nowhere in a private root.
+ */
 const HARMLESS_NAMES = [
   'COLORTERM',
   'COLUMNS',
@@ -69,15 +71,9 @@ const HARMLESS_NAMES = [
   'TZ',
 ];
 
-const STANDARD_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** The home is hidden, so HOME leads to where one can write. */
-const PRIVATE_HOME = { HOME: '/tmp', TMPDIR: '/tmp' };
-
 const HOST_ACCESS = {
   filesystem: { read: ['/', '.'], write: ['/', '.'], scratch: [] },
   pass: ['*'],
-  set: {},
   syscalls: 'all',
   capabilities: 'all',
   network: 'full',
@@ -85,7 +81,6 @@ const HOST_ACCESS = {
 
 const SEPARATE_ROOM = {
   pass: HARMLESS_NAMES,
-  set: PRIVATE_HOME,
   syscalls: 'default',
   capabilities: 'none',
   network: 'none',
@@ -180,7 +175,6 @@ export const levels: Readonly<Record<Level, LevelPreset>> = {
     document: {
       ...SEPARATE_ROOM,
       pass: [],
-      set: { ...PRIVATE_HOME, PATH: STANDARD_PATH, LANG: 'C.UTF-8' },
       filesystem: { read: [], write: [], scratch: PRIVATE_TMP },
     },
     limits: {

@@ -153,7 +153,7 @@ function resolveNetwork(sheet: Sheet, level: Level): NetworkPolicy {
 
 function resolveEnvironment(sheet: Sheet, level: Level): Policy['environment'] {
   const preset = levels[level].document;
-  const set = new Map(Object.entries(preset.set));
+  const set = new Map<string, string>();
   for (const layer of sheet.layers) {
     for (const [name, value] of Object.entries(layer.document.environment?.set ?? {})) {
       if (!/^[^=\0]+$/.test(name) || String(value).includes('\0')) {
