@@ -55,8 +55,20 @@ spin() {
 spin cpu
 spin cpu-unlimited
 
+echo '+memory +cpu +pids' > /sys/fs/cgroup/cgroup.subtree_control
+mkdir /sys/fs/cgroup/shared /sys/fs/cgroup/delegated
+sh -c 'echo $$ > /sys/fs/cgroup/shared/cgroup.procs
+  /caisson-launcher run /plans/memory -- dd if=/dev/zero of=/dev/null bs=128M count=1 2>&1
+  echo "= shared $?"'
+
 find /sys/fs/cgroup -name 'caisson*'
 echo "= left 0"
+sh -c 'echo $$ > /sys/fs/cgroup/delegated/cgroup.procs
+  exec /caisson-launcher run /plans/memory -- dd if=/dev/zero of=/dev/null bs=128M count=1 2>&1'
+echo "= delegated $?"
+find /sys/fs/cgroup -name 'caisson*'
+cat /sys/fs/cgroup/delegated/cgroup.subtree_control
+echo "= delegated-left 0"
 `;
 
 describe('cgroup v2', { skip: typeof parts === 'string' ? parts : false }, () => {
@@ -138,7 +150,21 @@ describe('cgroup v2', { skip: typeof parts === 'string' ? parts : false }, () =>
     assert.ok(number('cpu-unlimited', 'usage_usec') > 1_000_000, section('cpu-unlimited').output);
   });
 
+  test('in a group handed to us alone, as systemd delegates one, limits hold, too', () => {
+    assert.equal(section('delegated').code, 137, section('delegated').output);
+  });
+
+  test('in a group that others stand in, limits hold, too, below the nearest group that can carry them', () => {
+    assert.equal(section('shared').code, 137, section('shared').output);
+  });
+
   test('no group is left', () => {
     assert.equal(section('left').output, '');
+  });
+
+  test('the delegated group is as it was: no group below it, no controller handed on', {
+    todo: 'cgroup_tree_close does not take back the controllers that it handed on, so that it cannot move back',
+  }, () => {
+    assert.equal(section('delegated-left').output, '\n');
   });
 });
