@@ -28,7 +28,8 @@ static struct agent_state *state_of(struct agent *agent) { return (struct agent_
 
 static void give_up(struct agent *agent, struct err error) {
   struct sandbox *sandbox = agent->sandbox;
-  client_error(sandbox->id, error);
+  /* Of a sandbox that is being closed, CLOSED is the only answer. */
+  if (!sandbox->cause) client_error(sandbox->id, error);
   agent_close(agent);
 }
 

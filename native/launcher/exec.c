@@ -202,7 +202,12 @@ void exec_job_event(struct exec *exec) {
     watch_close(&exec->job_socket);
     exec->exec_seen = true;
     exec->started_ns = clock_ns();
-    if (exec->streaming) client_send(FRAME_STARTED, exec->id, NULL, 0);
+    if (exec->streaming) {
+      struct out body = {0};
+      out_i32(&body, 1, exec->sandbox->pid);
+      client_send(FRAME_STARTED, exec->id, body.data, body.length);
+      out_free(&body);
+    }
     return;
   }
   if (told.event == JOB_PTY && count == 1) {
@@ -327,7 +332,7 @@ static void send_result(struct exec *exec) {
   out_u32(&body, 2, exec->cause);
   out_u32(&body, 3, exec->limits_hit);
   usage_fields(&body, sandbox, report);
-  if (!exec->started_ns) exec->started_ns = exec->ended_ns;
+  if (!exec->started_ns || exec->started_ns > exec->ended_ns) exec->started_ns = exec->ended_ns;
   out_u64(&body, 9, exec->started_ns - exec->received_ns);
   out_u64(&body, 10, exec->ended_ns - exec->started_ns);
   out_u64(&body, 11, now - exec->ended_ns);
