@@ -300,6 +300,13 @@ void sandbox_reap(struct sandbox *sandbox) {
       .max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
   };
   watch_close(&sandbox->control);
+  /* Its last words, if it ended before its job, say why. */
+  struct err why = fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL);
+  if (sandbox->pending && sandbox->seat.watch.fd >= 0) {
+    size_t none;
+    if (channel_receive_all(sandbox->seat.watch.fd, &told, sizeof told, NULL, 0, &none) && told.event == JOB_FAILED)
+      why = launch_error_of(&told);
+  }
   for (struct exec *exec = sandbox->execs, *next; exec; exec = next) {
     next = exec->next;
     exec_ended(exec, &report);
@@ -307,7 +314,7 @@ void sandbox_reap(struct sandbox *sandbox) {
   while (sandbox->pending) {
     struct exec *exec = sandbox->pending;
     sandbox->pending = exec->next;
-    exec_fail(exec, fail(ERR_SYSTEM, ECHILD, "sandbox ended", NULL));
+    exec_fail(exec, why);
   }
   watch_close(&sandbox->pidfd);
   sandbox->reaped = true;
