@@ -85,6 +85,7 @@ export class Execution implements Channel {
     switch (type) {
       case frameType.STARTED:
         this.#start.resolve(decodeNumber(body));
+        this.#input.open();
         break;
       case frameType.STDOUT:
         this.#output[0].arrive(body);
@@ -201,11 +202,13 @@ class OutputGate {
   }
 }
 
-/** A Writable in, frames out; sends at most the window ahead of what the guest has drained. */
+/** A Writable in, frames out; sends at most the window ahead of what the guest has drained, once the program runs. */
 class InputGate {
   readonly stream: Writable;
   readonly #send: (bytes: Uint8Array) => void;
   #window = STREAM_WINDOW;
+  #isOpen = false;
+  #last: (() => void) | undefined;
   #waiting: { rest: Buffer; done: () => void } | undefined;
 
   constructor(send: (bytes: Uint8Array) => void) {
@@ -217,12 +220,17 @@ class InputGate {
         this.#flow();
       },
       final: (done) => {
-        this.#send(new Uint8Array(0));
-        done();
+        this.#last = done;
+        this.#flow();
       },
     });
     // Input to a guest that has ended fails through the write's own callback; it must not end the caller.
     this.stream.on('error', () => {});
+  }
+
+  open(): void {
+    this.#isOpen = true;
+    this.#flow();
   }
 
   credit(bytes: number): void {
@@ -236,8 +244,17 @@ class InputGate {
   }
 
   #flow(): void {
+    if (!this.#isOpen) return;
     const waiting = this.#waiting;
-    if (waiting === undefined || this.#window === 0) return;
+    if (waiting === undefined) {
+      const last = this.#last;
+      this.#last = undefined;
+      if (last === undefined) return;
+      this.#send(new Uint8Array(0));
+      last();
+      return;
+    }
+    if (this.#window === 0) return;
     const size = Math.min(waiting.rest.length, this.#window);
     // An empty frame would mean the end of input.
     if (size > 0) this.#send(waiting.rest.subarray(0, size));

@@ -112,7 +112,9 @@ function exec(id: number, body: Buffer): void {
   }
   switch (argv[0]) {
     case 'slow':
+      break;
     case 'cat':
+      send(record(frameType.STARTED, id, (w) => w.i32(1, 78, 'pid')));
       break;
     case 'die':
       process.stderr.write('fake launcher dies\n', () => process.exit(3));
