@@ -34,13 +34,35 @@ export interface HostFacts {
   )[];
   /** Files of the synthetic /etc: content taken from the host (hosts is made up, passwd too). */
   readonly etc: {
+    /** Where the link /etc/localtime points, below a system directory. A plain file is among `binds` instead. */
     readonly localtime?: string;
     readonly nsswitch?: string;
+    /** Content of resolv.conf and hosts, used only where the guest shares the host's network. */
+    readonly resolvConf?: string;
+    readonly hosts?: string;
+    /** Small files, copied. */
+    readonly files?: readonly { readonly path: string; readonly content: string }[];
     /** Host directories and files bound read-only into /etc: ssl, ca-certificates, alternatives, ld.so.cache … */
     readonly binds: readonly string[];
   };
   /** Character devices present on the host. */
-  readonly devices: readonly { readonly path: string; readonly major: number; readonly minor: number }[];
+  readonly devices: readonly {
+    readonly path: string;
+    readonly major: number;
+    readonly minor: number;
+  }[];
   /** Walls beyond `process` that are ready, and why not. */
-  readonly walls: Readonly<Record<string, { readonly ready: boolean; readonly reason: string; readonly cure?: string }>>;
+  readonly walls: Readonly<
+    Record<string, { readonly ready: boolean; readonly reason: string; readonly cure?: string }>
+  >;
+  /** The caller's home, absolute; absent where there is none. */
+  readonly home?: string;
+  /** Top-level directories of the host, for a policy that names `/`. */
+  readonly topLevel?: readonly string[];
+  /** Hard limits of the caller (getrlimit(2)), by RLIMIT_* number; null is unlimited. */
+  readonly hardLimits?: Readonly<Record<number, number | null>>;
+  /** How to get a delegated cgroup on this host, as `doctor` found it. */
+  readonly cgroupCure?: string;
+  /** Why user namespaces do not work here and what to do about it, as `doctor` found it. */
+  readonly namespaceCure?: string;
 }

@@ -2,7 +2,7 @@
  * The plan: what each mechanism must do. Plain data; `launcher/protocol` writes it as bytes
  * (protocol/PROTOCOL.md), the launcher carries it out and knows no policy.
  */
-import type { WallName } from '../policy/policy.ts';
+import type { NameSet, Policy } from '../policy/policy.ts';
 
 export type Namespace = 'user' | 'mount' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup';
 
@@ -19,7 +19,12 @@ export type MountFlag =
 
 /** One step of building the sandbox's root. Paths inside are absolute and normalised. */
 export type Mount =
-  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly flags: readonly MountFlag[] }
+  | {
+      readonly kind: 'bind';
+      readonly source: string;
+      readonly target: string;
+      readonly flags: readonly MountFlag[];
+    }
   | {
       readonly kind: 'tmpfs';
       readonly target: string;
@@ -30,9 +35,20 @@ export type Mount =
     }
   | { readonly kind: 'proc' | 'devpts' | 'mqueue' | 'sysfs' | 'mask'; readonly target: string }
   | { readonly kind: 'directory'; readonly target: string; readonly mode: number }
-  | { readonly kind: 'file'; readonly target: string; readonly content: string; readonly mode: number }
+  | {
+      readonly kind: 'file';
+      readonly target: string;
+      readonly content: string;
+      readonly mode: number;
+    }
   | { readonly kind: 'symlink'; readonly target: string; readonly to: string }
-  | { readonly kind: 'device'; readonly source: string; readonly target: string; readonly major: number; readonly minor: number }
+  | {
+      readonly kind: 'device';
+      readonly source: string;
+      readonly target: string;
+      readonly major: number;
+      readonly minor: number;
+    }
   | {
       readonly kind: 'overlay';
       readonly source: string;
@@ -112,14 +128,55 @@ export interface KindPlan {
   readonly scaffold: readonly string[];
 }
 
+/** What stands behind the walls `child` and `none`: the host's own view, through the launcher's `child` mode. */
+export interface ChildPlan {
+  readonly noNewPrivs: boolean;
+  readonly rlimits: readonly Rlimit[];
+  readonly limits: RunLimits;
+}
+
+/** A late mount, made when the job is bound. `source` and `target` may begin with `$workspace`. */
+export type LateMount =
+  | {
+      readonly kind: 'bind';
+      readonly source: string;
+      readonly target: string;
+      readonly access: 'read' | 'write';
+      /** The source is a file, not a directory: Landlock knows fewer rights for one. */
+      readonly file?: boolean;
+    }
+  | {
+      readonly kind: 'scratch';
+      readonly target: string;
+      readonly bytes?: number;
+      readonly inodes: number;
+    }
+  /** Hides what a wider rule would show. */
+  | { readonly kind: 'mask'; readonly target: string };
+
 /**
  * What differs from run to run, with `$workspace` still to be bound by `bindJob`.
  */
 export interface JobTemplate {
-  readonly mounts: readonly Mount[];
-  readonly landlock: readonly LandlockPathRule[];
-  /** Names taken from the caller's environment, and values set. */
-  readonly cwd: string;
+  readonly mounts: readonly LateMount[];
+  /** Prefixes inside below which a late mount point exists or can be made. */
+  readonly places: readonly string[];
+  /** The host's directories that every sandbox of the kind shows. */
+  readonly system: readonly string[];
+  /** Whether idmapped mounts work here: the guest then reads as the owner would. */
+  readonly idmap: boolean;
+  /** ABI of the plan's Landlock rules; 0 where the plan has none. */
+  readonly landlockAbi: number;
+  /** `none`: no workspace inside. */
+  readonly workspace: Policy['workspace']['mode'];
+  readonly environment: {
+    readonly pass: NameSet;
+    readonly set: readonly (readonly [name: string, value: string])[];
+    /** What a private root starts from; empty where the guest sees the host. */
+    readonly base: readonly (readonly [name: string, value: string])[];
+  };
+  /** Inside; may be `$workspace`. Absent: the caller's own. */
+  readonly cwd?: string;
 }
 
 export interface Job {
@@ -157,15 +214,20 @@ export interface Unenforceable {
   readonly reason: string;
   /** What would make it enforceable. */
   readonly cure: string;
+  /** false: no `--accept` lifts it. */
+  readonly acceptable: boolean;
 }
 
-export interface Compiled {
-  readonly wall: WallName;
+interface CompiledFor {
   readonly wallReason: string;
-  readonly kind: KindPlan;
   readonly job: JobTemplate;
   readonly enforced: readonly Enforcement[];
   readonly unenforceable: readonly Unenforceable[];
   /** True in words of the policy but weaker than one may think; shown, never a refusal. */
   readonly notes: readonly string[];
 }
+
+/** A policy, for one wall on one host. `wall` tells which of `kind` and `child` is there. */
+export type Compiled =
+  | (CompiledFor & { readonly wall: 'process'; readonly kind: KindPlan })
+  | (CompiledFor & { readonly wall: 'child' | 'none'; readonly child: ChildPlan });

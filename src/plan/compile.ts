@@ -1,0 +1,244 @@
+/**
+ * compile(policy, facts): what each mechanism must do, what enforces what, and what this host cannot enforce.
+ * Pure: the same policy and facts give the same plan.
+ */
+import { CaissonError } from '../core/error.ts';
+import { WORKSPACE } from '../policy/path.ts';
+import { containsPath } from '../policy/path-set.ts';
+import type { Policy } from '../policy/policy.ts';
+import { compileCgroup } from './cgroup.ts';
+import { compileConfinement } from './confinement.ts';
+import { compileEnvironment } from './environment.ts';
+import type { HostFacts } from './facts.ts';
+import { Findings } from './findings.ts';
+import { guest } from './guest.ts';
+import { compileRlimits, compileRunLimits } from './limits.ts';
+import { compileNetwork } from './network.ts';
+import type { Compiled, KindPlan, Namespace, Unenforceable } from './plan.ts';
+import { compileRoot, type RootInput } from './root.ts';
+import { type Selection, type SelectOptions, selectForExplain, selectWall } from './select.ts';
+
+export interface CompileOptions extends SelectOptions, RootInput {
+  /** What else is known not to be enforceable for the runs to come (protected paths that do not exist yet). */
+  readonly unenforceable?: readonly Unenforceable[];
+}
+
+/**
+ * The plan for one policy on one host. Run it only after `requireEnforceable`.
+ *
+ * @throws CaissonError `UNISOLATED`, `PLATFORM_UNSUPPORTED`, `WALL_UNAVAILABLE` (see `selectWall`), `POLICY_INVALID`
+ * (a path or a system call that no sandbox can have), `PATH_MISSING` (a device that the host lacks)
+ */
+export function compile(policy: Policy, facts: HostFacts, options: CompileOptions = {}): Compiled {
+  const findings = new Findings();
+  return compileFor(selectWall(policy, facts, options), policy, facts, options, findings);
+}
+
+/**
+ * As `compile`, but where no wall is ready it shows what the first one would do, with what is missing as something
+ * that no `--accept` lifts. For `explain`, on any platform.
+ */
+export function compileForExplain(
+  policy: Policy,
+  facts: HostFacts,
+  options: CompileOptions = {},
+): Compiled {
+  const findings = new Findings();
+  const { selection, missing } = selectForExplain(policy, facts);
+  for (const item of missing) findings.cannot(item);
+  return compileFor(selection, policy, facts, options, findings);
+}
+
+function compileFor(
+  { wall, wallReason }: Selection,
+  policy: Policy,
+  facts: HostFacts,
+  options: CompileOptions,
+  findings: Findings,
+): Compiled {
+  if (policy.hermetic === true) findings.cannot(hermeticNotBuilt);
+  const compiled =
+    wall === 'process'
+      ? compileProcess(policy, facts, options, findings)
+      : compileHostView(wall, policy, facts, findings);
+  for (const item of options.unenforceable ?? []) findings.cannot(item);
+  return { ...compiled, wallReason, ...findings.result() };
+}
+
+type Bare =
+  | Pick<Extract<Compiled, { wall: 'process' }>, 'wall' | 'kind' | 'job'>
+  | Pick<Extract<Compiled, { wall: 'child' | 'none' }>, 'wall' | 'child' | 'job'>;
+
+function compileProcess(
+  policy: Policy,
+  facts: HostFacts,
+  options: CompileOptions,
+  findings: Findings,
+): Bare {
+  const root = compileRoot(policy, facts, options, findings);
+  explainProtect(policy, findings);
+  const environment = compileEnvironment(policy, true, findings);
+  findings.enforce(
+    'identity',
+    `${guest.name}, uid ${guest.uid}; never root of the host`,
+    ['user namespace', 'no_new_privs', 'nosuid on every mount'],
+    'setuid',
+  );
+  findings.enforce(
+    'groups',
+    `gid ${guest.gid} alone`,
+    ['setgroups denied or emptied before the map is written'],
+    'supplementary-groups',
+  );
+  findings.enforce(
+    'isolation',
+    'sees and signals the processes of its own sandbox alone; no shared memory, queues or keyrings with others',
+    ['pid namespace', 'ipc namespace', 'seccomp'],
+    'cross-sandbox',
+  );
+  findings.enforce(
+    'terminal',
+    'cannot type for the caller',
+    ['session of its own', 'seccomp on TIOCSTI and TIOCLINUX'],
+    'terminal-injection',
+  );
+  const network = compileNetwork(policy, facts, findings);
+  const confinement = compileConfinement(policy, facts, root, network, findings);
+  const cgroup = compileCgroup(policy, facts, findings);
+  const rlimits = compileRlimits(policy, facts, 'process', findings);
+  const limits = compileRunLimits(policy.limits, findings);
+  noteIdmap(policy, facts, root.workspace, findings);
+  const kind: KindPlan = {
+    namespaces: namespacesOf(network.ownNamespace),
+    uid: guest.uid,
+    gid: guest.gid,
+    hostname: policy.hostname,
+    mounts: root.mounts,
+    ...confinement,
+    rlimits,
+    ...(cgroup === undefined ? {} : { cgroup }),
+    limits,
+    scaffold: root.scaffold,
+  };
+  return {
+    wall: 'process',
+    kind,
+    job: {
+      mounts: root.late,
+      places: root.places,
+      system: root.system,
+      idmap: facts.idmap === 0,
+      landlockAbi: kind.landlock?.abi ?? 0,
+      workspace: root.workspace ? policy.workspace.mode : 'none',
+      environment,
+      cwd: root.workspace ? WORKSPACE : guest.home,
+    },
+  };
+}
+
+/** Walls `child` and `none`: the host as the caller sees it. */
+function compileHostView(
+  wall: 'child' | 'none',
+  policy: Policy,
+  facts: HostFacts,
+  findings: Findings,
+): Bare {
+  const child = wall === 'child';
+  findings.note(
+    child
+      ? 'level basic: the guest sees and may do what the caller may; it is kept from running away, not from doing harm'
+      : 'level none: nothing stands between the guest and the host',
+  );
+  const restricted = restrictionsOf(policy);
+  if (restricted.length > 0) refuseHostView(restricted, policy);
+  const environment = compileEnvironment(policy, false, findings);
+  if (child) {
+    findings.enforce('identity', 'gains no rights', ['no_new_privs'], 'setuid');
+  }
+  return {
+    wall,
+    child: {
+      noNewPrivs: child,
+      rlimits: child ? compileRlimits(policy, facts, 'child', findings) : [],
+      limits: compileRunLimits(policy.limits, findings),
+    },
+    job: {
+      mounts: [],
+      places: ['/'],
+      system: ['/'],
+      idmap: false,
+      landlockAbi: 0,
+      workspace: 'none',
+      environment,
+    },
+  };
+}
+
+/** What a policy keeps from the guest that a child of the caller has. */
+function restrictionsOf(policy: Policy): string[] {
+  const whole = (set: Policy['read']): boolean =>
+    containsPath(set, '/') && set.rules.every(({ include }) => include);
+  const clauses: readonly (readonly [string, boolean])[] = [
+    ['filesystem.read', policy.view !== 'host' || !whole(policy.read)],
+    ['filesystem.write', !whole(policy.write)],
+    ['filesystem.protect', policy.protect.length > 0],
+    ['filesystem.scratch', policy.scratch.rules.length > 0],
+    ['filesystem.workspace', policy.workspace.mode === 'overlay'],
+    ['network', policy.network.mode !== 'full' || policy.network.deny.length > 0],
+    ['syscalls', policy.syscalls.preset !== 'all' || policy.syscalls.deny.length > 0],
+    ['capabilities', policy.capabilities.base !== 'all' || policy.capabilities.drop.length > 0],
+  ];
+  return clauses.flatMap(([clause, restricted]) => (restricted ? [clause] : []));
+}
+
+function refuseHostView(clauses: readonly string[], policy: Policy): never {
+  throw new CaissonError('POLICY_INVALID', {
+    layer: 'plan',
+    message: `level ${policy.level} keeps nothing of the host from the guest, and the policy restricts ${clauses.join(', ')}`,
+    hint: 'choose --level moderate or strict, whose walls can',
+    details: { clauses },
+  });
+}
+
+function namespacesOf(ownNetwork: boolean): readonly Namespace[] {
+  return [
+    'user',
+    'mount',
+    'pid',
+    ...(ownNetwork ? (['net'] as const) : []),
+    'ipc',
+    'uts',
+    'cgroup',
+  ];
+}
+
+function explainProtect(policy: Policy, findings: Findings): void {
+  if (policy.protect.length === 0) return;
+  const { mode } = policy.workspace;
+  const shown = policy.protect.slice(0, 6).join(', ');
+  const more = policy.protect.length > 6 ? ` and ${policy.protect.length - 6} more` : '';
+  findings.enforce(
+    'filesystem.protect',
+    `${shown}${more}`,
+    mode === 'overlay'
+      ? ['read-only binds over what exists', 'refused when changes are applied']
+      : ['read-only binds over what exists', 'directories above it are mount points'],
+    'policy-in-guest',
+  );
+}
+
+function noteIdmap(policy: Policy, facts: HostFacts, workspace: boolean, findings: Findings): void {
+  if (facts.euid !== 0 || facts.idmap === 0 || !workspace) return;
+  if (policy.workspace.mode !== 'direct') return;
+  findings.note(
+    'filesystem.write: the file system of the working directory refuses idmapped mounts; writing there as its owner needs workspace: overlay',
+  );
+}
+
+const hermeticNotBuilt: Unenforceable = {
+  id: 'hermetic:not-built',
+  clause: 'hermetic',
+  reason: 'this release runs no hermetic builds',
+  cure: 'take `hermetic` out of the policy',
+  acceptable: false,
+};

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type DoctorFinding, diagnose, renderDiagnosis } from '../../src/host/doctor.ts';
+import { minimalFacts } from '../../src/host/facts.ts';
+import { coversProc, type Surroundings } from '../../src/host/surroundings.ts';
+import type { HostFacts } from '../../src/plan/facts.ts';
+import { capableHost, ordinaryUser } from '../plan/made-up-facts.ts';
+
+const EPERM = 1;
+const plain: Surroundings = {
+  procCovered: false,
+  githubActions: false,
+  wsl: false,
+  systemd: true,
+  systemdUser: true,
+};
+const delegated: HostFacts = { ...ordinaryUser, cgroup: capableHost.cgroup };
+const refused = { userNamespace: EPERM, otherNamespaces: EPERM, procMount: EPERM };
+
+const hosts: readonly {
+  readonly name: string;
+  readonly facts: HostFacts;
+  readonly where: Partial<Surroundings>;
+  readonly of: DoctorFinding['of'];
+  readonly cause: RegExp;
+  readonly cure: RegExp;
+  readonly process: boolean;
+}[] = [
+  {
+    name: 'Ubuntu 24.04, whose AppArmor restricts user namespaces',
+    facts: { ...delegated, ...refused },
+    where: { apparmorRestrictsNamespaces: true },
+    of: 'user namespaces',
+    cause: /apparmor_restrict_unprivileged_userns=1/,
+    cure: /^sudo sysctl -w kernel\.apparmor_restrict_unprivileged_userns=0$/,
+    process: false,
+  },
+  {
+    name: 'Ubuntu where the first namespace is given and what is inside refused',
+    facts: { ...delegated, otherNamespaces: EPERM, procMount: EPERM },
+    where: { apparmorRestrictsNamespaces: true },
+    of: 'user namespaces',
+    cause: /apparmor_restrict_unprivileged_userns=1/,
+    cure: /sysctl -w kernel\.apparmor_restrict/,
+    process: false,
+  },
+  {
+    name: 'GitHub Actions',
+    facts: { ...delegated, ...refused },
+    where: { apparmorRestrictsNamespaces: true, githubActions: true },
+    of: 'user namespaces',
+    cause: /apparmor/,
+    cure: /^a step before this one: run: sudo sysctl/,
+    process: false,
+  },
+  {
+    name: 'user.max_user_namespaces=0',
+    facts: { ...delegated, ...refused, userNamespace: 28 },
+    where: { maxUserNamespaces: 0 },
+    of: 'user namespaces',
+    cause: /max_user_namespaces/,
+    cure: /^sudo sysctl -w user\.max_user_namespaces=\d+$/,
+    process: false,
+  },
+  {
+    name: 'Debian with kernel.unprivileged_userns_clone=0',
+    facts: { ...delegated, ...refused },
+    where: { unprivilegedNamespaces: false },
+    of: 'user namespaces',
+    cause: /unprivileged_userns_clone=0/,
+    cure: /^sudo sysctl -w kernel\.unprivileged_userns_clone=1$/,
+    process: false,
+  },
+  {
+    name: 'Docker, whose seccomp filter refuses namespaces',
+    facts: { ...capableHost, ...refused },
+    where: { container: 'docker', procCovered: true },
+    of: 'user namespaces',
+    cause: /Docker forbids/,
+    cure: /^docker run .*seccomp=unconfined.*systempaths=unconfined/,
+    process: false,
+  },
+  {
+    name: 'Docker with seccomp=unconfined and a masked /proc',
+    facts: { ...capableHost, procMount: EPERM },
+    where: { container: 'docker', procCovered: true },
+    of: '/proc',
+    cause: /covered/,
+    cure: /^docker run .*systempaths=unconfined/,
+    process: false,
+  },
+  {
+    name: 'a dev container of Podman with a masked /proc',
+    facts: { ...ordinaryUser, procMount: EPERM },
+    where: { container: 'podman', procCovered: true },
+    of: '/proc',
+    cause: /covered/,
+    cure: /^podman run .*unmask=ALL/,
+    process: false,
+  },
+  {
+    name: 'Kubernetes',
+    facts: { ...capableHost, ...refused },
+    where: { container: 'kubernetes', procCovered: true },
+    of: 'user namespaces',
+    cause: /Kubernetes/,
+    cure: /procMount: Unmasked/,
+    process: false,
+  },
+  {
+    name: 'a desktop whose cgroup is not delegated',
+    facts: ordinaryUser,
+    where: {},
+    of: 'cgroups',
+    cause: /no cgroup is delegated/,
+    cure: /systemd-run --user --scope -p Delegate=yes/,
+    process: true,
+  },
+  {
+    name: 'a user of su, without a systemd session',
+    facts: ordinaryUser,
+    where: { systemdUser: false },
+    of: 'cgroups',
+    cause: /no systemd session/,
+    cure: /enable-linger/,
+    process: true,
+  },
+  {
+    name: 'Docker with its cgroups read-only',
+    facts: { ...capableHost, cgroup: ordinaryUser.cgroup },
+    where: { container: 'docker' },
+    of: 'cgroups',
+    cause: /read-only/,
+    cure: /writable-cgroups=true/,
+    process: true,
+  },
+  {
+    name: 'a kernel booted without Landlock',
+    facts: { ...capableHost, landlockAbi: 0 },
+    where: { landlockActive: false },
+    of: 'Landlock',
+    cause: /boots without it/,
+    cure: /lsm=/,
+    process: true,
+  },
+  {
+    name: 'a kernel older than Landlock',
+    facts: { ...capableHost, kernel: '5.10.0', landlockAbi: 0 },
+    where: {},
+    of: 'Landlock',
+    cause: /5\.13/,
+    cure: /CONFIG_SECURITY_LANDLOCK/,
+    process: true,
+  },
+  {
+    name: 'root on an overlay file system, as in CI containers',
+    facts: { ...capableHost, idmap: 22 },
+    where: {},
+    of: 'idmapped mounts',
+    cause: /overlay/,
+    cure: /volume/,
+    process: true,
+  },
+];
+
+for (const { name, facts, where, of, cause, cure, process } of hosts) {
+  test(`doctor on ${name}`, () => {
+    const diagnosis = diagnose(facts, { ...plain, ...where });
+    const finding = diagnosis.findings.find((each) => each.of === of);
+    assert.match(finding?.cause ?? '', cause);
+    assert.match(finding?.cure ?? '', cure);
+    assert.notEqual(finding?.state, 'ok');
+    const wall = diagnosis.walls.find((each) => each.wall === 'process');
+    assert.equal(wall?.ready, process);
+    if (!process) assert.match(wall?.cure ?? '', cure, 'the wall names the same cure');
+    assert.ok(renderDiagnosis(diagnosis).includes(finding?.cure ?? '-'));
+  });
+}
+
+test('doctor finds nothing wrong with a capable host', () => {
+  const { findings, walls } = diagnose(capableHost, plain);
+  assert.deepEqual(
+    findings.filter(({ state }) => state !== 'ok'),
+    [],
+  );
+  assert.equal(walls.find(({ wall }) => wall === 'process')?.ready, true);
+});
+
+test('doctor on macOS and Windows says that Linux is missing, and where to get it', () => {
+  for (const [platform, cure] of [
+    ['darwin', /lima/],
+    ['win32', /wsl/],
+  ] as const) {
+    const { findings, walls } = diagnose(minimalFacts(platform), plain);
+    assert.match(findings[0]?.cure ?? '', cure);
+    assert.ok(walls.every(({ ready }) => !ready));
+  }
+});
+
+test('a mount below /proc is seen, the automount of binfmt_misc is none', () => {
+  const line = (point: string) => `100 90 0:5 / ${point} ro,nosuid - proc proc rw`;
+  assert.equal(coversProc(line('/proc')), false);
+  assert.equal(coversProc(line('/proc/sys/fs/binfmt_misc')), false);
+  assert.equal(coversProc(`${line('/proc')}\n${line('/proc/kcore')}`), true);
+});
