@@ -1,0 +1,100 @@
+/**
+ * `caisson compile POLICY -o FILE`: the plan as bytes, for `caisson-launcher run FILE -- COMMAND`. What the run would
+ * take from its caller (workspace, environment) is fixed now.
+ */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Caisson } from '../../compose.ts';
+import { CaissonError } from '../../core/error.ts';
+import { locateLauncher } from '../../launcher/locate.ts';
+import { encodeJob } from '../../launcher/protocol/encode-job.ts';
+import { encodePlan } from '../../launcher/protocol/encode-plan.ts';
+import { requireEnforceable } from '../../plan/accept.ts';
+import { bindJob } from '../../plan/bind.ts';
+import { compile } from '../../plan/compile.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { protectionOf, unprotected } from '../../sandbox/protect.ts';
+import type { Action, Flag } from '../command.ts';
+import { callerEnvironment, environmentOf } from '../environment.ts';
+import type { RunFlags } from '../flags.ts';
+import { acceptedOf, placeOf } from '../place.ts';
+import { quoteForShell } from '../report-error.ts';
+
+type CompileFlags = Omit<RunFlags, 'tty'> & { readonly out: Flag & { readonly value: 'FILE' } };
+
+export const action: Action<CompileFlags> = async ({ flags, positionals: [file] }) => {
+  const out = flags.out;
+  if (out === undefined) {
+    throw invalid('compile needs a file to write', 'caisson compile policy.yaml -o policy.plan');
+  }
+  const set = environmentOf(flags);
+  const { policy, workspace, allowUnisolated } = await placeOf(flags, file);
+  refuseOverlay(policy);
+  await using caisson = await Caisson.open();
+  const accept = acceptedOf(flags);
+  const protection =
+    workspace === undefined ? undefined : await protectionOf(policy.protect, workspace);
+  const open = protection === undefined ? undefined : unprotected(protection);
+  const compiled = compile(policy, await caisson.facts(), {
+    allowUnisolated,
+    ...(workspace === undefined ? {} : { workspace }),
+    ...(open === undefined ? {} : { unenforceable: [open] }),
+  });
+  const accepted = requireEnforceable(compiled, accept);
+  if (compiled.wall !== 'process') {
+    throw invalid(
+      `a plan file is for the process wall, and the policy runs behind the wall ${compiled.wall}`,
+      'choose --level moderate or strict',
+    );
+  }
+  const job = bindJob(compiled.job, {
+    argv: [],
+    env: callerEnvironment(),
+    set,
+    stdin: 'inherit',
+    stdout: 'inherit',
+    stderr: 'inherit',
+    ...(workspace === undefined ? {} : { workspace }),
+    ...(protection === undefined ? {} : { protect: protection }),
+    ...(flags.cwd === undefined ? {} : { cwd: resolve(workspace ?? '/', flags.cwd) }),
+  });
+  const bytes = encodePlan(compiled.kind, encodeJob(job));
+  writeWhole(out, bytes);
+  const { digest } = await caisson.policy(policy);
+  const command = [locateLauncher().path, 'run', out, '--'].map(quoteForShell).join(' ');
+  return {
+    exit: 0,
+    document: { file: out, bytes: bytes.length, policyDigest: digest, accepted, command },
+    notes: [`wrote ${out}; it runs without Node:`, `  ${command} COMMAND [ARGUMENT…]`],
+  };
+};
+
+/** Its changes would have nobody to look after them. */
+function refuseOverlay(policy: Policy): void {
+  if (policy.workspace.mode !== 'overlay') return;
+  throw invalid(
+    'a plan file cannot keep changes of the workspace aside',
+    'write workspace: direct in the policy, or use caisson run',
+  );
+}
+
+/** 0600: the values of variables are in it. */
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const part = `${path}.${process.pid}.part`;
+  try {
+    writeFileSync(part, bytes, { mode: 0o600, flag: 'wx' });
+    renameSync(part, path);
+  } catch (cause) {
+    rmSync(part, { force: true });
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'cli',
+      message: `${path} cannot be written`,
+      hint: 'name a place where you may write',
+      cause,
+    });
+  }
+}
+
+function invalid(message: string, hint: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', { layer: 'cli', message, hint });
+}

@@ -1,0 +1,86 @@
+/**
+ * Control groups of launchers that are dead. A group is named after its launcher, `caisson-PID-START`; the kernel
+ * refuses to remove one that still holds a process, so nothing that lives can be hit.
+ */
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const NAME = /^caisson-(?:probe-)?(\d+)(?:-(\d+))?$/;
+
+/** Where groups of ours may be: below our own group in every hierarchy, and below what is above it. */
+export function leftOverCgroups(): string[] {
+  const found = new Set<string>();
+  for (const { mount, own } of hierarchies()) {
+    for (let group = own; ; group = dirname(group)) {
+      for (const name of directories(join(mount, group))) {
+        const match = NAME.exec(name);
+        if (match && !isAlive(match[1] ?? '', match[2])) found.add(join(mount, group, name));
+      }
+      if (group === '/') break;
+    }
+  }
+  return [...found];
+}
+
+/** From the inside out. @returns whether it is gone */
+export function removeCgroup(path: string): boolean {
+  for (const name of directories(path)) removeCgroup(join(path, name));
+  try {
+    rmdirSync(path);
+  } catch {
+    return !existsSync(path);
+  }
+  return true;
+}
+
+/** cgroups(7): /proc/self/cgroup says our group, mountinfo (proc_pid_mountinfo(5)) where its hierarchy is. */
+function hierarchies(): { mount: string; own: string }[] {
+  const own = readLines('/proc/self/cgroup').map((line) => {
+    const [, controllers = '', group = '/'] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    return { controllers: controllers.split(','), group };
+  });
+  return readLines('/proc/self/mountinfo').flatMap((line) => {
+    const [before = '', after = ''] = line.split(' - ');
+    const [, , , root = '/', mount = ''] = before.split(' ');
+    const [type, , options = ''] = after.split(' ');
+    if (type !== 'cgroup' && type !== 'cgroup2') return [];
+    const words = new Set(options.split(','));
+    const mine = own.find(({ controllers }) =>
+      type === 'cgroup2'
+        ? controllers[0] === ''
+        : controllers.some((each) => each !== '' && words.has(each)),
+    );
+    if (mine === undefined) return [];
+    const prefix = root === '/' ? '' : root;
+    if (!mine.group.startsWith(prefix)) return [];
+    return [{ mount, own: mine.group.slice(prefix.length) || '/' }];
+  });
+}
+
+/** proc_pid_stat(5): field 22 is when it started, so that a number used again is not taken for the old process. */
+function isAlive(pid: string, started: string | undefined): boolean {
+  const [stat = ''] = readLines(`/proc/${pid}/stat`);
+  if (stat === '') return false;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return started === undefined || fields[19] === started;
+}
+
+function directories(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '');
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * An error as people read it: what, where, and what to type next.
+ */
+import { CaissonError, errorCodes, isCaissonError } from '../core/error.ts';
+
+/** A fault of ours is still a CaissonError to whoever reads it. */
+export function asCaissonError(error: unknown): CaissonError {
+  if (isCaissonError(error)) return error;
+  return new CaissonError('INTERNAL', {
+    layer: 'cli',
+    message: `a fault in Caisson itself: ${error instanceof Error ? error.message : String(error)}`,
+    hint: 'please report it, with what --json prints',
+    details: error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {},
+    cause: error,
+  });
+}
+
+export function exitCodeOfError(error: CaissonError): number {
+  // An error of another copy of the library may have a code that we do not know.
+  return errorCodes[error.code]?.exit ?? errorCodes.INTERNAL.exit;
+}
+
+/** Lines for stderr. */
+export function renderError(error: CaissonError, words: readonly string[]): string {
+  const lines = [`caisson: ${error.message}`];
+  const list = error.code === 'UNENFORCEABLE' ? missing(error) : [];
+  if (list.length > 0) {
+    lines[0] = 'caisson: this host cannot enforce all of the policy; nothing was run';
+    lines.push(...list);
+    const accept = error.details.accept;
+    const ids = Array.isArray(accept) ? accept.map(String) : [];
+    if (ids.length > 0)
+      lines.push('', 'to go on without them, type:', `  ${withAccept(words, ids)}`);
+    return `${lines.join('\n')}\n`;
+  }
+  if (error.cause instanceof Error && !error.message.includes(error.cause.message)) {
+    lines.push(`  because: ${error.cause.message}`);
+  }
+  if (error.hint !== undefined) lines.push(`  ${error.hint}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function missing(error: CaissonError): string[] {
+  const found = error.details.unenforceable;
+  if (!Array.isArray(found)) return [];
+  return found.flatMap(({ id, reason, cure, acceptable }) => [
+    `  ${id}: ${reason}`,
+    `    cure: ${cure}`,
+    ...(acceptable === false ? ['    cannot be accepted'] : []),
+  ]);
+}
+
+/** The command line as it was typed, with the flag in its place: before the guest's own words. */
+export function withAccept(words: readonly string[], ids: readonly string[]): string {
+  const at = words[0] === 'policy' ? 2 : 1;
+  const line = [...words.slice(0, at), '--accept', ids.join(','), ...words.slice(at)];
+  return ['caisson', ...line].map(quoteForShell).join(' ');
+}
+
+export function quoteForShell(word: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

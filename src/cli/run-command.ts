@@ -1,0 +1,71 @@
+/**
+ * A command line of `run` or `shell`, carried out: policy, sandbox, streams, exit code.
+ */
+import { Caisson } from '../compose.ts';
+import type { Outcome } from '../core/outcome.ts';
+import { OutputCapture } from '../sandbox/output-capture.ts';
+import type { Invocation, Report } from './command.ts';
+import { callerEnvironment, environmentOf } from './environment.ts';
+import { describeEnding, exitCodeOf } from './exit-code.ts';
+import type { RunFlags } from './flags.ts';
+import { acceptedOf, placeOf } from './place.ts';
+import { type Ended, type Guest, runGuest } from './run-guest.ts';
+import { hasTerminal, terminalSize } from './terminal.ts';
+
+/** Where the policy keeps any amount of output, --json still answers with one document. */
+const CAPTURE_MAX = 64 * 1024 * 1024;
+
+export async function runCommand(
+  { flags, argv, json }: Invocation<RunFlags>,
+  { ctrlCTwice }: { readonly ctrlCTwice: boolean },
+): Promise<Report> {
+  const terminal = flags.tty ?? (hasTerminal() && !json);
+  const env = environmentOf(flags);
+  const place = await placeOf(flags);
+  await using caisson = await Caisson.open({ environment: callerEnvironment() });
+  const guest = await caisson.spawn(argv, {
+    ...place,
+    accept: acceptedOf(flags),
+    env,
+    ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
+    ...(terminal ? { pty: terminalSize() } : {}),
+  });
+  const capture = json ? captureOf(guest, place.policy.limits.outputBytes) : undefined;
+  const ended = await runGuest(guest, { terminal, ctrlCTwice, captured: json });
+  return report(capture === undefined ? ended : { ...ended, outcome: capture(ended.outcome) });
+}
+
+export function report({ outcome, received }: Ended): Report {
+  const ending = describeEnding(outcome);
+  return {
+    exit: exitCodeOf(outcome, received),
+    document: outcome,
+    notes: [
+      ...(ending === undefined ? [] : [ending]),
+      ...(outcome.limitsHit.length === 0 ? [] : [`limits hit: ${outcome.limitsHit.join(', ')}`]),
+      ...changesOf(outcome),
+    ],
+  };
+}
+
+function changesOf({ changes }: Outcome): string[] {
+  if (changes?.pending === undefined) return [];
+  const { pending, kept, reason } = changes;
+  return [
+    `${kept} changes are kept${reason === undefined ? '' : `: ${reason}`}; next: caisson diff ${pending}`,
+  ];
+}
+
+/** @returns puts what was captured into the outcome */
+function captureOf(guest: Guest, limit: number | null): (outcome: Outcome) => Outcome {
+  const bytes = Math.min(limit ?? CAPTURE_MAX, CAPTURE_MAX);
+  const [stdout, stderr] = [new OutputCapture(bytes), new OutputCapture(bytes)];
+  guest.stdout.on('data', (chunk: Buffer) => stdout.add(chunk));
+  guest.stderr.on('data', (chunk: Buffer) => stderr.add(chunk));
+  return (outcome) => {
+    const kept = { ...outcome, stdout: stdout.finish(), stderr: stderr.finish() };
+    const cut = kept.stdout.truncated || kept.stderr.truncated;
+    if (!cut || kept.limitsHit.includes('output')) return kept;
+    return { ...kept, limitsHit: [...kept.limitsHit, 'output'] };
+  };
+}

@@ -1,0 +1,13 @@
+/**
+ * Writes to stdout or stderr and waits until it is there, so that the process may end.
+ */
+
+/** A reader that has gone is no fault of ours: the rest is dropped. */
+export function writeAll(descriptor: 1 | 2, text: string): Promise<void> {
+  const stream = descriptor === 1 ? process.stdout : process.stderr;
+  return new Promise((resolve) => {
+    // The callback alone is not enough: without a listener the error event ends the process.
+    stream.once('error', () => resolve());
+    stream.write(text, () => resolve());
+  });
+}
