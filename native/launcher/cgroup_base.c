@@ -174,6 +174,8 @@ static void choose_v2(struct cgroup_base *out) {
     if (!has_file(tried.v2, "cgroup.controllers", F_OK)) return;
     tried.v2_above = true;
     describe_v2(&tried);
+    /* A slice is somebody else's: what it does not hand on, it is not made to. */
+    if (!tried.v2_is_root) tried.v2_available &= tried.v2_enabled;
   }
   *out = tried;
 }

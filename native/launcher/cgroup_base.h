@@ -23,7 +23,8 @@ struct cgroup_base {
   /* v2 is an ancestor of our own group, because our own can never hand controllers on (see below): what limits our own
      group itself then does not limit what is made here; what limits the ancestor does. */
   bool v2_above;
-  /* Of v2: what cgroup.controllers lists there (what may be handed on), and what cgroup.subtree_control hands on already. */
+  /* Of v2: what may be handed on (what cgroup.controllers lists; of an ancestor that is not the root, only what it hands on
+     already, since it is not ours to change), and what cgroup.subtree_control hands on already. */
   unsigned v2_available, v2_enabled;
   /* v2 is the root of the whole hierarchy (no cgroup.type there): it may hold processes and still hand on controllers. */
   bool v2_is_root;
