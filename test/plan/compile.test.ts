@@ -1,0 +1,355 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { type ErrorCode, isCaissonError } from '../../src/core/error.ts';
+import { requireEnforceable } from '../../src/plan/accept.ts';
+import { type CompileOptions, compile, compileForExplain } from '../../src/plan/compile.ts';
+import { explain, renderExplanation } from '../../src/plan/explain.ts';
+import type { HostFacts } from '../../src/plan/facts.ts';
+import { escapeTests } from '../../src/plan/findings.ts';
+import { RLIMIT } from '../../src/plan/limits.ts';
+import type { Compiled, KindPlan, Mount } from '../../src/plan/plan.ts';
+import type { PolicyDocument } from '../../src/policy/document.ts';
+import { LEVEL_NAMES } from '../../src/policy/levels.ts';
+import { policyFromDocument } from '../../src/policy/parse.ts';
+import { levelPolicy } from '../../src/policy/presets.ts';
+import { capableHost, oldHierarchies, ordinaryUser } from './made-up-facts.ts';
+
+type Document = Omit<PolicyDocument, 'version'>;
+
+const policyOf = (document: Document) => policyFromDocument({ version: 1, ...document });
+
+function compiled(document: Document, facts: HostFacts = capableHost, options?: CompileOptions) {
+  return compile(policyOf(document), facts, options);
+}
+
+function kindOf(
+  document: Document,
+  facts: HostFacts = capableHost,
+  options?: CompileOptions,
+): KindPlan {
+  const result = compiled(document, facts, options);
+  assert.equal(result.wall, 'process');
+  return (result as Extract<Compiled, { wall: 'process' }>).kind;
+}
+
+function throws(code: ErrorCode, run: () => unknown) {
+  try {
+    run();
+  } catch (error) {
+    assert.ok(isCaissonError(error));
+    assert.equal(error.code, code);
+    return error;
+  }
+  assert.fail('nothing was thrown');
+}
+
+const targets = (mounts: readonly Mount[]) => mounts.map(({ target }) => target);
+const ids = ({ unenforceable }: Compiled) => unenforceable.map(({ id }) => id);
+const rlimit = (kind: KindPlan, resource: number) =>
+  kind.rlimits.find((each) => each.resource === resource)?.hard;
+
+test('every level on every made-up host: the same input gives the same plan', () => {
+  const level = fc.constantFrom(...LEVEL_NAMES);
+  const abi = fc.integer({ min: 0, max: 7 });
+  const host = fc.constantFrom(capableHost, ordinaryUser, oldHierarchies);
+  fc.assert(
+    fc.property(level, abi, host, (name, landlockAbi, base) => {
+      const facts = { ...base, landlockAbi };
+      const once = compileForExplain(levelPolicy(name), facts);
+      const again = compileForExplain(structuredClone(levelPolicy(name)), structuredClone(facts));
+      assert.deepEqual(once, again);
+    }),
+  );
+});
+
+test('the root comes first, read-only; nothing that sandboxes share can be written', () => {
+  const { mounts } = kindOf({ level: 'strict' });
+  assert.equal(mounts[0]?.target, '/');
+  for (const mount of mounts) {
+    if (mount.kind === 'bind') assert.ok(mount.flags.includes('readonly'), mount.target);
+    if (mount.kind === 'tmpfs') {
+      const kept = mount.flags.includes('private') || mount.flags.includes('readonly');
+      assert.ok(kept, mount.target);
+    }
+  }
+});
+
+test('every mount of the host is nosuid and nodev, and none of it idmapped in the plan', () => {
+  const { mounts } = kindOf({ level: 'moderate', filesystem: { sys: true } });
+  for (const mount of mounts) {
+    if (!('flags' in mount)) continue;
+    assert.ok(mount.flags.includes('nosuid') && mount.flags.includes('nodev'), mount.target);
+    assert.ok(!mount.flags.includes('idmap'), mount.target);
+  }
+});
+
+test("the host's passwd, shadow, home and devices are not in the plan", () => {
+  const kind = kindOf({ level: 'strict' });
+  const sources = kind.mounts.flatMap((mount) =>
+    mount.kind === 'bind' || mount.kind === 'device' ? [mount.source] : [],
+  );
+  assert.deepEqual(sources.sort(), [
+    '/dev/full',
+    '/dev/null',
+    '/dev/random',
+    '/dev/tty',
+    '/dev/urandom',
+    '/dev/zero',
+    '/etc/ld.so.cache',
+    '/etc/ssl/certs',
+    '/opt',
+    '/usr',
+  ]);
+  const passwd = kind.mounts.find(({ target }) => target === '/etc/passwd');
+  assert.equal(passwd?.kind, 'file');
+});
+
+test('the proc of a sandbox comes before its masks', () => {
+  const mounts = targets(kindOf({ level: 'strict' }).mounts);
+  assert.ok(mounts.indexOf('/proc') < mounts.indexOf('/proc/kcore'));
+  assert.ok(mounts.includes('/proc/sysrq-trigger') && mounts.includes('/proc/keys'));
+});
+
+test('/sys is there where asked for alone', () => {
+  assert.ok(!targets(kindOf({ level: 'strict' }).mounts).includes('/sys'));
+  assert.ok(targets(kindOf({ filesystem: { sys: true } }).mounts).includes('/sys'));
+});
+
+test('a network of its own unless the whole network is named', () => {
+  assert.ok(kindOf({ level: 'strict' }).namespaces.includes('net'));
+  const open = kindOf({ network: { mode: 'full' } });
+  assert.ok(!open.namespaces.includes('net'));
+  const resolver = open.mounts.find(({ target }) => target === '/etc/resolv.conf');
+  assert.ok(resolver?.kind === 'file' && resolver.content.includes('192.0.2.1'));
+});
+
+test('a filtered network is refused and no --accept lifts it', () => {
+  const result = compiled({ network: { allow: ['example.org:443'] } });
+  assert.deepEqual(ids(result), ['network.filtered:not-built']);
+  const error = throws('UNENFORCEABLE', () =>
+    requireEnforceable(result, ['network.filtered:not-built']),
+  );
+  assert.doesNotMatch(error.hint ?? '', /--accept/);
+});
+
+test('cgroup v2 and v1 carry the limits of strict', () => {
+  for (const facts of [capableHost, oldHierarchies]) {
+    const result = compiled({ level: 'strict' }, facts);
+    assert.deepEqual(ids(result), []);
+    assert.deepEqual(kindOf({ level: 'strict' }, facts).cgroup, {
+      memoryMaxBytes: 512 * 2 ** 20,
+      swapMaxBytes: 0,
+      pidsMax: 128,
+      cpuQuotaUs: 100_000,
+      cpuPeriodUs: 100_000,
+    });
+    const row = result.enforced.find(({ clause }) => clause === 'limits.memory');
+    assert.deepEqual(row?.mechanisms, [`cgroup ${facts.cgroup.version} memory`]);
+  }
+});
+
+test('an ordinary user without cgroups: strict is refused with the exact --accept, and runs with it', () => {
+  const result = compiled({ level: 'strict' }, ordinaryUser);
+  const error = throws('UNENFORCEABLE', () => requireEnforceable(result, []));
+  const accept = /--accept (\S+)/.exec(error.hint ?? '')?.[1]?.split(',') ?? [];
+  assert.deepEqual(accept, ['limits.memory:no-cgroup', 'limits.cpu:no-cgroup']);
+  assert.match(error.hint ?? '', /systemd-run --user --scope/);
+  assert.deepEqual(requireEnforceable(result, accept), accept);
+  assert.equal(kindOf({ level: 'strict' }, ordinaryUser).cgroup, undefined);
+});
+
+test('accepting one of two still refuses, and the hint names both', () => {
+  const result = compiled({ level: 'strict' }, ordinaryUser);
+  const error = throws('UNENFORCEABLE', () => requireEnforceable(result, ['limits.cpu:no-cgroup']));
+  assert.match(error.hint ?? '', /--accept limits\.memory:no-cgroup,limits\.cpu:no-cgroup$/);
+});
+
+test('an ordinary user without cgroups: moderate runs as it is and says what is weaker', () => {
+  const result = compiled({ level: 'moderate' }, ordinaryUser);
+  assert.deepEqual(requireEnforceable(result, []), []);
+  assert.ok(result.notes.some((note) => note.includes('limits.memory')));
+  const kind = kindOf({ level: 'moderate' }, ordinaryUser);
+  assert.equal(rlimit(kind, RLIMIT.data), 4n * 2n ** 30n);
+  assert.ok(!result.enforced.some(({ clause }) => clause === 'limits.memory'));
+});
+
+test('without pids cgroups RLIMIT_NPROC is the limit where it is counted per namespace, else there is none', () => {
+  const now = compiled({ level: 'strict' }, ordinaryUser);
+  assert.equal(rlimit(kindOf({ level: 'strict' }, ordinaryUser), RLIMIT.processes), 128n);
+  const row = now.enforced.find(({ clause }) => clause === 'limits.processes');
+  assert.match(row?.mechanisms[0] ?? '', /RLIMIT_NPROC/);
+  const before = compiled({ level: 'strict' }, { ...ordinaryUser, kernel: '5.10.0-28-amd64' });
+  assert.ok(ids(before).includes('limits.processes:no-cgroup'));
+  assert.ok(!before.enforced.some(({ clause }) => clause === 'limits.processes'));
+});
+
+test('with pids cgroups RLIMIT_NPROC lies further out, so that the cgroup counts the refusals', () => {
+  const kind = kindOf({ level: 'strict' });
+  assert.ok((rlimit(kind, RLIMIT.processes) ?? 0n) > BigInt(kind.cgroup?.pidsMax ?? 0));
+});
+
+test('no rlimit asks for more than the host allows', () => {
+  const kind = kindOf({ limits: { openFiles: 4096 } }, { ...capableHost, hardLimits: { 7: 1000 } });
+  assert.equal(rlimit(kind, RLIMIT.openFiles), 1000n);
+});
+
+for (let abi = 0; abi <= 7; abi++) {
+  test(`Landlock ABI ${abi}: strict has it or is refused, and no row claims what is not there`, () => {
+    const facts = { ...capableHost, landlockAbi: abi };
+    const result = compiled({ level: 'strict' }, facts);
+    const kind = kindOf({ level: 'strict' }, facts);
+    assert.deepEqual(ids(result), abi === 0 ? ['landlock:absent'] : []);
+    assert.equal(kind.landlock?.abi, abi === 0 ? undefined : abi);
+    assert.equal(kind.landlock?.handledNet ?? 0n, abi >= 4 ? 3n : 0n);
+    assert.equal(kind.landlock?.scoped ?? 0n, abi >= 6 ? 3n : 0n);
+    const named = result.enforced.flatMap(({ mechanisms }) => mechanisms).join();
+    assert.equal(/Landlock/.test(named), abi > 0);
+    assert.equal(/Landlock TCP/.test(named), abi >= 4);
+    assert.equal(result.job.landlockAbi, abi);
+  });
+}
+
+test('Landlock absent is a note at moderate', () => {
+  const result = compiled({ level: 'moderate' }, { ...capableHost, landlockAbi: 0 });
+  assert.deepEqual(ids(result), []);
+  assert.ok(result.notes.some((note) => note.startsWith('landlock')));
+});
+
+test('one plan for all workspaces below the same directory; where it lies is a scaffold', () => {
+  const at = (workspace: string) => kindOf({ level: 'moderate' }, capableHost, { workspace });
+  assert.deepEqual(at('/home/ada/a'), at('/home/ada/b'));
+  assert.deepEqual(at('/srv/x/y').scaffold, ['/home', '/srv']);
+  assert.deepEqual(at('/tmp/x').scaffold, ['/home'], '/tmp is a place already');
+  assert.deepEqual(at('/opt/x').scaffold, ['/home'], 'the host has the directory');
+});
+
+test('a workspace that is a top-level directory is no scaffold: it would be made read-only', () => {
+  const kind = kindOf({ level: 'moderate' }, capableHost, { workspace: '/data' });
+  assert.ok(!kind.scaffold.includes('/data'));
+  assert.ok(
+    kind.mounts.some(({ kind: what, target }) => what === 'directory' && target === '/data'),
+  );
+});
+
+test('what is read below /etc is bound with the root; what is written there has its place made', () => {
+  const kind = kindOf({ filesystem: { read: ['/etc/app.conf'], write: ['/etc/app.d'] } });
+  const read = kind.mounts.find(({ target }) => target === '/etc/app.conf');
+  assert.ok(read?.kind === 'bind' && read.flags.includes('readonly'));
+  assert.equal(kind.mounts.find(({ target }) => target === '/etc/app.d')?.kind, 'directory');
+  assert.ok(!kind.scaffold.includes('/etc'));
+});
+
+test('carve-outs become masks, and a readable place in a writable one a second, read-only bind', () => {
+  const { job } = compiled({
+    level: 'moderate',
+    filesystem: {
+      read: ['/srv/data', '!/srv/data/private', '/opt/sdk', '!/opt/sdk/keys', 'docs'],
+      write: ['.', '!docs'],
+    },
+  });
+  assert.deepEqual(
+    job.mounts.map((mount) => [mount.kind, mount.target, 'access' in mount ? mount.access : '']),
+    [
+      ['bind', '$workspace', 'write'],
+      ['bind', '$workspace/docs', 'read'],
+      ['mask', '/opt/sdk/keys', ''],
+      ['bind', '/srv/data', 'read'],
+      ['mask', '/srv/data/private', ''],
+    ],
+  );
+});
+
+test('a carve-out through a link of the root is one of the directory behind it', () => {
+  const { job } = compiled({ filesystem: { read: ['!/bin/su'] } });
+  assert.deepEqual(
+    job.mounts.map(({ kind, target }) => [kind, target]),
+    [['mask', '/usr/bin/su']],
+  );
+});
+
+test('a policy that names / gets the directories of the host, save what is made up and scratch', () => {
+  const { job } = compiled({ level: 'moderate', filesystem: { read: ['/'] } });
+  assert.deepEqual(
+    job.mounts.map(({ target }) => target),
+    ['$workspace', '/home', '/srv', '/var', '/var/tmp'],
+  );
+});
+
+for (const path of ['/proc/1', '/sys/fs/cgroup', '/dev/kmsg']) {
+  test(`${path} cannot be shown by naming it`, () => {
+    throws('POLICY_INVALID', () => compiled({ filesystem: { read: [path] } }));
+    throws('POLICY_INVALID', () => compiled({ filesystem: { write: [path] } }));
+  });
+}
+
+test('a device must be there; then it is bound by its number', () => {
+  throws('PATH_MISSING', () => compiled({ devices: ['/dev/kvm'] }));
+  const device = kindOf({ devices: ['/dev/fuse'] }).mounts.find(
+    ({ target }) => target === '/dev/fuse',
+  );
+  assert.deepEqual(device, {
+    kind: 'device',
+    source: '/dev/fuse',
+    target: '/dev/fuse',
+    major: 10,
+    minor: 229,
+  });
+});
+
+test('a named path that is a link is bound from where it leads', () => {
+  const { job } = compiled({ filesystem: { read: ['/srv/link'] } }, capableHost, {
+    named: [{ path: '/srv/link', real: '/srv/real.txt', kind: 'file' }],
+  });
+  assert.deepEqual(job.mounts, [
+    { kind: 'bind', source: '/srv/real.txt', target: '/srv/link', access: 'read', file: true },
+  ]);
+});
+
+test('basic is a child with limits; none needs to be allowed', () => {
+  const basic = compiled({ level: 'basic' });
+  assert.ok(basic.wall === 'child' && basic.child.noNewPrivs);
+  assert.deepEqual(ids(basic), []);
+  assert.ok(basic.child.rlimits.some(({ resource }) => resource === RLIMIT.data));
+  assert.ok(!basic.child.rlimits.some(({ resource }) => resource === RLIMIT.processes));
+  throws('UNISOLATED', () => compiled({ level: 'none' }));
+  const none = compiled({ level: 'none' }, capableHost, { allowUnisolated: true });
+  assert.ok(none.wall === 'none' && !none.child.noNewPrivs && none.child.rlimits.length === 0);
+});
+
+test('basic refuses a policy that restricts what it cannot keep', () => {
+  for (const document of [
+    { network: { mode: 'none' } },
+    { filesystem: { read: ['/srv'], write: [] } },
+    { syscalls: { deny: ['ptrace'] } },
+    { capabilities: { base: 'none' } },
+  ] satisfies readonly Document[]) {
+    throws('POLICY_INVALID', () => compiled({ level: 'basic', ...document }));
+  }
+});
+
+test('every row names a test of test/escape, and at least one mechanism', () => {
+  const known = new Set(escapeTests.map((name) => `test/escape/${name}.test.ts`));
+  for (const level of LEVEL_NAMES) {
+    for (const row of compileForExplain(levelPolicy(level), capableHost).enforced) {
+      assert.ok(known.has(row.test), row.test);
+      assert.ok(row.mechanisms.length > 0, row.clause);
+    }
+  }
+});
+
+test('explain shows clauses, what is missing with its cure, and the flag to go on', () => {
+  const result = explain(compiled({ level: 'strict' }, ordinaryUser));
+  assert.equal(result.accept, '--accept limits.memory:no-cgroup,limits.cpu:no-cgroup');
+  const text = renderExplanation(result, 120);
+  for (const part of ['filesystem.view', 'network.none', 'limits.memory:no-cgroup', 'cure:']) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.ok(text.includes(result.accept ?? '-'));
+});
+
+test('explain works where nothing can run', () => {
+  const result = compileForExplain(levelPolicy('paranoid'), { ...capableHost, platform: 'darwin' });
+  assert.deepEqual(ids(result), ['wall.microvm:not-ready', 'wall.gvisor:not-ready']);
+  assert.equal(explain(result).accept, undefined);
+});
