@@ -56,12 +56,7 @@ static void start(struct agent *agent) {
     give_up(agent, result);
     return;
   }
-  agent->watch = sandbox->seat.watch;
-  agent->watch.kind = WATCH_AGENT;
-  agent->watch.owner = agent;
-  sandbox->seat.watch.fd = -1;
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = &agent->watch};
-  epoll_ctl(S.epoll, EPOLL_CTL_MOD, agent->watch.fd, &event);
+  watch_move(&sandbox->seat.watch, &agent->watch, WATCH_AGENT, agent);
   for (int i = 0; i < 2; i++) close(sandbox->seat.output[i]);
   sandbox_next_seat(sandbox);
   send_next(agent);

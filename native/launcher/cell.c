@@ -23,9 +23,8 @@ struct err nursery_start(struct nursery *nursery, struct cell *cell) {
   }
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    /* Where entering fails, asking fails too: the launcher reads an end-of-file and says so. */
-    if (cell && failed(cgroup_cell_enter(&S.tree, &cell->cgroup))) _exit(1);
-    nursery_serve(&S.host, ends[1]);
+    struct cgroup_cell *group = cell ? &cell->cgroup : NULL;
+    nursery_serve(&S.host, ends[1], &S.tree, group);
   }
   close(ends[1]);
   nursery->pid = pid;
@@ -45,7 +44,8 @@ void nursery_answer(struct nursery *nursery) {
     /* It died: whoever waits is told, and the cell is not used again. */
     watch_close(&nursery->watch);
     while ((sandbox = nursery->waiting)) {
-      nursery->waiting = sandbox->next;
+      nursery->waiting = sandbox->waiting_next;
+      sandbox->asked = false;
       sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "nursery ended (entering its cgroup failed?)", NULL));
     }
     nursery->waiting_tail = &nursery->waiting;
@@ -55,9 +55,9 @@ void nursery_answer(struct nursery *nursery) {
     if (count) close(pidfd);
     return;
   }
-  nursery->waiting = sandbox->next;
+  nursery->waiting = sandbox->waiting_next;
   if (!nursery->waiting) nursery->waiting_tail = &nursery->waiting;
-  sandbox->next = NULL;
+  sandbox->waiting_next = NULL;
   sandbox->asked = false;
   if (reply.class != ERR_NONE) {
     static char step[sizeof reply.step];

@@ -116,16 +116,13 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
     launch_close_mounts(&mounts);
     return result;
   }
-  TRY(launch_send_job(sandbox->seat.watch.fd, JOB_EXEC, false, bytes, &mounts, guest_input));
+  result = launch_send_job(sandbox->seat.watch.fd, JOB_EXEC, false, bytes, &mounts, guest_input);
+  if (guest_input >= 0) close(guest_input);
+  if (failed(result)) return result;
 
   /* The seat is taken: its socket is now this exec's. */
-  exec->job_socket = sandbox->seat.watch;
-  exec->job_socket.owner = exec;
-  exec->job_socket.kind = WATCH_JOB;
-  sandbox->seat.watch.fd = -1;
+  watch_move(&sandbox->seat.watch, &exec->job_socket, WATCH_JOB, exec);
   sandbox->seat.ready = false;
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = &exec->job_socket};
-  epoll_ctl(S.epoll, EPOLL_CTL_MOD, exec->job_socket.fd, &event);
   int output[2] = {sandbox->seat.output[0], sandbox->seat.output[1]};
   sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
   if (job.pty) {
@@ -194,7 +191,7 @@ void exec_seated(struct sandbox *sandbox) {
   if (failed(result)) exec_fail(exec, result);
 }
 
-void exec_job_event(struct exec *exec) {
+bool exec_job_event(struct exec *exec) {
   int fd = -1;
   size_t count;
   if (!channel_receive_all(exec->job_socket.fd, &told, sizeof told, &fd, 1, &count)) {
@@ -208,7 +205,7 @@ void exec_job_event(struct exec *exec) {
       client_send(FRAME_STARTED, exec->id, body.data, body.length);
       out_free(&body);
     }
-    return;
+    return true;
   }
   if (told.event == JOB_PTY && count == 1) {
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -216,10 +213,12 @@ void exec_job_event(struct exec *exec) {
     exec->input = (struct watch){.kind = WATCH_STDIN, .fd = writing, .owner = exec};
     watch_add(&exec->out[0].watch, WATCH_STDOUT, fd, EPOLLIN, exec);
     if (exec->input_length > exec->input_done) exec_input_event(exec);
-    return;
+    return true;
   }
   if (count) close(fd);
-  if (told.event == JOB_FAILED) exec_fail(exec, launch_error_of(&told));
+  if (told.event != JOB_FAILED) return true;
+  exec_fail(exec, launch_error_of(&told));
+  return false;
 }
 
 /* Input: written at once where the pipe has room, kept where not; the client is told what was taken. */
@@ -390,8 +389,7 @@ void exec_ended(struct exec *exec, const struct slot_report *report) {
   watch_close(&exec->input);
   if (exec->job_socket.fd >= 0) {
     /* Its last word may be why it could not start. */
-    exec_job_event(exec);
-    if (exec_find(exec->id) != exec) return;
+    if (!exec_job_event(exec)) return;
   }
   try_to_finish(exec);
 }

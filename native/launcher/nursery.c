@@ -151,9 +151,11 @@ bool nursery_ask(int socket, const struct nursery_request *request, const struct
 }
 
 /* A copy of any other descriptor of the launcher, held here, would keep a sandbox from seeing that it was let go. */
-static bool keep_only(struct host *host, int *socket) {
-  int *wanted[] = {socket, &host->root, &host->proc, &host->mount_ns, &host->pid_ns, &host->net_ns};
-  const int count = sizeof wanted / sizeof *wanted;
+static bool keep_only(struct host *host, int *socket, struct cgroup_cell *group) {
+  int *wanted[6 + CGROUP_V1_COUNT] = {socket, &host->root, &host->proc, &host->mount_ns, &host->pid_ns, &host->net_ns};
+  int count = 6;
+  for (int i = 0; group && i < CGROUP_V1_COUNT; i++)
+    if (group->v1[i] >= 0) wanted[count++] = &group->v1[i];
   for (int i = 0; i < count; i++)
     if ((*wanted[i] = fcntl(*wanted[i], F_DUPFD_CLOEXEC, 64)) < 0) return false;
   for (int i = 0; i < count; i++) {
@@ -163,8 +165,10 @@ static bool keep_only(struct host *host, int *socket) {
   return sys_close_range((unsigned)(3 + count), ~0u, 0) == 0;
 }
 
-_Noreturn void nursery_serve(struct host *host, int socket) {
-  if (!keep_only(host, &socket)) _exit(1);
+_Noreturn void nursery_serve(struct host *host, int socket, const struct cgroup_tree *tree, struct cgroup_cell *group) {
+  if (!keep_only(host, &socket, group)) _exit(1);
+  /* Where entering fails, asking fails too: the launcher reads an end-of-file and says so. */
+  if (group && failed(cgroup_cell_enter(tree, group))) _exit(1);
   for (;;) {
     struct nursery_request request;
     int list[6];

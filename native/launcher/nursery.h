@@ -3,6 +3,7 @@
 #ifndef CAISSON_NURSERY_H
 #define CAISSON_NURSERY_H
 
+#include "cgroup.h"
 #include "mount.h"
 
 struct nursery_request {
@@ -32,8 +33,8 @@ struct nursery_reply {
 struct err nursery_spawn(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
                          bool sibling, pid_t *pid, int *pidfd);
 
-/* The nursery process: answers requests on `socket` until it closes. */
-_Noreturn void nursery_serve(struct host *host, int socket);
+/* The nursery process: enters `group` where it is given one, then answers requests on `socket` until it closes. */
+_Noreturn void nursery_serve(struct host *host, int socket, const struct cgroup_tree *tree, struct cgroup_cell *group);
 
 /* The launcher's end. */
 bool nursery_ask(int socket, const struct nursery_request *request, const struct nursery_fds *fds);

@@ -64,7 +64,7 @@ static struct err ask(struct sandbox *sandbox) {
     return fail(ERR_SYSTEM, error, "ask nursery", NULL);
   }
   *cell->nursery->waiting_tail = sandbox;
-  cell->nursery->waiting_tail = &sandbox->next;
+  cell->nursery->waiting_tail = &sandbox->waiting_next;
   sandbox->asked = true;
   return OK;
 }
@@ -127,17 +127,22 @@ void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
   if (sandbox->cause || sandbox->state == SANDBOX_ENDING) sys_pidfd_kill(pidfd, SIGKILL);
 }
 
+static void leave_ready(struct sandbox *sandbox) {
+  struct kind *kind = sandbox->kind;
+  if (sandbox->state != SANDBOX_READY) return;
+  sandbox->state = SANDBOX_ENDING;
+  for (struct sandbox **link = &kind->ready; *link; link = &(*link)->next)
+    if (*link == sandbox) {
+      *link = sandbox->next;
+      kind->ready_count--;
+      return;
+    }
+}
+
 static void release(struct sandbox *sandbox) {
   struct kind *kind = sandbox->kind;
   if (sandbox->state == SANDBOX_MAKING) kind->making--;
-  if (sandbox->state == SANDBOX_READY) {
-    for (struct sandbox **link = &kind->ready; *link; link = &(*link)->next)
-      if (*link == sandbox) {
-        *link = sandbox->next;
-        kind->ready_count--;
-        break;
-      }
-  }
+  leave_ready(sandbox);
   if (sandbox->net >= 0) {
     if (kind->net_count < sizeof kind->nets / sizeof *kind->nets && !kind->forgotten) kind->nets[kind->net_count++] = sandbox->net;
     else close(sandbox->net);
@@ -160,6 +165,7 @@ static void release(struct sandbox *sandbox) {
 
 /* It never came to life, or cannot be used: whoever waits for it is told, and what there is of it is ended. */
 void sandbox_failed(struct sandbox *sandbox, struct err error) {
+  leave_ready(sandbox);
   while (sandbox->pending) {
     struct exec *exec = sandbox->pending;
     sandbox->pending = exec->next;

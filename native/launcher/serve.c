@@ -53,6 +53,15 @@ void watch_close(struct watch *watch) {
     if (events[i].data.ptr == watch) events[i].data.ptr = NULL;
 }
 
+void watch_move(struct watch *from, struct watch *to, enum watch_kind kind, void *owner) {
+  *to = (struct watch){kind, from->fd, from->events, owner};
+  struct epoll_event event = {.events = to->events, .data.ptr = to};
+  epoll_ctl(S.epoll, EPOLL_CTL_MOD, to->fd, &event);
+  from->fd = -1;
+  for (int i = 0; i < event_count; i++)
+    if (events[i].data.ptr == from) events[i].data.ptr = to;
+}
+
 #define REFILL_AFTER_NS 3000000u
 
 void refill_soon(void) { S.refill_at_ns = S.now_ns + REFILL_AFTER_NS; }
@@ -357,8 +366,7 @@ static void loop(void) {
     S.now_ns = clock_ns();
     for (int i = 0; i < event_count; i++) {
       struct watch *watch = events[i].data.ptr;
-      /* Without a descriptor: its socket changed hands earlier in this very round. */
-      if (watch && watch->fd >= 0) dispatch(watch, events[i].events);
+      if (watch) dispatch(watch, events[i].events);
     }
     event_count = 0;
   }
@@ -372,7 +380,7 @@ static void take_everything_down(void) {
     event_count = epoll_wait(S.epoll, events, sizeof events / sizeof *events, 100);
     for (int i = 0; i < event_count; i++) {
       struct watch *watch = events[i].data.ptr;
-      if (watch && watch->fd >= 0 && watch->kind != WATCH_CLIENT && watch->kind != WATCH_SIGNALS) dispatch(watch, events[i].events);
+      if (watch && watch->kind != WATCH_CLIENT && watch->kind != WATCH_SIGNALS) dispatch(watch, events[i].events);
     }
     event_count = 0;
   }

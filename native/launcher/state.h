@@ -64,7 +64,8 @@ struct seat {
 enum sandbox_state { SANDBOX_MAKING, SANDBOX_READY, SANDBOX_BUSY, SANDBOX_ENDING };
 
 struct sandbox {
-  struct sandbox *next;         /* in kind->ready, or nursery->waiting */
+  struct sandbox *next;         /* in kind->ready */
+  struct sandbox *waiting_next; /* in nursery->waiting: it may be ready before the nursery's answer is read */
   struct sandbox *all_next, **all_link;
   uint32_t id;                  /* of a kept one; 0 for a one-job sandbox */
   struct kind *kind;
@@ -159,6 +160,8 @@ bool watch_add(struct watch *watch, enum watch_kind kind, int fd, uint32_t event
 void watch_change(struct watch *watch, uint32_t events);
 /* Stops watching and closes. */
 void watch_close(struct watch *watch);
+/* Hands the descriptor over to another watch; events of this round follow it. */
+void watch_move(struct watch *from, struct watch *to, enum watch_kind kind, void *owner);
 void refill_soon(void);
 
 /* client.c: what goes to the client. */
@@ -202,7 +205,8 @@ struct err sandbox_open(uint32_t id, struct kind *kind, struct span job);
 struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span job_bytes);
 struct exec *exec_find(uint32_t id);
 void exec_seated(struct sandbox *sandbox);
-void exec_job_event(struct exec *exec);
+/* False when the exec is no more: it could not start. */
+bool exec_job_event(struct exec *exec);
 void exec_output_event(struct exec *exec, int which);
 void exec_input_event(struct exec *exec);
 void exec_input(struct exec *exec, struct span bytes);
