@@ -237,7 +237,7 @@ function cgroups(facts: HostFacts, where: Surroundings): DoctorFinding {
 }
 
 function cgroupCause(facts: HostFacts, where: Surroundings): { cause: string; cure: string } {
-  if (where.container !== undefined) {
+  if (where.container !== undefined && where.cgroupsReadOnly) {
     return {
       cause: 'the container sees its cgroups read-only',
       cure: containerCgroupCure(where.container),
@@ -291,6 +291,9 @@ function overlay(facts: HostFacts): DoctorFinding {
 }
 
 function containerCure(container: NonNullable<Surroundings['container']>): string {
+  if (container === 'other') {
+    return 'have the engine allow namespaces: no seccomp or AppArmor profile around the container, nothing mounted over its /proc';
+  }
   if (container === 'podman') return PODMAN_FLAGS;
   if (container === 'kubernetes') return KUBERNETES_FIELDS;
   return DOCKER_FLAGS;
@@ -301,6 +304,8 @@ function containerCgroupCure(container: NonNullable<Surroundings['container']>):
   if (container === 'kubernetes') {
     return 'set cgroup_writable for the runtime class in containerd 2.1 or later, or use --level moderate';
   }
+  if (container === 'other')
+    return 'have the engine mount its cgroup writable, or use --level moderate';
   return 'docker run --cgroupns=private --security-opt writable-cgroups=true … (Docker 28 or later, cgroup v2)';
 }
 

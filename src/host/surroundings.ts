@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly container?: 'docker' | 'podman' | 'kubernetes' | 'other';
   /** Whether parts of /proc are covered by other mounts. */
   readonly procCovered: boolean;
+  /** Whether the cgroup file systems are mounted read-only, as container engines do. */
+  readonly cgroupsReadOnly: boolean;
   readonly githubActions: boolean;
   readonly wsl: boolean;
   /** systemd runs as PID 1. */
@@ -31,6 +33,7 @@ export function gatherSurroundings(
   const maximum = readNumber('/proc/sys/user/max_user_namespaces');
   const clone = readNumber('/proc/sys/kernel/unprivileged_userns_clone');
   const container = containerOf(env);
+  const mountinfo = readText('/proc/self/mountinfo') ?? '';
   const lsm = readText('/sys/kernel/security/lsm');
   const runtimeDirectory = env.XDG_RUNTIME_DIR;
   return {
@@ -38,7 +41,8 @@ export function gatherSurroundings(
     ...(maximum === undefined ? {} : { maxUserNamespaces: maximum }),
     ...(clone === undefined ? {} : { unprivilegedNamespaces: clone !== 0 }),
     ...(container === undefined ? {} : { container }),
-    procCovered: coversProc(readText('/proc/self/mountinfo') ?? ''),
+    procCovered: coversProc(mountinfo),
+    cgroupsReadOnly: cgroupsReadOnly(mountinfo),
     githubActions: env.GITHUB_ACTIONS === 'true',
     wsl: /microsoft/i.test(readText('/proc/sys/kernel/osrelease') ?? ''),
     systemd: existsSync('/run/systemd/system'),
@@ -59,6 +63,15 @@ export function coversProc(mountinfo: string): boolean {
     const point = line.split(' ')[4] ?? '';
     return point.startsWith('/proc/') && point !== '/proc/sys/fs/binfmt_misc';
   });
+}
+
+/** @param mountinfo of proc(5) */
+export function cgroupsReadOnly(mountinfo: string): boolean {
+  const mounts = mountinfo
+    .split('\n')
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => (line.split(' ')[5] ?? '').split(','));
+  return mounts.length > 0 && mounts.every((options) => options.includes('ro'));
 }
 
 function containerOf(env: Readonly<Record<string, string | undefined>>): Surroundings['container'] {

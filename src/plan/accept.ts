@@ -20,15 +20,14 @@ export function requireEnforceable(
   const ids = unenforceable.map(({ id }) => id);
   if (refused.length === 0) return ids;
   const final = refused.filter(({ acceptable }) => !acceptable);
+  const cures = [...new Set((final.length > 0 ? final : refused).map(({ cure }) => cure))];
+  const goOn = final.length > 0 ? [] : [`to go on without: --accept ${ids.join(',')}`];
   throw new CaissonError('UNENFORCEABLE', {
     layer: 'plan',
     message: `this host cannot enforce all of the policy: ${refused
       .map(({ id, reason }) => `${id} (${reason})`)
       .join('; ')}`,
-    hint:
-      final.length > 0
-        ? final.map(({ id, cure }) => `${id}: ${cure}`).join('; ')
-        : `${refused.map(({ id, cure }) => `${id}: ${cure}`).join('; ')}; to go on without: --accept ${ids.join(',')}`,
+    hint: [...cures, ...goOn].join('; '),
     details: { unenforceable: refused, accept: final.length > 0 ? [] : ids },
   });
 }

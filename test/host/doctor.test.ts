@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type DoctorFinding, diagnose, renderDiagnosis } from '../../src/host/doctor.ts';
 import { minimalFacts } from '../../src/host/facts.ts';
-import { coversProc, type Surroundings } from '../../src/host/surroundings.ts';
+import { cgroupsReadOnly, coversProc, type Surroundings } from '../../src/host/surroundings.ts';
 import type { HostFacts } from '../../src/plan/facts.ts';
 import { capableHost, ordinaryUser } from '../plan/made-up-facts.ts';
 
 const EPERM = 1;
 const plain: Surroundings = {
   procCovered: false,
+  cgroupsReadOnly: false,
   githubActions: false,
   wsl: false,
   systemd: true,
@@ -128,7 +129,7 @@ const hosts: readonly {
   {
     name: 'Docker with its cgroups read-only',
     facts: { ...capableHost, cgroup: ordinaryUser.cgroup },
-    where: { container: 'docker' },
+    where: { container: 'docker', cgroupsReadOnly: true },
     of: 'cgroups',
     cause: /read-only/,
     cure: /writable-cgroups=true/,
@@ -202,4 +203,12 @@ test('a mount below /proc is seen, the automount of binfmt_misc is none', () => 
   assert.equal(coversProc(line('/proc')), false);
   assert.equal(coversProc(line('/proc/sys/fs/binfmt_misc')), false);
   assert.equal(coversProc(`${line('/proc')}\n${line('/proc/kcore')}`), true);
+});
+
+test('cgroups are read-only when every one of them is', () => {
+  const line = (options: string, type: string) =>
+    `31 23 0:28 / /sys/fs/cgroup ${options},nosuid shared:9 - ${type} cgroup rw`;
+  assert.equal(cgroupsReadOnly(line('ro', 'cgroup2')), true);
+  assert.equal(cgroupsReadOnly(`${line('ro', 'cgroup')}\n${line('rw', 'cgroup')}`), false);
+  assert.equal(cgroupsReadOnly(line('ro', 'tmpfs')), false);
 });
