@@ -5,13 +5,18 @@
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include "sys.h"
 
 static struct err add_path(int ruleset, const struct path_rule *rule) {
   int path = open(rule->path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
   if (path < 0) return errno == ENOENT ? OK : fail(ERR_SYSTEM, errno, "landlock path", rule->path);
-  struct sys_landlock_path_beneath_attr attr = {.allowed_access = rule->access, .parent_fd = path};
+  struct stat st;
+  uint64_t access = rule->access;
+  /* A rule on a file may hold only what can be done to a file: execute, write, read, truncate, ioctl (landlock(7), EINVAL). */
+  if (fstat(path, &st) == 0 && !S_ISDIR(st.st_mode)) access &= 0xC007u;
+  struct sys_landlock_path_beneath_attr attr = {.allowed_access = access, .parent_fd = path};
   int added = sys_landlock_add_rule(ruleset, SYS_LANDLOCK_RULE_PATH_BENEATH, &attr);
   int error = errno;
   close(path);
