@@ -7,6 +7,7 @@ import { DELEGATE } from '../plan/cgroup.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import { wallState } from '../plan/select.ts';
 import type { WallName } from '../policy/policy.ts';
+import { containerCgroupCure, containerCure, nameOf } from './container-cure.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface DoctorFinding {
@@ -43,14 +44,6 @@ export interface Diagnosis {
 
 const EPERM = 1;
 const ENOSPC = 28;
-
-/** What a container's engine takes away, given back. Nothing here makes the container privileged. */
-const DOCKER_FLAGS =
-  'docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined …';
-const PODMAN_FLAGS =
-  'podman run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt unmask=ALL …';
-const KUBERNETES_FIELDS =
-  "in the container's securityContext: seccompProfile: {type: Unconfined}, appArmorProfile: {type: Unconfined}, procMount: Unmasked (with hostUsers: false in the pod)";
 
 export function diagnose(facts: HostFacts, surroundings: Surroundings): Diagnosis {
   const findings: DoctorFinding[] =
@@ -288,35 +281,6 @@ function overlay(facts: HostFacts): DoctorFinding {
         cause: 'the kernel knows no overlay in user namespaces with user.* attributes',
         cure: 'use a kernel of 5.11 or later with CONFIG_OVERLAY_FS, and one of 6.6 for the attributes; or workspace: direct',
       };
-}
-
-function containerCure(container: NonNullable<Surroundings['container']>): string {
-  if (container === 'other') {
-    return 'have the engine allow namespaces: no seccomp or AppArmor profile around the container, nothing mounted over its /proc';
-  }
-  if (container === 'podman') return PODMAN_FLAGS;
-  if (container === 'kubernetes') return KUBERNETES_FIELDS;
-  return DOCKER_FLAGS;
-}
-
-function containerCgroupCure(container: NonNullable<Surroundings['container']>): string {
-  if (container === 'podman') return 'podman run --security-opt unmask=/sys/fs/cgroup …';
-  if (container === 'kubernetes') {
-    return 'set cgroup_writable for the runtime class in containerd 2.1 or later, or use --level moderate';
-  }
-  if (container === 'other')
-    return 'have the engine mount its cgroup writable, or use --level moderate';
-  return 'docker run --cgroupns=private --security-opt writable-cgroups=true … (Docker 28 or later, cgroup v2)';
-}
-
-function nameOf(container: NonNullable<Surroundings['container']>): string {
-  const names = {
-    docker: 'Docker',
-    podman: 'Podman',
-    kubernetes: 'Kubernetes',
-    other: 'the container engine',
-  };
-  return names[container];
 }
 
 /** For a terminal. */

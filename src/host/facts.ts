@@ -14,6 +14,7 @@ import { cgroupFact, type LauncherFacts } from '../launcher/protocol/decode-fact
 import type { HostFacts } from '../plan/facts.ts';
 import { SYSTEM_DIRECTORIES } from '../policy/system-directories.ts';
 import { diagnose } from './doctor.ts';
+import { hardLimits } from './hard-limits.ts';
 import { gatherSurroundings, type Surroundings } from './surroundings.ts';
 
 export interface FactsOptions {
@@ -254,39 +255,6 @@ function topLevel(): readonly string[] {
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => `/${name}`)
     .sort();
-}
-
-/** Names of /proc/self/limits (proc(5)) to RLIMIT_* numbers. */
-const limitNumbers: Readonly<Record<string, number>> = {
-  'Max cpu time': 0,
-  'Max file size': 1,
-  'Max data size': 2,
-  'Max stack size': 3,
-  'Max core file size': 4,
-  'Max processes': 6,
-  'Max open files': 7,
-  'Max locked memory': 8,
-  'Max pending signals': 11,
-  'Max msgqueue size': 12,
-  'Max nice priority': 13,
-  'Max realtime priority': 14,
-};
-
-/** @param text of /proc/self/limits */
-export function parseHardLimits(text: string): Readonly<Record<number, number | null>> {
-  const result: Record<number, number | null> = {};
-  for (const line of text.split('\n')) {
-    const match = /^(.+?)\s{2,}(\S+)\s+(\S+)/.exec(line);
-    const resource = limitNumbers[match?.[1] ?? ''];
-    if (match === null || resource === undefined) continue;
-    result[resource] = match[3] === 'unlimited' ? null : Number(match[3]);
-  }
-  return result;
-}
-
-function hardLimits(): Readonly<Record<number, number | null>> {
-  const text = textOf('/proc/self/limits');
-  return text === undefined ? {} : parseHardLimits(text);
 }
 
 function homeOf(): { home?: string } {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { gatherFacts, minimalFacts, parseHardLimits } from '../../src/host/facts.ts';
+import { gatherFacts, minimalFacts } from '../../src/host/facts.ts';
+import { parseHardLimits } from '../../src/host/hard-limits.ts';
 import { cgroupFact, type LauncherFacts } from '../../src/launcher/protocol/decode-facts.ts';
 import { compileForExplain } from '../../src/plan/compile.ts';
 import { levelPolicy } from '../../src/policy/presets.ts';
