@@ -3,13 +3,7 @@
  */
 
 /** A limit that the guest ran into. A limit can be hit without ending the run. */
-export type LimitName =
-  | 'wall-time'
-  | 'cpu-time'
-  | 'memory'
-  | 'processes'
-  | 'output'
-  | 'file-size';
+export type LimitName = 'wall-time' | 'cpu-time' | 'memory' | 'processes' | 'output' | 'file-size';
 
 /** How the main process ended. */
 export type OutcomeKind =
@@ -63,7 +57,11 @@ export interface Outcome {
   readonly violations: readonly Violation[];
   readonly usage: Usage;
   /** Milliseconds: `launch` from request to exec, `run` from exec to the end, `teardown` until nothing was left. */
-  readonly timing: { readonly launchMs: number; readonly runMs: number; readonly teardownMs: number };
+  readonly timing: {
+    readonly launchMs: number;
+    readonly runMs: number;
+    readonly teardownMs: number;
+  };
   readonly wall: string;
   /** Why this wall was taken (the ladder, and what fell away). */
   readonly wallReason: string;
@@ -71,6 +69,17 @@ export interface Outcome {
   readonly auditId: string;
   /** Weaknesses that the caller accepted by id. */
   readonly accepted: readonly string[];
+  /** What the run changed in an overlaid workspace; absent without one, or when nothing was changed. */
+  readonly changes?: {
+    /** Name of what is still pending (`caisson diff ID`); absent when everything was applied. */
+    readonly pending?: string;
+    /** How many changes were brought into the workspace. */
+    readonly applied: number;
+    /** How many were not, and are pending. */
+    readonly kept: number;
+    /** Why some are kept, where they should have been applied. */
+    readonly reason?: string;
+  };
   /** Processes that were still alive when the main process ended, and were killed. */
   readonly leftBehind: number;
 }

@@ -218,18 +218,19 @@ export class SandboxFiles {
 
 /** File types of stat(2), inode(7). */
 function infoOf(entry: { mode: number; size: number; mtimeNs: bigint }): FileInfo {
-  const kind = entry.mode & 0o170000;
-  const types: Readonly<Record<number, FileInfo['type']>> = {
-    16807: 'file',
-    9604: 'directory',
-    21609: 'link',
-  };
   return {
-    type: types[kind] ?? 'special',
+    type: typeOfMode(entry.mode),
     mode: entry.mode & 0o7777,
     size: entry.size,
     modifiedMs: Number(entry.mtimeNs / 1_000_000n),
   };
+}
+
+function typeOfMode(mode: number): FileInfo['type'] {
+  const kind = mode & constants.S_IFMT;
+  if (kind === constants.S_IFREG) return 'file';
+  if (kind === constants.S_IFDIR) return 'directory';
+  return kind === constants.S_IFLNK ? 'link' : 'special';
 }
 
 function failed(op: string, path: string, reason: string, errno?: string): CaissonError {

@@ -7,7 +7,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
 import { isId, newId } from '../core/ids.ts';
 import { copyLayer } from '../launcher/layer.ts';
@@ -15,19 +15,23 @@ import { removeTree } from './beneath.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
 
 const recordSchema = z.strictObject({
-  version: z.literal(1).describe('Version of this file'),
-  id: z.string().describe('Name of the overlay'),
-  workspace: z.string().describe('The directory below, absolute'),
-  policyDigest: z.string().describe('Policy of the run that made it'),
-  protect: z.array(z.string()).describe('What apply refuses to change, relative to the workspace'),
+  version: z.literal(1).check(z.describe('Version of this file')),
+  id: z.string().check(z.describe('Name of the overlay')),
+  workspace: z.string().check(z.describe('The directory below, absolute')),
+  policyDigest: z.string().check(z.describe('Policy of the run that made it')),
+  protect: z
+    .array(z.string())
+    .check(z.describe('What apply refuses to change, relative to the workspace')),
   sinceNs: z
     .string()
-    .describe(
-      'Clock of the file system when it was made, ns; what is newer below was changed meanwhile',
+    .check(
+      z.describe(
+        'When it was made, by the file system, ns; what is newer below was changed meanwhile',
+      ),
     ),
   applied: z
     .record(z.string(), z.string())
-    .describe('Paths that apply has written, with the ctime (ns) that they had then'),
+    .check(z.describe('Paths that apply has written, with the ctime (ns) that they had then')),
 });
 
 export type OverlayRecord = z.infer<typeof recordSchema>;

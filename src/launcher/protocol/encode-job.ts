@@ -19,6 +19,9 @@ const STRING_MAX = 131_072;
 /** execve(2): a quarter of the stack limit, 8 MiB where nothing else is set; less a page for name and vectors. */
 const COMMAND_MAX = 2 * 1024 * 1024 - 4096;
 
+/** native/launcher/plan.h: JOB_STRINGS_MAX, of arguments and of variables. */
+const STRINGS_MAX = 8192;
+
 const stdinModes = { null: 0, inline: 1, stream: 2, inherit: 3 } as const;
 const outputModes = { null: 0, capture: 1, stream: 2, inherit: 3 } as const;
 
@@ -61,6 +64,7 @@ export function encodeJob(job: Job): Buffer {
 function writeJob(writer: FieldWriter, job: Job): void {
   if (job.argv.length === 0) throw badCommand('there is no command to run', 'name a program');
   if (job.argv[0] === '') throw badCommand('the command is an empty string', 'name a program');
+  checkNumber(job.argv.length, 'arguments');
   let total = 0;
   for (const argument of job.argv) {
     total += count(writer.str(1, argument, 'an argument', true), 'an argument');
@@ -77,6 +81,7 @@ function writeJob(writer: FieldWriter, job: Job): void {
 }
 
 function writeEnvironment(writer: FieldWriter, job: Job): number {
+  checkNumber(job.env.length, 'environment variables');
   let total = 0;
   for (const [name, value] of job.env) {
     if (name.includes('=')) {
@@ -135,6 +140,14 @@ function writeMounts(writer: FieldWriter, mounts: readonly Mount[]): void {
 
 function writeRules(writer: FieldWriter, rules: readonly LandlockPathRule[]): void {
   for (const rule of rules) writeLandlockPath(writer, 8, rule);
+}
+
+function checkNumber(number: number, of: string): void {
+  if (number <= STRINGS_MAX) return;
+  throw badCommand(
+    `${number} ${of} are more than the ${STRINGS_MAX} that a run may have`,
+    'give long lists through stdin or a file, as xargs does',
+  );
 }
 
 /** What execve counts for a string: its bytes with the NUL, and a pointer. */

@@ -1,0 +1,109 @@
+/**
+ * A program running in a sandbox, with its streams.
+ */
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import type { Execution, RawResult } from '../backends/backend.ts';
+import { CaissonError } from '../core/error.ts';
+import { newId } from '../core/ids.ts';
+import type { Outcome } from '../core/outcome.ts';
+import { type OutcomeContext, toOutcome } from './outcome.ts';
+
+/** A piece of output, in the order in which it arrived. */
+export interface OutputChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Buffer;
+}
+
+/**
+ * @example
+ * for await (const { stream, data } of guest) process[stream].write(data);
+ * const outcome = await guest.outcome;
+ */
+export class GuestProcess implements AsyncIterable<OutputChunk> {
+  /** Settles when the program has ended; its captured output is empty, the streams had it. Rejects when it did not start. */
+  readonly outcome: Promise<Outcome>;
+  /** Process id in the host's name space, once the program runs. */
+  readonly started: Promise<number>;
+  readonly #execution: Execution;
+
+  constructor(
+    execution: Execution,
+    context: OutcomeContext,
+    finish: (outcome: Outcome) => Outcome | Promise<Outcome> = (outcome) => outcome,
+  ) {
+    this.#execution = execution;
+    this.started = execution.started;
+    this.outcome = execution.result.then((raw: RawResult) =>
+      finish(toOutcome(raw, context, newId('run'))),
+    );
+    this.outcome.catch(() => {});
+  }
+
+  get stdin(): Writable {
+    return this.#execution.stdin;
+  }
+
+  get stdout(): Readable {
+    return this.#execution.stdout;
+  }
+
+  get stderr(): Readable {
+    return this.#execution.stderr;
+  }
+
+  /** Ends the whole tree at once; the outcome is `killed`. */
+  kill(): void {
+    this.#execution.kill();
+  }
+
+  /** Sends a signal to the program's process group. @throws REQUEST_INVALID for an unknown name */
+  signal(name: NodeJS.Signals): void {
+    const number = constants.signals[name];
+    if (number === undefined) {
+      throw new CaissonError('REQUEST_INVALID', {
+        layer: 'sandbox',
+        message: `there is no signal ${name}`,
+      });
+    }
+    this.#execution.signal(number);
+  }
+
+  /** New size of the program's terminal. */
+  resize(rows: number, columns: number): void {
+    this.#execution.resize(rows, columns);
+  }
+
+  /** Both streams, piece by piece as they arrive. Leaving the loop early does not stop the program. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk> {
+    const pending = new Map<
+      string,
+      Promise<{ name: 'stdout' | 'stderr'; next: IteratorResult<Buffer> }>
+    >();
+    const iterators = {
+      stdout: this.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>,
+      stderr: this.stderr[Symbol.asyncIterator]() as AsyncIterator<Buffer>,
+    };
+    const ask = (name: 'stdout' | 'stderr'): void => {
+      const asked = iterators[name].next().then((next) => ({ name, next }));
+      // Left early, the question that is still open fails, and nobody waits for it.
+      asked.catch(() => {});
+      pending.set(name, asked);
+    };
+    ask('stdout');
+    ask('stderr');
+    try {
+      while (pending.size > 0) {
+        const { name, next } = await Promise.race(pending.values());
+        if (next.done === true) pending.delete(name);
+        else {
+          ask(name);
+          yield { stream: name, data: next.value };
+        }
+      }
+    } finally {
+      this.stdout.destroy();
+      this.stderr.destroy();
+    }
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * Runs of one compiled policy: what is the same for all of them is worked out once, the workspace is bound at each.
+ */
+import { posix } from 'node:path';
+import type { PreparedKind } from '../backends/backend.ts';
+import { CaissonError } from '../core/error.ts';
+import { newId } from '../core/ids.ts';
+import type { Outcome } from '../core/outcome.ts';
+import { requireEnforceable } from '../plan/accept.ts';
+import { type BindInput, bindJob } from '../plan/bind.ts';
+import { guest } from '../plan/guest.ts';
+import type { Compiled, Job } from '../plan/plan.ts';
+import type { Policy } from '../policy/policy.ts';
+import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts';
+import { Changes } from './changes.ts';
+import { GuestProcess } from './guest-process.ts';
+import { type OutcomeContext, toOutcome } from './outcome.ts';
+import { Overlay } from './overlay.ts';
+import { type Protection, protectionOf, unprotected } from './protect.ts';
+import { type ExecOptions, Sandbox, type SpawnOptions } from './sandbox.ts';
+
+export interface RunnerSetup {
+  readonly policy: Policy;
+  readonly policyDigest: string;
+  readonly compiled: Compiled;
+  readonly kind: PreparedKind;
+  /** Ids that the caller accepts. */
+  readonly accept: readonly string[];
+  readonly toolchain?: BindInput['toolchain'];
+  readonly environment: EnvironmentSource;
+  /** Directory for pending changes. */
+  readonly state: string;
+  /** Path of the launcher's program. */
+  readonly launcher: string;
+  readonly onOpen?: (sandbox: Sandbox) => void;
+  readonly onClose?: (sandbox: Sandbox) => void;
+}
+
+type StreamOptions = Partial<Pick<Job, 'stdin' | 'stdout' | 'stderr' | 'pty'>>;
+type JobOptions = ExecOptions & StreamOptions;
+/** Absolute host path without links. */
+type Workspace = string | undefined;
+
+/** Bound jobs kept for the environments and directories seen last. */
+const BASES_MAX = 64;
+const noProtection: Protection = { existing: [], pinned: [], open: [] };
+
+export class Runner {
+  readonly #setup: RunnerSetup;
+  readonly #context: OutcomeContext;
+  readonly #hasOverlay: boolean;
+  /** Whether the workspace's files have to be looked at before each run. */
+  readonly #looks: boolean;
+  readonly #bases = new Map<string, Job>();
+
+  /** @throws UNENFORCEABLE unless everything that this host cannot enforce is accepted */
+  constructor(setup: RunnerSetup) {
+    this.#setup = setup;
+    const { compiled, policy } = setup;
+    this.#context = {
+      wall: compiled.wall,
+      wallReason: compiled.wallReason,
+      policyDigest: setup.policyDigest,
+      accepted: requireEnforceable(compiled, setup.accept),
+    };
+    this.#hasOverlay = compiled.job.workspace === 'overlay';
+    this.#looks =
+      this.#hasOverlay || (compiled.job.workspace === 'direct' && policy.protect.length > 0);
+  }
+
+  get kind(): PreparedKind {
+    return this.#setup.kind;
+  }
+
+  get policyDigest(): string {
+    return this.#setup.policyDigest;
+  }
+
+  async run(argv: readonly string[], options: ExecOptions, workspace: Workspace): Promise<Outcome> {
+    if (this.#looks) return await this.#runLooking(argv, options, workspace);
+    const job = finishJob(this.#base(options.cwd, workspace), argv, options, this.#setup.policy);
+    const raw = await this.#setup.kind.run(job, options.signal);
+    return toOutcome(raw, this.#context, newId('run'));
+  }
+
+  async spawn(
+    argv: readonly string[],
+    options: SpawnOptions,
+    workspace: Workspace,
+  ): Promise<GuestProcess> {
+    const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
+    if (!this.#looks) {
+      const base = this.#base(options.cwd, workspace);
+      const job = finishJob(base, argv, { ...options, ...streams }, this.#setup.policy);
+      return new GuestProcess(this.#setup.kind.spawn(job, options.signal), this.#context);
+    }
+    const { protection, context, overlay } = await this.#look(workspace);
+    const base = this.#bind(options.cwd, workspace, protection, overlay);
+    const job = finishJob(base, argv, { ...options, ...streams }, this.#setup.policy);
+    const execution = this.#setup.kind.spawn(job, options.signal);
+    if (overlay === undefined) return new GuestProcess(execution, context);
+    execution.result.catch(() => overlay.discard());
+    return new GuestProcess(execution, context, (outcome) => this.#settle(overlay, outcome));
+  }
+
+  /** A sandbox that stays; `overlay`: the changes that it starts with. */
+  async open(workspace: Workspace, from?: Overlay): Promise<Sandbox> {
+    const { protection, context, overlay } = await this.#look(workspace, from);
+    try {
+      const base = this.#bind(undefined, workspace, protection, overlay);
+      const open = this.#setup.kind.open(base);
+      await open.opened;
+      // What was mounted when it was opened stays; commands bring only what is theirs.
+      const inside: Job = { ...base, mounts: [] };
+      const { policy, launcher, onOpen, onClose, state } = this.#setup;
+      const sandbox = new Sandbox({
+        id: newId('sandbox'),
+        open,
+        context,
+        bind: (argv, options) => finishJob(inside, argv, options, policy),
+        cwd: base.cwd,
+        launcher,
+        ...(onClose === undefined ? {} : { onClose }),
+        ...(overlay === undefined
+          ? {}
+          : {
+              overlay,
+              reopen: (copy: Overlay) => this.open(workspace, copy),
+              copyOverlay: (original: Overlay) => original.copy(state),
+            }),
+      });
+      onOpen?.(sandbox);
+      return sandbox;
+    } catch (error) {
+      await overlay?.discard();
+      throw error;
+    }
+  }
+
+  async #runLooking(
+    argv: readonly string[],
+    options: ExecOptions,
+    workspace: Workspace,
+  ): Promise<Outcome> {
+    const { protection, context, overlay } = await this.#look(workspace);
+    try {
+      const base = this.#bind(options.cwd, workspace, protection, overlay);
+      const job = finishJob(base, argv, options, this.#setup.policy);
+      const raw = await this.#setup.kind.run(job, options.signal);
+      const outcome = toOutcome(raw, context, newId('run'));
+      return overlay === undefined ? outcome : await this.#settle(overlay, outcome);
+    } catch (error) {
+      await overlay?.discard();
+      throw error;
+    }
+  }
+
+  /** Applies or keeps what a run changed, as the policy says. */
+  async #settle(overlay: Overlay, outcome: Outcome): Promise<Outcome> {
+    const changes = await Changes.read(overlay, this.#setup.launcher);
+    if (changes.isEmpty) {
+      await overlay.discard();
+      return outcome;
+    }
+    const all = changes.entries.length;
+    const keep = (reason?: string): Outcome => ({
+      ...outcome,
+      changes: {
+        pending: overlay.id,
+        applied: 0,
+        kept: all,
+        ...(reason === undefined ? {} : { reason }),
+      },
+    });
+    if (this.#setup.policy.workspace.apply === 'manual') return keep();
+    try {
+      const { applied, skipped } = await changes.apply({ skipProtected: true });
+      if (skipped.length === 0) {
+        await overlay.discard();
+        return { ...outcome, changes: { applied: applied.length, kept: 0 } };
+      }
+      const paths = skipped.map((change) => change.path);
+      const reason = 'the policy protects what the run changed';
+      return {
+        ...outcome,
+        violations: [...outcome.violations, { kind: 'file', reason, details: { paths } }],
+        changes: { pending: overlay.id, applied: applied.length, kept: skipped.length, reason },
+      };
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'CHANGES_CONFLICT') throw error;
+      return keep((error as CaissonError).message);
+    }
+  }
+
+  async #look(
+    workspace: Workspace,
+    from?: Overlay,
+  ): Promise<{
+    protection: Protection;
+    context: OutcomeContext;
+    overlay: Overlay | undefined;
+  }> {
+    const { policy, policyDigest, state, accept } = this.#setup;
+    if (!this.#looks || workspace === undefined) {
+      return { protection: noProtection, context: this.#context, overlay: undefined };
+    }
+    const protection = await protectionOf(policy.protect, workspace);
+    if (this.#hasOverlay) {
+      const about = { workspace, policyDigest, protect: policy.protect };
+      const overlay = from ?? Overlay.create(state, about);
+      return { protection, context: this.#context, overlay };
+    }
+    const more = unprotected(protection);
+    if (more === undefined) return { protection, context: this.#context, overlay: undefined };
+    const accepted = requireEnforceable({ unenforceable: [more] }, accept);
+    const context = { ...this.#context, accepted: [...this.#context.accepted, ...accepted] };
+    return { protection, context, overlay: undefined };
+  }
+
+  /** The job without its command, the same object as long as directory and environment are the same. */
+  #base(cwd: string | undefined, workspace: Workspace): Job {
+    const taken = takeEnvironment(
+      this.#setup.environment,
+      this.#setup.compiled.job.environment.pass,
+    );
+    const key = `${workspace ?? ''}\0${cwd ?? ''}\0${taken.key}`;
+    let base = this.#bases.get(key);
+    if (base === undefined) {
+      base = this.#bindWith(taken.values, cwd, workspace, noProtection, undefined);
+      if (this.#bases.size >= BASES_MAX) this.#bases.clear();
+      this.#bases.set(key, base);
+    }
+    return base;
+  }
+
+  #bind(
+    cwd: string | undefined,
+    workspace: Workspace,
+    protection: Protection,
+    overlay: Overlay | undefined,
+  ): Job {
+    const { environment, compiled } = this.#setup;
+    const { values } = takeEnvironment(environment, compiled.job.environment.pass);
+    return this.#bindWith(values, cwd, workspace, protection, overlay);
+  }
+
+  #bindWith(
+    env: BindInput['env'],
+    cwd: string | undefined,
+    workspace: Workspace,
+    protection: Protection,
+    overlay: Overlay | undefined,
+  ): Job {
+    const { compiled, toolchain } = this.#setup;
+    const home = compiled.job.workspace === 'none' ? guest.home : (workspace ?? guest.home);
+    const job = bindJob(compiled.job, {
+      argv: [],
+      env,
+      protect: protection,
+      ...(workspace === undefined ? {} : { workspace }),
+      ...(toolchain === undefined ? {} : { toolchain }),
+      ...(cwd === undefined ? {} : { cwd: posix.resolve(home, cwd) }),
+      ...(overlay === undefined ? {} : { overlay: { upper: overlay.upper, work: overlay.work } }),
+    });
+    // Frozen lists are encoded once and sent as bytes from then on (protocol/encode-job.ts).
+    Object.freeze(job.mounts);
+    Object.freeze(job.landlock);
+    return job;
+  }
+}
+
+function finishJob(base: Job, argv: readonly string[], options: JobOptions, policy: Policy): Job {
+  const { input, timeoutMs, pty } = options;
+  return {
+    ...base,
+    argv,
+    ...(options.env === undefined ? {} : { env: withVariables(base.env, options.env) }),
+    ...(options.cwd === undefined ? {} : { cwd: posix.resolve(base.cwd, options.cwd) }),
+    ...(timeoutMs === undefined
+      ? {}
+      : { limits: { ...base.limits, wallMs: wallMs(timeoutMs, policy) } }),
+    ...(input === undefined ? {} : { stdin: 'inline' as const, input: bytesOf(input) }),
+    ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
+    ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
+    ...(options.stderr === undefined
+      ? {}
+      : { stderr: pty === undefined ? options.stderr : 'null' }),
+    ...(pty === undefined ? {} : { pty }),
+  };
+}
+
+function withVariables(env: Job['env'], more: Readonly<Record<string, string>>): Job['env'] {
+  return [...env.filter(([name]) => !Object.hasOwn(more, name)), ...Object.entries(more)];
+}
+
+function wallMs(timeoutMs: number, policy: Policy): number {
+  if (!Number.isSafeInteger(timeoutMs) || timeoutMs <= 0) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'sandbox',
+      message: `a time limit of ${timeoutMs} ms is none`,
+      hint: 'give a whole number of milliseconds above 0',
+    });
+  }
+  return Math.min(timeoutMs, policy.limits.wallMs ?? timeoutMs);
+}
+
+function bytesOf(input: string | Uint8Array): Uint8Array {
+  return typeof input === 'string' ? Buffer.from(input) : input;
+}

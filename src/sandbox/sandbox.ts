@@ -1,0 +1,226 @@
+/**
+ * A sandbox that stays open: any number of commands in one private world, until it is closed.
+ */
+import type { OpenSandbox } from '../backends/backend.ts';
+import { CaissonError } from '../core/error.ts';
+import { newId } from '../core/ids.ts';
+import type { Outcome, Usage } from '../core/outcome.ts';
+import type { Job } from '../plan/plan.ts';
+import { type Applied, type ApplyOptions, Changes } from './changes.ts';
+import { SandboxFiles } from './files.ts';
+import { GuestProcess } from './guest-process.ts';
+import { type OutcomeContext, toOutcome, toUsage } from './outcome.ts';
+import type { Overlay } from './overlay.ts';
+import { Shell, type ShellOptions } from './shell.ts';
+
+export interface ExecOptions {
+  /** Inside; default the workspace, else the guest's home. */
+  readonly cwd?: string;
+  /** Set for this command, over what the policy passes on and sets. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Uint8Array;
+  /** Wall-clock limit; never above the policy's own. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface SpawnOptions extends Omit<ExecOptions, 'input'> {
+  /** A terminal of this size; stdout and stderr are then one. */
+  readonly pty?: { readonly rows: number; readonly columns: number };
+}
+
+/** What compose gives a sandbox to stand on. */
+export interface SandboxSetup {
+  readonly id: string;
+  readonly open: OpenSandbox;
+  readonly context: OutcomeContext;
+  /** A job in this sandbox: nothing to be mounted any more. */
+  readonly bind: (
+    argv: readonly string[],
+    options: ExecOptions & Partial<Pick<Job, 'stdin' | 'stdout' | 'stderr' | 'pty'>>,
+  ) => Job;
+  readonly cwd: string;
+  readonly overlay?: Overlay;
+  /** A sandbox like this one over a copy of the overlay. */
+  readonly reopen?: (overlay: Overlay) => Promise<Sandbox>;
+  readonly copyOverlay?: (overlay: Overlay) => Promise<Overlay>;
+  /** Path of the launcher's program, for reading layers. */
+  readonly launcher: string;
+  readonly onClose?: (sandbox: Sandbox) => void;
+}
+
+/** Pending changes as they were at one moment; open sandboxes from it with {@link Snapshot.open}. */
+export interface Snapshot {
+  readonly id: string;
+  open(): Promise<Sandbox>;
+  discard(): Promise<void>;
+}
+
+export class Sandbox {
+  /** Files inside, as the guest sees them. */
+  readonly files: SandboxFiles;
+  readonly #setup: SandboxSetup;
+  readonly #shells = new Set<Shell>();
+  readonly #openedAt = performance.now();
+  #keepsChanges = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(setup: SandboxSetup) {
+    this.#setup = setup;
+    this.files = new SandboxFiles(setup.open, setup.cwd);
+  }
+
+  get id(): string {
+    return this.#setup.id;
+  }
+
+  /** Directory that commands start in, inside. */
+  get cwd(): string {
+    return this.#setup.cwd;
+  }
+
+  /**
+   * Runs a command to its end.
+   *
+   * @throws COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, REQUEST_INVALID, ABORTED, SANDBOX_CLOSED, LAUNCHER_GONE
+   * @example const { stdout } = await sandbox.exec(['ls', '-l']);
+   */
+  async exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
+    this.#needOpen();
+    const { open, bind, context } = this.#setup;
+    const raw = await open.run(bind(argv, options), options.signal);
+    return toOutcome(raw, context, newId('run'));
+  }
+
+  /** Starts a command, with its streams. Errors of starting come through `outcome`. */
+  spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
+    this.#needOpen();
+    const { open, bind, context } = this.#setup;
+    const job = bind(argv, { ...options, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
+    return new GuestProcess(open.spawn(job, options.signal), context);
+  }
+
+  /** A shell whose directory, environment and background jobs persist between its commands. */
+  shell(options: ShellOptions = {}): Shell {
+    this.#needOpen();
+    const { open, bind } = this.#setup;
+    const shell = new Shell(
+      (argv, cwd) =>
+        open.spawn(
+          bind(argv, {
+            ...(cwd === undefined ? {} : { cwd }),
+            stdin: 'stream',
+            stdout: 'stream',
+            stderr: 'stream',
+          }),
+        ),
+      options,
+    );
+    this.#shells.add(shell);
+    return shell;
+  }
+
+  /** What the sandbox has used since it was opened. */
+  async usage(): Promise<Usage> {
+    this.#needOpen();
+    return toUsage(await this.#setup.open.usage(), performance.now() - this.#openedAt);
+  }
+
+  /** Stops everything inside where it stands. */
+  async freeze(): Promise<void> {
+    this.#needOpen();
+    await this.#setup.open.freeze(true);
+  }
+
+  async thaw(): Promise<void> {
+    this.#needOpen();
+    await this.#setup.open.freeze(false);
+  }
+
+  /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay */
+  async changes(): Promise<Changes> {
+    return await Changes.read(this.#needOverlay(), this.#setup.launcher);
+  }
+
+  /** Brings the changes into the workspace; see {@link Changes.apply}. */
+  async apply(options: ApplyOptions = {}): Promise<Applied> {
+    return await (await this.changes()).apply(options);
+  }
+
+  /** The changes as they are now, to open sandboxes from. @throws REQUEST_INVALID without an overlay */
+  async snapshot(): Promise<Snapshot> {
+    const copy = await this.#copyChanges();
+    const { reopen, copyOverlay } = this.#setup;
+    return {
+      id: copy.id,
+      open: async () => {
+        if (reopen === undefined || copyOverlay === undefined) throw noOverlay();
+        return await reopen(await copyOverlay(copy));
+      },
+      discard: () => copy.discard(),
+    };
+  }
+
+  /** Another sandbox with the same policy and workspace, and a copy of the changes. Processes are not copied. */
+  async fork(): Promise<Sandbox> {
+    const { reopen } = this.#setup;
+    if (reopen === undefined) throw noOverlay();
+    return await reopen(await this.#copyChanges());
+  }
+
+  /** Keeps the pending changes after {@link close}, to be found by their id; returns it. */
+  keepChanges(): string {
+    this.#keepsChanges = true;
+    return this.#needOverlay().id;
+  }
+
+  /** Ends everything inside; pending changes go too, unless {@link keepChanges} was called. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { open, overlay, onClose } = this.#setup;
+    for (const shell of this.#shells) await shell.close();
+    await open.close();
+    if (overlay !== undefined && !this.#keepsChanges) await overlay.discard();
+    onClose?.(this);
+  }
+
+  /** Frozen while it is copied, so that no file is caught half written. */
+  async #copyChanges(): Promise<Overlay> {
+    const overlay = this.#needOverlay();
+    const { copyOverlay } = this.#setup;
+    if (copyOverlay === undefined) throw noOverlay();
+    this.#needOpen();
+    await this.freeze();
+    try {
+      return await copyOverlay(overlay);
+    } finally {
+      await this.thaw();
+    }
+  }
+
+  #needOverlay(): Overlay {
+    const { overlay } = this.#setup;
+    if (overlay === undefined) throw noOverlay();
+    return overlay;
+  }
+
+  #needOpen(): void {
+    if (this.#closing !== undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
+  }
+}
+
+function noOverlay(): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: 'the sandbox writes its workspace directly, so there are no pending changes',
+    hint: 'give the policy workspace: overlay',
+  });
+}
