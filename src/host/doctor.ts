@@ -141,9 +141,7 @@ function userNamespaces(facts: HostFacts, where: Surroundings): DoctorFinding {
     return missing(
       refused,
       'a security module or a seccomp filter around this process forbids them',
-      facts.euid === 0
-        ? 'start it outside of that confinement'
-        : 'start it outside of that confinement, or as root',
+      'start it outside of that confinement',
     );
   }
   return missing(

@@ -17,7 +17,6 @@ export interface Surroundings {
   /** Whether the cgroup file systems are mounted read-only, as container engines do. */
   readonly cgroupsReadOnly: boolean;
   readonly githubActions: boolean;
-  readonly wsl: boolean;
   /** systemd runs as PID 1. */
   readonly systemd: boolean;
   /** A user session of systemd is there to ask for a delegated scope. */
@@ -44,7 +43,6 @@ export function gatherSurroundings(
     procCovered: coversProc(mountinfo),
     cgroupsReadOnly: cgroupsReadOnly(mountinfo),
     githubActions: env.GITHUB_ACTIONS === 'true',
-    wsl: /microsoft/i.test(readText('/proc/sys/kernel/osrelease') ?? ''),
     systemd: existsSync('/run/systemd/system'),
     systemdUser:
       runtimeDirectory !== undefined && existsSync(`${runtimeDirectory}/systemd/private`),

@@ -11,7 +11,6 @@ const plain: Surroundings = {
   procCovered: false,
   cgroupsReadOnly: false,
   githubActions: false,
-  wsl: false,
   systemd: true,
   systemdUser: true,
 };
