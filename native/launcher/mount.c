@@ -433,8 +433,8 @@ static struct err overlay(int root, const struct mount_step *step, int lower, in
   int context = sys_fsopen("overlay");
   if (context < 0) return fail(ERR_UNSUPPORTED, errno, "overlay", step->target);
   struct err result = OK;
-  const char *const options[][2] = {{"lowerdir", step->target}, {"upperdir", "upper"}, {"workdir", "work"},
-                                    {"redirect_dir", "off"},    {"metacopy", "off"}};
+  /* userxattr, below, switches redirect_dir and metacopy off: a changed file is whole, a moved directory is copied. */
+  const char *const options[][2] = {{"lowerdir", step->target}, {"upperdir", "upper"}, {"workdir", "work"}};
   for (size_t i = 0; i < sizeof options / sizeof *options && !failed(result); i++)
     if (sys_fsconfig(context, SYS_FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0)
       result = fail(ERR_UNSUPPORTED, errno, "overlay option", options[i][0]);
