@@ -13,6 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compileSeccomp } from '../src/plan/seccomp/compile.ts';
@@ -59,6 +60,11 @@ async function main(suites: readonly Suite[]): Promise<void> {
   const print = (text: string): boolean =>
     options.json ? true : process.stdout.write(`${text}\n`);
   print(`${renderMachine(machine)}\n`);
+  const [load = 0] = loadavg();
+  if (load > 0.5)
+    process.stderr.write(
+      `the machine is busy (load ${load.toFixed(1)}): figures will be worse than they are\n`,
+    );
   const directory = makeDirectory();
   const results: [name: string, Recorded][] = [];
   try {
