@@ -215,8 +215,8 @@ int main(void) {
   marks_of_overlayfs();
   a_layer_made_by_the_kernel();
   depth_and_links();
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", top);
+  char command[256];
+  snprintf(command, sizeof command, "chmod -R u+rwx %s && rm -rf %s", top, top); /* overlay's own work directory has no permission bits */
   CHECK(system(command) == 0);
   return harness_end("layer");
 }
