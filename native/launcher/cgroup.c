@@ -131,6 +131,14 @@ static int make_below(const char *base, const char *name) {
   return mkdir(path, 0755) < 0 && errno != EEXIST ? errno : 0;
 }
 
+static const struct {
+  unsigned bit;
+  const char *word, *back;
+} controllers[] = {{CGROUP_MEMORY, "+memory", "-memory"},
+                   {CGROUP_CPU, "+cpu", "-cpu"},
+                   {CGROUP_PIDS, "+pids", "-pids"},
+                   {CGROUP_IO, "+io", "-io"}};
+
 static struct err open_v2(struct cgroup_tree *tree) {
   const struct cgroup_base *base = &tree->base;
   char path[CGROUP_PATH_MAX + 128];
@@ -147,14 +155,13 @@ static struct err open_v2(struct cgroup_tree *tree) {
     if (!error) error = put(top, path, "0");
     snprintf(tree->home, sizeof tree->home, "%s", base->v2);
   }
-  static const struct {
-    unsigned bit;
-    const char *word;
-  } controllers[] = {{CGROUP_MEMORY, "+memory"}, {CGROUP_CPU, "+cpu"}, {CGROUP_PIDS, "+pids"}, {CGROUP_IO, "+io"}};
   snprintf(path, sizeof path, "%s/cgroup.subtree_control", tree->name);
   for (size_t i = 0; i < 4 && !error; i++) {
     if (!(wanted & controllers[i].bit)) continue;
-    if (!(base->v2_enabled & controllers[i].bit)) error = put(top, "cgroup.subtree_control", controllers[i].word);
+    if (!(base->v2_enabled & controllers[i].bit)) {
+      error = put(top, "cgroup.subtree_control", controllers[i].word);
+      if (!error) tree->handed_on |= controllers[i].bit;
+    }
     if (!error) error = put(top, path, controllers[i].word);
   }
   close(top);
@@ -185,8 +192,22 @@ struct err cgroup_tree_open(struct cgroup_tree *tree) {
   return OK;
 }
 
+/* Controllers that this launcher handed on are taken back; where another launcher still uses one the kernel says EBUSY. */
+static void take_back(const struct cgroup_tree *tree) {
+  char path[CGROUP_PATH_MAX + 128];
+  int top = open(tree->base.v2, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (top < 0) return;
+  snprintf(path, sizeof path, "%s/cgroup.subtree_control", tree->name);
+  for (size_t i = 0; i < 4; i++) {
+    put(top, path, controllers[i].back);
+    if (tree->handed_on & controllers[i].bit) put(top, "cgroup.subtree_control", controllers[i].back);
+  }
+  close(top);
+}
+
 void cgroup_tree_close(struct cgroup_tree *tree) {
   char path[CGROUP_PATH_MAX + 128];
+  if (tree->v2_limits) take_back(tree);
   if (tree->home[0]) {
     int top = open(tree->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (top >= 0) {

@@ -10,7 +10,7 @@
 #include "sys.h"
 
 static struct err add_path(int ruleset, const struct path_rule *rule) {
-  int path = open(rule->path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+  int path = openat(AT_FDCWD, rule->path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
   if (path < 0) return errno == ENOENT ? OK : fail(ERR_SYSTEM, errno, "landlock path", rule->path);
   struct stat st;
   uint64_t access = rule->access;
@@ -49,21 +49,42 @@ struct err confine_ruleset(const struct landlock_plan *plan, int *out) {
   return OK;
 }
 
-struct err confine_rlimits(const struct rlimit_plan *plan, size_t plan_count, const struct rlimit_plan *job, size_t job_count) {
-  for (size_t i = 0; i < plan_count + job_count; i++) {
-    const struct rlimit_plan *one = i < plan_count ? &plan[i] : &job[i - plan_count];
+struct err confine_rlimits(const struct rlimit_plan *limits, size_t count) {
+  for (size_t i = 0; i < count; i++) {
     struct rlimit now;
-    if (getrlimit((int)one->resource, &now) < 0) return fail(ERR_SYSTEM, errno, "getrlimit", NULL);
-    struct rlimit wanted = {.rlim_cur = one->soft, .rlim_max = one->hard};
+    if (getrlimit((int)limits[i].resource, &now) < 0) return fail(ERR_SYSTEM, errno, "getrlimit", NULL);
+    struct rlimit wanted = {.rlim_cur = limits[i].soft, .rlim_max = limits[i].hard};
     /* A plan asks for at most this much; a host that allows less is stricter, which is never weaker. */
     if (wanted.rlim_max > now.rlim_max) wanted.rlim_max = now.rlim_max;
     if (wanted.rlim_cur > wanted.rlim_max) wanted.rlim_cur = wanted.rlim_max;
-    if (setrlimit((int)one->resource, &wanted) < 0) return fail(ERR_SYSTEM, errno, "setrlimit", NULL);
+    if (setrlimit((int)limits[i].resource, &wanted) < 0) return fail(ERR_SYSTEM, errno, "setrlimit", NULL);
   }
   return OK;
 }
 
-static struct err drop_capabilities(const struct capability_plan *plan) {
+/* Of the five sets, in 64-bit masks. */
+static struct err set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  for (int half = 0; half < 2; half++) {
+    data[half].effective = (uint32_t)(effective >> (32 * half));
+    data[half].permitted = (uint32_t)(permitted >> (32 * half));
+    data[half].inheritable = (uint32_t)(inheritable >> (32 * half));
+  }
+  return syscall(SYS_capset, &header, data) < 0 ? fail(ERR_SYSTEM, errno, "capset", NULL) : OK;
+}
+
+static struct err get_capabilities(uint64_t *effective, uint64_t *permitted) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  if (syscall(SYS_capget, &header, data) < 0) return fail(ERR_SYSTEM, errno, "capget", NULL);
+  *effective = data[0].effective | (uint64_t)data[1].effective << 32;
+  *permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+  return OK;
+}
+
+struct err confine_prepare(const struct capability_plan *plan) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return fail(ERR_SYSTEM, errno, "no_new_privs", NULL);
   for (int cap = 0; cap < 64; cap++) {
     if (plan->bounding >> cap & 1) continue;
     if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
@@ -71,43 +92,35 @@ static struct err drop_capabilities(const struct capability_plan *plan) {
       return fail(ERR_SYSTEM, errno, "drop bounding capability", NULL);
     }
   }
-  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-  struct __user_cap_data_struct data[2];
-  uint64_t setpcap = plan->securebits || plan->ambient ? 1ull << CAP_SETPCAP : 0;
-  /* Twice: first keeping CAP_SETPCAP, which setting securebits needs, then exactly the plan. */
-  for (int last = 0; last < 2; last++) {
-    for (int half = 0; half < 2; half++) {
-      uint64_t keep = last ? 0 : setpcap;
-      data[half].effective = (uint32_t)((plan->effective | keep) >> (32 * half));
-      data[half].permitted = (uint32_t)((plan->permitted | keep) >> (32 * half));
-      data[half].inheritable = (uint32_t)(plan->inheritable >> (32 * half));
-    }
-    if (last || setpcap)
-      if (syscall(SYS_capset, &header, data) < 0) return fail(ERR_SYSTEM, errno, "capset", NULL);
-    if (last) break;
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-      return fail(ERR_SYSTEM, errno, "clear ambient capabilities", NULL);
+  if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+    return fail(ERR_SYSTEM, errno, "clear ambient capabilities", NULL);
+  if (plan->ambient) {
+    uint64_t effective, permitted;
+    TRY(get_capabilities(&effective, &permitted));
+    TRY(set_capabilities(effective, permitted, plan->inheritable));
     for (int cap = 0; cap < 64; cap++)
       if (plan->ambient >> cap & 1)
         if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
           return fail(ERR_SYSTEM, errno, "raise ambient capability", NULL);
-    if (plan->securebits && prctl(PR_SET_SECUREBITS, plan->securebits, 0, 0, 0) < 0)
-      return fail(ERR_SYSTEM, errno, "set securebits", NULL);
   }
-  if (syscall(SYS_capget, &header, data) < 0) return fail(ERR_SYSTEM, errno, "capget", NULL);
-  uint64_t effective = data[0].effective | (uint64_t)data[1].effective << 32;
-  uint64_t permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+  if (plan->securebits && prctl(PR_SET_SECUREBITS, plan->securebits, 0, 0, 0) < 0)
+    return fail(ERR_SYSTEM, errno, "set securebits", NULL);
+  return OK;
+}
+
+static struct err drop_capabilities(const struct capability_plan *plan) {
+  uint64_t effective, permitted;
+  TRY(set_capabilities(plan->effective, plan->permitted, plan->inheritable));
+  TRY(get_capabilities(&effective, &permitted));
   if (effective & ~plan->effective || permitted & ~plan->permitted)
     return fail(ERR_SYSTEM, EPERM, "capabilities are left", NULL);
   return OK;
 }
 
 struct err confine_seal(const struct plan *plan, int ruleset) {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return fail(ERR_SYSTEM, errno, "no_new_privs", NULL);
   if (ruleset >= 0 && sys_landlock_restrict_self(ruleset) < 0) return fail(ERR_SYSTEM, errno, "landlock restrict", NULL);
   TRY(drop_capabilities(&plan->capabilities));
   if (plan->seccomp.len == 0) return OK;
-  /* Without SPEC_ALLOW the kernel would switch speculation mitigations on for this process on old kernels only. */
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &plan->seccomp) < 0)
     return fail(ERR_SYSTEM, errno, "seccomp", NULL);
   return OK;

@@ -11,11 +11,15 @@ struct err confine_ruleset(const struct landlock_plan *plan, int *out);
 /* Adds a job's path rules to it. */
 struct err confine_rules(const struct landlock_plan *plan, int ruleset, const struct path_rule *rules, size_t count);
 
-/* The plan's resource limits, each replaced by the job's for the same resource. Never raised above the hard limit of now. */
-struct err confine_rlimits(const struct rlimit_plan *plan, size_t plan_count, const struct rlimit_plan *job, size_t job_count);
+/* Resource limits, never above the hard limit of now. */
+struct err confine_rlimits(const struct rlimit_plan *limits, size_t count);
 
-/* no_new_privs, Landlock, all five capability sets and securebits, seccomp: in this order, and checked afterwards. The
-   caller may make only system calls that the filter allows from here on; execve is next. */
+/* What can be done before the job is known: no_new_privs, the bounding and ambient sets, securebits. The other capabilities
+   stay, for the job's mounts. */
+struct err confine_prepare(const struct capability_plan *plan);
+
+/* Landlock, the capability sets, seccomp: in this order, and checked afterwards. The caller may make only system calls that
+   the filter allows from here on; execve is next. */
 struct err confine_seal(const struct plan *plan, int ruleset);
 
 #endif

@@ -91,7 +91,6 @@ static bool open_output(struct exec *exec, int which, int fd, enum stdio_mode mo
     close(fd);
     return true;
   }
-  fcntl(fd, F_SETFL, O_NONBLOCK);
   return watch_add(&capture->watch, which == 0 ? WATCH_STDOUT : WATCH_STDERR, fd, EPOLLIN, exec);
 }
 
@@ -153,6 +152,7 @@ struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
   if (S.active) S.active->active_link = &exec->active_next;
   S.active = exec;
   struct err result = job_parse(bytes, &job);
+  if (!failed(result)) result = job_fits(&sandbox->kind->plan, &job);
   if (!failed(result) && job.argc == 0) result = fail(ERR_JOB, EINVAL, "no command", NULL);
   if (!failed(result) && (job.stdin_mode == STDIO_INHERIT || job.stdout_mode == STDIO_INHERIT || job.stderr_mode == STDIO_INHERIT))
     result = fail(ERR_JOB, EINVAL, "stdio can be inherited by run alone", NULL);
@@ -312,9 +312,8 @@ static bool drain(struct exec *exec, int which, bool all_there_is) {
   return true;
 }
 
-void usage_fields(struct out *out, const struct sandbox *sandbox, const struct slot_report *report) {
-  struct cgroup_usage usage = {0};
-  if (sandbox->cell->grouped) cgroup_cell_read(&sandbox->cell->cgroup, &usage);
+void usage_fields(struct out *out, const struct cgroup_usage *group, const struct slot_report *report) {
+  const struct cgroup_usage usage = *group;
   out_u64(out, 4, report->user_us);
   out_u64(out, 5, report->system_us);
   out_u64(out, 6, usage.memory_peak_valid ? usage.memory_peak : report->max_rss_bytes);
@@ -330,7 +329,7 @@ static void send_result(struct exec *exec) {
   out_i32(&body, 1, report->status);
   out_u32(&body, 2, exec->cause);
   out_u32(&body, 3, exec->limits_hit);
-  usage_fields(&body, sandbox, report);
+  usage_fields(&body, &exec->usage, report);
   if (!exec->started_ns || exec->started_ns > exec->ended_ns) exec->started_ns = exec->ended_ns;
   out_u64(&body, 9, exec->started_ns - exec->received_ns);
   out_u64(&body, 10, exec->ended_ns - exec->started_ns);
@@ -372,13 +371,12 @@ void exec_ended(struct exec *exec, const struct slot_report *report) {
   exec->wall_deadline_ns = exec->cpu_check_ns = 0;
   struct cell *cell = exec->sandbox->cell;
   if (cell->grouped) {
-    struct cgroup_usage usage;
-    cgroup_cell_read(&cell->cgroup, &usage);
-    if (usage.out_of_memory) {
+    cgroup_cell_read(&cell->cgroup, &exec->usage);
+    if (exec->usage.out_of_memory) {
       exec->limits_hit |= LIMIT_MEMORY;
       if (exec->cause == CAUSE_SELF && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGKILL) exec->cause = CAUSE_MEMORY;
     }
-    if (usage.processes_hit) exec->limits_hit |= LIMIT_PROCESSES;
+    if (exec->usage.processes_hit) exec->limits_hit |= LIMIT_PROCESSES;
   }
   if (exec->cause == CAUSE_MEMORY) exec->limits_hit |= LIMIT_MEMORY;
   if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXFSZ) exec->limits_hit |= LIMIT_FILE;

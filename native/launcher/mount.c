@@ -295,7 +295,7 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
   int sources[PLAN_MOUNTS_MAX];
   /* open_tree(2) clones only what is mounted in the caller's own, new name space. */
   struct host here = *host;
-  here.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  here.root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (here.root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
   for (size_t i = 0; i < plan->mount_count; i++) {
     const struct mount_step *step = &plan->mounts[i];
@@ -317,7 +317,7 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
   TRY(enter_root());
   close(fresh);
 
-  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
   for (size_t i = 0; i < plan->scaffold_count; i++) TRY(make_target(root, plan->scaffold[i], true, true, 0755));
   for (size_t i = 1; i < plan->mount_count; i++) {
@@ -343,7 +343,9 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
 }
 
 /* An empty file and an empty directory of our own, to lay over what must not be seen. Never /dev/null, which a host
-   may have replaced (CVE-2025-31133). */
+   may have replaced (CVE-2025-31133). They lie on a file system of their own, which needs a place while they are cloned:
+   in a fresh sandbox under its proc, later on top of it for a moment, before there is a guest. */
+#define MASK_PLACE "/proc"
 struct mask {
   bool ready;
   int file, directory;
@@ -377,11 +379,11 @@ static struct err mask_apply(const struct mask *mask, int root, const char *targ
 }
 
 struct err mount_private(const struct plan *plan, int proc) {
-  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
   struct mask mask = {0};
   for (size_t i = 1; i < plan->mount_count && !mask.ready; i++)
-    if (plan->mounts[i].kind == MOUNT_MASK && is_private(plan, i)) TRY(mask_prepare(&mask, root, "/proc"));
+    if (plan->mounts[i].kind == MOUNT_MASK && is_private(plan, i)) TRY(mask_prepare(&mask, root, MASK_PLACE));
   for (size_t i = 0; i < plan->scaffold_count; i++) {
     struct mount_step step = {.kind = MOUNT_TMPFS, .target = plan->scaffold[i], .bytes = 1 << 20, .inodes = 4096,
                               .mode = 0755, .flags = MF_NOSUID | MF_NODEV};
@@ -454,7 +456,7 @@ static struct err overlay(int root, const struct mount_step *step, int lower, in
   return result;
 }
 
-static struct err job_step(int root, const struct job *job, size_t index, const int *fds) {
+static struct err job_step(int root, const struct job *job, size_t index, const int *fds, struct mask *mask) {
   const struct mount_step *step = &job->mounts[index];
   bool inside_bind = false;
   for (size_t i = 0; i < index; i++)
@@ -472,24 +474,9 @@ static struct err job_step(int root, const struct job *job, size_t index, const 
     case MOUNT_TMPFS:
       TRY(make_target(root, step->target, true, !inside_bind, 0755));
       return attach_new("tmpfs", step, root);
-    case MOUNT_MASK: {
-      /* Over a directory: an empty read-only file system. Over a file: an empty file on one. */
-      struct stat st;
-      if (fstatat(root, step->target + 1, &st, AT_SYMLINK_NOFOLLOW) < 0) return OK;
-      struct mount_step cover = {.kind = MOUNT_TMPFS, .target = step->target, .bytes = 4096, .inodes = 4,
-                                 .mode = 0555, .flags = MF_NOSUID | MF_NODEV | MF_NOEXEC};
-      int fs;
-      TRY(new_filesystem("tmpfs", &cover, &fs));
-      struct err result = OK;
-      if (S_ISDIR(st.st_mode)) {
-        result = set_attributes(fs, cover.flags | MF_READONLY, -1);
-        if (!failed(result)) result = attach(fs, root, step->target);
-      } else {
-        result = fail(ERR_UNSUPPORTED, ENOTDIR, "mask a file in a job", step->target);
-      }
-      close(fs);
-      return result;
-    }
+    case MOUNT_MASK:
+      if (!mask->ready) TRY(mask_prepare(mask, root, MASK_PLACE));
+      return mask_apply(mask, root, step->target);
     case MOUNT_READONLY: {
       int self = sys_open_tree(root, step->target + 1, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
       if (self < 0) return fail(ERR_JOB, errno, "clone for read-only", step->target);
@@ -506,16 +493,22 @@ static struct err job_step(int root, const struct job *job, size_t index, const 
 
 struct err mount_job(const struct plan *plan, const struct job *job, const uint8_t *fd_counts, const int *fds) {
   if (job->mount_count == 0 && plan->scaffold_count == 0) return OK;
-  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
+  struct mask mask = {0};
   for (size_t i = 0; i < job->mount_count; i++) {
     const struct mount_step *step = &job->mounts[i];
     size_t needed = step->kind == MOUNT_OVERLAY ? 2 : mount_needs_source(step) ? 1 : 0;
     if (needed && fd_counts[i] == 0) continue; /* optional, and missing */
     if (needed != fd_counts[i]) return fail(ERR_JOB, EBADMSG, "descriptors of a mount", step->target);
-    TRY(job_step(root, job, i, fds));
+    TRY(job_step(root, job, i, fds, &mask));
     for (size_t n = 0; n < needed; n++) close(fds[n]);
     fds += needed;
+  }
+  if (mask.ready) {
+    close(mask.file);
+    close(mask.directory);
+    if (umount2(MASK_PLACE, MNT_DETACH) < 0) return fail(ERR_SYSTEM, errno, "let go of masks", NULL);
   }
   for (size_t i = 0; i < plan->scaffold_count; i++) {
     struct sys_mount_attr readonly = {.attr_set = SYS_MOUNT_ATTR_RDONLY};

@@ -58,7 +58,8 @@ static struct err make_job(char **argv, struct out *bytes) {
   out_u32(bytes, JOB_TAG_STDOUT, STDIO_INHERIT);
   out_u32(bytes, JOB_TAG_STDERR, STDIO_INHERIT);
   if (bytes->failed) return fail(ERR_RESOURCE, ENOMEM, "make job", NULL);
-  return job_parse((struct span){bytes->data, bytes->length}, &job);
+  TRY(job_parse((struct span){bytes->data, bytes->length}, &job));
+  return job_fits(&plan, &job);
 }
 
 static struct err enter_cgroup(void) {

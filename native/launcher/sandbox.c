@@ -189,6 +189,7 @@ static struct err bind_job(struct sandbox *sandbox) {
   static struct job job;
   struct span bytes = {sandbox->job, sandbox->job_length};
   TRY(job_parse(bytes, &job));
+  TRY(job_fits(&sandbox->kind->plan, &job));
   if (sandbox->cell->grouped) {
     struct cgroup_plan merged = cgroup_merge(&sandbox->kind->plan.cgroup, &job.cgroup);
     TRY(cgroup_cell_apply(&S.tree, &sandbox->cell->cgroup, &merged, S.tree.v2_limits ? 1 : 2));
@@ -333,7 +334,9 @@ void sandbox_settle(struct sandbox *sandbox) {
   if (!sandbox->reaped || sandbox->execs) return;
   if (sandbox->id) {
     struct out body = {0};
-    usage_fields(&body, sandbox, &sandbox->last);
+    struct cgroup_usage group = {0};
+    if (sandbox->cell->grouped) cgroup_cell_read(&sandbox->cell->cgroup, &group);
+    usage_fields(&body, &group, &sandbox->last);
     out_u32(&body, 20, sandbox->left);
     client_send(FRAME_CLOSED, sandbox->id, body.data, body.length);
     out_free(&body);

@@ -216,8 +216,10 @@ static struct err on_sandbox(const struct frame *frame) {
   }
   struct out body = {0};
   struct slot_report report = {0};
-  if (sandbox->cell->grouped) report.user_us = cgroup_cell_cpu_us(&sandbox->cell->cgroup);
-  usage_fields(&body, sandbox, &report);
+  struct cgroup_usage group = {0};
+  if (sandbox->cell->grouped) cgroup_cell_read(&sandbox->cell->cgroup, &group);
+  report.user_us = group.cpu_us;
+  usage_fields(&body, &group, &report);
   client_send(FRAME_USAGE_REPLY, frame->id, body.data, body.length);
   out_free(&body);
   return OK;

@@ -67,6 +67,8 @@ static struct err execute(const char *const *argv, const char *const *envp) {
   return fail(ERR_COMMAND, error, "execve", name);
 }
 
+static int open_null(void) { return openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY); }
+
 static struct err open_terminal(int socket, int *slave) {
   int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (master < 0) return fail(ERR_SYSTEM, errno, "open terminal", "/dev/ptmx");
@@ -82,23 +84,19 @@ static struct err open_terminal(int socket, int *slave) {
   return OK;
 }
 
-static struct err place_stdio(int socket, const struct job_header *header, int stdin_fd, const int output[2]) {
-  int source[3] = {stdin_fd, output[0], output[1]};
+/* Before the job is known 0 is /dev/null and 1 and 2 are the pipes; here is what a job wants otherwise. */
+static struct err place_stdio(int socket, const struct job_header *header, int stdin_fd) {
+  int wanted[3] = {stdin_fd, -1, -1};
   if (header->inherit) return OK;
-  int nothing = -1;
   if (job.pty) {
     int slave = -1;
     TRY(open_terminal(socket, &slave));
-    source[0] = source[1] = source[2] = slave;
-  } else if (source[0] < 0 || job.stdout_mode == STDIO_NULL || job.stderr_mode == STDIO_NULL) {
-    nothing = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    if (nothing < 0) return fail(ERR_SYSTEM, errno, "open", "/dev/null");
-    if (source[0] < 0) source[0] = nothing;
-    if (job.stdout_mode == STDIO_NULL) source[1] = nothing;
-    if (job.stderr_mode == STDIO_NULL) source[2] = nothing;
+    wanted[0] = wanted[1] = wanted[2] = slave;
   }
+  if (!job.pty && job.stdout_mode == STDIO_NULL) wanted[1] = open_null();
+  if (!job.pty && job.stderr_mode == STDIO_NULL) wanted[2] = open_null();
   for (int fd = 0; fd < 3; fd++)
-    if (dup2(source[fd], fd) < 0) return fail(ERR_SYSTEM, errno, "place stdio", NULL);
+    if (wanted[fd] >= 0 && dup2(wanted[fd], fd) < 0) return fail(ERR_SYSTEM, errno, "place stdio", NULL);
   return OK;
 }
 
@@ -139,7 +137,7 @@ static struct err strings(const char ***argv, const char ***envp) {
 }
 
 /* Takes one job from the socket and carries it out. Returns after JOB_BIND alone, or with what went wrong. */
-static struct err job_take(int socket, int ruleset, const int output[2]) {
+static struct err job_take(int socket, int ruleset) {
   struct job_header header;
   int fds[CHANNEL_FDS_MAX];
   size_t fd_count;
@@ -152,7 +150,7 @@ static struct err job_take(int socket, int ruleset, const int output[2]) {
   if (header.kind != JOB_FILES) TRY(mount_job(&plan, &job, header.fd_counts, fds));
   if (header.kind == JOB_BIND) return OK;
   TRY(confine_rules(&plan.landlock, ruleset, job.rules, job.rule_count));
-  TRY(confine_rlimits(plan.rlimits, plan.rlimit_count, job.rlimits, job.rlimit_count));
+  TRY(confine_rlimits(job.rlimits, job.rlimit_count));
   TRY(enter_directory(job.cwd));
   if (header.kind == JOB_FILES) {
     TRY(confine_seal(&plan, ruleset));
@@ -161,11 +159,45 @@ static struct err job_take(int socket, int ruleset, const int output[2]) {
   const char **argv, **envp;
   TRY(strings(&argv, &envp));
   if (job.argc == 0) return fail(ERR_JOB, EINVAL, "no command", NULL);
-  TRY(place_stdio(socket, &header, stdin_fd, output));
+  TRY(place_stdio(socket, &header, stdin_fd));
   /* Nothing but stdio survives execve, whatever was forgotten above (CVE-2024-21626, CVE-2019-5736). */
   if (sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC) < 0) return fail(ERR_SYSTEM, errno, "close_range", NULL);
   TRY(confine_seal(&plan, ruleset));
   return execute(argv, envp);
+}
+
+/* 0 is /dev/null, or an empty pipe in a sandbox without one; 1 and 2 are pipes whose reading ends go to the launcher. They
+   are made in here, so that they belong to the guest, which may open /dev/stdout anew. */
+static struct err make_pipes(int socket) {
+  int reading[2], ends[2];
+  int nothing = open_null();
+  if (nothing < 0) {
+    if (pipe2(ends, O_CLOEXEC) < 0) return fail(ERR_RESOURCE, errno, "pipe", NULL);
+    nothing = ends[0];
+    close(ends[1]);
+  }
+  dup2(nothing, 0);
+  close(nothing);
+  for (int i = 0; i < 2; i++) {
+    if (pipe2(ends, O_CLOEXEC) < 0 || dup2(ends[1], 1 + i) < 0) return fail(ERR_RESOURCE, errno, "pipe", NULL);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    close(ends[1]);
+    reading[i] = ends[0];
+  }
+  job_tell(socket, JOB_READY, OK, reading, 2);
+  close(reading[0]);
+  close(reading[1]);
+  return OK;
+}
+
+static struct err job_prepare(int socket, bool pipes, int *ruleset) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  /* A session of its own: no controlling terminal to push input into (CVE-2017-5226). */
+  if (setsid() < 0) return fail(ERR_SYSTEM, errno, "setsid", NULL);
+  TRY(confine_ruleset(&plan.landlock, ruleset));
+  TRY(confine_rlimits(plan.rlimits, plan.rlimit_count));
+  TRY(confine_prepare(&plan.capabilities));
+  return pipes ? make_pipes(socket) : OK;
 }
 
 static _Noreturn void job_main(int socket, bool pipes) {
@@ -176,27 +208,10 @@ static _Noreturn void job_main(int socket, bool pipes) {
   signal(SIGPIPE, SIG_DFL);
   signal(SIGINT, SIG_DFL);
   signal(SIGQUIT, SIG_DFL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  /* A session of its own: no controlling terminal to push input into (CVE-2017-5226). */
-  if (setsid() < 0) job_give_up(socket, fail(ERR_SYSTEM, errno, "setsid", NULL));
   int ruleset = -1;
-  struct err result = confine_ruleset(&plan.landlock, &ruleset);
-  if (failed(result)) job_give_up(socket, result);
-
-  int reading[2] = {-1, -1}, output[2] = {-1, -1};
-  if (pipes) {
-    for (int i = 0; i < 2; i++) {
-      int ends[2];
-      if (pipe2(ends, O_CLOEXEC) < 0) job_give_up(socket, fail(ERR_RESOURCE, errno, "pipe", NULL));
-      reading[i] = ends[0];
-      output[i] = ends[1];
-    }
-    job_tell(socket, JOB_READY, OK, reading, 2);
-    close(reading[0]);
-    close(reading[1]);
-  }
+  struct err result = job_prepare(socket, pipes, &ruleset);
   for (;;) {
-    result = job_take(socket, ruleset, output);
+    if (!failed(result)) result = job_take(socket, ruleset);
     if (failed(result)) job_give_up(socket, result);
     job_tell(socket, JOB_BOUND, OK, NULL, 0);
   }

@@ -120,6 +120,7 @@ struct exec {
   uint64_t received_ns, started_ns, ended_ns, wall_deadline_ns, cpu_check_ns;
   uint32_t cause, limits_hit;
   struct slot_report report;
+  struct cgroup_usage usage;
 };
 
 /* File requests go to one process inside a kept sandbox. */
@@ -216,7 +217,7 @@ void exec_fail(struct exec *exec, struct err error);
 void exec_kill(struct exec *exec, enum cause cause);
 void exec_window(struct exec *exec, const struct winsize_request *size);
 uint64_t execs_tick(void);
-void usage_fields(struct out *out, const struct sandbox *sandbox, const struct slot_report *report);
+void usage_fields(struct out *out, const struct cgroup_usage *group, const struct slot_report *report);
 
 /* capture.c */
 void capture_take(struct capture *capture, const uint8_t *bytes, size_t length);
