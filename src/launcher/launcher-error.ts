@@ -1,6 +1,7 @@
 /**
  * What the launcher could not do, as the error that the library throws.
  */
+import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { CaissonError, type ErrorCode } from '../core/error.ts';
 import { decodeErrorBody, type ErrorBody } from './protocol/frame.ts';
@@ -77,10 +78,15 @@ function classify({ class: kind, errno, step }: ErrorBody): { code: ErrorCode; h
   }
 }
 
+/** libuv's map has texts but not every number; the system's constants have every number. */
+const names = new Map<number, string>(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+);
+
 export function errnoName(errno: number): string {
-  return getSystemErrorMap().get(-errno)?.[0] ?? `errno ${errno}`;
+  return names.get(errno) ?? `errno ${errno}`;
 }
 
 export function errnoText(errno: number): string {
-  return getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`;
+  return getSystemErrorMap().get(-errno)?.[1] ?? errnoName(errno);
 }

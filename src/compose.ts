@@ -1,0 +1,364 @@
+/**
+ * Wires everything into a Caisson. Any number of them live side by side; none has global state.
+ */
+import { realpathSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ProcessBackend } from './backends/process/process-backend.ts';
+import { BackendRegistry } from './backends/registry.ts';
+import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
+import { newId } from './core/ids.ts';
+import type { Outcome } from './core/outcome.ts';
+import type { Observer } from './core/ports.ts';
+import { type Diagnosis, diagnose } from './host/doctor.ts';
+import { gatherFacts, minimalFacts } from './host/facts.ts';
+import { gatherSurroundings } from './host/surroundings.ts';
+import { LauncherClient } from './launcher/client.ts';
+import { locateLauncher } from './launcher/locate.ts';
+import { compile, compileForExplain } from './plan/compile.ts';
+import { type Explanation, explain } from './plan/explain.ts';
+import type { HostFacts } from './plan/facts.ts';
+import type { Policy } from './policy/policy.ts';
+import type { Changes } from './sandbox/changes.ts';
+import type { GuestProcess } from './sandbox/guest-process.ts';
+import type { OverlayRecord } from './sandbox/overlay.ts';
+import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
+import { protectionOf, unprotected } from './sandbox/protect.ts';
+import { Runner } from './sandbox/run.ts';
+import type { ExecOptions, Sandbox, SpawnOptions } from './sandbox/sandbox.ts';
+import { defaultStateDirectory } from './sandbox/state-directory.ts';
+
+export interface CaissonOptions {
+  /** The caller's environment, of which policies pass names on; default `process.env`, read at each run. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Where pending changes are kept, 0700; default `$XDG_STATE_HOME/caisson` or `~/.local/state/caisson`. */
+  readonly stateDirectory?: string;
+  /** Facts of this host where they are known already (a cache); default: the launcher tries them once. */
+  readonly facts?: HostFacts;
+  /** Told of every run. */
+  readonly observer?: Observer;
+}
+
+/** What a run happens behind and on. */
+export interface PlaceOptions {
+  /** Default: level `strict`. */
+  readonly policy?: PolicyInput;
+  /** A host directory, `$workspace` of the policy; default none. */
+  readonly workspace?: string;
+  /** Ids of what this host cannot enforce and the caller goes on without. */
+  readonly accept?: readonly string[];
+  /** Must stand beside level `none`. */
+  readonly allowUnisolated?: boolean;
+  /** Runs of one tenant may use each other's emptied network namespaces; runs of different ones never. */
+  readonly tenant?: string;
+}
+
+export interface RunOptions extends ExecOptions, PlaceOptions {}
+export interface SpawnRunOptions extends SpawnOptions, PlaceOptions {}
+
+export interface PrepareOptions extends PlaceOptions {
+  /** Sandboxes kept ready; default 4. */
+  readonly slots?: number;
+  /** Use emptied network namespaces again; needs `tenant`. Default false. */
+  readonly recycleNetwork?: boolean;
+}
+
+const DEFAULT_SLOTS = 4;
+
+export class Caisson {
+  readonly #options: CaissonOptions;
+  readonly #book = new PolicyBook();
+  readonly #registry: BackendRegistry;
+  readonly #sandboxes = new Set<Sandbox>();
+  #client: LauncherClient | undefined;
+  #program: string | undefined;
+  #facts: Promise<HostFacts> | undefined;
+  #closed = false;
+
+  private constructor(options: CaissonOptions) {
+    this.#options = options;
+    this.#registry = new BackendRegistry([new ProcessBackend(() => this.#launcher())]);
+  }
+
+  /**
+   * Starts nothing yet: the launcher starts with the first run.
+   *
+   * @example
+   * await using caisson = await Caisson.open();
+   * const { stdout } = await caisson.run(['echo', 'hello']);
+   */
+  static async open(options: CaissonOptions = {}): Promise<Caisson> {
+    return new Caisson(options);
+  }
+
+  /**
+   * Runs one command in a sandbox of its own, which is gone when the promise settles. What the guest does is the
+   * outcome; only what goes wrong on our side throws.
+   *
+   * @throws POLICY_INVALID, UNENFORCEABLE, WALL_UNAVAILABLE, REQUEST_INVALID, COMMAND_NOT_FOUND,
+   * COMMAND_NOT_EXECUTABLE, PATH_MISSING, WORKSPACE_UNSUPPORTED, RESOURCE_EXHAUSTED, ABORTED, LAUNCHER_*
+   */
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    const { observer } = this.#options;
+    try {
+      const workspace = workspaceOf(options.workspace);
+      const found = this.#find(options, workspace);
+      const runner = found instanceof Runner ? found : await found;
+      const outcome = await runner.run(argv, options, workspace);
+      observer?.({ kind: 'run', id: outcome.auditId, argv, outcome });
+      return outcome;
+    } catch (error) {
+      if (isCaissonError(error)) {
+        const { code, message } = error;
+        observer?.({ kind: 'refused', id: newId('run'), code, message });
+      }
+      throw error;
+    }
+  }
+
+  safeRun(argv: readonly string[], options: RunOptions = {}): Promise<Result<Outcome>> {
+    return toResult(() => this.run(argv, options));
+  }
+
+  /** As {@link run}, with streams: output while it is written, input, signals, a terminal. */
+  async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
+    const workspace = workspaceOf(options.workspace);
+    const runner = await this.#find(options, workspace);
+    return await runner.spawn(argv, options, workspace);
+  }
+
+  safeSpawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<Result<GuestProcess>> {
+    return toResult(() => this.spawn(argv, options));
+  }
+
+  /**
+   * A sandbox that stays open. Close it, or `await using` it.
+   *
+   * @example
+   * await using sandbox = await caisson.create({ policy: 'agent', workspace: '.' });
+   * await sandbox.exec(['make']);
+   * console.log(await (await sandbox.changes()).diff());
+   */
+  async create(options: PlaceOptions | PolicyInput = {}): Promise<Sandbox> {
+    const place = isPlace(options) ? options : { policy: options };
+    const workspace = workspaceOf(place.workspace);
+    const runner = await this.#find(place, workspace);
+    return await runner.open(workspace);
+  }
+
+  safeCreate(options: PlaceOptions | PolicyInput = {}): Promise<Result<Sandbox>> {
+    return toResult(() => this.create(options));
+  }
+
+  /** Takes a policy in and keeps sandboxes for it ready, so that runs of it start at once. */
+  async prepare(options: PrepareOptions = {}): Promise<void> {
+    const entry = await this.#book.entry(options.policy ?? 'strict');
+    const workspace = workspaceOf(options.workspace);
+    const key = keyOf(options, workspace);
+    const earlier = entry.runners.get(key);
+    const made = this.#make(entry, options, workspace, {
+      slots: options.slots ?? DEFAULT_SLOTS,
+      recycleNetwork: options.recycleNetwork === true && options.tenant !== undefined,
+    });
+    entry.runners.set(key, made);
+    try {
+      const runner = await made;
+      entry.runners.set(key, runner);
+      await runner.kind.ready;
+    } catch (error) {
+      entry.runners.delete(key);
+      throw error;
+    }
+    await (await earlier)?.kind.close();
+  }
+
+  /** What enforces each clause of a policy on this host, and what cannot be enforced. Runs nothing; works everywhere. */
+  async explain(policy: PolicyInput = 'strict', options: PlaceOptions = {}): Promise<Explanation> {
+    const entry = await this.#book.entry(policy);
+    const workspace = workspaceOf(options.workspace);
+    const { protect } = entry.policy;
+    const looked =
+      workspace === undefined || entry.policy.workspace.mode !== 'direct' || protect.length === 0
+        ? undefined
+        : unprotected(await protectionOf(protect, workspace));
+    return explain(
+      compileForExplain(entry.policy, await this.#hostFacts(), {
+        ...compileOptions(options, workspace),
+        ...(looked === undefined ? {} : { unenforceable: [looked] }),
+      }),
+    );
+  }
+
+  /** What this host offers, what is missing for each wall, and what cures it. */
+  async doctor(): Promise<Diagnosis> {
+    return diagnose(await this.#hostFacts(), gatherSurroundings());
+  }
+
+  /** The policy that a name or document stands for, and its digest. @throws POLICY_INVALID */
+  async policy(input: PolicyInput): Promise<{ policy: Policy; digest: string }> {
+    const { policy, digest } = await this.#book.entry(input);
+    return { policy, digest };
+  }
+
+  async facts(): Promise<HostFacts> {
+    return await this.#hostFacts();
+  }
+
+  /** Every run whose changes are pending, oldest first. */
+  async pendingChanges(): Promise<OverlayRecord[]> {
+    const { Overlay } = await import('./sandbox/overlay.ts');
+    return Overlay.list(this.#state());
+  }
+
+  /** The pending changes of an earlier run, by the id in its outcome. @throws PATH_MISSING */
+  async changes(id: string): Promise<Changes> {
+    const [{ Overlay }, { Changes }] = await Promise.all([
+      import('./sandbox/overlay.ts'),
+      import('./sandbox/changes.ts'),
+    ]);
+    return await Changes.read(Overlay.open(this.#state(), id), this.#launcherProgram());
+  }
+
+  /** Closes every sandbox and ends the launcher. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
+    await this.#registry.close();
+    await this.#client?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** What is known is returned as it is: a run of a known policy waits for nothing. */
+  #find(options: PlaceOptions, workspace: string | undefined): Runner | Promise<Runner> {
+    if (this.#closed) throw closedError();
+    const entry = this.#book.known(options.policy ?? 'strict');
+    const runner = entry?.runners.get(keyOf(options, workspace));
+    return runner ?? this.#findSlowly(options, workspace);
+  }
+
+  async #findSlowly(options: PlaceOptions, workspace: string | undefined): Promise<Runner> {
+    const entry = await this.#book.entry(options.policy ?? 'strict');
+    const key = keyOf(options, workspace);
+    const known = entry.runners.get(key);
+    if (known !== undefined) return await known;
+    const made = this.#make(entry, options, workspace, {});
+    entry.runners.set(key, made);
+    try {
+      const runner = await made;
+      entry.runners.set(key, runner);
+      return runner;
+    } catch (error) {
+      // A refusal is not remembered: the host may be cured, the path may appear.
+      entry.runners.delete(key);
+      throw error;
+    }
+  }
+
+  async #make(
+    entry: PolicyEntry,
+    options: PlaceOptions,
+    workspace: string | undefined,
+    warm: { slots?: number; recycleNetwork?: boolean },
+  ): Promise<Runner> {
+    const facts = await this.#hostFacts();
+    const compiled = compile(entry.policy, facts, compileOptions(options, workspace));
+    const backend = this.#registry.get(compiled.wall);
+    return new Runner({
+      policy: entry.policy,
+      policyDigest: entry.digest,
+      compiled,
+      kind: backend.prepare(compiled, warm),
+      accept: options.accept ?? [],
+      environment: this.#options.environment ?? process.env,
+      state: this.#state(),
+      launcher: this.#launcherProgram(),
+      onOpen: (sandbox) => this.#sandboxes.add(sandbox),
+      onClose: (sandbox) => this.#sandboxes.delete(sandbox),
+    });
+  }
+
+  #state(): string {
+    return this.#options.stateDirectory ?? defaultStateDirectory();
+  }
+
+  #launcherProgram(): string {
+    this.#program ??= locateLauncher().path;
+    return this.#program;
+  }
+
+  #launcher(): LauncherClient {
+    if (this.#closed) throw closedError();
+    if (this.#client === undefined || this.#client.isGone) {
+      this.#client = new LauncherClient(this.#launcherProgram());
+    }
+    return this.#client;
+  }
+
+  #hostFacts(): Promise<HostFacts> {
+    this.#facts ??= this.#gather();
+    // A failure is not remembered: the launcher may be built meanwhile.
+    this.#facts.catch(() => {
+      this.#facts = undefined;
+    });
+    return this.#facts;
+  }
+
+  async #gather(): Promise<HostFacts> {
+    if (this.#options.facts !== undefined) return this.#options.facts;
+    if (process.platform !== 'linux') return minimalFacts();
+    return gatherFacts(await this.#launcher().probe());
+  }
+}
+
+/** Absolute and without links, resolved at each run: a link may lead elsewhere by now. @throws PATH_MISSING */
+function workspaceOf(workspace: string | undefined): string | undefined {
+  if (workspace === undefined) return undefined;
+  try {
+    const path = realpathSync.native(resolve(workspace));
+    if (statSync(path).isDirectory()) return path;
+  } catch (cause) {
+    throw missingWorkspace(workspace, 'does not exist', cause);
+  }
+  throw missingWorkspace(workspace, 'is not a directory');
+}
+
+function missingWorkspace(workspace: string, why: string, cause?: unknown): CaissonError {
+  return new CaissonError('PATH_MISSING', {
+    layer: 'sandbox',
+    message: `the workspace ${workspace} ${why}`,
+    hint: 'create it, or name another with --workspace DIR',
+    cause,
+  });
+}
+
+function compileOptions(options: PlaceOptions, workspace: string | undefined) {
+  return {
+    ...(options.allowUnisolated === undefined ? {} : { allowUnisolated: options.allowUnisolated }),
+    ...(workspace === undefined ? {} : { workspace }),
+  };
+}
+
+/** Of the workspace only its top-level directory shapes a plan, so runs on any number of workspaces share one. */
+function keyOf(options: PlaceOptions, workspace: string | undefined): string {
+  const top = workspace?.split('/', 2)[1] ?? '';
+  const accept = options.accept === undefined ? '' : [...options.accept].sort().join(',');
+  return `${top}\0${options.tenant ?? ''}\0${accept}\0${options.allowUnisolated === true}`;
+}
+
+function isPlace(options: PlaceOptions | PolicyInput): options is PlaceOptions {
+  if (typeof options === 'string') return false;
+  const names = ['policy', 'workspace', 'accept', 'allowUnisolated', 'tenant'];
+  const keys = Object.keys(options);
+  // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.
+  return keys.every((key) => names.includes(key));
+}
+
+function closedError(): CaissonError {
+  return new CaissonError('SANDBOX_CLOSED', {
+    layer: 'sandbox',
+    message: 'this Caisson is closed',
+    hint: 'open another one',
+  });
+}

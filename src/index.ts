@@ -1,0 +1,44 @@
+/**
+ * Caisson's public library.
+ */
+export {
+  Caisson,
+  type CaissonOptions,
+  type PlaceOptions,
+  type PrepareOptions,
+  type RunOptions,
+  type SpawnRunOptions,
+} from './compose.ts';
+export {
+  CaissonError,
+  type ErrorCode,
+  errorCodes,
+  isCaissonError,
+  type Result,
+} from './core/error.ts';
+export type {
+  CapturedOutput,
+  LimitName,
+  Outcome,
+  OutcomeKind,
+  Usage,
+  Violation,
+} from './core/outcome.ts';
+export type { ObservedEvent, Observer } from './core/ports.ts';
+export type { Diagnosis } from './host/doctor.ts';
+export type { Explanation } from './plan/explain.ts';
+export { renderExplanation } from './plan/explain.ts';
+export type { HostFacts } from './plan/facts.ts';
+export { definePolicy, type PolicyBuilder } from './policy/builder.ts';
+export { digestPolicy } from './policy/digest.ts';
+export type { PolicyDocument } from './policy/document.ts';
+export { parsePolicy, policyFromDocument, safeParsePolicy } from './policy/parse.ts';
+export type { Level, Policy } from './policy/policy.ts';
+export type { ProfileName } from './policy/profiles.ts';
+export type { Applied, ApplyOptions, Change, Changes } from './sandbox/changes.ts';
+export type { FileInfo, ListedFile, SandboxFiles } from './sandbox/files.ts';
+export type { GuestProcess, OutputChunk } from './sandbox/guest-process.ts';
+export type { PolicyInput } from './sandbox/policy-book.ts';
+export type { ExecOptions, Sandbox, Snapshot, SpawnOptions } from './sandbox/sandbox.ts';
+export type { Shell, ShellCommandOptions, ShellOptions, ShellOutcome } from './sandbox/shell.ts';
+export type { FileEvent, WatchOptions } from './sandbox/watch.ts';
