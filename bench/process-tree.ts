@@ -49,7 +49,7 @@ export interface Held {
   readonly processes: number;
 }
 
-/** Counted for this process and everything below it; cgroups for the whole machine. */
+/** Counted for this process and everything below it; what the kernel holds of cgroups, for the whole machine. */
 export function held(): Held {
   const tree = processTree(process.pid);
   const count = (values: readonly number[]): number =>
@@ -62,7 +62,7 @@ export function held(): Held {
       ),
     ),
     mounts: count(tree.map((pid) => read(`/proc/${pid}/mountinfo`).split('\n').length - 1)),
-    cgroupDirectories: directories('/sys/fs/cgroup'),
+    cgroupDirectories: ownGroups('/sys/fs/cgroup', new Set(tree)),
     dyingCgroups: dying(),
     processes: tree.length,
   };
@@ -76,13 +76,17 @@ function entries(directory: string): number {
   }
 }
 
-function directories(path: string): number {
+/** Directories of groups below those that a launcher of `pids` made, which it names after itself. */
+function ownGroups(path: string, pids: ReadonlySet<number>, isOurs = false): number {
   try {
-    return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .reduce((sum, { name }) => sum + 1 + directories(`${path}/${name}`), 0);
+    const below = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return below.reduce((sum, { name }) => {
+      const maker = /^caisson-(\d+)-/.exec(name)?.[1];
+      const ours = isOurs || (maker !== undefined && pids.has(Number(maker)));
+      return sum + (ours ? 1 : 0) + ownGroups(`${path}/${name}`, pids, ours);
+    }, 0);
   } catch {
-    return 0;
+    return 0; // removed meanwhile
   }
 }
 
