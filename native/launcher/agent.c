@@ -5,11 +5,11 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "channel.h"
 #include "state.h"
 #include "sys.h"
 
-/* `bytes` holds requests not yet sent while `asking` is false for the front one; then its answer as it comes in. */
+/* Waiting ones in order. The one that is being sent has left the list: the agent stands in the guest's cgroup, where it may
+   be frozen or throttled, and the launcher must not wait for it while others wait for the launcher. */
 struct question {
   struct question *next;
   size_t length;
@@ -20,6 +20,8 @@ struct agent_state {
   struct agent agent;
   struct question *first, **last;
   bool asking;
+  struct question *sending;
+  size_t sent;
   uint8_t *answer;
   size_t answer_length, answer_capacity;
 };
@@ -33,6 +35,26 @@ static void give_up(struct agent *agent, struct err error) {
   agent_close(agent);
 }
 
+static void send_rest(struct agent *agent) {
+  struct agent_state *state = state_of(agent);
+  struct question *question = state->sending;
+  while (state->sent < question->length) {
+    ssize_t sent = send(agent->watch.fd, question->bytes + state->sent, question->length - state->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) {
+      state->sent += (size_t)sent;
+    } else if (errno == EAGAIN) {
+      watch_change(&agent->watch, EPOLLIN | EPOLLOUT);
+      return;
+    } else if (errno != EINTR) {
+      give_up(agent, fail(ERR_SYSTEM, errno, "ask files agent", NULL));
+      return;
+    }
+  }
+  free(question);
+  state->sending = NULL;
+  watch_change(&agent->watch, EPOLLIN);
+}
+
 static void send_next(struct agent *agent) {
   struct agent_state *state = state_of(agent);
   struct question *question = state->first;
@@ -40,10 +62,9 @@ static void send_next(struct agent *agent) {
   state->first = question->next;
   if (!state->first) state->last = &state->first;
   state->asking = true;
-  bool sent = channel_send(agent->watch.fd, question->bytes, question->length, NULL, 0);
-  int error = errno;
-  free(question);
-  if (!sent) give_up(agent, fail(ERR_SYSTEM, error, "ask files agent", NULL));
+  state->sending = question;
+  state->sent = 0;
+  send_rest(agent);
 }
 
 static void start(struct agent *agent) {
@@ -118,6 +139,7 @@ static void read_answer(struct agent *agent) {
 
 void agent_event(struct agent *agent) {
   if (agent->watch.fd < 0) start(agent);
+  else if (state_of(agent)->sending) send_rest(agent);
   else read_answer(agent);
 }
 
@@ -130,6 +152,7 @@ void agent_close(struct agent *agent) {
     state->first = question->next;
     free(question);
   }
+  free(state->sending);
   free(state->answer);
   free(state);
 }

@@ -94,7 +94,7 @@ struct err launch_clone_mounts(const struct host *host, const struct job *job, u
     if (!mount_needs_source(step)) continue;
     size_t before = out->count;
     struct err result = OK;
-    if (before + 2 > CHANNEL_FDS_MAX - 1) {
+    if (before + 2 > CHANNEL_FDS_MAX - 2) { /* stdin and the job's own file may come along */
       result = fail(ERR_JOB, E2BIG, "too many mounts", step->target);
     } else if (step->kind == MOUNT_OVERLAY) {
       result = clone_overlay(host, step, uid, gid, out);
@@ -116,21 +116,26 @@ struct err launch_send_job(int socket, enum job_kind kind, bool inherit, struct 
                            int stdin_fd) {
   static union {
     struct job_header header;
-    uint8_t bytes[sizeof(struct job_header) + 32 * 1024];
+    uint8_t bytes[sizeof(struct job_header) + JOB_IN_MESSAGE_MAX];
   } message;
+  bool small = job.length <= JOB_IN_MESSAGE_MAX;
   message.header = (struct job_header){.kind = kind, .length = (uint32_t)job.length, .has_stdin = stdin_fd >= 0,
-                                       .inherit = inherit};
+                                       .inherit = inherit, .in_file = !small};
   memcpy(message.header.fd_counts, mounts->fd_counts, sizeof mounts->fd_counts);
   size_t fd_count = mounts->count;
   if (stdin_fd >= 0) mounts->fds[fd_count++] = stdin_fd;
-  bool small = job.length <= sizeof message.bytes - sizeof message.header;
-  /* One message where it fits: the job process wakes once. */
+  int file = -1;
+  struct err result = small ? OK : launch_seal_plan(job, &file);
+  if (file >= 0) mounts->fds[fd_count++] = file;
+  /* One message: the job process wakes once, and it fits into an empty socket, so that nothing here waits for that process,
+     which stands in the guest's cgroup and may be frozen or throttled. */
   if (small && job.length > 0) memcpy(message.bytes + sizeof message.header, job.data, job.length);
-  bool sent = channel_send(socket, message.bytes, sizeof message.header + (small ? job.length : 0), mounts->fds, fd_count);
-  if (sent && !small) sent = channel_send(socket, job.data, job.length, NULL, 0);
-  int error = errno;
+  size_t length = sizeof message.header + (small ? job.length : 0);
+  if (!failed(result) && !channel_send(socket, message.bytes, length, mounts->fds, fd_count))
+    result = fail(ERR_SYSTEM, errno, "send job", NULL);
+  if (file >= 0) close(file);
   launch_close_mounts(mounts);
-  return sent ? OK : fail(ERR_SYSTEM, error, "send job", NULL);
+  return result;
 }
 
 struct err launch_seal_plan(struct span bytes, int *out) {

@@ -108,16 +108,18 @@ static struct err enter_directory(const char *cwd) {
   return OK;
 }
 
-static struct err read_job(int socket, const struct job_header *header) {
-  static uint8_t small[64 * 1024];
-  uint8_t *bytes = small;
-  if (header->length > FRAME_MAX) return fail(ERR_JOB, EMSGSIZE, "read job", NULL);
-  if (header->length > sizeof small) {
-    bytes = mmap(NULL, header->length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+/* `file` is -1 where the record follows on the socket. */
+static struct err read_job(int socket, const struct job_header *header, int file) {
+  static uint8_t small[JOB_IN_MESSAGE_MAX];
+  const uint8_t *bytes = small;
+  if (header->length > (file < 0 ? sizeof small : FRAME_MAX)) return fail(ERR_JOB, EMSGSIZE, "read job", NULL);
+  if (file >= 0) {
+    bytes = mmap(NULL, header->length, PROT_READ, MAP_PRIVATE, file, 0);
     if (bytes == MAP_FAILED) return fail(ERR_RESOURCE, errno, "read job", NULL);
+    close(file);
   }
   size_t none;
-  if (header->length > 0 && !channel_receive_all(socket, bytes, header->length, NULL, 0, &none))
+  if (file < 0 && header->length > 0 && !channel_receive_all(socket, small, header->length, NULL, 0, &none))
     return fail(ERR_SYSTEM, errno, "read job", NULL);
   return job_parse((struct span){bytes, header->length}, &job);
 }
@@ -142,11 +144,13 @@ static struct err job_take(int socket, int ruleset) {
   int fds[CHANNEL_FDS_MAX];
   size_t fd_count;
   if (!channel_receive_all(socket, &header, sizeof header, fds, CHANNEL_FDS_MAX, &fd_count)) _exit(0);
-  TRY(read_job(socket, &header));
   size_t mount_fds = 0;
   for (size_t i = 0; i < JOB_MOUNTS_MAX; i++) mount_fds += header.fd_counts[i];
-  if (mount_fds + (header.has_stdin ? 1 : 0) != fd_count) return fail(ERR_MESSAGE, EBADMSG, "descriptors of a job", NULL);
+  if (mount_fds + (header.has_stdin ? 1 : 0) + (header.in_file ? 1 : 0) != fd_count)
+    return fail(ERR_MESSAGE, EBADMSG, "descriptors of a job", NULL);
+  int file = header.in_file ? fds[--fd_count] : -1;
   int stdin_fd = header.has_stdin ? fds[fd_count - 1] : -1;
+  TRY(read_job(socket, &header, file));
   if (header.kind != JOB_FILES) TRY(mount_job(&plan, &job, header.fd_counts, fds));
   if (header.kind == JOB_BIND) return OK;
   TRY(confine_rules(&plan.landlock, ruleset, job.rules, job.rule_count));

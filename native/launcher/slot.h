@@ -45,14 +45,17 @@ struct job_report {
   char what[256];
 };
 
-/* Launcher → job: this header, then `length` bytes of job record. Descriptors travel with the header: first
-   those of the mounts, in order, then stdin where `has_stdin`. */
+/* Launcher → job: this header, then `length` bytes of job record, or a file that holds them where `in_file`: what a socket
+   does not take at once the launcher would have to wait for. Descriptors travel with the header: first those of the mounts,
+   in order, then stdin where `has_stdin`, then the file. */
+#define JOB_IN_MESSAGE_MAX (32 * 1024)
 enum job_kind { JOB_EXEC = 1, JOB_BIND = 2, JOB_FILES = 3 };
 struct job_header {
   uint32_t kind;
   uint32_t length;
   uint32_t has_stdin;
   uint32_t inherit; /* stdio is what init was started with */
+  uint32_t in_file;
   uint8_t fd_counts[JOB_MOUNTS_MAX];
 };
 
