@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { assembleLauncher, launcherPackageName, launcherTargets } from './launcher-package.ts';
 
 const repository = resolve(import.meta.dirname, '..');
@@ -33,6 +33,12 @@ const here = `linux-${process.arch}`;
 const launchers = values.launcher ?? [
   `${here}=${join(repository, 'native/launcher/build/caisson-launcher')}`,
 ];
+
+const commandsApart: Plugin = {
+  name: 'commands-apart',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\/command-line\.ts$/ }, () => ({ path: './commands.js', external: true })),
+};
 
 rmSync(join(repository, 'dist'), { recursive: true, force: true });
 await bundle();
@@ -49,21 +55,34 @@ for (const launcher of launchers) {
 layOutAsInstalled();
 console.log(`dist/npm: ${readdirSync(npm).join(', ')}`);
 
-/** One bundle of all commands would be parsed for each of them: lazily imported ones are split off. */
+/**
+ * What starts is one small CommonJS file: Node loads that without its ES module loader. It imports the commands, whose
+ * bundle is split, since one of all would be parsed for each of them.
+ */
 async function bundle(): Promise<void> {
-  await build({
-    entryPoints: {
-      cli: join(repository, 'src/cli/main.ts'),
-      index: join(repository, 'src/index.ts'),
-    },
+  const common = {
     outdir: join(main, 'dist'),
     bundle: true,
-    splitting: true,
     platform: 'node',
-    format: 'esm',
     target: 'node24',
     minifySyntax: true,
     legalComments: 'none',
+  } as const;
+  await build({
+    ...common,
+    entryPoints: { cli: join(repository, 'src/cli/main.ts') },
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    plugins: [commandsApart],
+  });
+  await build({
+    ...common,
+    entryPoints: {
+      commands: join(repository, 'src/cli/command-line.ts'),
+      index: join(repository, 'src/index.ts'),
+    },
+    format: 'esm',
+    splitting: true,
     // yaml is CommonJS under the `node` condition and requires Node's own modules.
     banner: {
       js: "import { createRequire as caissonRequire } from 'node:module';const require = caissonRequire(import.meta.url);",

@@ -45,12 +45,6 @@ function readEnvFile(file: string): NodeJS.Dict<string> {
   return known;
 }
 
-/** What a guest may be passed: the caller's environment without what our own entry script put there. */
-export function callerEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_COMPILE_CACHE, ...rest } = process.env;
-  return rest;
-}
-
 function invalid(message: string): CaissonError {
   return new CaissonError('REQUEST_INVALID', { layer: 'cli', message, hint: 'write NAME=value' });
 }

@@ -1,14 +1,14 @@
 /**
  * Compiled plans, kept for their owner alone, so that a short command does not pay for a parser and a compiler.
  *
- *   $XDG_RUNTIME_DIR/caisson/plans/KEY, else $XDG_CACHE_HOME/caisson/plans/KEY, else ~/.cache/…     directory 0700, file 0600
- *     sha-256 of the rest · v8-serialised entry
+ *   $XDG_RUNTIME_DIR/caisson/plans, else $XDG_CACHE_HOME/…, else ~/.cache/…      directory 0700, files 0600
+ *     NAME.json    what the plan was made from, whole: compared, not hashed
+ *     NAME.plan    the plan, as the launcher reads it, with its default job
  *
- * An entry is used when its key (version, command line, host) fits and every policy file it came from still has the
- * bytes that it had. What cannot be used is as good as absent: nothing here ever fails a run. A stale plan cannot weaken
- * one either: the launcher carries out what the plan says, or refuses.
+ * What cannot be used is as good as absent: nothing here ever fails a run. Nor can a stale plan weaken one: the launcher
+ * carries out what the plan says, or refuses. node:crypto alone would cost a fifth of Node's own start, so a name is
+ * FNV-1a of the key; those of two keys may meet, since the entry holds the whole key.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -23,26 +23,27 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
-import { deserialize, serialize } from 'node:v8';
+import type { NameSet } from '../policy/policy.ts';
 
-const HASH_BYTES = 32;
 const ENTRY_MAX = 4 * 1024 * 1024;
 /** So that what an entry cannot know of (a sysctl that was changed) is looked at again before long. */
 const AGE_MAX_MS = 15 * 60_000;
 const MOST_ENTRIES = 64;
 
-/** A policy file, and the SHA-256 (hex) of what was in it. */
-export interface SourceFile {
-  readonly path: string;
-  readonly sha256: string;
-}
-
-interface Entry {
+export interface KnownPlan {
+  /** Everything that it depends on and that can be said in a line. */
   readonly key: string;
-  readonly files: readonly SourceFile[];
-  readonly value: unknown;
+  /** Policy files, with what was in them. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  /** Host paths that it binds, or that the command line names, and what they lead to. */
+  readonly paths: readonly { readonly path: string; readonly real: string }[];
+  /** What of the caller's environment it takes, and what that was. */
+  readonly pass: NameSet;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The launcher that was verified (locate.ts), and what tells that it is the same file still. */
+  readonly launcher: { readonly path: string; readonly stamp: string };
+  readonly workspace?: string;
+  readonly planStamp: string;
 }
 
 export class PlanCache {
@@ -53,48 +54,45 @@ export class PlanCache {
     this.#directory = directory;
   }
 
-  get directory(): string | undefined {
-    return this.#directory;
-  }
-
-  get(key: string): unknown {
+  /** The entry and the path of its plan. */
+  get(key: string): { readonly known: KnownPlan; readonly plan: string } | undefined {
     if (this.#directory === undefined) return undefined;
     try {
-      const bytes = readOwn(join(this.#directory, key));
-      const entry = bytes && verified(bytes);
-      if (entry?.key !== key) return undefined;
-      return entry.files.every(isUnchanged) ? entry.value : undefined;
+      const stem = `${this.#directory}/${nameOf(key)}`;
+      const entry = readOwn(`${stem}.json`);
+      if (entry === undefined) return undefined;
+      const known = JSON.parse(entry.toString()) as KnownPlan;
+      if (known.key !== key || !known.files.every(isUnchanged)) return undefined;
+      // Unchanged since it was written, in this boot (the key says which): its bytes need not be read here.
+      const plan = `${stem}.plan`;
+      return stampOf(plan) === known.planStamp ? { known, plan } : undefined;
     } catch {
       return undefined;
     }
   }
 
-  put(key: string, files: readonly SourceFile[], value: unknown): void {
+  put(known: Omit<KnownPlan, 'planStamp'>, plan: Buffer): void {
     if (this.#directory === undefined) return;
     try {
       for (const path of this.old()) this.remove(path);
-      const body = serialize({ key, files, value } satisfies Entry);
-      const path = join(this.#directory, key);
-      const part = `${path}.${process.pid}`;
-      writeFileSync(part, Buffer.concat([sha256(body), body]), { mode: 0o600, flag: 'wx' });
-      renameSync(part, path);
+      const stem = `${this.#directory}/${nameOf(known.key)}`;
+      // The plan first: an entry never names one that is not there, and its stamp tells when another came between.
+      writeWhole(`${stem}.plan`, plan);
+      const planStamp = stampOf(`${stem}.plan`);
+      writeWhole(`${stem}.json`, JSON.stringify({ ...known, planStamp } satisfies KnownPlan));
     } catch {
       // A full disk, a read-only home: the next run compiles again.
     }
   }
 
-  delete(key: string): void {
-    if (this.#directory !== undefined) this.remove(join(this.#directory, key));
-  }
-
-  /** Entries that no run will use again, as paths. */
+  /** Files that no run will use again. */
   old(): string[] {
     const directory = this.#directory;
     if (directory === undefined) return [];
     return readdirSync(directory)
-      .map((name) => ({ path: join(directory, name), age: ageOf(join(directory, name)) }))
+      .map((name) => ({ path: `${directory}/${name}`, age: ageOf(`${directory}/${name}`) }))
       .sort((a, b) => a.age - b.age)
-      .filter(({ age }, i) => age > AGE_MAX_MS || i >= MOST_ENTRIES)
+      .filter(({ age }, i) => age > AGE_MAX_MS || i >= 2 * MOST_ENTRIES)
       .map(({ path }) => path);
   }
 
@@ -108,23 +106,13 @@ export class PlanCache {
   }
 }
 
-/** `parts` differ wherever the plan may: length-prefixed, so that no two lists run together. */
-export function cacheKey(parts: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest('hex');
-}
-
 /** @returns absolute, checked; nothing where no place is safe */
 export function ownDirectory(environment: NodeJS.ProcessEnv = process.env): string | undefined {
-  for (const base of [
-    environment.XDG_RUNTIME_DIR,
-    environment.XDG_CACHE_HOME,
-    join(homedir(), '.cache'),
-  ]) {
-    if (base === undefined || !isAbsolute(base)) continue;
-    const home = join(base, 'caisson');
-    const plans = join(home, 'plans');
+  const { XDG_RUNTIME_DIR, XDG_CACHE_HOME, HOME } = environment;
+  const home = HOME === undefined ? undefined : `${HOME}/.cache`;
+  for (const base of [XDG_RUNTIME_DIR, XDG_CACHE_HOME, home]) {
+    if (base === undefined || !base.startsWith('/')) continue;
+    const plans = `${base}/caisson/plans`;
     try {
       if (isOwn(plans)) return plans;
       mkdirSync(plans, { recursive: true, mode: 0o700 });
@@ -136,43 +124,54 @@ export function ownDirectory(environment: NodeJS.ProcessEnv = process.env): stri
   return undefined;
 }
 
+/** Which file stands there: content cannot change without one of them. */
+export function stampOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return '';
+  return [stat.dev, stat.ino, stat.size, stat.uid, stat.mode, stat.mtimeMs, stat.ctimeMs].join(':');
+}
+
 /** A link, somebody else's, or open to others: an entry could be planted. */
 function isOwn(directory: string): boolean {
   const stat = lstatSync(directory, { throwIfNoEntry: false });
-  return (
-    stat?.isDirectory() === true && stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0
-  );
+  return stat?.isDirectory() === true && isMine(stat);
+}
+
+function isMine(stat: { readonly uid: number; readonly mode: number }): boolean {
+  return stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0;
 }
 
 function readOwn(path: string): Buffer | undefined {
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const stat = fstatSync(descriptor);
-    const mine = stat.isFile() && stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0;
     const fresh = Date.now() - stat.mtimeMs < AGE_MAX_MS;
-    return mine && fresh && stat.size <= ENTRY_MAX ? readFileSync(descriptor) : undefined;
+    const good = stat.isFile() && isMine(stat) && fresh && stat.size <= ENTRY_MAX;
+    return good ? readFileSync(descriptor) : undefined;
   } finally {
     closeSync(descriptor);
   }
 }
 
-function verified(bytes: Buffer): Entry | undefined {
-  const body = bytes.subarray(HASH_BYTES);
-  if (bytes.length <= HASH_BYTES) return undefined;
-  if (!timingSafeEqual(sha256(body), bytes.subarray(0, HASH_BYTES))) return undefined;
-  return deserialize(body) as Entry;
+function writeWhole(path: string, bytes: Buffer | string): void {
+  const part = `${path}.${process.pid}`;
+  writeFileSync(part, bytes, { mode: 0o600, flag: 'wx' });
+  renameSync(part, path);
 }
 
-function isUnchanged({ path, sha256: expected }: SourceFile): boolean {
-  return hashFile(readFileSync(path)) === expected;
+function isUnchanged({ path, text }: { readonly path: string; readonly text: string }): boolean {
+  return readFileSync(path, 'utf8') === text;
 }
 
-export function hashFile(text: Uint8Array): string {
-  return sha256(text).toString('hex');
-}
-
-function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
+/** FNV-1a, twice with different bases. */
+function nameOf(key: string): string {
+  let a = 0x811c9dc5;
+  let b = 0x01234567;
+  for (let at = 0; at < key.length; at++) {
+    a = Math.imul(a ^ key.charCodeAt(at), 0x01000193);
+    b = Math.imul(b ^ a, 0x01000193);
+  }
+  return (a >>> 0).toString(16).padStart(8, '0') + (b >>> 0).toString(16).padStart(8, '0');
 }
 
 function ageOf(path: string): number {

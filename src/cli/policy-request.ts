@@ -120,7 +120,7 @@ function readFile(
   }
   const text = readFileSync(path);
   const real = realpathSync(path);
-  noteFile(real, text);
+  noteFile(resolve(path), text);
   // One name for one file, as short as it can be said: messages are to be clicked on.
   const near = relative(process.cwd(), real);
   return { text, source: near === '' || near.startsWith('..') ? real : near };

@@ -4,12 +4,15 @@
 import { Caisson } from '../compose.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { OutputCapture } from '../sandbox/output-capture.ts';
+import { callerEnvironment } from './caller-environment.ts';
 import type { Invocation, Report } from './command.ts';
-import { callerEnvironment, environmentOf } from './environment.ts';
-import { describeEnding, exitCodeOf } from './exit-code.ts';
+import { environmentOf } from './environment.ts';
 import type { RunFlags } from './flags.ts';
 import { acceptedOf, placeOf } from './place.ts';
-import { type Ended, type Guest, runGuest } from './run-guest.ts';
+import type { KnownPlan } from './plan-cache.ts';
+import { rememberRun } from './remember-run.ts';
+import { report } from './report-outcome.ts';
+import { type Guest, runGuest } from './run-guest.ts';
 import { hasTerminal, terminalSize } from './terminal.ts';
 
 /** Where the policy keeps any amount of output, --json still answers with one document. */
@@ -21,7 +24,10 @@ export async function runCommand(
 ): Promise<Report> {
   const terminal = flags.tty ?? (hasTerminal() && !json);
   const env = environmentOf(flags);
-  const place = await placeOf(flags);
+  const files: KnownPlan['files'][number][] = [];
+  const place = await placeOf(flags, undefined, (path, text) =>
+    files.push({ path, text: Buffer.from(text).toString() }),
+  );
   await using caisson = await Caisson.open({ environment: callerEnvironment() });
   const guest = await caisson.spawn(argv, {
     ...place,
@@ -30,30 +36,10 @@ export async function runCommand(
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(terminal ? { pty: terminalSize() } : {}),
   });
+  if (!terminal && !json) await rememberRun(caisson, place, flags, files);
   const capture = json ? captureOf(guest, place.policy.limits.outputBytes) : undefined;
   const ended = await runGuest(guest, { terminal, ctrlCTwice, captured: json });
   return report(capture === undefined ? ended : { ...ended, outcome: capture(ended.outcome) });
-}
-
-export function report({ outcome, received }: Ended): Report {
-  const ending = describeEnding(outcome);
-  return {
-    exit: exitCodeOf(outcome, received),
-    document: outcome,
-    notes: [
-      ...(ending === undefined ? [] : [ending]),
-      ...(outcome.limitsHit.length === 0 ? [] : [`limits hit: ${outcome.limitsHit.join(', ')}`]),
-      ...changesOf(outcome),
-    ],
-  };
-}
-
-function changesOf({ changes }: Outcome): string[] {
-  if (changes?.pending === undefined) return [];
-  const { pending, kept, reason } = changes;
-  return [
-    `${kept} changes are kept${reason === undefined ? '' : `: ${reason}`}; next: caisson diff ${pending}`,
-  ];
 }
 
 /** @returns puts what was captured into the outcome */

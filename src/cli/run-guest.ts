@@ -2,6 +2,7 @@
  * One guest in the foreground: its streams are ours while it runs, our signals are its.
  */
 import type { Readable, Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import type { Outcome } from '../core/outcome.ts';
 import { GuestSignals } from './guest-signals.ts';
 import { hasInput, passInput, passOn } from './guest-streams.ts';
@@ -11,6 +12,8 @@ export interface Guest {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** Settles once the program runs. */
+  readonly started: Promise<unknown>;
   readonly outcome: Promise<Outcome>;
   signal(name: NodeJS.Signals): void;
   kill(): void;
@@ -33,13 +36,15 @@ export interface Ended {
 }
 
 export async function runGuest(guest: Guest, how: Foreground): Promise<Ended> {
-  const signals = new GuestSignals(guest, process.stdin.isTTY === true);
+  const signals = new GuestSignals(guest, isatty(0));
   const undo: (() => void)[] = [() => signals.close()];
   try {
     const lost = (): void => signals.lostReader();
     const output = how.captured
       ? []
       : [passOn(guest.stdout, 1, lost), passOn(guest.stderr, 2, lost)];
+    // Not before: what is read of our input would be lost when the guest cannot start.
+    await guest.started;
     undo.push(await connectInput(guest, how));
     const outcome = await guest.outcome;
     await Promise.all(output);

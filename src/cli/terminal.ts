@@ -2,6 +2,7 @@
  * Our terminal, lent to the guest's: raw while it runs, its size passed on, restored however the run ends.
  */
 import { Transform } from 'node:stream';
+import { isatty } from 'node:tty';
 
 export interface TerminalSize {
   readonly rows: number;
@@ -14,7 +15,7 @@ const CTRL_C = 3;
 
 /** Whether there is a terminal to lend: it must be both where keys come from and where the screen is. */
 export function hasTerminal(): boolean {
-  return process.stdin.isTTY === true && process.stdout.isTTY === true;
+  return isatty(0) && isatty(1);
 }
 
 /** 24 × 80 where the terminal does not say (some serial lines). */

@@ -78,8 +78,8 @@ test('runs the published bundle where there is one', () => {
   fakeNode(packagedNode());
   assert.match(start(installed).main, /src\/cli\/main\.ts$/);
   mkdirSync(join(root, 'node_modules/caisson/dist'));
-  writeFileSync(join(root, 'node_modules/caisson/dist/cli.js'), '');
-  assert.match(start(installed).main, /dist\/cli\.js$/);
+  writeFileSync(join(root, 'node_modules/caisson/dist/cli.cjs'), '');
+  assert.match(start(installed).main, /dist\/cli\.cjs$/);
 });
 
 test('takes a Node 24 from PATH, refuses an older one and none with the cure', () => {

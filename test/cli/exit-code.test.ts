@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeEnding, exitCodeOf, outcomeRows } from '../../src/cli/exit-code.ts';
-import { report } from '../../src/cli/run-command.ts';
+import { report } from '../../src/cli/report-outcome.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 
 const none = { text: '', bytes: new Uint8Array(), totalBytes: 0, truncated: false };
