@@ -37,6 +37,7 @@ export class LauncherSandbox implements Channel {
   #isOpen = false;
   #ended: unknown;
   #closing = false;
+  #frozen = false;
 
   constructor(connection: Connection, id: number) {
     this.#connection = connection;
@@ -79,18 +80,24 @@ export class LauncherSandbox implements Channel {
     });
   }
 
-  /** Settles when the launcher has done it: frames are handled in order, and USAGE is answered. */
+  /**
+   * Settles when the launcher has told the kernel: frames are handled in order, and USAGE is answered. Tasks stop within
+   * milliseconds of it (cgroup v2, cgroup.freeze is asynchronous).
+   */
   async freeze(frozen: boolean): Promise<void> {
     this.#needOpen();
     const writer = new FieldWriter(FRAME_HEADER);
     writer.u32(1, frozen ? 1 : 0, 'freeze');
     this.#connection.send(finishFrame(writer, frameType.FREEZE, this.#id));
+    this.#frozen = frozen;
     await this.usage();
   }
 
   /** Ends everything inside. Idempotent; never rejects because the launcher is already gone. */
   async close(): Promise<void> {
     if (this.#ended === undefined && !this.#closing) {
+      // What is frozen cannot end.
+      if (this.#frozen) this.freeze(false).catch(() => {});
       this.#closing = true;
       this.#connection.hold();
       this.#connection.send(rawFrame(frameType.CLOSE, this.#id));

@@ -224,6 +224,7 @@ test('a sandbox stays: files between commands, shell, usage, freezing', async ()
   ]);
   await new Promise((resolve) => setTimeout(resolve, 200));
   await sandbox.freeze();
+  await new Promise((resolve) => setTimeout(resolve, 100));
   const before = await sandbox.usage();
   await new Promise((resolve) => setTimeout(resolve, 200));
   const after = await sandbox.usage();
@@ -233,6 +234,13 @@ test('a sandbox stays: files between commands, shell, usage, freezing', async ()
   assert.equal((await counter.outcome).kind, 'killed');
   await sandbox.close();
   await assert.rejects(sandbox.exec(['true']), code('SANDBOX_CLOSED'));
+});
+
+test('a frozen sandbox closes', async () => {
+  await using caisson = await Caisson.open();
+  const sandbox = await caisson.create();
+  await sandbox.freeze();
+  await sandbox.close();
 });
 
 test('files of a sandbox: read, write, list, move, remove, trees in and out', async () => {
