@@ -51,26 +51,32 @@ const END = /@@caisson-guest-end (\d+)@@/;
 /** What the guest is made of, fetched where it is missing; a string says why it cannot be had. */
 export function findGuestParts(): GuestParts | string {
   if (process.platform !== 'linux' || process.arch !== 'x64')
-    return 'the guest is an x86-64 Linux machine';
+    return 'the guest with cgroup v2 is for x86-64 Linux';
   try {
     const qemu = '/usr/bin/qemu-system-x86_64';
     if (!existsSync(qemu)) installQemu();
-    if (!existsSync(qemu)) return 'QEMU is absent; apt-get install qemu-system-x86';
+    if (!existsSync(qemu)) return 'qemu-system-x86 is not installed';
     const kernel = () => globSync(join(CACHE, 'boot/vmlinuz-*'))[0];
     if (kernel() === undefined) takeFromPackage(kernelPackage(), './boot');
     const busybox = () =>
       ['bin/busybox', 'usr/bin/busybox'].map((p) => join(CACHE, p)).find(existsSync);
     if (busybox() === undefined) takeFromPackage('busybox-static', './bin', './usr/bin');
     return { qemu, kernel: kernel() ?? '', busybox: busybox() ?? '' };
-  } catch (error) {
-    return `a Debian package for the guest cannot be had: ${(error as Error).message.split('\n')[0]}`;
+  } catch {
+    return 'the packages of the guest cannot be downloaded by apt-get';
   }
 }
 
 function installQemu(): void {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
-  const flags = ['-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends'];
-  execFileSync('apt-get', [...flags, 'qemu-system-x86'], { stdio: 'ignore' });
+  const lock = ['-o', 'DPkg::Lock::Timeout=300'];
+  try {
+    execFileSync('apt-get', [...lock, 'update'], { stdio: 'ignore' });
+    const install = ['install', '-y', '--no-install-recommends', 'qemu-system-x86'];
+    execFileSync('apt-get', [...lock, ...install], { stdio: 'ignore' });
+  } catch {
+    // The caller sees that it is not there.
+  }
 }
 
 /** The package that Debian's name for the newest cloud kernel stands for. */
