@@ -1,8 +1,9 @@
 /**
  * Wires everything into a Caisson. Any number of them live side by side; none has global state.
+ *
+ * Over 300 lines: the public surface, with what each method promises.
  */
-import { realpathSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { ChildBackend } from './backends/child/child-backend.ts';
 import { ProcessBackend } from './backends/process/process-backend.ts';
 import { BackendRegistry } from './backends/registry.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
@@ -21,6 +22,7 @@ import type { Policy } from './policy/policy.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
+import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
 import { Runner } from './sandbox/run.ts';
@@ -58,25 +60,38 @@ export interface SpawnRunOptions extends SpawnOptions, PlaceOptions {}
 export interface PrepareOptions extends PlaceOptions {
   /** Sandboxes kept ready; default 4. */
   readonly slots?: number;
+  /** Command that the runs will start with, so that its toolchain is part of what is prepared. */
+  readonly command?: string;
   /** Use emptied network namespaces again; needs `tenant`. Default false. */
   readonly recycleNetwork?: boolean;
 }
 
 const DEFAULT_SLOTS = 4;
+/** A sandbox that stays runs anything: what a shell would find is shown. */
+const ANY_COMMAND = 'sh';
 
 export class Caisson {
   readonly #options: CaissonOptions;
   readonly #book = new PolicyBook();
+  readonly #places: PlaceFinder;
+  readonly #environment: Readonly<Record<string, string | undefined>>;
   readonly #registry: BackendRegistry;
   readonly #sandboxes = new Set<Sandbox>();
   #client: LauncherClient | undefined;
+  #hostClient: LauncherClient | undefined;
   #program: string | undefined;
   #facts: Promise<HostFacts> | undefined;
   #closed = false;
 
   private constructor(options: CaissonOptions) {
     this.#options = options;
-    this.#registry = new BackendRegistry([new ProcessBackend(() => this.#launcher())]);
+    this.#environment = options.environment ?? process.env;
+    this.#places = new PlaceFinder(this.#environment);
+    this.#registry = new BackendRegistry([
+      new ProcessBackend(() => this.#launcher()),
+      new ChildBackend('child', () => this.#hostLauncher()),
+      new ChildBackend('none', () => this.#hostLauncher()),
+    ]);
   }
 
   /**
@@ -100,10 +115,11 @@ export class Caisson {
   async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     const { observer } = this.#options;
     try {
-      const workspace = workspaceOf(options.workspace);
-      const found = this.#find(options, workspace);
+      const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
+      const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
+      const found = this.#runner(entry, options, place);
       const runner = found instanceof Runner ? found : await found;
-      const outcome = await runner.run(argv, options, workspace);
+      const outcome = await runner.run(commandOf(argv, place), options, place.workspace);
       observer?.({ kind: 'run', id: outcome.auditId, argv, outcome });
       return outcome;
     } catch (error) {
@@ -121,9 +137,10 @@ export class Caisson {
 
   /** As {@link run}, with streams: output while it is written, input, signals, a terminal. */
   async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
-    const workspace = workspaceOf(options.workspace);
-    const runner = await this.#find(options, workspace);
-    return await runner.spawn(argv, options, workspace);
+    const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
+    const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
+    const runner = await this.#runner(entry, options, place);
+    return await runner.spawn(commandOf(argv, place), options, place.workspace);
   }
 
   safeSpawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<Result<GuestProcess>> {
@@ -139,10 +156,11 @@ export class Caisson {
    * console.log(await (await sandbox.changes()).diff());
    */
   async create(options: PlaceOptions | PolicyInput = {}): Promise<Sandbox> {
-    const place = isPlace(options) ? options : { policy: options };
-    const workspace = workspaceOf(place.workspace);
-    const runner = await this.#find(place, workspace);
-    return await runner.open(workspace);
+    const where: PlaceOptions = isPlace(options) ? options : { policy: options };
+    const entry = this.#known(where) ?? (await this.#book.entry(where.policy ?? 'strict'));
+    const place = this.#places.find(entry.policy, workspaceOf(where.workspace), ANY_COMMAND);
+    const runner = await this.#runner(entry, where, place);
+    return await runner.open(place.workspace);
   }
 
   safeCreate(options: PlaceOptions | PolicyInput = {}): Promise<Result<Sandbox>> {
@@ -153,9 +171,10 @@ export class Caisson {
   async prepare(options: PrepareOptions = {}): Promise<void> {
     const entry = await this.#book.entry(options.policy ?? 'strict');
     const workspace = workspaceOf(options.workspace);
-    const key = keyOf(options, workspace);
+    const place = this.#places.find(entry.policy, workspace, options.command);
+    const key = keyOf(options, place);
     const earlier = entry.runners.get(key);
-    const made = this.#make(entry, options, workspace, {
+    const made = this.#make(entry, options, place, {
       slots: options.slots ?? DEFAULT_SLOTS,
       recycleNetwork: options.recycleNetwork === true && options.tenant !== undefined,
     });
@@ -182,7 +201,8 @@ export class Caisson {
         : unprotected(await protectionOf(protect, workspace));
     return explain(
       compileForExplain(entry.policy, await this.#hostFacts(), {
-        ...compileOptions(options, workspace),
+        ...this.#places.find(entry.policy, workspace, undefined).compile,
+        ...unisolated(options),
         ...(looked === undefined ? {} : { unenforceable: [looked] }),
       }),
     );
@@ -230,40 +250,37 @@ export class Caisson {
     await this.close();
   }
 
-  /** What is known is returned as it is: a run of a known policy waits for nothing. */
-  #find(options: PlaceOptions, workspace: string | undefined): Runner | Promise<Runner> {
+  #known(options: PlaceOptions): PolicyEntry | undefined {
     if (this.#closed) throw closedError();
-    const entry = this.#book.known(options.policy ?? 'strict');
-    const runner = entry?.runners.get(keyOf(options, workspace));
-    return runner ?? this.#findSlowly(options, workspace);
+    return this.#book.known(options.policy ?? 'strict');
   }
 
-  async #findSlowly(options: PlaceOptions, workspace: string | undefined): Promise<Runner> {
-    const entry = await this.#book.entry(options.policy ?? 'strict');
-    const key = keyOf(options, workspace);
+  /** What is known is returned as it is: a run of a known policy waits for nothing. */
+  #runner(entry: PolicyEntry, options: PlaceOptions, place: Place): Runner | Promise<Runner> {
+    const key = keyOf(options, place);
     const known = entry.runners.get(key);
-    if (known !== undefined) return await known;
-    const made = this.#make(entry, options, workspace, {});
+    if (known !== undefined) return known;
+    const made = this.#make(entry, options, place, {});
     entry.runners.set(key, made);
-    try {
-      const runner = await made;
-      entry.runners.set(key, runner);
-      return runner;
-    } catch (error) {
+    made.then(
+      (runner) => entry.runners.get(key) === made && entry.runners.set(key, runner),
       // A refusal is not remembered: the host may be cured, the path may appear.
-      entry.runners.delete(key);
-      throw error;
-    }
+      () => entry.runners.get(key) === made && entry.runners.delete(key),
+    );
+    return made;
   }
 
   async #make(
     entry: PolicyEntry,
     options: PlaceOptions,
-    workspace: string | undefined,
+    place: Place,
     warm: { slots?: number; recycleNetwork?: boolean },
   ): Promise<Runner> {
     const facts = await this.#hostFacts();
-    const compiled = compile(entry.policy, facts, compileOptions(options, workspace));
+    const compiled = compile(entry.policy, facts, {
+      ...place.compile,
+      ...unisolated(options),
+    });
     const backend = this.#registry.get(compiled.wall);
     return new Runner({
       policy: entry.policy,
@@ -271,7 +288,8 @@ export class Caisson {
       compiled,
       kind: backend.prepare(compiled, warm),
       accept: options.accept ?? [],
-      environment: this.#options.environment ?? process.env,
+      environment: this.#environment,
+      ...(place.toolchain === undefined ? {} : { toolchain: place.toolchain }),
       state: this.#state(),
       launcher: this.#launcherProgram(),
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
@@ -296,6 +314,15 @@ export class Caisson {
     return this.#client;
   }
 
+  /** For guests that see the host as we do; it makes no namespaces. */
+  #hostLauncher(): LauncherClient {
+    if (this.#closed) throw closedError();
+    if (this.#hostClient === undefined || this.#hostClient.isGone) {
+      this.#hostClient = new LauncherClient(this.#launcherProgram(), ['child']);
+    }
+    return this.#hostClient;
+  }
+
   #hostFacts(): Promise<HostFacts> {
     this.#facts ??= this.#gather();
     // A failure is not remembered: the launcher may be built meanwhile.
@@ -312,39 +339,20 @@ export class Caisson {
   }
 }
 
-/** Absolute and without links, resolved at each run: a link may lead elsewhere by now. @throws PATH_MISSING */
-function workspaceOf(workspace: string | undefined): string | undefined {
-  if (workspace === undefined) return undefined;
-  try {
-    const path = realpathSync.native(resolve(workspace));
-    if (statSync(path).isDirectory()) return path;
-  } catch (cause) {
-    throw missingWorkspace(workspace, 'does not exist', cause);
-  }
-  throw missingWorkspace(workspace, 'is not a directory');
+function unisolated({ allowUnisolated }: PlaceOptions): { allowUnisolated?: boolean } {
+  return allowUnisolated === undefined ? {} : { allowUnisolated };
 }
 
-function missingWorkspace(workspace: string, why: string, cause?: unknown): CaissonError {
-  return new CaissonError('PATH_MISSING', {
-    layer: 'sandbox',
-    message: `the workspace ${workspace} ${why}`,
-    hint: 'create it, or name another with --workspace DIR',
-    cause,
-  });
-}
-
-function compileOptions(options: PlaceOptions, workspace: string | undefined) {
-  return {
-    ...(options.allowUnisolated === undefined ? {} : { allowUnisolated: options.allowUnisolated }),
-    ...(workspace === undefined ? {} : { workspace }),
-  };
-}
-
-/** Of the workspace only its top-level directory shapes a plan, so runs on any number of workspaces share one. */
-function keyOf(options: PlaceOptions, workspace: string | undefined): string {
-  const top = workspace?.split('/', 2)[1] ?? '';
+function keyOf(options: PlaceOptions, place: Place): string {
   const accept = options.accept === undefined ? '' : [...options.accept].sort().join(',');
-  return `${top}\0${options.tenant ?? ''}\0${accept}\0${options.allowUnisolated === true}`;
+  return `${options.tenant ?? ''}\0${accept}\0${options.allowUnisolated === true}\0${place.key}`;
+}
+
+/** Another word than was given only where that was the path of a version manager's shim. */
+function commandOf(argv: readonly string[], { toolchain }: Place): readonly string[] {
+  return toolchain === undefined || toolchain.command === argv[0]
+    ? argv
+    : argv.with(0, toolchain.command);
 }
 
 function isPlace(options: PlaceOptions | PolicyInput): options is PlaceOptions {

@@ -11,7 +11,10 @@ import { isProfileName, type ProfileName } from '../policy/profiles.ts';
 import type { Runner } from './run.ts';
 
 /** A normalised policy, a document as in a policy file, or the name of a level or profile. */
-export type PolicyInput = Policy | PolicyDocument | Level | ProfileName;
+export type PolicyInput = Policy | Unchanging<PolicyDocument> | Level | ProfileName;
+
+/** Documents are only read, so a constant will do. */
+type Unchanging<T> = T extends object ? { readonly [K in keyof T]: Unchanging<T[K]> } : T;
 
 export interface PolicyEntry {
   readonly policy: Policy;
@@ -76,6 +79,6 @@ function named(name: string): Policy {
 }
 
 /** A normalised policy has what no document has. */
-function isNormalised(input: Policy | PolicyDocument): input is Policy {
+function isNormalised(input: Exclude<PolicyInput, string>): input is Policy {
   return 'view' in input && 'walls' in input && 'read' in input && 'limits' in input;
 }

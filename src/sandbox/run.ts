@@ -223,7 +223,7 @@ export class Runner {
       this.#setup.environment,
       this.#setup.compiled.job.environment.pass,
     );
-    const key = `${workspace ?? ''}\0${cwd ?? ''}\0${taken.key}`;
+    const key = `${workspace ?? ''}\0${cwd ?? ''}\0${this.#hostHome(workspace) ?? ''}\0${taken.key}`;
     let base = this.#bases.get(key);
     if (base === undefined) {
       base = this.#bindWith(taken.values, cwd, workspace, noProtection, undefined);
@@ -244,6 +244,11 @@ export class Runner {
     return this.#bindWith(values, cwd, workspace, protection, overlay);
   }
 
+  /** Where a guest that sees the host starts: in the workspace, else where its caller is. */
+  #hostHome(workspace: Workspace): string | undefined {
+    return this.#setup.compiled.wall === 'process' ? undefined : (workspace ?? process.cwd());
+  }
+
   #bindWith(
     env: BindInput['env'],
     cwd: string | undefined,
@@ -252,14 +257,18 @@ export class Runner {
     overlay: Overlay | undefined,
   ): Job {
     const { compiled, toolchain } = this.#setup;
-    const home = compiled.job.workspace === 'none' ? guest.home : (workspace ?? guest.home);
+    const hostHome = this.#hostHome(workspace);
+    const inside = compiled.job.workspace === 'none' ? guest.home : (workspace ?? guest.home);
+    const home = hostHome ?? inside;
     const job = bindJob(compiled.job, {
       argv: [],
       env,
       protect: protection,
       ...(workspace === undefined ? {} : { workspace }),
       ...(toolchain === undefined ? {} : { toolchain }),
-      ...(cwd === undefined ? {} : { cwd: posix.resolve(home, cwd) }),
+      ...(cwd === undefined && hostHome === undefined
+        ? {}
+        : { cwd: posix.resolve(home, cwd ?? '.') }),
       ...(overlay === undefined ? {} : { overlay: { upper: overlay.upper, work: overlay.work } }),
     });
     // Frozen lists are encoded once and sent as bytes from then on (protocol/encode-job.ts).
