@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "channel.h"
+#include "child.h"
 #include "state.h"
 #include "sys.h"
 
@@ -135,7 +136,7 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
   exec->next = sandbox->execs;
   sandbox->execs = exec;
   if (exec->limits.wall_ms) exec->wall_deadline_ns = exec->received_ns + exec->limits.wall_ms * 1000000;
-  if (exec->limits.cpu_ms && cell->grouped) exec->cpu_check_ns = S.now_ns + 1000000;
+  if (exec->limits.cpu_ms && (cell->grouped || S.host_view)) exec->cpu_check_ns = S.now_ns + 1000000;
   if (sandbox->keep) sandbox_next_seat(sandbox);
   return OK;
 }
@@ -432,7 +433,9 @@ uint64_t execs_tick(void) {
       exec_kill(exec, CAUSE_WALL);
     }
     if (exec->cpu_check_ns && S.now_ns >= exec->cpu_check_ns) {
-      uint64_t used = cgroup_cell_cpu_us(&exec->sandbox->cell->cgroup), limit = exec->limits.cpu_ms * 1000;
+      const struct sandbox *sandbox = exec->sandbox;
+      uint64_t limit = exec->limits.cpu_ms * 1000, used = sandbox->cell->grouped ? cgroup_cell_cpu_us(&sandbox->cell->cgroup)
+                                                                                  : child_cpu_us(S.host.proc, sandbox->pid);
       if (used >= limit) {
         exec->cpu_check_ns = 0;
         exec->limits_hit |= LIMIT_CPU;

@@ -39,22 +39,23 @@ static struct entry cache[CACHE_SIZE];
 static size_t cached;
 static unsigned long clock_tick;
 
+static int sleep_until_closed(void *reading_end) {
+  char byte;
+  (void)!read(*(int *)reading_end, &byte, 1);
+  return 0;
+}
+
 static struct err make_namespace(int procfd, const struct entry *wanted, int *out) {
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) < 0) return fail(ERR_RESOURCE, errno, "pipe", NULL);
-  struct sys_clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
-  pid_t pid = sys_clone3(&args);
+  static uint8_t stack[4096] __attribute__((aligned(16)));
+  /* It only exists and sleeps: nothing of ours is copied for it. One at a time, since the stack is static. */
+  pid_t pid = clone(sleep_until_closed, stack + sizeof stack, CLONE_NEWUSER | CLONE_VM | SIGCHLD, &gate[0]);
   if (pid < 0) {
     int error = errno;
     close(gate[0]);
     close(gate[1]);
     return fail(ERR_SYSTEM, error, "clone for id map", NULL);
-  }
-  if (pid == 0) {
-    char byte;
-    close(gate[1]);
-    (void)!read(gate[0], &byte, 1);
-    _exit(0);
   }
   close(gate[0]);
   struct err result =
@@ -65,8 +66,9 @@ static struct err make_namespace(int procfd, const struct entry *wanted, int *ou
     *out = openat(procfd, path, O_RDONLY | O_CLOEXEC);
     if (*out < 0) result = fail(ERR_SYSTEM, errno, "open user namespace", NULL);
   }
-  close(gate[1]);
+  kill(pid, SIGKILL); /* our child, not reaped yet: the number is still its own */
   while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+  close(gate[1]);
   return result;
 }
 

@@ -70,10 +70,12 @@ struct err kind_add(uint32_t id, const struct plan_request *request) {
   if (!failed(result)) {
     memcpy(kind->bytes, request->plan.data, request->plan.length);
     kind->length = request->plan.length;
-    result = plan_parse((struct span){kind->bytes, kind->length}, &kind->plan, kind->filter);
+    struct span plan = {kind->bytes, kind->length};
+    result = S.host_view ? plan_parse_host(plan, &kind->plan) : plan_parse(plan, &kind->plan, kind->filter);
   }
   if (!failed(result)) result = launch_seal_plan((struct span){kind->bytes, kind->length}, &kind->memory);
-  if (!failed(result)) result = make_template(kind);
+  if (!failed(result) && S.host_view) kind->template = fcntl(S.host.mount_ns, F_DUPFD_CLOEXEC, 3);
+  else if (!failed(result)) result = make_template(kind);
   if (failed(result)) {
     /* Its strings may point into what is freed now. */
     static char what[256];

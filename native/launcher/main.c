@@ -31,6 +31,7 @@ static int complain(struct err e) {
 static int usage(void) {
   fprintf(stderr,
           "usage: caisson-launcher serve               speak the protocol on descriptor 3\n"
+          "       caisson-launcher child               the same, for guests that see the host as their caller does\n"
           "       caisson-launcher run PLAN -- ARGV    one command in one sandbox\n"
           "       caisson-launcher probe               this host's facts, as a record\n"
           "       caisson-launcher layer UPPER         what an overlay's upper directory holds\n"
@@ -49,6 +50,10 @@ int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
   if (strcmp(mode, "serve") == 0 && argc == 2) {
     struct err result = serve(3);
+    return failed(result) ? complain(result) : 0;
+  }
+  if (strcmp(mode, "child") == 0 && argc == 2) {
+    struct err result = serve_host_view(3);
     return failed(result) ? complain(result) : 0;
   }
   if (strcmp(mode, "run") == 0 && argc > 4 && strcmp(argv[3], "--") == 0) {

@@ -16,7 +16,7 @@ static _Noreturn void become_init(const struct nursery_request *request, const s
   if (bytes == MAP_FAILED) _exit(1);
   struct slot_setup setup = {
       .plan = {bytes, request->plan_length}, .control = fds->control, .job = fds->job, .sync = sync,
-      .loopback_up = request->loopback_up, .pipes = request->pipes,
+      .fresh_net = request->namespaces & CLONE_NEWNET, .pipes = request->pipes, .host_view = request->host_view,
   };
   slot_init(&setup);
 }
@@ -91,54 +91,60 @@ static void prefer_for_oom(const struct host *host, pid_t pid) {
   close(fd);
 }
 
-static struct err raise_child(const struct host *host, const struct nursery_request *request, pid_t pid, int pidfd,
-                              int sync) {
-  prefer_for_oom(host, pid);
-  TRY(idmap_write(host->proc, pid, request->inside_uid, request->outside_uid, request->inside_gid,
-                  request->outside_gid));
-  int proc = -1;
-  TRY(make_proc(host, pid, pidfd, &proc));
-  struct slot_go go = {1};
-  bool sent = channel_send(sync, &go, sizeof go, &proc, 1);
-  int error = errno;
-  close(proc);
-  return sent ? OK : fail(ERR_SYSTEM, error, "start init", NULL);
+static void abandon(bool sibling, struct birth *birth) {
+  siginfo_t info;
+  sys_pidfd_kill(birth->pidfd, SIGKILL);
+  if (!sibling) sys_waitid(SYS_P_PIDFD, birth->pidfd, &info, WEXITED, NULL);
+  close(birth->pidfd);
+  close(birth->sync);
 }
 
-struct err nursery_spawn(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
-                         bool sibling, pid_t *pid, int *pidfd) {
+struct err nursery_begin(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
+                         bool sibling, struct birth *birth) {
   int sync[2];
   if (fds->mount_ns >= 0 && setns(fds->mount_ns, CLONE_NEWNS) < 0)
     return fail(ERR_SYSTEM, errno, "enter template", NULL);
-  /* A new one is made by the clone; else it is the one that came along, or the host's, whichever this process was in last. */
+  /* A new one is init's to make; else it is the one that came along, or the host's, whichever this process was in last. */
   if (!(request->namespaces & CLONE_NEWNET) && setns(request->join_net ? fds->net_ns : host->net_ns, CLONE_NEWNET) < 0)
     return fail(ERR_SYSTEM, errno, "enter network namespace", NULL);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sync) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
   struct sys_clone_args args = {
-      .flags = request->namespaces | SYS_CLONE_PIDFD | (sibling ? SYS_CLONE_PARENT : 0) |
-               (request->into_cgroup ? SYS_CLONE_INTO_CGROUP : 0),
-      .pidfd = (uint64_t)(uintptr_t)pidfd,
+      .flags = (request->namespaces & ~(uint64_t)(CLONE_NEWNS | CLONE_NEWNET)) | SYS_CLONE_PIDFD |
+               (sibling ? SYS_CLONE_PARENT : 0) | (request->into_cgroup ? SYS_CLONE_INTO_CGROUP : 0),
+      .pidfd = (uint64_t)(uintptr_t)&birth->pidfd,
       .exit_signal = sibling ? 0 : SIGCHLD, /* a sibling takes over the nursery's own, SIGCHLD too */
       .cgroup = request->into_cgroup ? (uint64_t)fds->cgroup : 0,
   };
-  *pid = sys_clone3(&args);
-  if (*pid == 0) {
+  birth->pid = sys_clone3(&args);
+  if (birth->pid == 0) {
     close(sync[0]);
     become_init(request, fds, sync[1]);
   }
   int error = errno;
   close(sync[1]);
-  struct err result = *pid < 0 ? fail(ERR_SYSTEM, error, "clone sandbox", NULL) : OK;
-  if (!failed(result)) {
-    result = raise_child(host, request, *pid, *pidfd, sync[0]);
-    if (failed(result)) {
-      sys_pidfd_kill(*pidfd, SIGKILL);
-      siginfo_t info;
-      if (!sibling) sys_waitid(SYS_P_PIDFD, *pidfd, &info, WEXITED, NULL);
-      close(*pidfd);
-    }
+  if (birth->pid < 0) {
+    close(sync[0]);
+    return fail(ERR_SYSTEM, error, "clone sandbox", NULL);
   }
-  close(sync[0]);
+  birth->sync = sync[0];
+  prefer_for_oom(host, birth->pid);
+  struct err result = idmap_write(host->proc, birth->pid, request->inside_uid, request->outside_uid, request->inside_gid,
+                                  request->outside_gid);
+  if (failed(result)) abandon(sibling, birth);
+  return result;
+}
+
+struct err nursery_raise(const struct host *host, bool sibling, struct birth *birth) {
+  int given[2] = {-1, openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  struct slot_go go = {1};
+  struct err result = given[1] < 0 ? fail(ERR_SYSTEM, errno, "open root", NULL) : OK;
+  if (!failed(result)) result = make_proc(host, birth->pid, birth->pidfd, &given[0]);
+  if (!failed(result) && !channel_send(birth->sync, &go, sizeof go, given, 2))
+    result = fail(ERR_SYSTEM, errno, "start init", NULL);
+  if (given[0] >= 0) close(given[0]);
+  if (given[1] >= 0) close(given[1]);
+  if (failed(result)) abandon(sibling, birth);
+  else close(birth->sync);
   return result;
 }
 
@@ -180,14 +186,14 @@ _Noreturn void nursery_serve(struct host *host, int socket, const struct cgroup_
     struct nursery_fds fds = {list[0], list[1], list[2], list[3], -1, -1};
     if (request.join_net) fds.net_ns = list[4];
     if (request.into_cgroup) fds.cgroup = list[count - 1];
-    pid_t pid = -1;
-    int pidfd = -1;
-    struct err result = nursery_spawn(host, &request, &fds, true, &pid, &pidfd);
+    struct birth birth = {.pid = -1};
+    struct err result = nursery_begin(host, &request, &fds, true, &birth);
+    if (!failed(result)) result = nursery_raise(host, true, &birth);
     for (size_t i = 0; i < count; i++) close(list[i]);
-    struct nursery_reply reply = {.class = result.class, .errnum = result.errnum, .pid = pid};
+    struct nursery_reply reply = {.class = result.class, .errnum = result.errnum, .pid = birth.pid};
     if (result.step) snprintf(reply.step, sizeof reply.step, "%s", result.step);
-    bool sent = channel_send(socket, &reply, sizeof reply, &pidfd, failed(result) ? 0 : 1);
-    if (!failed(result)) close(pidfd);
+    bool sent = channel_send(socket, &reply, sizeof reply, &birth.pidfd, failed(result) ? 0 : 1);
+    if (!failed(result)) close(birth.pidfd);
     if (!sent) _exit(1);
   }
 }

@@ -11,9 +11,10 @@ struct nursery_request {
   uint32_t plan_length;
   uid_t inside_uid, outside_uid;
   gid_t inside_gid, outside_gid;
-  bool loopback_up, pipes;
+  bool pipes;
   bool join_net;    /* a network namespace comes along */
   bool into_cgroup; /* a cgroup v2 directory comes along */
+  bool host_view;   /* no namespace at all: `mount_ns` is not entered */
 };
 
 /* Descriptors of a request, in the order in which they travel; -1 where there is none. */
@@ -28,10 +29,22 @@ struct nursery_reply {
   char step[48];
 };
 
-/* Makes one sandbox: its init runs, with its id maps and its proc, and will announce itself on the job socket.
-   As `sibling` the new process is a child of the caller's parent. */
-struct err nursery_spawn(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
-                         bool sibling, pid_t *pid, int *pidfd);
+/* A sandbox in the making. */
+struct birth {
+  pid_t pid;
+  int pidfd;
+  int sync; /* to its init */
+};
+
+/* Clones init into its name spaces, all but the mount namespace, which it shares with the caller until it is raised: while
+   init makes its network namespace (0.5 ms), the caller can build the root. As `sibling` init is a child of the caller's
+   parent. */
+struct err nursery_begin(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
+                         bool sibling, struct birth *birth);
+
+/* Lets init go on in the root that the caller has now: it copies the caller's mounts, makes its private ones, and announces
+   itself on the job socket. On failure it is ended; where it is our child, reaped. */
+struct err nursery_raise(const struct host *host, bool sibling, struct birth *birth);
 
 /* The nursery process: enters `group` where it is given one, then answers requests on `socket` until it closes. */
 _Noreturn void nursery_serve(struct host *host, int socket, const struct cgroup_tree *tree, struct cgroup_cell *group);

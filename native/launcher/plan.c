@@ -297,17 +297,44 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
   return plan_lists(body, out);
 }
 
-struct err plan_parse(struct span bytes, struct plan *out, struct sock_filter *filter) {
-  memset(out, 0, sizeof *out);
-  if (bytes.length < PLAN_HEADER || memcmp(bytes.data, "CAISPLAN", 8) != 0)
-    return refuse_with(SUBJECT_PLAN, EBADMSG, "not a plan");
+static struct err plan_unwrap(struct span bytes, const char *magic, struct span *record) {
+  if (bytes.length < PLAN_HEADER || memcmp(bytes.data, magic, 8) != 0) return refuse_with(SUBJECT_PLAN, EBADMSG, "not a plan");
   uint32_t version, length;
   if (!wire_u32((struct span){bytes.data + 8, 4}, &version) || version != PLAN_VERSION)
     return refuse_with(SUBJECT_PLAN, EPROTONOSUPPORT, "a plan of another version");
   if (!wire_u32((struct span){bytes.data + 12, 4}, &length) || length != bytes.length - PLAN_HEADER)
     return refuse_with(SUBJECT_PLAN, EBADMSG, "truncated, or followed by something");
-  struct span seccomp = {0};
-  TRY(plan_body((struct span){bytes.data + PLAN_HEADER, length}, out, &seccomp));
+  *record = (struct span){bytes.data + PLAN_HEADER, length};
+  return OK;
+}
+
+struct err plan_parse_host(struct span bytes, struct plan *out) {
+  memset(out, 0, sizeof *out);
+  out->host_view = true;
+  struct span body, cgroup, limits;
+  uint32_t seen, no_new_privs = 0;
+  const struct wire_slot slots[] = {{1, WIRE_U32, true, &no_new_privs}, {2, WIRE_LIST, false, NULL},
+                                    {3, WIRE_BYTES, false, &cgroup},    {4, WIRE_BYTES, true, &limits},
+                                    {5, WIRE_U64, false, &out->processes}};
+  TRY(plan_unwrap(bytes, "CAISHOST", &body));
+  TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
+  if (no_new_privs > 1) return refuse(SUBJECT_PLAN, "no_new_privs: 0 or 1");
+  out->no_new_privs = no_new_privs == 1;
+  if (seen & BIT(5) && (out->processes == 0 || out->processes > INT32_MAX)) return refuse(SUBJECT_PLAN, "processes: out of range");
+  if (seen & BIT(3)) TRY(cgroup_parse(SUBJECT_PLAN, cgroup, &out->cgroup));
+  TRY(limits_parse(SUBJECT_PLAN, limits, &out->limits));
+  struct field field;
+  bool bad;
+  while (wire_next(&body, &field, &bad))
+    if (field.tag == 2) TRY(rlimit_parse(SUBJECT_PLAN, field.body, out->rlimits, &out->rlimit_count));
+  return OK;
+}
+
+struct err plan_parse(struct span bytes, struct plan *out, struct sock_filter *filter) {
+  memset(out, 0, sizeof *out);
+  struct span body, seccomp = {0};
+  TRY(plan_unwrap(bytes, "CAISPLAN", &body));
+  TRY(plan_body(body, out, &seccomp));
   if (seccomp.length > 0) {
     /* Copied because the message need not be aligned as the structure must be. */
     memcpy(filter, seccomp.data, seccomp.length);

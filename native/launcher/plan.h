@@ -94,6 +94,9 @@ struct plan {
   struct limits_plan limits;
   const char *scaffold[PLAN_SCAFFOLD_MAX];
   struct span default_job;
+  /* Of a host plan alone: no namespace, no mount, no id, no filter. */
+  bool host_view, no_new_privs;
+  uint64_t processes; /* 0: not limited */
 };
 
 enum stdio_mode { STDIO_NULL = 0, STDIO_CAPTURE = 1, STDIO_STREAM = 2, STDIO_INHERIT = 3, STDIN_INLINE = 1 };
@@ -119,6 +122,9 @@ struct job {
    not looked into: whoever uses it calls job_parse. ERR_PLAN with EBADMSG (not the format), EPROTONOSUPPORT (another
    version), E2BIG (too many of something) or EINVAL (a value that may not be); `what` says what was wrong. */
 struct err plan_parse(struct span bytes, struct plan *out, struct sock_filter *filter);
+
+/* `bytes` starts with "CAISHOST": a guest that sees the host as its caller does. Errors as plan_parse's. */
+struct err plan_parse_host(struct span bytes, struct plan *out);
 
 /* ERR_JOB, with errno and `what` as plan_parse. With a pty, stdin and stdout come out as STDIO_STREAM unless inherited, and
    stderr as STDIO_NULL. How many argv there must be is the caller's to check: at least one for EXEC, none for OPEN. */

@@ -152,9 +152,10 @@ static struct err wait_for_end(struct running *run, struct slot_report *report, 
   }
 }
 
-static struct err start(const struct host *host, struct span plan_bytes, struct job_mounts *mounts, struct span job_bytes,
-                        uid_t uid, gid_t gid, struct running *run) {
-  int control[2], socket[2], memory, mount_ns = -1;
+/* Everything of a sandbox but its root: init makes its network while we build that. */
+static struct err begin(const struct host *host, struct span plan_bytes, uid_t uid, gid_t gid, struct running *run,
+                        struct birth *birth) {
+  int control[2], socket[2], memory;
   TRY(launch_seal_plan(plan_bytes, &memory));
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0 ||
       socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socket) < 0)
@@ -162,17 +163,33 @@ static struct err start(const struct host *host, struct span plan_bytes, struct 
   struct nursery_request request = {
       .namespaces = plan.namespaces, .plan_length = (uint32_t)plan_bytes.length,
       .inside_uid = plan.uid, .outside_uid = uid, .inside_gid = plan.gid, .outside_gid = gid,
-      .loopback_up = plan.namespaces & CLONE_NEWNET, .into_cgroup = plan.cgroup.present && cell.v2 >= 0,
+      .into_cgroup = plan.cgroup.present && cell.v2 >= 0,
   };
-  struct nursery_fds fds = {mount_ns, memory, control[1], socket[1], -1, cell.v2};
-  pid_t pid;
-  TRY(nursery_spawn(host, &request, &fds, false, &pid, &run->pidfd));
+  struct nursery_fds fds = {-1, memory, control[1], socket[1], -1, cell.v2};
+  TRY(nursery_begin(host, &request, &fds, false, birth));
   close(control[1]);
   close(socket[1]);
   close(memory);
   run->control = control[0];
   run->job_socket = socket[0];
-  return launch_send_job(run->job_socket, JOB_EXEC, true, job_bytes, mounts, -1);
+  run->pidfd = birth->pidfd;
+  return OK;
+}
+
+static struct err start(struct host *host, struct span plan_bytes, struct span job_bytes, struct running *run) {
+  uid_t uid = launch_guest_uid(host, (unsigned)getpid());
+  gid_t gid = launch_guest_gid(host, (unsigned)getpid());
+  struct job_mounts mounts;
+  struct birth birth;
+  if (unshare(CLONE_NEWNS) < 0) return fail(ERR_SYSTEM, errno, "mount namespace", NULL);
+  close(host->root);
+  host->root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (host->root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
+  TRY(begin(host, plan_bytes, uid, gid, run, &birth));
+  TRY(launch_clone_mounts(host, &job, uid, gid, &mounts));
+  TRY(mount_template(host, &plan));
+  TRY(nursery_raise(host, false, &birth));
+  return launch_send_job(run->job_socket, JOB_EXEC, true, job_bytes, &mounts, -1);
 }
 
 struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
@@ -186,13 +203,6 @@ struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
 
   struct host host;
   TRY(launch_prepare(&host));
-  uid_t uid = launch_guest_uid(&host, (unsigned)getpid());
-  gid_t gid = launch_guest_gid(&host, (unsigned)getpid());
-  struct job_mounts mounts;
-  TRY(launch_clone_mounts(&host, &job, uid, gid, &mounts));
-  if (unshare(CLONE_NEWNS) < 0) return fail(ERR_SYSTEM, errno, "mount namespace", NULL);
-  TRY(mount_template(&host, &plan));
-
   sigset_t passed;
   sigemptyset(&passed);
   const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
@@ -202,11 +212,12 @@ struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
   struct limits_plan limits = limits_merge(&plan.limits, &job.limits);
   struct slot_report report = {0};
   bool timed_out = false;
-  struct err result = start(&host, bytes, &mounts, (struct span){job_bytes.data, job_bytes.length}, uid, gid, &run);
+  struct err result = start(&host, bytes, (struct span){job_bytes.data, job_bytes.length}, &run);
   if (limits.wall_ms) run.deadline_ms = now_ms() + limits.wall_ms;
   if (!failed(result)) result = wait_for_end(&run, &report, &timed_out);
   if (run.pidfd > 0) {
     /* Its init has nothing left to do; what the report says is final. */
+    if (failed(result)) sys_pidfd_kill(run.pidfd, SIGKILL);
     close(run.control);
     siginfo_t info;
     sys_waitid(SYS_P_PIDFD, run.pidfd, &info, WEXITED, NULL);

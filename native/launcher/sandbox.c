@@ -13,6 +13,13 @@
 
 static struct job_report told;
 
+/* Ends init and all that is in there with it. Without a pid namespace that is init's own last work, when its control socket
+   ends; a guest may have stopped it. */
+static void end_init(struct sandbox *sandbox) {
+  if (S.host_view) watch_close(&sandbox->control);
+  if (sandbox->pidfd.fd >= 0) sys_pidfd_kill(sandbox->pidfd.fd, S.host_view ? SIGCONT : SIGKILL);
+}
+
 static void enlist(struct sandbox *sandbox) {
   sandbox->all_next = S.sandboxes;
   sandbox->all_link = &S.sandboxes;
@@ -47,10 +54,10 @@ static struct err ask(struct sandbox *sandbox) {
       .inside_gid = kind->plan.gid,
       .outside_uid = launch_guest_uid(&S.host, cell->number),
       .outside_gid = launch_guest_gid(&S.host, cell->number),
-      .loopback_up = !recycled && (kind->plan.namespaces & CLONE_NEWNET),
       .pipes = true,
       .join_net = recycled,
       .into_cgroup = cell->grouped && cell->cgroup.v2 >= 0,
+      .host_view = S.host_view,
   };
   struct nursery_fds fds = {kind->template, kind->memory, control[1], job[1], sandbox->net, cell->cgroup.v2};
   bool asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
@@ -124,7 +131,7 @@ void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
     snprintf(path, sizeof path, "%d/ns/net", (int)pid);
     sandbox->net = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
   }
-  if (sandbox->cause || sandbox->state == SANDBOX_ENDING) sys_pidfd_kill(pidfd, SIGKILL);
+  if (sandbox->cause || sandbox->state == SANDBOX_ENDING) end_init(sandbox);
 }
 
 static void leave_ready(struct sandbox *sandbox) {
@@ -178,7 +185,7 @@ void sandbox_failed(struct sandbox *sandbox, struct err error) {
   }
   if (sandbox->state == SANDBOX_MAKING) sandbox->kind->wanted = 0; /* no use in trying again before somebody asks */
   if (sandbox->pidfd.fd >= 0) {
-    sys_pidfd_kill(sandbox->pidfd.fd, SIGKILL);
+    end_init(sandbox);
   } else if (!sandbox->asked) {
     sandbox->reaped = true;
     sandbox_settle(sandbox);
@@ -278,8 +285,8 @@ void sandbox_kill(struct sandbox *sandbox, enum cause cause) {
   if (!sandbox->cause) sandbox->cause = cause;
   for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
     if (!exec->cause) exec->cause = cause;
-  if (sandbox->pidfd.fd >= 0) sys_pidfd_kill(sandbox->pidfd.fd, SIGKILL);
-  if (sandbox->cell->grouped) {
+  end_init(sandbox);
+  if (sandbox->cell->grouped && !S.host_view) {
     cgroup_cell_kill(&sandbox->cell->cgroup);
     cgroup_cell_freeze(&sandbox->cell->cgroup, false); /* what is frozen dies only once it is thawed */
   }
@@ -307,6 +314,8 @@ void sandbox_reap(struct sandbox *sandbox) {
       .max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
   };
   watch_close(&sandbox->control);
+  /* Where the guest ended its supervisor. */
+  if (S.host_view && sandbox->cell->grouped) cgroup_cell_kill(&sandbox->cell->cgroup);
   /* Its last words, if it ended before its job, say why. */
   struct err why = fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL);
   if (sandbox->pending && sandbox->seat.watch.fd >= 0) {

@@ -399,7 +399,7 @@ struct err serve(int fd) {
   signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the client's to interpret */
   signal(SIGQUIT, SIG_IGN);
   TRY(prober_start());
-  TRY(launch_prepare(&S.host));
+  TRY(S.host_view ? host_open(&S.host) : launch_prepare(&S.host));
   S.epoll = epoll_create1(EPOLL_CLOEXEC);
   if (S.epoll < 0) return fail(ERR_RESOURCE, errno, "epoll", NULL);
   S.common.watch.fd = -1;
@@ -417,4 +417,9 @@ struct err serve(int fd) {
   if (prober.ask >= 0) close(prober.ask);
   take_everything_down();
   return OK;
+}
+
+struct err serve_host_view(int fd) {
+  S.host_view = true;
+  return serve(fd);
 }

@@ -7,4 +7,7 @@
 /* Speaks protocol/PROTOCOL.md on `fd`. Returns when the client is gone and everything that ran has been taken down. */
 struct err serve(int fd);
 
+/* `caisson-launcher child`: the same with host plans alone, whose guests see and are what the caller sees and is. */
+struct err serve_host_view(int fd);
+
 #endif

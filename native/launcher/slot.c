@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "channel.h"
+#include "child.h"
 #include "confine.h"
 #include "files.h"
 #include "frame.h"
@@ -138,6 +139,12 @@ static struct err strings(const char ***argv, const char ***envp) {
   return OK;
 }
 
+static struct err seal(int ruleset) {
+  if (!plan.host_view) return confine_seal(&plan, ruleset);
+  if (plan.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return fail(ERR_SYSTEM, errno, "no_new_privs", NULL);
+  return plan.processes ? child_limit_processes(plan.processes) : OK;
+}
+
 /* Takes one job from the socket and carries it out. Returns after JOB_BIND alone, or with what went wrong. */
 static struct err job_take(int socket, int ruleset) {
   struct job_header header;
@@ -151,13 +158,14 @@ static struct err job_take(int socket, int ruleset) {
   int file = header.in_file ? fds[--fd_count] : -1;
   int stdin_fd = header.has_stdin ? fds[fd_count - 1] : -1;
   TRY(read_job(socket, &header, file));
-  if (header.kind != JOB_FILES) TRY(mount_job(&plan, &job, header.fd_counts, fds));
+  if (plan.host_view && job.mount_count > 0) return fail(ERR_JOB, EINVAL, "mount without a sandbox", job.mounts[0].target);
+  if (header.kind != JOB_FILES && !plan.host_view) TRY(mount_job(&plan, &job, header.fd_counts, fds));
   if (header.kind == JOB_BIND) return OK;
   TRY(confine_rules(&plan.landlock, ruleset, job.rules, job.rule_count));
   TRY(confine_rlimits(job.rlimits, job.rlimit_count));
   TRY(enter_directory(job.cwd));
   if (header.kind == JOB_FILES) {
-    TRY(confine_seal(&plan, ruleset));
+    TRY(seal(ruleset));
     files_serve(socket);
   }
   const char **argv, **envp;
@@ -166,7 +174,7 @@ static struct err job_take(int socket, int ruleset) {
   TRY(place_stdio(socket, &header, stdin_fd));
   /* Nothing but stdio survives execve, whatever was forgotten above (CVE-2024-21626, CVE-2019-5736). */
   if (sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC) < 0) return fail(ERR_SYSTEM, errno, "close_range", NULL);
-  TRY(confine_seal(&plan, ruleset));
+  TRY(seal(ruleset));
   return execute(argv, envp);
 }
 
@@ -200,7 +208,7 @@ static struct err job_prepare(int socket, bool pipes, int *ruleset) {
   if (setsid() < 0) return fail(ERR_SYSTEM, errno, "setsid", NULL);
   TRY(confine_ruleset(&plan.landlock, ruleset));
   TRY(confine_rlimits(plan.rlimits, plan.rlimit_count));
-  TRY(confine_prepare(&plan.capabilities));
+  if (!plan.host_view) TRY(confine_prepare(&plan.capabilities));
   return pipes ? make_pipes(socket) : OK;
 }
 
@@ -252,6 +260,23 @@ static pid_t fork_job(uint32_t number, int socket, bool pipes) {
   return pid;
 }
 
+static int job_entry(void *unused) {
+  (void)unused;
+  close(FD_CONTROL);
+  job_main(FD_JOB, false);
+}
+
+/* Without slots nobody waits for a job: init sleeps until the job executes, and its memory need not be copied (vfork(2)). */
+static pid_t spawn_job(void) {
+  static uint8_t stack[256 * 1024] __attribute__((aligned(16)));
+  pid_t pid = clone(job_entry, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+  if (pid > 0) {
+    running[0].pid = pid;
+    running[0].number = 0;
+  }
+  return pid;
+}
+
 static void report(enum slot_event event, uint32_t number, int status, const struct rusage *usage, uint32_t left) {
   struct slot_report message = {
       .event = event, .job = number, .status = status, .left = left,
@@ -265,6 +290,7 @@ static void report(enum slot_event event, uint32_t number, int status, const str
 /* Ends whatever the job left behind, so that the result speaks of an empty sandbox. */
 static uint32_t kill_the_rest(void) {
   uint32_t left = 0;
+  if (plan.host_view) return child_kill_tree(FD_PROC); /* here -1 would mean every process of the host */
   if (kill(-1, SIGKILL) < 0 && errno == ESRCH) return 0;
   for (;;) {
     pid_t pid = wait4(-1, NULL, __WALL, NULL);
@@ -273,7 +299,7 @@ static uint32_t kill_the_rest(void) {
   }
 }
 
-static void reap(bool keep) {
+static void reap(bool keep, bool once) {
   for (;;) {
     int status;
     struct rusage usage;
@@ -288,6 +314,7 @@ static void reap(bool keep) {
         getrusage(RUSAGE_CHILDREN, &usage);
       }
       report(SLOT_ENDED, running[i].number, status, &usage, left);
+      if (once) _exit(0);
       break;
     }
   }
@@ -329,14 +356,17 @@ static _Noreturn void supervise(int signals, bool pipes) {
       int fds[1];
       size_t fd_count;
       ssize_t got = channel_receive(FD_CONTROL, &request, sizeof request, fds, 1, &fd_count);
-      if (got <= 0) _exit(0); /* the launcher is gone, or done with us: the kernel ends all else in here */
+      if (got <= 0) { /* the launcher is gone, or done with us: the kernel ends all else in here */
+        if (plan.host_view) kill_the_rest();
+        _exit(0);
+      }
       if (got == (ssize_t)sizeof request) obey(&request, fds, fd_count, pipes, &keep);
       for (size_t i = 0; i < fd_count; i++) close(fds[i]);
     }
     if (watched[1].revents) {
       struct signalfd_siginfo seen;
       (void)!read(signals, &seen, sizeof seen);
-      reap(keep);
+      reap(keep, !pipes);
     }
   }
 }
@@ -363,6 +393,14 @@ static struct err place_descriptors(const struct slot_setup *setup, int proc) {
   return OK;
 }
 
+/* Its own network, and its own copy of the mounts: locked, since they belong to a user namespace above (user_namespaces(7)). */
+static struct err own_mounts(int root) {
+  if (fchdir(root) < 0 || chroot(".") < 0) return fail(ERR_SYSTEM, errno, "enter root", NULL);
+  if (unshare(CLONE_NEWNS) < 0) return fail(ERR_SYSTEM, errno, "mount namespace", NULL);
+  close(root);
+  return OK;
+}
+
 static struct err become_sandbox(const struct slot_setup *setup) {
   TRY(plan_parse(setup->plan, &plan, filter));
   if (setresgid(plan.gid, plan.gid, plan.gid) < 0 || setresuid(plan.uid, plan.uid, plan.uid) < 0)
@@ -373,7 +411,6 @@ static struct err become_sandbox(const struct slot_setup *setup) {
   umask(022);
   if ((plan.namespaces & CLONE_NEWUTS) && sethostname(plan.hostname, strlen(plan.hostname)) < 0)
     return fail(ERR_SYSTEM, errno, "hostname", NULL);
-  if (setup->loopback_up) TRY(loopback_up());
   TRY(mount_private(&plan, FD_PROC));
   close(FD_PROC);
   return OK;
@@ -381,10 +418,18 @@ static struct err become_sandbox(const struct slot_setup *setup) {
 
 _Noreturn void slot_init(const struct slot_setup *setup) {
   struct slot_go go;
-  int proc[1];
+  int given[2];
   size_t fd_count;
-  if (!channel_receive_all(setup->sync, &go, sizeof go, proc, 1, &fd_count) || fd_count != 1) _exit(1);
-  struct err result = place_descriptors(setup, proc[0]);
+  struct err result = OK;
+  /* The slowest step, while the nursery writes the id maps and the launcher may still be building the root. */
+  if (setup->fresh_net) {
+    if (unshare(CLONE_NEWNET) < 0) result = fail(ERR_SYSTEM, errno, "network namespace", NULL);
+    else result = loopback_up();
+  }
+  if (!channel_receive_all(setup->sync, &go, sizeof go, given, 2, &fd_count) || fd_count != 2) _exit(1);
+  if (!failed(result)) result = own_mounts(given[1]);
+  if (failed(result)) job_give_up(setup->job, result);
+  result = place_descriptors(setup, given[0]);
   if (failed(result)) _exit(1);
   result = become_sandbox(setup);
   if (failed(result)) job_give_up(FD_JOB, result);
@@ -394,7 +439,7 @@ _Noreturn void slot_init(const struct slot_setup *setup) {
   sigaddset(&children, SIGCHLD);
   sigprocmask(SIG_SETMASK, &children, NULL);
   int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (signals < 0 || fork_job(0, FD_JOB, setup->pipes) < 0)
+  if (signals < 0 || (setup->pipes ? fork_job(0, FD_JOB, true) : spawn_job()) < 0)
     job_give_up(FD_JOB, fail(ERR_RESOURCE, errno, "fork job", NULL));
   close(FD_JOB);
   supervise(signals, setup->pipes);

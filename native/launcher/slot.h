@@ -9,9 +9,10 @@ struct slot_setup {
   struct span plan;   /* the plan's bytes, mapped */
   int control;        /* init ↔ launcher, SOCK_SEQPACKET */
   int job;            /* first job ↔ launcher, SOCK_STREAM */
-  int sync;           /* from the nursery: struct slot_go with the proc mount, once the id maps are written */
-  bool loopback_up;   /* the network namespace is fresh */
-  bool pipes;         /* jobs make their own stdout and stderr pipes and hand over the reading ends */
+  int sync;           /* from the nursery: struct slot_go with the proc mount and the root, once both are there */
+  bool fresh_net;     /* it makes a network namespace of its own */
+  bool host_view;     /* not in namespaces of its own: the plan is a host plan, `sync` is silent, init is a subreaper */
+  bool pipes;         /* jobs make their own stdout and stderr pipes and hand over the reading ends; without: one job, our stdio */
 };
 
 struct slot_go { uint32_t ready; };
@@ -59,7 +60,7 @@ struct job_header {
   uint8_t fd_counts[JOB_MOUNTS_MAX];
 };
 
-/* Runs as PID 1 of the new name spaces; never returns. */
+/* Runs as PID 1 of the new name spaces, or as the supervisor of a tree in the host's; never returns. */
 _Noreturn void slot_init(const struct slot_setup *setup);
 
 #endif

@@ -134,6 +134,7 @@ struct agent {
 struct serve {
   int epoll;
   struct host host;
+  bool host_view; /* `child`: host plans alone, and no namespaces */
   struct watch client, signals;
   uint8_t *in;
   size_t in_length, in_capacity;

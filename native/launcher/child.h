@@ -1,0 +1,21 @@
+/* The host's own view: no namespace stands around the guest, so what a pid namespace would do is done here, over the tree of
+   processes below a supervisor (slot.c) that is its subreaper: end all of it, and add up its CPU time. */
+#ifndef CAISSON_CHILD_H
+#define CAISSON_CHILD_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+/* Ends everything that descends from the calling process, daemons and double forks too, and reaps it. `proc` is /proc.
+   Returns how many were alive. Gives up after 10 s, or when what is left may not be signalled (another user's). */
+uint32_t child_kill_tree(int proc);
+
+/* CPU time of `root`, of what descends from it, and of what these have waited for. */
+uint64_t child_cpu_us(int proc, pid_t root);
+
+/* RLIMIT_NPROC counts all that the user runs: `more` than run now. Without effect for root (setrlimit(2)). */
+struct err child_limit_processes(uint64_t more);
+
+#endif
