@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { type BigIntStats, constants, type Stats } from 'node:fs';
 import {
+  chmod,
   type FileHandle,
   lstat,
   mkdir,
@@ -189,7 +190,24 @@ export function isErrno(error: unknown, ...codes: string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException | null)?.code ?? '');
 }
 
-/** Removes a directory tree of ours. */
+/** Removes a directory tree of ours, also where a guest (or overlayfs, its work directory) left no permission to look in. */
 export async function removeTree(parent: string, name: string): Promise<void> {
-  await rm(join(parent, name), { recursive: true, force: true, maxRetries: 3 });
+  const remove = () => rm(join(parent, name), { recursive: true, force: true, maxRetries: 3 });
+  try {
+    await remove();
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM')) throw error;
+    await openUp(join(parent, name));
+    await remove();
+  }
+}
+
+/** Gives ourselves back the way into directories of ours whose owner was left none. */
+export async function openUp(directory: string): Promise<void> {
+  const { mode } = await lstat(directory);
+  // The path above is ours alone, and nothing runs in it any more: no link can take the directory's place meanwhile.
+  if ((mode & 0o700) !== 0o700) await chmod(directory, (mode & 0o777) | 0o700);
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) await openUp(join(directory, entry.name));
+  }
 }

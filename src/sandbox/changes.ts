@@ -8,7 +8,7 @@ import type { BigIntStats } from 'node:fs';
 import { CaissonError } from '../core/error.ts';
 import { type LayerEntry, readLayer } from '../launcher/layer.ts';
 import { leadsToProtected, matchesProtected } from '../policy/protect.ts';
-import { Beneath, isErrno } from './beneath.ts';
+import { Beneath, isErrno, openUp } from './beneath.ts';
 import { sameFile, textOf } from './file-content.ts';
 import type { Overlay } from './overlay.ts';
 import { unifiedDiff } from './text-diff.ts';
@@ -50,7 +50,7 @@ export class Changes {
 
   /** @param launcher path of the launcher's program */
   static async read(overlay: Overlay, launcher: string): Promise<Changes> {
-    const layer = await readLayer(launcher, overlay.upper);
+    const layer = await readReadable(overlay.upper, launcher);
     await using upper = await Beneath.open(overlay.upper);
     await using lower = await Beneath.open(overlay.record.workspace);
     const entries: Change[] = [];
@@ -138,6 +138,17 @@ export class Changes {
       } else if (stat === undefined && change.kind === 'modified') found.push(change.path);
     }
     return found;
+  }
+}
+
+/** As an ordinary user we cannot look into a directory that the guest closed, until we open it again. */
+async function readReadable(upper: string, launcher: string): Promise<LayerEntry[]> {
+  try {
+    return await readLayer(launcher, upper);
+  } catch (error) {
+    if (process.geteuid?.() === 0) throw error;
+    await openUp(upper);
+    return await readLayer(launcher, upper);
   }
 }
 

@@ -143,16 +143,17 @@ export class Runner {
     workspace: Workspace,
   ): Promise<Outcome> {
     const { protection, context, overlay } = await this.#look(workspace);
+    let outcome: Outcome;
     try {
       const base = this.#bind(options.cwd, workspace, protection, overlay);
       const job = finishJob(base, argv, options, this.#setup.policy);
-      const raw = await this.#setup.kind.run(job, options.signal);
-      const outcome = toOutcome(raw, context, newId('run'));
-      return overlay === undefined ? outcome : await this.#settle(overlay, outcome);
+      outcome = toOutcome(await this.#setup.kind.run(job, options.signal), context, newId('run'));
     } catch (error) {
       await overlay?.discard();
       throw error;
     }
+    // From here on the changes are somebody's work: a failure of ours leaves them pending.
+    return overlay === undefined ? outcome : await this.#settle(overlay, outcome);
   }
 
   /** Applies or keeps what a run changed, as the policy says. */
