@@ -66,10 +66,10 @@ export function planKey(flags: readonly string[]): string {
   ].join('\0');
 }
 
-/** Whether the command needs nothing that the plan does not show. */
-export function needsNoToolchain(command: string, workspace: string | undefined): boolean {
+/** Whether the command needs nothing that the plan does not show; as sandbox/place.ts asks it. */
+function needsNoToolchain(command: string, workspace: string | undefined): boolean {
   const found = resolveToolchain(command, {
-    cwd: process.cwd(),
+    cwd: workspace ?? '/',
     home: process.env.HOME ?? '/',
     env: process.env,
     ...(workspace === undefined ? {} : { workspace }),

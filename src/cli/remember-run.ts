@@ -14,8 +14,9 @@ import { levels } from '../policy/levels.ts';
 import { containsName, nameSet } from '../policy/name-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import { takeEnvironment } from '../sandbox/caller-environment.ts';
+import { PlaceFinder } from '../sandbox/place.ts';
 import { callerEnvironment } from './caller-environment.ts';
-import { knownWords, needsNoToolchain, planKey } from './known-run.ts';
+import { knownWords, planKey } from './known-run.ts';
 import { acceptedOf, type Place } from './place.ts';
 import { type KnownPlan, PlanCache, stampOf } from './plan-cache.ts';
 import type { PolicyFlagValues } from './policy-request.ts';
@@ -29,10 +30,11 @@ export async function rememberRun(
 ): Promise<void> {
   const line = knownWords(process.argv.slice(2));
   if (line === undefined || hasToBeLookedAfter(policy)) return;
-  if (!needsNoToolchain(line.argv[0] ?? '', workspace)) return;
+  const place = new PlaceFinder(callerEnvironment()).find(policy, workspace, line.argv[0]);
+  if (place.toolchain !== undefined) return;
   const compiled = compile(policy, await caisson.facts(), {
     allowUnisolated,
-    ...(workspace === undefined ? {} : { workspace }),
+    ...place.compile,
   });
   if (compiled.wall !== 'process') return;
   requireEnforceable(compiled, acceptedOf(flags));

@@ -13,6 +13,7 @@ import { requireEnforceable } from '../../plan/accept.ts';
 import { bindJob } from '../../plan/bind.ts';
 import { compile } from '../../plan/compile.ts';
 import type { Policy } from '../../policy/policy.ts';
+import { PlaceFinder } from '../../sandbox/place.ts';
 import { protectionOf, unprotected } from '../../sandbox/protect.ts';
 import { callerEnvironment } from '../caller-environment.ts';
 import type { Action, Flag } from '../command.ts';
@@ -38,7 +39,7 @@ export const action: Action<CompileFlags> = async ({ flags, positionals: [file] 
   const open = protection === undefined ? undefined : unprotected(protection);
   const compiled = compile(policy, await caisson.facts(), {
     allowUnisolated,
-    ...(workspace === undefined ? {} : { workspace }),
+    ...new PlaceFinder(process.env).find(policy, workspace, undefined).compile,
     ...(open === undefined ? {} : { unenforceable: [open] }),
   });
   const accepted = requireEnforceable(compiled, accept);
