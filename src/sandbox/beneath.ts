@@ -202,12 +202,21 @@ export async function removeTree(parent: string, name: string): Promise<void> {
   }
 }
 
-/** Gives ourselves back the way into directories of ours whose owner was left none. */
+/** open(2), the same number on x86-64 and aarch64; Node does not name it. */
+const O_PATH = 0o10000000;
+
+/** Gives ourselves back the way into directories of ours whose owner was left none. Follows no link, whoever makes one meanwhile. */
 export async function openUp(directory: string): Promise<void> {
-  const { mode } = await lstat(directory);
-  // The path above is ours alone, and nothing runs in it any more: no link can take the directory's place meanwhile.
-  if ((mode & 0o700) !== 0o700) await chmod(directory, (mode & 0o777) | 0o700);
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) await openUp(join(directory, entry.name));
+  const handle = await open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  try {
+    // A descriptor of O_PATH takes no fchmod; the link in /proc leads to the very directory that was opened.
+    const self = `/proc/self/fd/${handle.fd}`;
+    const { mode } = await handle.stat();
+    if ((mode & 0o700) !== 0o700) await chmod(self, (mode & 0o777) | 0o700);
+    for (const entry of await readdir(self, { withFileTypes: true })) {
+      if (entry.isDirectory()) await openUp(`${self}/${entry.name}`);
+    }
+  } finally {
+    await handle.close();
   }
 }
