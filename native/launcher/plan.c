@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -308,8 +309,16 @@ static struct err plan_unwrap(struct span bytes, const char *magic, struct span 
   return OK;
 }
 
+/* The arrays are written before they are read: clearing them would only cost each idle sandbox their pages. */
+static void plan_clear(struct plan *out) {
+  memset(out, 0, offsetof(struct plan, mounts));
+  memset(&out->seccomp, 0, sizeof out->seccomp);
+  memset(&out->landlock, 0, offsetof(struct landlock_plan, paths));
+  memset(&out->capabilities, 0, sizeof *out - offsetof(struct plan, capabilities));
+}
+
 struct err plan_parse_host(struct span bytes, struct plan *out) {
-  memset(out, 0, sizeof *out);
+  plan_clear(out);
   out->host_view = true;
   struct span body, cgroup, limits;
   uint32_t seen, no_new_privs = 0;
@@ -331,7 +340,7 @@ struct err plan_parse_host(struct span bytes, struct plan *out) {
 }
 
 struct err plan_parse(struct span bytes, struct plan *out, struct sock_filter *filter) {
-  memset(out, 0, sizeof *out);
+  plan_clear(out);
   struct span body, seccomp = {0};
   TRY(plan_unwrap(bytes, "CAISPLAN", &body));
   TRY(plan_body(body, out, &seccomp));
@@ -388,7 +397,9 @@ static struct err pty_parse(struct span body, struct job *out) {
 }
 
 struct err job_parse(struct span bytes, struct job *out) {
-  memset(out, 0, sizeof *out);
+  memset(out, 0, offsetof(struct job, mounts));
+  memset(&out->cgroup, 0, offsetof(struct job, rules) - offsetof(struct job, cgroup));
+  memset(&out->stdin_mode, 0, sizeof *out - offsetof(struct job, stdin_mode));
   out->cwd = "/";
   out->bytes = bytes;
   uint32_t modes[3] = {STDIO_NULL, STDIO_CAPTURE, STDIO_CAPTURE}, seen;
