@@ -184,7 +184,8 @@ export class Shell {
         this.#ended(execution, result.status);
       },
       (error) => {
-        if (this.#execution === execution) this.#execution = undefined;
+        if (this.#execution !== execution) return;
+        this.#execution = undefined;
         this.#running?.fail(error);
       },
     );
@@ -246,7 +247,9 @@ export class Shell {
   }
 
   #ended(execution: Execution, status: number): void {
-    if (this.#execution === execution) this.#execution = undefined;
+    // A shell that was killed ends later, when the next command may be running in another one.
+    if (this.#execution !== execution) return;
+    this.#execution = undefined;
     const running = this.#running;
     if (running === undefined) return;
     const signal = status & 0x7f;
