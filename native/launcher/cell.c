@@ -112,6 +112,7 @@ struct err cell_take(bool grouped, struct cell **out) {
   while (*idle) {
     *out = *idle;
     *idle = (*out)->next;
+    if (grouped) TRY(cgroup_cell_renew(&S.tree, &(*out)->cgroup));
     if ((*out)->nursery->watch.fd >= 0) return OK;
     if ((*out)->nursery == &S.common) {
       TRY(nursery_start(&S.common, NULL));
@@ -124,6 +125,7 @@ struct err cell_take(bool grouped, struct cell **out) {
 void cell_give_back(struct cell *cell) {
   struct cell **idle = cell->grouped ? &S.idle_grouped : &S.idle_plain;
   cell->sandbox = NULL;
+  if (cell->spent) return; /* removed at the end */
   cell->next = *idle;
   *idle = cell;
 }

@@ -286,10 +286,8 @@ void sandbox_kill(struct sandbox *sandbox, enum cause cause) {
   for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
     if (!exec->cause) exec->cause = cause;
   end_init(sandbox);
-  if (sandbox->cell->grouped && !S.host_view) {
-    cgroup_cell_kill(&sandbox->cell->cgroup);
+  if (sandbox->cell->grouped && !S.host_view)
     cgroup_cell_freeze(&sandbox->cell->cgroup, false); /* what is frozen dies only once it is thawed */
-  }
 }
 
 /* Its work is done: init sees the end of its control socket and goes, and with it whatever is left. */
@@ -314,8 +312,9 @@ void sandbox_reap(struct sandbox *sandbox) {
       .max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
   };
   watch_close(&sandbox->control);
-  /* Where the guest ended its supervisor. */
-  if (S.host_view && sandbox->cell->grouped) cgroup_cell_kill(&sandbox->cell->cgroup);
+  /* A guest that sees the host may have ended its supervisor, whose work the group does then. */
+  if (S.host_view && sandbox->cell->grouped && info.si_code != CLD_EXITED)
+    sandbox->cell->spent = cgroup_cell_kill(&sandbox->cell->cgroup);
   /* Its last words, if it ended before its job, say why. */
   struct err why = fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL);
   if (sandbox->pending && sandbox->seat.watch.fd >= 0) {
