@@ -493,7 +493,28 @@ void cgroup_cell_read(const struct cgroup_cell *cell, struct cgroup_usage *out) 
   out->processes_hit = get(cell->pids_events, "max") != cell->pids_base;
 }
 
-bool cgroup_cell_kill(const struct cgroup_cell *cell) { return cell->v2 >= 0 && put(cell->v2, "cgroup.kill", "1") == 0; }
+bool cgroup_cell_kill(struct cgroup_cell *cell) {
+  if (cell->v2 < 0 || put(cell->v2, "cgroup.kill", "1") != 0) return false;
+  cell->killed = true;
+  return true;
+}
+
+struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell *cell) {
+  if (!cell->killed) return OK;
+  if (tree->v2_limits) {
+    unsigned number = cell->number;
+    cgroup_cell_close(tree, cell);
+    return cgroup_cell_open(tree, number, cell);
+  }
+  char path[CGROUP_PATH_MAX + 160];
+  snprintf(path, sizeof path, "%s/%s/%u", tree->base.v2, tree->name, cell->number);
+  shut(&cell->v2);
+  if (rmdir(path) < 0) return fail(ERR_RESOURCE, errno, "renew cgroup", tree->base.v2);
+  cell->v2 = open_cell(tree->base.v2, tree->name, cell->number);
+  if (cell->v2 < 0) return fail(ERR_RESOURCE, errno, "make cgroup", tree->base.v2);
+  cell->killed = false;
+  return OK;
+}
 
 struct err cgroup_cell_freeze(const struct cgroup_cell *cell, bool freeze) {
   int error = cell->v2 < 0 ? ENOTSUP : put(cell->v2, "cgroup.freeze", freeze ? "1" : "0");

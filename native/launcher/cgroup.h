@@ -28,6 +28,7 @@ struct cgroup_cell {
   struct cgroup_plan applied;
   uint64_t cpu_base, oom_base, pids_base;
   bool peak_resets;
+  bool killed;
 };
 
 struct cgroup_usage {
@@ -55,7 +56,12 @@ void cgroup_cell_read(const struct cgroup_cell *cell, struct cgroup_usage *out);
 uint64_t cgroup_cell_cpu_us(const struct cgroup_cell *cell);
 
 /* Kills, or freezes and thaws, everything in the cell at once (v2 cgroup.kill, cgroup.freeze). */
-bool cgroup_cell_kill(const struct cgroup_cell *cell);
+bool cgroup_cell_kill(struct cgroup_cell *cell);
+
+/* Makes the v2 group anew where it was killed once: since Linux 6.14 such a group kills whatever CLONE_INTO_CGROUP puts into
+   it later, because the kernel compares with the count of kills of the parent's group. Nothing may be left in it. */
+struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell *cell);
+
 struct err cgroup_cell_freeze(const struct cgroup_cell *cell, bool freeze);
 
 #endif
