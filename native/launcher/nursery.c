@@ -102,10 +102,10 @@ static void abandon(bool sibling, struct birth *birth) {
 struct err nursery_begin(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
                          bool sibling, struct birth *birth) {
   int sync[2];
-  if (fds->mount_ns >= 0 && setns(fds->mount_ns, CLONE_NEWNS) < 0)
+  if (!request->host_view && fds->mount_ns >= 0 && setns(fds->mount_ns, CLONE_NEWNS) < 0)
     return fail(ERR_SYSTEM, errno, "enter template", NULL);
   /* A new one is init's to make; else it is the one that came along, or the host's, whichever this process was in last. */
-  if (!(request->namespaces & CLONE_NEWNET) && setns(request->join_net ? fds->net_ns : host->net_ns, CLONE_NEWNET) < 0)
+  if (!request->host_view && !(request->namespaces & CLONE_NEWNET) && setns(request->join_net ? fds->net_ns : host->net_ns, CLONE_NEWNET) < 0)
     return fail(ERR_SYSTEM, errno, "enter network namespace", NULL);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sync) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
   struct sys_clone_args args = {
@@ -127,6 +127,7 @@ struct err nursery_begin(const struct host *host, const struct nursery_request *
     return fail(ERR_SYSTEM, error, "clone sandbox", NULL);
   }
   birth->sync = sync[0];
+  if (request->host_view) return OK;
   prefer_for_oom(host, birth->pid);
   struct err result = idmap_write(host->proc, birth->pid, request->inside_uid, request->outside_uid, request->inside_gid,
                                   request->outside_gid);
@@ -188,7 +189,8 @@ _Noreturn void nursery_serve(struct host *host, int socket, const struct cgroup_
     if (request.into_cgroup) fds.cgroup = list[count - 1];
     struct birth birth = {.pid = -1};
     struct err result = nursery_begin(host, &request, &fds, true, &birth);
-    if (!failed(result)) result = nursery_raise(host, true, &birth);
+    if (!failed(result) && request.host_view) close(birth.sync);
+    else if (!failed(result)) result = nursery_raise(host, true, &birth);
     for (size_t i = 0; i < count; i++) close(list[i]);
     struct nursery_reply reply = {.class = result.class, .errnum = result.errnum, .pid = birth.pid};
     if (result.step) snprintf(reply.step, sizeof reply.step, "%s", result.step);

@@ -416,11 +416,39 @@ static struct err become_sandbox(const struct slot_setup *setup) {
   return OK;
 }
 
+/* The caller's ids, umask, mounts and all stay as they are. */
+static struct err become_supervisor(const struct slot_setup *setup) {
+  int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (proc < 0) return fail(ERR_SYSTEM, errno, "open", "/proc");
+  TRY(place_descriptors(setup, proc));
+  TRY(plan_parse_host(setup->plan, &plan));
+  /* Whatever loses its parent becomes our child, so that nothing gets away by forking twice. */
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return fail(ERR_SYSTEM, errno, "subreaper", NULL);
+  return OK;
+}
+
+static _Noreturn void start_and_supervise(const struct slot_setup *setup) {
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  sigprocmask(SIG_SETMASK, &children, NULL);
+  int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0 || (setup->pipes ? fork_job(0, FD_JOB, true) : spawn_job()) < 0)
+    job_give_up(FD_JOB, fail(ERR_RESOURCE, errno, "fork job", NULL));
+  close(FD_JOB);
+  supervise(signals, setup->pipes);
+}
+
 _Noreturn void slot_init(const struct slot_setup *setup) {
   struct slot_go go;
   int given[2];
   size_t fd_count;
   struct err result = OK;
+  if (setup->host_view) {
+    result = become_supervisor(setup);
+    if (failed(result)) _exit(1);
+    start_and_supervise(setup);
+  }
   /* The slowest step, while the nursery writes the id maps and the launcher may still be building the root. */
   if (setup->fresh_net) {
     if (unshare(CLONE_NEWNET) < 0) result = fail(ERR_SYSTEM, errno, "network namespace", NULL);
@@ -433,14 +461,5 @@ _Noreturn void slot_init(const struct slot_setup *setup) {
   if (failed(result)) _exit(1);
   result = become_sandbox(setup);
   if (failed(result)) job_give_up(FD_JOB, result);
-
-  sigset_t children;
-  sigemptyset(&children);
-  sigaddset(&children, SIGCHLD);
-  sigprocmask(SIG_SETMASK, &children, NULL);
-  int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (signals < 0 || (setup->pipes ? fork_job(0, FD_JOB, true) : spawn_job()) < 0)
-    job_give_up(FD_JOB, fail(ERR_RESOURCE, errno, "fork job", NULL));
-  close(FD_JOB);
-  supervise(signals, setup->pipes);
+  start_and_supervise(setup);
 }

@@ -24,15 +24,18 @@ interface Demand {
   readonly plan: CgroupPlan;
 }
 
-/** Absent: the sandbox gets no cgroups of its own. */
+/**
+ * Absent: the sandbox gets no cgroups of its own. `child`: a guest that sees the host, and as its root could leave them.
+ */
 export function compileCgroup(
   policy: Policy,
   facts: HostFacts,
   findings: Findings,
+  wall: 'process' | 'child' = 'process',
 ): CgroupPlan | undefined {
   const { cgroup } = facts;
   let plan: CgroupPlan = {};
-  for (const demand of demandsOf(policy, facts)) {
+  for (const demand of demandsOf(policy, facts, wall)) {
     if (demand.available) {
       plan = { ...plan, ...demand.plan };
       findings.enforce(
@@ -55,6 +58,7 @@ export function compileCgroup(
       );
     }
   }
+  if (wall === 'child') return Object.keys(plan).length === 0 ? undefined : plan;
   const standsInOne = cgroup.memory || cgroup.cpu || cgroup.pids || cgroup.io;
   if (!standsInOne) return undefined;
   findings.enforce(
@@ -70,7 +74,11 @@ export function compileCgroup(
 export const DELEGATE =
   'start it below a delegated scope: systemd-run --user --scope -p Delegate=yes caisson …';
 
-function demandsOf(policy: Policy, { cgroup, kernel }: HostFacts): Demand[] {
+function demandsOf(
+  policy: Policy,
+  { cgroup, kernel, euid }: HostFacts,
+  wall: 'process' | 'child',
+): Demand[] {
   const { limits } = policy;
   const demands: Demand[] = [];
   if (limits.memoryBytes !== null) {
@@ -95,14 +103,18 @@ function demandsOf(policy: Policy, { cgroup, kernel }: HostFacts): Demand[] {
       plan: { memoryHighBytes: limits.memoryHighBytes },
     });
   }
-  if (limits.processes !== null && (cgroup.pids || !countsPerNamespace(kernel))) {
+  const byRlimit = wall === 'child' ? euid !== 0 : countsPerNamespace(kernel);
+  if (limits.processes !== null && (cgroup.pids || !byRlimit)) {
     demands.push({
       clause: 'limits.processes',
       id: 'limits.processes:no-cgroup',
       value: String(limits.processes),
       available: cgroup.pids,
       controller: 'pids',
-      instead: 'RLIMIT_NPROC counts all processes of the user together on this kernel',
+      instead:
+        wall === 'child'
+          ? 'it is not held, since RLIMIT_NPROC does not bind root'
+          : 'RLIMIT_NPROC counts all processes of the user together on this kernel',
       plan: { pidsMax: limits.processes },
     });
   }

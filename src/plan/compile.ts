@@ -12,7 +12,7 @@ import { compileEnvironment } from './environment.ts';
 import type { HostFacts } from './facts.ts';
 import { Findings } from './findings.ts';
 import { guest } from './guest.ts';
-import { compileRlimits, compileRunLimits } from './limits.ts';
+import { compileChildProcesses, compileRlimits, compileRunLimits } from './limits.ts';
 import { compileNetwork } from './network.ts';
 import type { Compiled, KindPlan, Namespace, Unenforceable } from './plan.ts';
 import { compileRoot, type RootInput } from './root.ts';
@@ -155,12 +155,17 @@ function compileHostView(
   if (child) {
     findings.enforce('identity', 'gains no rights', ['no_new_privs'], 'setuid');
   }
+  const rlimits = child ? compileRlimits(policy, facts, 'child', findings) : [];
+  const cgroup = child ? compileCgroup(policy, facts, findings, 'child') : undefined;
+  const processes = child ? compileChildProcesses(policy.limits, facts, findings) : undefined;
   return {
     wall,
     child: {
       noNewPrivs: child,
-      rlimits: child ? compileRlimits(policy, facts, 'child', findings) : [],
+      rlimits,
+      ...(cgroup === undefined ? {} : { cgroup }),
       limits: compileRunLimits(policy.limits, findings),
+      ...(processes === undefined ? {} : { processes }),
     },
     job: {
       mounts: [],

@@ -63,7 +63,10 @@ export function compileRunLimits(limits: Limits, findings: Findings): RunLimits 
   };
 }
 
-/** `child`: the caller's own user and namespaces, where RLIMIT_NPROC would count everything the user runs. */
+/**
+ * `child`: the caller's own user and namespaces, where RLIMIT_NPROC counts everything the user runs, so that the launcher
+ * sets it (`compileChildProcesses`).
+ */
 export function compileRlimits(
   policy: Policy,
   facts: HostFacts,
@@ -90,12 +93,10 @@ export function compileRlimits(
   }
   wanted.set(RLIMIT.core, limits.coreBytes ?? 0);
   row('limits.core', formatBytes(limits.coreBytes ?? 0), 'RLIMIT_CORE');
-  if (limits.memoryBytes !== null && (wall === 'child' || !facts.cgroup.memory)) {
+  if (limits.memoryBytes !== null && !facts.cgroup.memory) {
     wanted.set(RLIMIT.data, limits.memoryBytes);
   }
-  if (wall === 'child') {
-    noteChildLimits(limits, findings);
-  } else {
+  if (wall === 'process') {
     if (limits.processes !== null) {
       wanted.set(RLIMIT.processes, limits.processes + (facts.cgroup.pids ? SECOND_LINE : 0));
       if (!facts.cgroup.pids && countsPerNamespace(facts.kernel)) {
@@ -117,20 +118,20 @@ export function compileRlimits(
     .map(([resource, value]) => toRlimit(resource, value, facts, findings));
 }
 
-function noteChildLimits(limits: Limits, findings: Findings): void {
-  if (limits.memoryBytes !== null) {
-    findings.note(
-      `limits.memory ${formatBytes(limits.memoryBytes)}: at level basic RLIMIT_DATA holds each process to it, not their sum`,
-    );
-  }
-  if (limits.processes !== null) {
-    findings.note(
-      `limits.processes ${limits.processes}: not held at level basic, where the kernel counts all that the user runs; the time limit ends what runs away`,
-    );
-  }
-  if (limits.cpuMillicores !== null || limits.cpuWeight !== null) {
-    findings.note('limits.cpu: not held at level basic');
-  }
+/** Where no pids cgroup counts for a guest that sees the host: RLIMIT_NPROC, that much above what the user runs by then. */
+export function compileChildProcesses(
+  limits: Limits,
+  facts: HostFacts,
+  findings: Findings,
+): number | undefined {
+  if (limits.processes === null || facts.cgroup.pids || facts.euid === 0) return undefined;
+  findings.enforce(
+    'limits.processes',
+    String(limits.processes),
+    ['RLIMIT_NPROC, above what the caller runs at the start'],
+    'resource-exhaustion',
+  );
+  return limits.processes;
 }
 
 /** A host that allows less is stricter than the policy, never weaker; it is said all the same. */

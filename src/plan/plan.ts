@@ -132,7 +132,11 @@ export interface KindPlan {
 export interface ChildPlan {
   readonly noNewPrivs: boolean;
   readonly rlimits: readonly Rlimit[];
+  /** Absent: no cgroups of its own. */
+  readonly cgroup?: CgroupPlan;
   readonly limits: RunLimits;
+  /** RLIMIT_NPROC, above what the caller's user runs at the start. */
+  readonly processes?: number;
 }
 
 /** A late mount, made when the job is bound. `source` and `target` may begin with `$workspace`. */

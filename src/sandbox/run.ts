@@ -8,7 +8,6 @@ import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { requireEnforceable } from '../plan/accept.ts';
 import { type BindInput, bindJob } from '../plan/bind.ts';
-import { guest } from '../plan/guest.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts';
@@ -78,7 +77,7 @@ export class Runner {
 
   async run(argv: readonly string[], options: ExecOptions, workspace: Workspace): Promise<Outcome> {
     if (this.#looks) return await this.#runLooking(argv, options, workspace);
-    const job = finishJob(this.#base(options.cwd, workspace), argv, options, this.#setup.policy);
+    const job = finishJob(this.#base(workspace), argv, options, this.#setup.policy);
     const raw = await this.#setup.kind.run(job, options.signal);
     return toOutcome(raw, this.#context, newId('run'));
   }
@@ -90,12 +89,12 @@ export class Runner {
   ): Promise<GuestProcess> {
     const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
     if (!this.#looks) {
-      const base = this.#base(options.cwd, workspace);
+      const base = this.#base(workspace);
       const job = finishJob(base, argv, { ...options, ...streams }, this.#setup.policy);
       return new GuestProcess(this.#setup.kind.spawn(job, options.signal), this.#context);
     }
     const { protection, context, overlay } = await this.#look(workspace);
-    const base = this.#bind(options.cwd, workspace, protection, overlay);
+    const base = this.#bind(workspace, protection, overlay);
     const job = finishJob(base, argv, { ...options, ...streams }, this.#setup.policy);
     const execution = this.#setup.kind.spawn(job, options.signal);
     if (overlay === undefined) return new GuestProcess(execution, context);
@@ -107,7 +106,7 @@ export class Runner {
   async open(workspace: Workspace, from?: Overlay): Promise<Sandbox> {
     const { protection, context, overlay } = await this.#look(workspace, from);
     try {
-      const base = this.#bind(undefined, workspace, protection, overlay);
+      const base = this.#bind(workspace, protection, overlay);
       const open = this.#setup.kind.open(base);
       await open.opened;
       // What was mounted when it was opened stays; commands bring only what is theirs.
@@ -145,7 +144,7 @@ export class Runner {
     const { protection, context, overlay } = await this.#look(workspace);
     let outcome: Outcome;
     try {
-      const base = this.#bind(options.cwd, workspace, protection, overlay);
+      const base = this.#bind(workspace, protection, overlay);
       const job = finishJob(base, argv, options, this.#setup.policy);
       outcome = toOutcome(await this.#setup.kind.run(job, options.signal), context, newId('run'));
     } catch (error) {
@@ -219,30 +218,25 @@ export class Runner {
   }
 
   /** The job without its command, the same object as long as directory and environment are the same. */
-  #base(cwd: string | undefined, workspace: Workspace): Job {
+  #base(workspace: Workspace): Job {
     const taken = takeEnvironment(
       this.#setup.environment,
       this.#setup.compiled.job.environment.pass,
     );
-    const key = `${workspace ?? ''}\0${cwd ?? ''}\0${this.#hostHome(workspace) ?? ''}\0${taken.key}`;
+    const key = `${workspace ?? ''}\0${this.#hostHome(workspace) ?? ''}\0${taken.key}`;
     let base = this.#bases.get(key);
     if (base === undefined) {
-      base = this.#bindWith(taken.values, cwd, workspace, noProtection, undefined);
+      base = this.#bindWith(taken.values, workspace, noProtection, undefined);
       if (this.#bases.size >= BASES_MAX) this.#bases.clear();
       this.#bases.set(key, base);
     }
     return base;
   }
 
-  #bind(
-    cwd: string | undefined,
-    workspace: Workspace,
-    protection: Protection,
-    overlay: Overlay | undefined,
-  ): Job {
+  #bind(workspace: Workspace, protection: Protection, overlay: Overlay | undefined): Job {
     const { environment, compiled } = this.#setup;
     const { values } = takeEnvironment(environment, compiled.job.environment.pass);
-    return this.#bindWith(values, cwd, workspace, protection, overlay);
+    return this.#bindWith(values, workspace, protection, overlay);
   }
 
   /** Where a guest that sees the host starts: in the workspace, else where its caller is. */
@@ -252,24 +246,19 @@ export class Runner {
 
   #bindWith(
     env: BindInput['env'],
-    cwd: string | undefined,
     workspace: Workspace,
     protection: Protection,
     overlay: Overlay | undefined,
   ): Job {
     const { compiled, toolchain } = this.#setup;
     const hostHome = this.#hostHome(workspace);
-    const inside = compiled.job.workspace === 'none' ? guest.home : (workspace ?? guest.home);
-    const home = hostHome ?? inside;
     const job = bindJob(compiled.job, {
       argv: [],
       env,
       protect: protection,
       ...(workspace === undefined ? {} : { workspace }),
       ...(toolchain === undefined ? {} : { toolchain }),
-      ...(cwd === undefined && hostHome === undefined
-        ? {}
-        : { cwd: posix.resolve(home, cwd ?? '.') }),
+      ...(hostHome === undefined ? {} : { cwd: hostHome }),
       ...(overlay === undefined ? {} : { overlay: { upper: overlay.upper, work: overlay.work } }),
     });
     // Frozen lists are encoded once and sent as bytes from then on (protocol/encode-job.ts).

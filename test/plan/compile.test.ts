@@ -310,11 +310,28 @@ test('basic is a child with limits; none needs to be allowed', () => {
   const basic = compiled({ level: 'basic' });
   assert.ok(basic.wall === 'child' && basic.child.noNewPrivs);
   assert.deepEqual(ids(basic), []);
-  assert.ok(basic.child.rlimits.some(({ resource }) => resource === RLIMIT.data));
-  assert.ok(!basic.child.rlimits.some(({ resource }) => resource === RLIMIT.processes));
+  assert.deepEqual(basic.child.cgroup, {
+    memoryMaxBytes: 4 * 2 ** 30,
+    swapMaxBytes: 0,
+    pidsMax: 1024,
+  });
+  assert.ok(!basic.enforced.some(({ clause }) => clause === 'cgroup'), 'it could be left');
   throws('UNISOLATED', () => compiled({ level: 'none' }));
   const none = compiled({ level: 'none' }, capableHost, { allowUnisolated: true });
   assert.ok(none.wall === 'none' && !none.child.noNewPrivs && none.child.rlimits.length === 0);
+});
+
+test('basic without cgroups: rlimits for each process, and RLIMIT_NPROC above what the user runs', () => {
+  const basic = compiled({ level: 'basic' }, ordinaryUser);
+  assert.ok(basic.wall === 'child');
+  assert.equal(basic.child.cgroup, undefined);
+  assert.ok(basic.child.rlimits.some(({ resource }) => resource === RLIMIT.data));
+  assert.ok(!basic.child.rlimits.some(({ resource }) => resource === RLIMIT.processes));
+  assert.equal(basic.child.processes, 1024);
+  assert.ok(basic.notes.some((note) => /limits\.memory.*the sum of them is not/.test(note)));
+  const root = compiled({ level: 'basic' }, { ...ordinaryUser, euid: 0 });
+  assert.ok(root.wall === 'child' && root.child.processes === undefined);
+  assert.ok(root.notes.some((note) => /limits\.processes.*not held/.test(note)));
 });
 
 test('basic refuses a policy that restricts what it cannot keep', () => {

@@ -2,20 +2,13 @@
  * The process wall: Linux namespaces, seccomp, Landlock, cgroups, through the launcher.
  */
 import { CaissonError } from '../../core/error.ts';
-import type { LauncherClient, PlanHandle } from '../../launcher/client.ts';
-import type { RawResult } from '../../launcher/protocol/decode-result.ts';
+import type { LauncherClient } from '../../launcher/client.ts';
 import { encodePlan } from '../../launcher/protocol/encode-plan.ts';
 import type { HostFacts } from '../../plan/facts.ts';
-import type { Compiled, Job } from '../../plan/plan.ts';
+import type { Compiled } from '../../plan/plan.ts';
 import { wallState } from '../../plan/select.ts';
-import type {
-  Backend,
-  Execution,
-  OpenSandbox,
-  PreparedKind,
-  PrepareOptions,
-  Readiness,
-} from '../backend.ts';
+import type { Backend, PreparedKind, PrepareOptions, Readiness } from '../backend.ts';
+import { LauncherKind } from '../launcher-kind.ts';
 
 export class ProcessBackend implements Backend {
   readonly wall = 'process';
@@ -46,7 +39,7 @@ export class ProcessBackend implements Backend {
         message: `the process backend was given a plan for the wall ${compiled.wall}`,
       });
     }
-    return new ProcessKind(() => this.#live(), encodePlan(compiled.kind), options);
+    return new LauncherKind(() => this.#live(), encodePlan(compiled.kind), options);
   }
 
   async close(): Promise<void> {
@@ -57,51 +50,5 @@ export class ProcessBackend implements Backend {
   #live(): LauncherClient {
     if (this.#client === undefined || this.#client.isGone) this.#client = this.#start();
     return this.#client;
-  }
-}
-
-class ProcessKind implements PreparedKind {
-  readonly #live: () => LauncherClient;
-  readonly #plan: Buffer;
-  readonly #options: PrepareOptions;
-  #at: { client: LauncherClient; handle: PlanHandle } | undefined;
-
-  constructor(live: () => LauncherClient, plan: Buffer, options: PrepareOptions) {
-    this.#live = live;
-    this.#plan = plan;
-    this.#options = options;
-  }
-
-  get ready(): Promise<void> {
-    return this.#handle().handle.ready;
-  }
-
-  run(job: Job, signal?: AbortSignal): Promise<RawResult> {
-    const { client, handle } = this.#handle();
-    return client.run(handle, job, signal);
-  }
-
-  spawn(job: Job, signal?: AbortSignal): Execution {
-    const { client, handle } = this.#handle();
-    return client.spawn(handle, job, signal);
-  }
-
-  open(job: Job): OpenSandbox {
-    const { client, handle } = this.#handle();
-    return client.openSandbox(handle, job);
-  }
-
-  async close(): Promise<void> {
-    const at = this.#at;
-    this.#at = undefined;
-    if (at !== undefined) await at.client.forgetPlan(at.handle);
-  }
-
-  #handle(): { client: LauncherClient; handle: PlanHandle } {
-    const client = this.#live();
-    if (this.#at?.client !== client) {
-      this.#at = { client, handle: client.preparePlan(this.#plan, this.#options) };
-    }
-    return this.#at;
   }
 }
