@@ -125,7 +125,6 @@ struct err cell_take(bool grouped, struct cell **out) {
 void cell_give_back(struct cell *cell) {
   struct cell **idle = cell->grouped ? &S.idle_grouped : &S.idle_plain;
   cell->sandbox = NULL;
-  if (cell->spent) return; /* removed at the end */
   cell->next = *idle;
   *idle = cell;
 }

@@ -518,5 +518,12 @@ struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell 
 
 struct err cgroup_cell_freeze(const struct cgroup_cell *cell, bool freeze) {
   int error = cell->v2 < 0 ? ENOTSUP : put(cell->v2, "cgroup.freeze", freeze ? "1" : "0");
-  return error ? fail(ERR_UNSUPPORTED, error, "freeze", NULL) : OK;
+  if (error) return fail(ERR_UNSUPPORTED, error, "freeze", NULL);
+  if (!freeze) return OK;
+  /* Written is not done: a task stops at its next return to user space. */
+  int events = openat(cell->v2, "cgroup.events", O_RDONLY | O_CLOEXEC);
+  bool frozen = false;
+  for (int tries = 0; tries < 200 && !(frozen = get(events, "frozen") == 1); tries++) usleep(500);
+  close(events);
+  return frozen ? OK : fail(ERR_SYSTEM, ETIMEDOUT, "freeze", NULL);
 }

@@ -55,13 +55,15 @@ void cgroup_cell_begin(struct cgroup_cell *cell);
 void cgroup_cell_read(const struct cgroup_cell *cell, struct cgroup_usage *out);
 uint64_t cgroup_cell_cpu_us(const struct cgroup_cell *cell);
 
-/* Kills, or freezes and thaws, everything in the cell at once (v2 cgroup.kill, cgroup.freeze). */
+/* Kills everything in the cell at once (v2 cgroup.kill). For guests without a pid namespace alone: of the others init's end
+   is everybody's. */
 bool cgroup_cell_kill(struct cgroup_cell *cell);
 
 /* Makes the v2 group anew where it was killed once: since Linux 6.14 such a group kills whatever CLONE_INTO_CGROUP puts into
    it later, because the kernel compares with the count of kills of the parent's group. Nothing may be left in it. */
 struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell *cell);
 
+/* Freezes or thaws everything in the cell (v2 cgroup.freeze). Returns once it stands still, or after 0.1 s with ETIMEDOUT. */
 struct err cgroup_cell_freeze(const struct cgroup_cell *cell, bool freeze);
 
 #endif

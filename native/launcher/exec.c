@@ -78,8 +78,9 @@ static struct err open_input(struct exec *exec, int *guest_end) {
   if (job.stdin_mode == STDIN_INLINE) {
     exec_input(exec, job.input);
     exec->input_ends = true;
-    if (exec->input_done == exec->input_length) watch_close(&exec->input);
   }
+  /* What came before there was a pipe. */
+  exec_input_event(exec);
   return OK;
 }
 

@@ -19,6 +19,8 @@
 
 /* Tags of a job that the command line decides (protocol/PROTOCOL.md, "Job"). */
 enum { JOB_TAG_ARGV = 1, JOB_TAG_STDIN = 9, JOB_TAG_STDOUT = 10, JOB_TAG_STDERR = 11 };
+/* For a guest that was asked to end; the same in src/cli/guest-signals.ts. */
+#define GRACE_MS 2000
 #define PLAN_FILE_MAX (64 * 1024 * 1024)
 
 static struct plan plan;
@@ -91,7 +93,9 @@ static void leave_cgroup(const struct host *host) {
 struct running {
   int control, job_socket, pidfd, signals;
   uint64_t deadline_ms; /* 0: none */
-  unsigned interrupts;
+  uint64_t grace_ms;    /* when a guest that was asked to end is ended; 0: none */
+  int asked;            /* the signal that asked first; 0: none */
+  bool killed;          /* ended by us because of it */
 };
 
 static uint64_t now_ms(void) {
@@ -100,14 +104,33 @@ static uint64_t now_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void end_asked(struct running *run) {
+  run->killed = true;
+  run->grace_ms = 0;
+  sys_pidfd_kill(run->pidfd, SIGKILL);
+}
+
+/* Milliseconds until the clock matters next, at most a minute; -1: never. */
+static int time_left(const struct running *run) {
+  uint64_t next = run->deadline_ms;
+  if (run->grace_ms && (!next || run->grace_ms < next)) next = run->grace_ms;
+  if (!next) return -1;
+  uint64_t now = now_ms();
+  return now >= next ? 0 : (int)(next - now < 60000 ? next - now : 60000);
+}
+
 static void pass_signal(struct running *run) {
   struct signalfd_siginfo seen;
   if (read(run->signals, &seen, sizeof seen) != (ssize_t)sizeof seen) return;
-  /* The first Ctrl-C is the guest's to handle; the second ends it. */
-  if (seen.ssi_signo == SIGINT && ++run->interrupts > 1) {
-    sys_pidfd_kill(run->pidfd, SIGKILL);
+  int number = (int)seen.ssi_signo;
+  bool ends = number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+  if (ends && run->asked) {
+    end_asked(run);
     return;
   }
+  /* Ctrl-C at a terminal is the guest's to handle. Whatever else asks us to end ends the guest after a grace. */
+  if (ends) run->asked = number;
+  if (ends && !(number == SIGINT && isatty(STDIN_FILENO))) run->grace_ms = now_ms() + GRACE_MS;
   struct slot_request request = {.command = SLOT_SIGNAL, .job = 0, .signal = (int32_t)seen.ssi_signo};
   channel_send(run->control, &request, sizeof request, NULL, 0);
 }
@@ -118,13 +141,9 @@ static struct err wait_for_end(struct running *run, struct slot_report *report, 
                               {.fd = run->signals, .events = POLLIN},
                               {.fd = cell.oom_event, .events = POLLIN}};
   for (;;) {
-    int left = -1;
-    if (run->deadline_ms) {
-      uint64_t now = now_ms();
-      left = now >= run->deadline_ms ? 0 : (int)(run->deadline_ms - now < 60000 ? run->deadline_ms - now : 60000);
-    }
-    int ready = poll(watched, 4, left);
+    int ready = poll(watched, 4, time_left(run));
     if (ready < 0 && errno != EINTR) return fail(ERR_SYSTEM, errno, "poll", NULL);
+    if (run->grace_ms && now_ms() >= run->grace_ms) end_asked(run);
     if (run->deadline_ms && !*timed_out && now_ms() >= run->deadline_ms) {
       *timed_out = true;
       run->deadline_ms = 0;
@@ -228,12 +247,16 @@ struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
     leave_cgroup(&host);
   }
   if (failed(result)) return result;
-  if (timed_out) fprintf(stderr, "caisson-launcher: ended after its wall-clock limit of %llu ms\n", (unsigned long long)limits.wall_ms);
-  if (usage.out_of_memory) fprintf(stderr, "caisson-launcher: ended at its memory limit\n");
-  if (usage.processes_hit) fprintf(stderr, "caisson-launcher: met its limit of processes\n");
-  *exit_code = timed_out                       ? 124
-               : usage.out_of_memory           ? 137
-               : WIFEXITED(report.status)      ? WEXITSTATUS(report.status)
-                                               : 128 + WTERMSIG(report.status);
+  bool signaled = !timed_out && !usage.out_of_memory && WIFSIGNALED(report.status);
+  if (timed_out) fprintf(stderr, "caisson: timed out: ended after its wall-clock limit of %llu ms\n", (unsigned long long)limits.wall_ms);
+  if (usage.out_of_memory) fprintf(stderr, "caisson: out of memory\n");
+  if (signaled && run.killed) fprintf(stderr, "caisson: killed\n");
+  else if (signaled) fprintf(stderr, "caisson: the command was ended by signal %d\n", WTERMSIG(report.status));
+  if (usage.processes_hit) fprintf(stderr, "caisson: limits hit: processes\n");
+  *exit_code = timed_out                      ? 124
+               : usage.out_of_memory          ? 137
+               : signaled && run.killed       ? 128 + run.asked
+               : WIFEXITED(report.status)     ? WEXITSTATUS(report.status)
+                                              : 128 + WTERMSIG(report.status);
   return OK;
 }

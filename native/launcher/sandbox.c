@@ -314,7 +314,7 @@ void sandbox_reap(struct sandbox *sandbox) {
   watch_close(&sandbox->control);
   /* A guest that sees the host may have ended its supervisor, whose work the group does then. */
   if (S.host_view && sandbox->cell->grouped && info.si_code != CLD_EXITED)
-    sandbox->cell->spent = cgroup_cell_kill(&sandbox->cell->cgroup);
+    cgroup_cell_kill(&sandbox->cell->cgroup);
   /* Its last words, if it ended before its job, say why. */
   struct err why = fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL);
   if (sandbox->pending && sandbox->seat.watch.fd >= 0) {

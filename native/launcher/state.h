@@ -31,7 +31,6 @@ struct cell {
   struct cell *next; /* among the idle */
   unsigned number;
   bool grouped;
-  bool spent; /* its group was killed: Linux (6.18 at least) kills all that is cloned into it from then on */
   struct cgroup_cell cgroup;
   struct watch oom;
   struct nursery *nursery;

@@ -83,7 +83,6 @@ test('an aborted run ends its guest, then rejects', async () => {
 test('after a run that was killed, the next ones run', {
   // Since Linux 6.14 a clone3(CLONE_INTO_CGROUP) into a group that ever saw cgroup.kill is killed at once when its parent
   // stands in another group: kill_seq is compared across the two.
-  todo: 'the launcher uses a cell again after cgroup.kill',
 }, async () => {
   await using caisson = await Caisson.open();
   await caisson.run(['sleep', '60'], { timeoutMs: 100 });
