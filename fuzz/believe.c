@@ -65,7 +65,13 @@ static void use_mounts(const struct mount_step *mounts, size_t count) {
   }
 }
 
+static void fuzz_host_plan(struct span bytes) {
+  struct err error = plan_parse_host(bytes, &plan);
+  if (failed(error) ? error.errnum == 0 || error.what == NULL : !plan.host_view || plan.mount_count != 0) __builtin_trap();
+}
+
 void fuzz_plan(struct span bytes) {
+  fuzz_host_plan(bytes);
   struct err error = plan_parse(bytes, &plan, filter);
   if (failed(error)) {
     if (error.errnum == 0 || error.what == NULL) __builtin_trap();

@@ -15,15 +15,19 @@ void out_raw(struct out *out, const void *data, size_t length) {
   out->length -= 8;
 }
 
-struct out plan_wrapped(struct span record) {
+static struct out wrapped(const char *magic, struct span record) {
   struct out out = {0};
-  out_raw(&out, "CAISPLAN\1\0\0\0", 12);
+  out_raw(&out, magic, 8);
+  out_raw(&out, "\1\0\0\0", 4);
   uint8_t length[4];
   for (int i = 0; i < 4; i++) length[i] = (uint8_t)(record.length >> (8 * i));
   out_raw(&out, length, 4);
   out_raw(&out, record.data, record.length);
   return out;
 }
+
+struct out plan_wrapped(struct span record) { return wrapped("CAISPLAN", record); }
+struct out host_plan_wrapped(struct span record) { return wrapped("CAISHOST", record); }
 
 struct out record_patched(struct span record, uint16_t tag, const void *data, size_t length) {
   struct out out = {0};
@@ -184,6 +188,25 @@ static void plan_full(struct out *out) {
   out_str(&record, 12, "/home");
   out_str(&record, 12, "/srv");
   *out = plan_wrapped(span_of(&record));
+  out_free(&record);
+}
+
+static void plan_host(struct out *out) {
+  struct out record = {0};
+  out_u32(&record, 1, 1);
+  rlimit(&record, 2, 1, 1048576, 1048576);
+  rlimit(&record, 2, 4, 0, 0);
+  size_t mark = out_begin(&record, 3);
+  out_u64(&record, 1, 268435456);
+  out_u64(&record, 6, 64);
+  out_u64(&record, 11, 0);
+  out_end(&record, mark);
+  mark = out_begin(&record, 4);
+  out_u64(&record, 1, 30000);
+  out_u32(&record, 4, 1);
+  out_end(&record, mark);
+  out_u64(&record, 5, 128);
+  *out = host_plan_wrapped(span_of(&record));
   out_free(&record);
 }
 
@@ -373,6 +396,7 @@ static void stdin_credit(struct out *out) { out_u32(out, 1, 4096); }
 const struct golden goldens[] = {
     {"plan-minimal", GOLDEN_PLAN, plan_minimal, 0, 0},
     {"plan-full", GOLDEN_PLAN, plan_full, 0, 0},
+    {"plan-host", GOLDEN_HOST_PLAN, plan_host, 0, 0},
     {"job-minimal", GOLDEN_JOB, job_minimal, 0, 0},
     {"job-full", GOLDEN_JOB, job_full, 0, 0},
     {"job-pty", GOLDEN_JOB, job_pty, 0, 0},

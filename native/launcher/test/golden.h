@@ -4,7 +4,7 @@
 
 #include "../wire.h"
 
-enum golden_kind { GOLDEN_PLAN, GOLDEN_JOB, GOLDEN_FRAME };
+enum golden_kind { GOLDEN_PLAN, GOLDEN_HOST_PLAN, GOLDEN_JOB, GOLDEN_FRAME };
 
 struct golden {
   const char *name;
@@ -26,6 +26,7 @@ void out_raw(struct out *out, const void *data, size_t length);
 
 /* A plan's record with its header before it. */
 struct out plan_wrapped(struct span record);
+struct out host_plan_wrapped(struct span record);
 
 /* The record with the first field of `tag` replaced (or appended); with data NULL and length SIZE_MAX, left out. */
 struct out record_patched(struct span record, uint16_t tag, const void *data, size_t length);

@@ -31,6 +31,7 @@ static void committed_bytes_are_built(void) {
     struct frame frame;
     size_t taken;
     if (goldens[i].kind == GOLDEN_PLAN) CHECK(!failed(plan_parse(span_of(&read), &plan, filter)));
+    else if (goldens[i].kind == GOLDEN_HOST_PLAN) CHECK(!failed(plan_parse_host(span_of(&read), &plan)));
     else if (goldens[i].kind == GOLDEN_JOB) CHECK(!failed(job_parse(span_of(&read), &job)));
     else
       CHECK_THAT(frame_parse(span_of(&read), &frame, &taken) == FRAME_WHOLE && taken == read.length &&
@@ -63,6 +64,20 @@ static void full_plan_says_what_was_meant(void) {
   out_free(&bytes);
 }
 
+static void host_plan_says_what_was_meant(void) {
+  struct out bytes = golden_named("plan-host");
+  CHECK(!failed(plan_parse_host(span_of(&bytes), &plan)));
+  CHECK(plan.host_view && plan.no_new_privs && plan.namespaces == 0 && plan.mount_count == 0 && plan.processes == 128);
+  CHECK(plan.rlimit_count == 2 && plan.rlimits[0].resource == 1 && plan.rlimits[0].soft == 1048576);
+  CHECK(plan.cgroup.present && plan.cgroup.set == (CG_MEMORY_MAX | CG_PIDS_MAX | CG_SWAP_MAX) && plan.cgroup.pids_max == 64);
+  CHECK(plan.limits.wall_ms == 30000 && plan.limits.kill_on_output && plan.limits.cpu_ms == 0);
+  CHECK_THAT(failed(plan_parse(span_of(&bytes), &plan, filter)), "a launcher of sandboxes takes no host plan");
+  out_free(&bytes);
+  bytes = golden_named("plan-full");
+  CHECK_THAT(failed(plan_parse_host(span_of(&bytes), &plan)), "and `child` no plan of a sandbox");
+  out_free(&bytes);
+}
+
 static void full_job_says_what_was_meant(void) {
   struct out bytes = golden_named("job-full");
   CHECK(!failed(job_parse(span_of(&bytes), &job)));
@@ -86,6 +101,7 @@ static void full_job_says_what_was_meant(void) {
 int main(void) {
   committed_bytes_are_built();
   full_plan_says_what_was_meant();
+  host_plan_says_what_was_meant();
   full_job_says_what_was_meant();
   return harness_end("golden");
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { launcherError } from '../../../src/launcher/launcher-error.ts';
 import { decodeFacts } from '../../../src/launcher/protocol/decode-facts.ts';
 import { decodeResult } from '../../../src/launcher/protocol/decode-result.ts';
+import { encodeHostPlan } from '../../../src/launcher/protocol/encode-host-plan.ts';
 import { encodeExec, encodeJob, encodeOpen } from '../../../src/launcher/protocol/encode-job.ts';
 import { encodePlan } from '../../../src/launcher/protocol/encode-plan.ts';
 import { FieldWriter } from '../../../src/launcher/protocol/fields.ts';
@@ -19,7 +20,7 @@ import {
   frameType,
   rawFrame,
 } from '../../../src/launcher/protocol/frame.ts';
-import type { Job, KindPlan } from '../../../src/plan/plan.ts';
+import type { ChildPlan, Job, KindPlan } from '../../../src/plan/plan.ts';
 
 const folder = new URL('../../../protocol/golden/', import.meta.url);
 const golden = (name: string): Buffer =>
@@ -52,6 +53,7 @@ test('plans and jobs', () => {
   for (const name of ['plan-minimal', 'plan-full']) {
     same(encodePlan(meant(name) as KindPlan), name);
   }
+  same(encodeHostPlan(meant('plan-host') as ChildPlan), 'plan-host');
   for (const name of ['job-minimal', 'job-full', 'job-pty']) {
     same(encodeJob(meant(name) as Job), name);
   }
