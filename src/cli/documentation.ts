@@ -22,8 +22,9 @@ export function exitCodesPage(): string {
 The guest's own exit code passes through \`caisson run\` and \`caisson shell\`. A code of Caisson's may
 be one that a guest can end with, too. Two things tell them apart:
 
-- On stderr there is a line \`caisson: …\` whenever the exit code is not the one that the guest ended
-  with. (The guest writes to the same stderr and can print such a line itself.)
+- On stderr there is a line \`caisson: …\` (\`caisson-launcher: …\` where the launcher itself failed)
+  whenever the exit code is not the one that the guest ended with. The guest writes to the same
+  stderr and can print such a line itself.
 - \`--json\` says it beyond doubt: the document has \`kind\` for what became of the guest, or \`error\`
   for what went wrong on Caisson's side.
 
@@ -50,8 +51,9 @@ The numbers from 64 to 78 are those of sysexits(3); 126 and 127 those of a shell
 
 ## The launcher without Node
 
-\`caisson-launcher run PLAN -- COMMAND\` ends with the guest's own code, 128 + n for signal n, 124 when
-the wall-clock limit ended it and 137 when memory ran out, each with a line on stderr.
+\`caisson-launcher run PLAN -- COMMAND\` ends with the guest's own code, 128 + n for signal n (its own or
+the one that we got), 124 when the wall-clock limit ended it and 137 when memory ran out, each with a
+line on stderr. \`caisson run\` becomes this launcher when it has compiled the same policy before.
 `;
 }
 

@@ -198,15 +198,16 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     using place = makePlace();
     const mark = `${60_000 + process.pid}`;
     const script = `trap "" TERM INT HUP; echo up; sleep ${mark}; sleep ${mark}`;
-    // --no-tty: the ordinary way, whose process is ours until the end.
-    const child = spawn(entry, ['run', '--no-tty', '--timeout', '1m', '--', 'sh', '-c', script], {
-      cwd: place.work,
-      env: place.environment,
-    });
-    await once(child.stdout, 'data');
-    child.kill(signal);
-    const [code] = await once(child, 'close');
-    assert.equal(code, { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
+    // The ordinary way; the first of its kind; the same again, which is known by then.
+    for (const flags of [['--no-tty'], [], []]) {
+      const args = ['run', ...flags, '--timeout', '1m', '--', 'sh', '-c', script];
+      const environment = { ...place.environment, PATH: '/usr/bin:/bin' };
+      const child = spawn(entry, args, { cwd: place.work, env: environment });
+      await once(child.stdout, 'data');
+      child.kill(signal);
+      const [code] = await once(child, 'close');
+      assert.equal(code, { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
+    }
     assert.equal(spawnSync('pgrep', ['-f', `^sleep ${mark}$`]).status, 1, 'nothing is left');
   });
 }
