@@ -25,6 +25,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gatherFacts } from '../../src/host/facts.ts';
 import { LauncherClient } from '../../src/launcher/client.ts';
+import type { Execution } from '../../src/launcher/execution.ts';
 import { locateLauncher } from '../../src/launcher/locate.ts';
 import type { RawResult } from '../../src/launcher/protocol/decode-result.ts';
 import { encodeJob } from '../../src/launcher/protocol/encode-job.ts';
@@ -332,6 +333,13 @@ export function ranFrom(raw: RawResult): Ran {
   const code = signal === 0 ? (raw.status >> 8) & 0xff : 128 + signal;
   const text = (output: { bytes: Buffer }) => output.bytes.toString();
   return { status: raw.status, code, stdout: text(raw.stdout), stderr: text(raw.stderr), raw };
+}
+
+/** Settles with the first output, or rejects when it ends without any. */
+export async function firstOutput(execution: Execution): Promise<Buffer> {
+  const ended = execution.result.then(() => assert.fail('it ended without a word'));
+  const data = new Promise<Buffer>((resolve) => execution.stdout.once('data', resolve));
+  return await Promise.race([data, ended]);
 }
 
 /** Writes a plan with a default job, for `caisson-launcher run PLAN -- argv`. */
