@@ -374,6 +374,9 @@ void exec_ended(struct exec *exec, const struct slot_report *report) {
   struct cell *cell = exec->sandbox->cell;
   if (cell->grouped) {
     cgroup_cell_read(&cell->cgroup, &exec->usage);
+    /* An init that is killed waits for nobody: what ran in it, its group alone has counted. */
+    if (exec->cause && !exec->sandbox->keep && exec->usage.cpu_us > report->user_us + report->system_us)
+      exec->report.user_us = exec->usage.cpu_us - report->system_us;
     if (exec->usage.out_of_memory) {
       exec->limits_hit |= LIMIT_MEMORY;
       if (exec->cause == CAUSE_SELF && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGKILL) exec->cause = CAUSE_MEMORY;
