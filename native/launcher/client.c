@@ -9,6 +9,12 @@
 
 #include "state.h"
 
+static ssize_t transmit(const struct iovec *parts, uint8_t count) {
+  if (S.device) return writev(S.client.fd, parts, count);
+  struct msghdr message = {.msg_iov = (struct iovec *)(size_t)parts, .msg_iovlen = count};
+  return sendmsg(S.client.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 size_t client_backlog(void) { return S.out_length - S.out_done; }
 
 static void keep(const void *bytes, size_t length) {
@@ -30,7 +36,8 @@ static void keep(const void *bytes, size_t length) {
 
 void client_flush(void) {
   while (S.out_done < S.out_length && !S.client_gone) {
-    ssize_t sent = send(S.client.fd, S.out + S.out_done, S.out_length - S.out_done, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct iovec rest = {S.out + S.out_done, S.out_length - S.out_done};
+    ssize_t sent = transmit(&rest, 1);
     if (sent > 0) {
       S.out_done += (size_t)sent;
     } else if (errno == EAGAIN) {
@@ -55,8 +62,7 @@ void client_send(uint16_t type, uint32_t id, const void *body, size_t length) {
   size_t sent = 0;
   if (client_backlog() == 0) {
     struct iovec parts[2] = {{header, sizeof header}, {(void *)(size_t)body, length}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = length ? 2 : 1};
-    ssize_t done = sendmsg(S.client.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t done = transmit(parts, length ? 2 : 1);
     if (done < 0 && errno != EAGAIN && errno != EINTR) {
       S.client_gone = true;
       return;
@@ -93,7 +99,9 @@ bool client_read(void) {
     S.in = grown;
     S.in_capacity = capacity;
   }
-  ssize_t got = recv(S.client.fd, S.in + S.in_length, S.in_capacity - S.in_length, MSG_DONTWAIT);
+  uint8_t *room = S.in + S.in_length;
+  size_t size = S.in_capacity - S.in_length;
+  ssize_t got = S.device ? read(S.client.fd, room, size) : recv(S.client.fd, room, size, MSG_DONTWAIT);
   if (got > 0) {
     S.in_length += (size_t)got;
     return true;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "init.h"
 #include "layer.h"
 #include "probe.h"
 #include "run.h"
@@ -32,6 +33,8 @@ static int usage(void) {
   fprintf(stderr,
           "usage: caisson-launcher serve               speak the protocol on descriptor 3\n"
           "       caisson-launcher child               the same, for guests that see the host as their caller does\n"
+          "       caisson-launcher init --socket PATH | --port DEVICE | --vsock PORT\n"
+          "                                            the same, as PID 1 of a container or microVM\n"
           "       caisson-launcher run PLAN -- ARGV    one command in one sandbox\n"
           "       caisson-launcher probe               this host's facts, as a record\n"
           "       caisson-launcher layer UPPER         what an overlay's upper directory holds\n"
@@ -46,6 +49,16 @@ static int probe(void) {
   return fwrite(facts.data, 1, facts.length, stdout) == facts.length ? 0 : 74;
 }
 
+static int init(const char *option, const char *where) {
+  static const char *const options[] = {[INIT_SOCKET] = "--socket", [INIT_PORT] = "--port", [INIT_VSOCK] = "--vsock"};
+  for (enum init_endpoint i = INIT_SOCKET; i <= INIT_VSOCK; i++)
+    if (strcmp(option, options[i]) == 0) {
+      struct err result = init_run(i, where);
+      return failed(result) ? complain(result) : 0;
+    }
+  return usage();
+}
+
 int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
   if (strcmp(mode, "serve") == 0 && argc == 2) {
@@ -56,6 +69,7 @@ int main(int argc, char **argv) {
     struct err result = serve_host_view(3);
     return failed(result) ? complain(result) : 0;
   }
+  if (strcmp(mode, "init") == 0 && argc == 4) return init(argv[2], argv[3]);
   if (strcmp(mode, "run") == 0 && argc > 4 && strcmp(argv[3], "--") == 0) {
     int code = 0;
     struct err result = run_plan(argv[2], argv + 4, &code);

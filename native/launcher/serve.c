@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "channel.h"
@@ -392,7 +393,10 @@ static void take_everything_down(void) {
 struct err serve(int fd) {
   int type;
   socklen_t size = sizeof type;
-  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
+  struct stat st;
+  S.device = fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+  if (S.device) fcntl(fd, F_SETFL, O_NONBLOCK);
+  else if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
     return fail(ERR_MESSAGE, errno ? errno : EINVAL, "descriptor 3 is not a stream socket", NULL);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   signal(SIGPIPE, SIG_IGN);

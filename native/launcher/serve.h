@@ -4,7 +4,7 @@
 
 #include "err.h"
 
-/* Speaks protocol/PROTOCOL.md on `fd`. Returns when the client is gone and everything that ran has been taken down. */
+/* Speaks protocol/PROTOCOL.md on `fd`, a stream socket or a character device. Returns when the client is gone and everything that ran has been taken down. */
 struct err serve(int fd);
 
 /* `caisson-launcher child`: the same with host plans alone, whose guests see and are what the caller sees and is. */

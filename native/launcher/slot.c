@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "confine.h"
 #include "files.h"
 #include "frame.h"
+#include "loopback.h"
 #include "mount.h"
 #include "sys.h"
 
@@ -369,16 +369,6 @@ static _Noreturn void supervise(int signals, bool pipes) {
       reap(keep, !pipes);
     }
   }
-}
-
-static struct err loopback_up(void) {
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail(ERR_SYSTEM, errno, "socket", NULL);
-  struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-  int done = ioctl(fd, SIOCSIFFLAGS, &request);
-  int error = errno;
-  close(fd);
-  return done < 0 ? fail(ERR_SYSTEM, error, "bring up loopback", NULL) : OK;
 }
 
 static struct err place_descriptors(const struct slot_setup *setup, int proc) {

@@ -135,6 +135,7 @@ struct serve {
   int epoll;
   struct host host;
   bool host_view; /* `child`: host plans alone, and no namespaces */
+  bool device; /* the client is at a character device, not at a socket */
   struct watch client, signals;
   uint8_t *in;
   size_t in_length, in_capacity;

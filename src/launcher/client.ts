@@ -4,7 +4,6 @@
  * The launcher ends when the socket closes and takes everything down, so a client that is
  * killed leaves nothing. An idle client does not keep Node alive; a pending request does.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Job } from '../plan/plan.ts';
@@ -12,6 +11,7 @@ import { abortedError, CaptureExec } from './capture-exec.ts';
 import type { Channel, Connection } from './channel.ts';
 import { Execution } from './execution.ts';
 import { launcherError } from './launcher-error.ts';
+import { type Ending, LauncherProcess } from './launcher-process.ts';
 import { LauncherSandbox } from './launcher-sandbox.ts';
 import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
 import type { RawResult } from './protocol/decode-result.ts';
@@ -28,8 +28,6 @@ import {
   rawFrame,
 } from './protocol/frame.ts';
 
-const DIAGNOSTICS_MAX = 4096;
-
 export interface PlanOptions {
   /** Sandboxes kept ready for this plan; default 0. */
   readonly slots?: number;
@@ -45,27 +43,25 @@ export interface PlanHandle {
 }
 
 export class LauncherClient implements Connection {
-  readonly #child: ChildProcess;
+  /** Absent: a launcher that somebody else started. */
+  readonly #process: LauncherProcess | undefined;
   readonly #socket: Socket;
   readonly #channels = new Map<number, Channel>();
-  readonly #exited: Promise<void>;
+  readonly #ended: Promise<Ending>;
   #lastId = 0;
   #holders = 0;
   #greeted = false;
   #gone: CaissonError | undefined;
-  #diagnostics = '';
   #build = '';
 
-  /** Starts `program serve`. Never throws: what goes wrong rejects the first request. */
-  constructor(program: string, args: readonly string[] = ['serve']) {
-    // Its own session: Ctrl-C at a terminal reaches us, and we decide what the guest hears of it.
-    this.#child = spawn(program, args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-      env: {},
-      cwd: '/',
-      detached: true,
-    });
-    this.#socket = this.#child.stdio[3] as Socket;
+  /**
+   * @param program started with `args`; never throws: what goes wrong rejects the first request. Or a connection to a
+   * launcher that runs already: {@link LauncherClient.over}
+   */
+  constructor(program: string | Socket, args: readonly string[] = ['serve']) {
+    this.#process = typeof program === 'string' ? new LauncherProcess(program, args) : undefined;
+    this.#socket =
+      typeof program === 'string' ? (this.#process as LauncherProcess).socket : program;
     const reader = new FrameReader((type, id, body) => this.#receive(type, id, body));
     this.#socket.on('data', (chunk: Buffer) => {
       try {
@@ -76,27 +72,26 @@ export class LauncherClient implements Connection {
     });
     this.#socket.on('error', (error) => this.#fail(this.#goneError('its socket failed', error)));
     this.#socket.on('close', () => this.#fail(this.#goneError('its socket closed')));
-    this.#child.stderr?.on('data', (chunk: Buffer) => {
-      this.#diagnostics = (this.#diagnostics + chunk.toString()).slice(-DIAGNOSTICS_MAX);
-    });
-    this.#exited = new Promise((resolve) => {
-      this.#child.once('error', (error) => {
-        this.#fail(this.#goneError('it could not be started', error));
-        resolve();
+    this.#ended =
+      this.#process?.ended ??
+      new Promise((resolve) => {
+        this.#socket.once('close', () => resolve({ reason: 'its socket closed' }));
       });
-      this.#child.once('exit', (code, signal) => {
-        this.#fail(this.#goneError(signal === null ? `exit code ${code}` : signal));
-        resolve();
-      });
-    });
-    this.#child.unref();
-    (this.#child.stderr as Socket | null)?.unref();
+    this.#ended.then(({ reason, cause }) => this.#fail(this.#goneError(reason, cause)));
     this.#socket.unref();
     this.#socket.write(encodeHello());
   }
 
+  /**
+   * A client of `caisson-launcher init` in a container or microVM, over a socket to it. Closing the client ends the
+   * launcher, and with it the container or machine.
+   */
+  static over(connection: Socket): LauncherClient {
+    return new LauncherClient(connection);
+  }
+
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#process?.pid;
   }
 
   /** Version that the launcher says it was built as; empty before its greeting. */
@@ -158,10 +153,14 @@ export class LauncherClient implements Connection {
       layer: 'launcher',
       message: 'the launcher was closed by its caller',
     });
-    this.#child.ref();
+    this.#process?.ref();
+    this.#socket.ref();
     this.#socket.end();
-    const impatient = setTimeout(() => this.#child.kill('SIGKILL'), 5000);
-    await this.#exited;
+    const impatient = setTimeout(() => {
+      if (this.#process === undefined) this.#socket.destroy();
+      else this.#process.kill();
+    }, 5000);
+    await this.#ended;
     clearTimeout(impatient);
     this.#socket.destroy();
     this.#endChannels(this.#gone);
@@ -290,12 +289,13 @@ export class LauncherClient implements Connection {
   }
 
   #goneError(reason: string, cause?: unknown): CaissonError {
+    const diagnostics = this.#process?.diagnostics ?? '';
     return new CaissonError('LAUNCHER_GONE', {
       layer: 'launcher',
       message: `the launcher ended: ${reason}`,
       hint: 'run again; if it ends again, caisson doctor says what is missing',
       cause,
-      details: this.#diagnostics === '' ? {} : { diagnostics: this.#diagnostics },
+      details: diagnostics === '' ? {} : { diagnostics },
     });
   }
 }

@@ -1,0 +1,59 @@
+/**
+ * A launcher that we start and that ends with us: its socket on descriptor 3, its last words, its end.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
+
+const DIAGNOSTICS_MAX = 4096;
+
+/** How it ended, in words. */
+export interface Ending {
+  readonly reason: string;
+  readonly cause?: unknown;
+}
+
+export class LauncherProcess {
+  readonly socket: Socket;
+  readonly ended: Promise<Ending>;
+  readonly #child: ChildProcess;
+  #diagnostics = '';
+
+  /** Never throws: a program that cannot be started has ended. It does not keep Node alive. */
+  constructor(program: string, args: readonly string[]) {
+    // Its own session: Ctrl-C at a terminal reaches us, and we decide what the guest hears of it.
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      env: {},
+      cwd: '/',
+      detached: true,
+    });
+    this.#child = child;
+    this.socket = child.stdio[3] as Socket;
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#diagnostics = (this.#diagnostics + chunk.toString()).slice(-DIAGNOSTICS_MAX);
+    });
+    this.ended = new Promise((resolve) => {
+      child.once('error', (cause) => resolve({ reason: 'it could not be started', cause }));
+      child.once('exit', (code, signal) => resolve({ reason: signal ?? `exit code ${code}` }));
+    });
+    child.unref();
+    (child.stderr as Socket | null)?.unref();
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** The end of what it wrote to standard error. */
+  get diagnostics(): string {
+    return this.#diagnostics;
+  }
+
+  ref(): void {
+    this.#child.ref();
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
