@@ -124,6 +124,20 @@ static struct err make_target(int root, const char *target, bool directory, bool
   return OK;
 }
 
+/* In a tree that is ours alone, fresh and without links: at once, and component by component only where parents lack. */
+static struct err place(int root, const char *target, bool directory, uint32_t mode) {
+  int made;
+  if (directory) {
+    made = mkdirat(root, target + 1, mode);
+  } else {
+    made = openat(root, target + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (made >= 0) close(made);
+  }
+  if (made >= 0 || errno == EEXIST) return OK;
+  if (errno != ENOENT) return fail(ERR_PLAN, errno, "make mount point", target);
+  return make_target(root, target, directory, true, mode);
+}
+
 static bool is_below(const char *path, const char *ancestor) {
   size_t length = strlen(ancestor);
   if (length == 1) return true;
@@ -181,17 +195,31 @@ static struct err attach(int mount, int root, const char *target) {
   return moved < 0 ? fail(ERR_SYSTEM, error, "attach mount", target) : OK;
 }
 
+/* In a tree of our own, where no link can have been planted. */
+static struct err attach_here(int mount, int root, const char *target) {
+  if (sys_move_mount(mount, "", root, target + 1, SYS_MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    return fail(ERR_SYSTEM, errno, "attach mount", target);
+  return OK;
+}
+
 static struct err attach_new(const char *type, const struct mount_step *step, int root) {
   int mount;
   TRY(new_filesystem(type, step, &mount));
-  struct err result = attach(mount, root, step->target);
+  struct err result = attach_here(mount, root, step->target);
   close(mount);
   return result;
 }
 
+static struct err make_parent(int root, const char *target);
+
 static struct err write_content(int root, const struct mount_step *step) {
-  int fd = openat(root, step->target + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                  step->mode ? step->mode : 0644u);
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const mode_t mode = step->mode ? step->mode : 0644u;
+  int fd = openat(root, step->target + 1, flags, mode);
+  if (fd < 0 && errno == ENOENT) {
+    TRY(make_parent(root, step->target));
+    fd = openat(root, step->target + 1, flags, mode);
+  }
   if (fd < 0) return fail(ERR_PLAN, errno, "make file", step->target);
   size_t done = 0;
   while (done < step->content.length) {
@@ -220,9 +248,8 @@ static struct err make_parent(int root, const char *target) {
 static struct err plain_step(int root, const struct mount_step *step) {
   switch (step->kind) {
     case MOUNT_DIRECTORY:
-      return make_target(root, step->target, true, true, step->mode ? step->mode : 0755u);
+      return place(root, step->target, true, step->mode ? step->mode : 0755u);
     case MOUNT_FILE:
-      TRY(make_parent(root, step->target));
       return write_content(root, step);
     case MOUNT_SYMLINK: {
       char to[PATH_MAX];
@@ -230,8 +257,12 @@ static struct err plain_step(int root, const struct mount_step *step) {
         return fail(ERR_PLAN, EINVAL, "symbolic link", step->target);
       memcpy(to, step->content.data, step->content.length);
       to[step->content.length] = 0;
-      TRY(make_parent(root, step->target));
-      if (symlinkat(to, root, step->target + 1) < 0) return fail(ERR_PLAN, errno, "symbolic link", step->target);
+      int made = symlinkat(to, root, step->target + 1);
+      if (made < 0 && errno == ENOENT) {
+        TRY(make_parent(root, step->target));
+        made = symlinkat(to, root, step->target + 1);
+      }
+      if (made < 0) return fail(ERR_PLAN, errno, "symbolic link", step->target);
       return OK;
     }
     default:
@@ -240,22 +271,36 @@ static struct err plain_step(int root, const struct mount_step *step) {
 }
 
 /* Each sandbox has its own instance, made inside its own name spaces. */
-static bool is_private(const struct plan *plan, size_t index) {
-  const struct mount_step *step = &plan->mounts[index];
-  if (index == 0) return false;
-  if (step->kind == MOUNT_PROC || step->kind == MOUNT_DEVPTS || step->kind == MOUNT_MQUEUE ||
-      step->kind == MOUNT_SYSFS || (step->kind == MOUNT_TMPFS && (step->flags & MF_PRIVATE)))
-    return true;
-  for (size_t i = 1; i < index; i++) {
-    const struct mount_step *earlier = &plan->mounts[i];
-    if (is_below(step->target, earlier->target) &&
-        (earlier->kind == MOUNT_PROC || earlier->kind == MOUNT_SYSFS ||
-         (earlier->kind == MOUNT_TMPFS && (earlier->flags & MF_PRIVATE))))
-      return true;
-  }
-  for (size_t i = 0; i < plan->scaffold_count; i++)
-    if (is_below(step->target, plan->scaffold[i])) return true;
+static bool is_private_root(const struct mount_step *step) {
+  return step->kind == MOUNT_PROC || step->kind == MOUNT_DEVPTS || step->kind == MOUNT_MQUEUE ||
+         step->kind == MOUNT_SYSFS || (step->kind == MOUNT_TMPFS && (step->flags & MF_PRIVATE));
+}
+
+/* Where private file systems begin, as far as the steps have been gone through. */
+struct private_roots {
+  size_t count;
+  const char *paths[PLAN_MOUNTS_MAX + PLAN_SCAFFOLD_MAX];
+};
+
+static bool is_within(const struct private_roots *roots, const char *target) {
+  for (size_t i = 0; i < roots->count; i++)
+    if (is_below(target, roots->paths[i])) return true;
   return false;
+}
+
+/* Whether a step is each sandbox's own: it is a private file system, or lies in one. *inside: it lies in one. */
+static bool is_private(struct private_roots *roots, const struct mount_step *step, bool *inside) {
+  *inside = is_within(roots, step->target);
+  if (!is_private_root(step)) return *inside;
+  roots->paths[roots->count++] = step->target;
+  return true;
+}
+
+static struct private_roots scaffold_roots(const struct plan *plan) {
+  struct private_roots roots;
+  roots.count = plan->scaffold_count;
+  for (size_t i = 0; i < plan->scaffold_count; i++) roots.paths[i] = plan->scaffold[i];
+  return roots;
 }
 
 static struct err enter_root(void) {
@@ -271,19 +316,35 @@ static struct err enter_root(void) {
   return OK;
 }
 
-static struct err template_step(int root, const struct mount_step *step, int source) {
+/* Made by number where we may, which is cheaper than a bind and cannot be the wrong device. */
+static struct err make_device(const struct host *host, int root, const struct mount_step *step, int source) {
+  if (host->privileged) {
+    mode_t mask = umask(0);
+    int made = mknodat(root, step->target + 1, S_IFCHR | 0666, makedev(step->major, step->minor));
+    umask(mask);
+    return made < 0 ? fail(ERR_SYSTEM, errno, "make device", step->target) : OK;
+  }
+  TRY(place(root, step->target, false, 0));
+  return attach_here(source, root, step->target);
+}
+
+static struct err template_step(const struct host *host, int root, const struct mount_step *step, int source) {
   switch (step->kind) {
-    case MOUNT_BIND:
-    case MOUNT_DEVICE: {
+    case MOUNT_BIND: {
       if (source < 0) return OK;
       struct stat st;
       if (fstat(source, &st) < 0) return fail(ERR_SYSTEM, errno, "stat mount", step->target);
-      TRY(make_target(root, step->target, S_ISDIR(st.st_mode), true, 0755));
-      return attach(source, root, step->target);
+      TRY(place(root, step->target, S_ISDIR(st.st_mode), 0755));
+      return attach_here(source, root, step->target);
     }
-    case MOUNT_TMPFS:
-      TRY(make_target(root, step->target, true, true, 0755));
-      return attach_new("tmpfs", step, root);
+    case MOUNT_DEVICE:
+      return make_device(host, root, step, source);
+    case MOUNT_TMPFS: {
+      struct mount_step open = *step;
+      open.flags &= ~(uint32_t)MF_READONLY; /* until it is filled */
+      TRY(place(root, step->target, true, 0755));
+      return attach_new("tmpfs", &open, root);
+    }
     case MOUNT_MASK:
       return OK; /* below the host's own directories nothing is masked: it is not bound in the first place */
     default:
@@ -297,11 +358,14 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
   struct host here = *host;
   here.root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (here.root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
+  struct private_roots roots = scaffold_roots(plan);
+  bool inside;
   for (size_t i = 0; i < plan->mount_count; i++) {
     const struct mount_step *step = &plan->mounts[i];
     sources[i] = -1;
-    if (step->kind != MOUNT_BIND && step->kind != MOUNT_DEVICE) continue;
-    if (is_private(plan, i)) return fail(ERR_PLAN, EINVAL, "bind below a private mount", step->target);
+    bool private = i > 0 && is_private(&roots, step, &inside);
+    if (step->kind != MOUNT_BIND && (step->kind != MOUNT_DEVICE || host->privileged)) continue;
+    if (private) return fail(ERR_PLAN, EINVAL, "bind below a private mount", step->target);
     TRY(mount_clone(&here, step, step->source, 0, 0, &sources[i]));
   }
   close(here.root);
@@ -319,25 +383,24 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
 
   int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
-  for (size_t i = 0; i < plan->scaffold_count; i++) TRY(make_target(root, plan->scaffold[i], true, true, 0755));
+  for (size_t i = 0; i < plan->scaffold_count; i++) TRY(place(root, plan->scaffold[i], true, 0755));
+  roots = scaffold_roots(plan);
   for (size_t i = 1; i < plan->mount_count; i++) {
     const struct mount_step *step = &plan->mounts[i];
-    if (!is_private(plan, i)) {
-      TRY(template_step(root, step, sources[i]));
+    if (!is_private(&roots, step, &inside)) {
+      TRY(template_step(host, root, step, sources[i]));
       if (sources[i] >= 0) close(sources[i]);
-      continue;
+    } else if (!inside && step->kind != MOUNT_MASK) {
+      TRY(place(root, step->target, true, 0755)); /* only where it will be */
     }
-    /* Only the place for it, unless it lies inside another private mount. */
-    bool nested = false;
-    for (size_t j = 1; j < i; j++) nested |= is_private(plan, j) && is_below(step->target, plan->mounts[j].target);
-    for (size_t j = 0; j < plan->scaffold_count; j++) nested |= is_below(step->target, plan->scaffold[j]);
-    if (!nested && step->kind != MOUNT_MASK) TRY(make_target(root, step->target, true, true, 0755));
   }
-  struct sys_mount_attr readonly = {.attr_set = SYS_MOUNT_ATTR_RDONLY | SYS_MOUNT_ATTR_NOSUID | SYS_MOUNT_ATTR_NODEV};
-  if (plan->mounts[0].flags & MF_READONLY)
-    if (sys_mount_setattr(root, "", AT_EMPTY_PATH, &readonly) < 0)
-      return fail(ERR_SYSTEM, errno, "make root read-only", NULL);
-  /* /dev is a file system of its own in most plans; it stays as its flags say. */
+  struct sys_mount_attr readonly = {.attr_set = SYS_MOUNT_ATTR_RDONLY};
+  for (size_t i = 0; i < plan->mount_count; i++) {
+    const struct mount_step *step = &plan->mounts[i];
+    if (step->kind != MOUNT_TMPFS || !(step->flags & MF_READONLY)) continue;
+    if (sys_mount_setattr(root, i == 0 ? "" : step->target + 1, i == 0 ? AT_EMPTY_PATH : 0, &readonly) < 0)
+      return fail(ERR_SYSTEM, errno, "make read-only", step->target);
+  }
   close(root);
   return OK;
 }
@@ -351,29 +414,32 @@ struct mask {
   int file, directory;
 };
 
-static struct err mask_prepare(struct mask *mask, int root, const char *place) {
-  struct mount_step step = {.kind = MOUNT_TMPFS, .target = place, .bytes = 4096, .inodes = 4, .mode = 0555};
-  TRY(attach_new("tmpfs", &step, root));
-  int dir = openat(root, place + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0) return fail(ERR_SYSTEM, errno, "mask", place);
-  int file = openat(dir, "f", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-  if (file < 0 || mkdirat(dir, "d", 0555) < 0) return fail(ERR_SYSTEM, errno, "mask", place);
+static struct err mask_prepare(struct mask *mask, int root) {
+  struct mount_step step = {.kind = MOUNT_TMPFS, .target = MASK_PLACE, .bytes = 4096, .inodes = 4, .mode = 0555,
+                            .flags = MF_NOSUID | MF_NODEV | MF_NOEXEC};
+  int fs;
+  TRY(new_filesystem("tmpfs", &step, &fs));
+  int file = openat(fs, "f", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+  if (file < 0 || mkdirat(fs, "d", 0555) < 0) return fail(ERR_SYSTEM, errno, "mask", NULL);
   close(file);
-  mask->file = openat(dir, "f", O_PATH | O_CLOEXEC);
-  mask->directory = openat(dir, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  close(dir);
+  TRY(attach_here(fs, root, MASK_PLACE));
+  /* Its clones take this over. */
+  TRY(set_attributes(fs, step.flags | MF_READONLY, -1));
+  mask->file = openat(fs, "f", O_PATH | O_CLOEXEC);
+  mask->directory = openat(fs, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  close(fs);
   mask->ready = true;
   return OK;
 }
 
-static struct err mask_apply(const struct mask *mask, int root, const char *target) {
+/* `ours`: the tree that target lies in cannot hold planted links. */
+static struct err mask_apply(const struct mask *mask, int root, const char *target, bool ours) {
   struct stat st;
   if (fstatat(root, target + 1, &st, AT_SYMLINK_NOFOLLOW) < 0) return OK;
   int source = sys_open_tree(S_ISDIR(st.st_mode) ? mask->directory : mask->file, "",
                              SYS_OPEN_TREE_CLONE | AT_EMPTY_PATH);
   if (source < 0) return fail(ERR_SYSTEM, errno, "clone mask", target);
-  struct err result = set_attributes(source, MF_READONLY | MF_NOSUID | MF_NODEV | MF_NOEXEC, -1);
-  if (!failed(result)) result = attach(source, root, target);
+  struct err result = ours ? attach_here(source, root, target) : attach(source, root, target);
   close(source);
   return result;
 }
@@ -383,7 +449,9 @@ struct err mount_private(const struct plan *plan, int proc) {
   if (root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
   struct mask mask = {0};
   for (size_t i = 1; i < plan->mount_count && !mask.ready; i++)
-    if (plan->mounts[i].kind == MOUNT_MASK && is_private(plan, i)) TRY(mask_prepare(&mask, root, MASK_PLACE));
+    if (plan->mounts[i].kind == MOUNT_MASK) TRY(mask_prepare(&mask, root));
+  struct private_roots roots = scaffold_roots(plan);
+  bool inside;
   for (size_t i = 0; i < plan->scaffold_count; i++) {
     struct mount_step step = {.kind = MOUNT_TMPFS, .target = plan->scaffold[i], .bytes = 1 << 20, .inodes = 4096,
                               .mode = 0755, .flags = MF_NOSUID | MF_NODEV};
@@ -391,14 +459,14 @@ struct err mount_private(const struct plan *plan, int proc) {
   }
   for (size_t i = 1; i < plan->mount_count; i++) {
     const struct mount_step *step = &plan->mounts[i];
-    if (!is_private(plan, i)) continue;
+    if (!is_private(&roots, step, &inside)) continue;
     switch (step->kind) {
       case MOUNT_TMPFS:
-        TRY(make_target(root, step->target, true, true, 0755));
+        TRY(place(root, step->target, true, 0755));
         TRY(attach_new("tmpfs", step, root));
         break;
       case MOUNT_PROC:
-        TRY(attach(proc, root, step->target));
+        TRY(attach_here(proc, root, step->target));
         break;
       case MOUNT_DEVPTS:
         TRY(attach_new("devpts", step, root));
@@ -410,7 +478,7 @@ struct err mount_private(const struct plan *plan, int proc) {
         TRY(attach_new("sysfs", step, root));
         break;
       case MOUNT_MASK:
-        TRY(mask_apply(&mask, root, step->target));
+        TRY(mask_apply(&mask, root, step->target, true));
         break;
       default:
         TRY(plain_step(root, step));
@@ -471,12 +539,17 @@ static struct err job_step(int root, const struct job *job, size_t index, const 
       if (step->kind == MOUNT_OVERLAY) return overlay(root, step, fds[0], fds[1]);
       return attach(fds[0], root, step->target);
     }
-    case MOUNT_TMPFS:
+    case MOUNT_TMPFS: {
+      int fs;
       TRY(make_target(root, step->target, true, !inside_bind, 0755));
-      return attach_new("tmpfs", step, root);
+      TRY(new_filesystem("tmpfs", step, &fs));
+      struct err result = attach(fs, root, step->target);
+      close(fs);
+      return result;
+    }
     case MOUNT_MASK:
-      if (!mask->ready) TRY(mask_prepare(mask, root, MASK_PLACE));
-      return mask_apply(mask, root, step->target);
+      if (!mask->ready) TRY(mask_prepare(mask, root));
+      return mask_apply(mask, root, step->target, false);
     case MOUNT_READONLY: {
       int self = sys_open_tree(root, step->target + 1, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
       if (self < 0) return fail(ERR_JOB, errno, "clone for read-only", step->target);

@@ -27,20 +27,12 @@ export interface FactsOptions {
  * are copied: each bind is one more mount that every new sandbox copies.
  */
 const etcFiles = [
-  '/etc/ca-certificates.conf',
-  '/etc/debian_version',
   '/etc/ld-musl-aarch64.path',
   '/etc/ld-musl-x86_64.path',
-  '/etc/ld.so.conf',
-  '/etc/locale.alias',
-  '/etc/magic',
   '/etc/os-release',
   '/etc/protocols',
-  '/etc/rpc',
   '/etc/services',
-  '/etc/shells',
   '/etc/ssl/openssl.cnf',
-  '/etc/timezone',
 ] as const;
 const ETC_FILE_MAX = 16_384;
 

@@ -55,9 +55,16 @@ export function compileDev(policy: Policy, facts: HostFacts, findings: Findings)
     ['private /dev, device numbers checked', 'nodev on every other mount'],
     'false-proc-dev',
   );
-  /* In the root tmpfs itself, which is read-only once built: one mount less, and nothing that sandboxes share is writable. */
+  /* A file system of its own, the only one without nodev, read-only once filled: root makes its nodes by number, others bind the host's. */
   return [
-    { kind: 'directory', target: '/dev', mode: 0o755 },
+    {
+      kind: 'tmpfs',
+      target: '/dev',
+      flags: ['readonly', 'nosuid', 'noexec'],
+      bytes: 65_536,
+      inodes: 128,
+      mode: 0o755,
+    },
     ...devices.map(
       ({ path, major, minor }): Mount => ({
         kind: 'device',
