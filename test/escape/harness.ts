@@ -207,6 +207,7 @@ export type Mechanism =
   | 'cgroup'
   | 'rlimits'
   | 'masks'
+  | 'idmap'
   | 'nosuid'
   | 'nodev'
   | 'readonly'
@@ -250,6 +251,7 @@ export function without<T extends { kind: KindPlan; job: Job }>(from: T, ...out:
       case 'masks':
         kind = { ...kind, mounts: kind.mounts.filter((mount) => mount.kind !== 'mask') };
         break;
+      case 'idmap':
       case 'nosuid':
       case 'nodev':
       case 'readonly':

@@ -25,11 +25,6 @@
 #define setgroups(count, list) 0
 #endif
 
-/* The group is not switched with the user. */
-#ifdef CAISSON_ABLATE_SETRESGID
-#define setresgid(real, effective, saved) 0
-#endif
-
 /* setgroups stays allowed in the sandbox's user namespace. */
 #ifdef CAISSON_ABLATE_SETGROUPS_DENY
 #define write(fd, data, size) \
@@ -39,6 +34,15 @@
 /* Links in the sources and targets of mounts are followed. */
 #ifdef CAISSON_ABLATE_NO_LINKS
 #define sys_openat2(dir, path, flags, mode, resolve) openat((dir), (path), (int)((flags) & ~(uint64_t)O_NOFOLLOW) | O_CLOEXEC)
+#endif
+
+/* What is bound stays in the peer group of its source: mounts made on it appear on the host, too (mount_namespaces(7)). */
+#ifdef CAISSON_ABLATE_PRIVATE
+static inline int ablate_mount_setattr(int dir, const char *path, unsigned flags, struct sys_mount_attr attr) {
+  attr.propagation = 0;
+  return sys_mount_setattr(dir, path, flags, &attr);
+}
+#define sys_mount_setattr(dir, path, flags, attr) ablate_mount_setattr((dir), (path), (flags), *(attr))
 #endif
 
 /* Whatever is mounted on /proc is taken for a proc. */
