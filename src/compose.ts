@@ -67,6 +67,9 @@ export interface PrepareOptions extends PlaceOptions {
 }
 
 const DEFAULT_SLOTS = 4;
+
+/** Kinds of plan that are run again and again keep one sandbox ready without being asked to; so many kinds at once. */
+const KEPT_WARM = 8;
 /** A sandbox that stays runs anything: what a shell would find is shown. */
 const ANY_COMMAND = 'sh';
 
@@ -81,6 +84,9 @@ export class Caisson {
   #hostClient: LauncherClient | undefined;
   #program: string | undefined;
   #facts: Promise<HostFacts> | undefined;
+  /** Prepared by name: their slots are the caller's affair. */
+  readonly #prepared = new WeakSet<Runner>();
+  readonly #warm: Runner[] = [];
   #closed = false;
 
   private constructor(options: CaissonOptions) {
@@ -120,6 +126,7 @@ export class Caisson {
       const found = this.#runner(entry, options, place);
       const runner = found instanceof Runner ? found : await found;
       const outcome = await runner.run(commandOf(argv, place), options, place.workspace);
+      if (runner.runs === 2) this.#keepWarm(runner);
       observer?.({ kind: 'run', id: outcome.auditId, argv, outcome });
       return outcome;
     } catch (error) {
@@ -181,6 +188,7 @@ export class Caisson {
     entry.runners.set(key, made);
     try {
       const runner = await made;
+      this.#prepared.add(runner);
       entry.runners.set(key, runner);
       await runner.kind.ready;
     } catch (error) {
@@ -295,6 +303,13 @@ export class Caisson {
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
     });
+  }
+
+  #keepWarm(runner: Runner): void {
+    if (runner.kind.keepReady === undefined || this.#prepared.has(runner)) return;
+    runner.kind.keepReady(1);
+    this.#warm.push(runner);
+    if (this.#warm.length > KEPT_WARM) this.#warm.shift()?.kind.keepReady?.(0);
   }
 
   #state(): string {

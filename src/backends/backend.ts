@@ -58,6 +58,8 @@ export interface PreparedKind {
   run(job: Job, signal?: AbortSignal): Promise<RawResult>;
   spawn(job: Job, signal?: AbortSignal): Execution;
   open(job: Job): OpenSandbox;
+  /** Keeps that many sandboxes ready from now on. Walls that cannot do so have no such method. */
+  keepReady?(slots: number): void;
   close(): Promise<void>;
 }
 

@@ -9,7 +9,7 @@ import type { Execution, OpenSandbox, PreparedKind, PrepareOptions } from './bac
 export class LauncherKind implements PreparedKind {
   readonly #live: () => LauncherClient;
   readonly #plan: Uint8Array;
-  readonly #options: PrepareOptions;
+  #options: PrepareOptions;
   #at: { client: LauncherClient; handle: PlanHandle } | undefined;
 
   /**
@@ -39,6 +39,11 @@ export class LauncherKind implements PreparedKind {
   open(job: Job): OpenSandbox {
     const { client, handle } = this.#handle();
     return client.openSandbox(handle, job);
+  }
+
+  keepReady(slots: number): void {
+    this.#options = { ...this.#options, slots };
+    if (this.#at !== undefined) this.#at.client.resizePlan(this.#at.handle, this.#plan, slots);
   }
 
   async close(): Promise<void> {

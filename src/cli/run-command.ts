@@ -8,6 +8,7 @@ import { callerEnvironment } from './caller-environment.ts';
 import type { Invocation, Report } from './command.ts';
 import { environmentOf } from './environment.ts';
 import type { RunFlags } from './flags.ts';
+import { holdPolicyFiles } from './hold-policy-files.ts';
 import { acceptedOf, placeOf } from './place.ts';
 import type { KnownPlan } from './plan-cache.ts';
 import { rememberRun } from './remember-run.ts';
@@ -25,9 +26,11 @@ export async function runCommand(
   const terminal = flags.tty ?? (hasTerminal() && !json);
   const env = environmentOf(flags);
   const files: KnownPlan['files'][number][] = [];
-  const place = await placeOf(flags, undefined, (path, text) =>
+  const asked = await placeOf(flags, undefined, (path, text) =>
     files.push({ path, text: Buffer.from(text).toString() }),
   );
+  const paths = files.map(({ path }) => path);
+  const place = { ...asked, policy: holdPolicyFiles(asked.policy, asked.workspace, paths) };
   await using caisson = await Caisson.open({ environment: callerEnvironment() });
   const guest = await caisson.spawn(argv, {
     ...place,

@@ -116,6 +116,16 @@ export class LauncherClient implements Connection {
     return { id, ready };
   }
 
+  /** Another number of sandboxes kept ready for a plan that the launcher holds. */
+  resizePlan(plan: PlanHandle, bytes: Uint8Array, slots: number): void {
+    if (this.#gone !== undefined) return;
+    const writer = new FieldWriter(FRAME_HEADER, 'PLAN_INVALID', bytes.byteLength + 64);
+    writer.bytes(1, bytes);
+    writer.u32(2, slots, 'slots');
+    const frame = finishFrame(writer, frameType.PLAN, plan.id);
+    this.#request<void>(plan.id, frame, frameType.READY, () => undefined).catch(() => {});
+  }
+
   /** Lets go of a plan and its slots. */
   async forgetPlan(plan: PlanHandle): Promise<void> {
     if (this.#gone !== undefined) return;

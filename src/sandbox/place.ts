@@ -10,6 +10,7 @@ import { lookAtNamedPaths } from '../host/named-paths.ts';
 import { resolveToolchain, type Toolchain } from '../host/toolchain.ts';
 import type { CompileOptions } from '../plan/compile.ts';
 import { WORKSPACE } from '../policy/path.ts';
+import { containsPath } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { EnvironmentSource } from './caller-environment.ts';
 
@@ -46,7 +47,7 @@ export class PlaceFinder {
    */
   find(policy: Policy, workspace: string | undefined, command: string | undefined): Place {
     const found = command === undefined ? undefined : this.#toolchain(command, workspace);
-    const toolchain = found !== undefined && isNeeded(found) ? found : undefined;
+    const toolchain = found === undefined ? undefined : whatIsMissing(found, policy);
     const named = this.#names(policy) ? lookAtNamedPaths(policy, workspace) : [];
     const late = toolchain?.binds.map((bind) => bind.target) ?? [];
     // Of the workspace only its top-level directory shapes a plan, so runs on any number of workspaces share one.
@@ -97,8 +98,12 @@ export class PlaceFinder {
   }
 }
 
-function isNeeded({ binds, path, env }: Toolchain): boolean {
-  return binds.length > 0 || path.length > 0 || env.length > 0;
+/** What the policy does not show anyway; undefined where that is everything. A command with a slash needs no PATH. */
+function whatIsMissing(found: Toolchain, policy: Policy): Toolchain | undefined {
+  const binds = found.binds.filter(({ target }) => !containsPath(policy.read, target));
+  const path = binds.length === 0 && found.command.includes('/') ? [] : found.path;
+  if (binds.length === 0 && path.length === 0 && found.env.length === 0) return undefined;
+  return { ...found, binds, path };
 }
 
 /** Absolute and without links, resolved at each run: a link may lead elsewhere by now. @throws PATH_MISSING */

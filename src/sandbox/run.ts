@@ -51,6 +51,7 @@ export class Runner {
   /** Whether the workspace's files have to be looked at before each run. */
   readonly #looks: boolean;
   readonly #bases = new Map<string, Job>();
+  #runs = 0;
 
   /** @throws UNENFORCEABLE unless everything that this host cannot enforce is accepted */
   constructor(setup: RunnerSetup) {
@@ -71,11 +72,17 @@ export class Runner {
     return this.#setup.kind;
   }
 
+  /** How many runs it was asked for. */
+  get runs(): number {
+    return this.#runs;
+  }
+
   get policyDigest(): string {
     return this.#setup.policyDigest;
   }
 
   async run(argv: readonly string[], options: ExecOptions, workspace: Workspace): Promise<Outcome> {
+    this.#runs++;
     if (this.#looks) return await this.#runLooking(argv, options, workspace);
     const job = finishJob(this.#base(workspace), argv, options, this.#setup.policy);
     const raw = await this.#setup.kind.run(job, options.signal);
