@@ -33,10 +33,10 @@ export function guestPlan(cgroup: CgroupPlan, wallMs?: number): Uint8Array {
       { kind: 'bind', source: '/bin', target: '/bin', flags: ['readonly', 'nosuid', 'nodev'] },
       { kind: 'directory', target: '/proc', mode: 0o755 },
       { kind: 'proc', target: '/proc' },
+      // The root's devices do not open; these have a file system of their own.
       { kind: 'directory', target: '/dev', mode: 0o755 },
-      { kind: 'file', target: '/dev/null', content: '', mode: 0o644 },
+      { kind: 'tmpfs', target: '/dev', flags: ['nosuid', 'noexec'], mode: 0o755 },
       { kind: 'device', source: '/dev/null', target: '/dev/null', major: 1, minor: 3 },
-      { kind: 'file', target: '/dev/zero', content: '', mode: 0o644 },
       { kind: 'device', source: '/dev/zero', target: '/dev/zero', major: 1, minor: 5 },
     ],
     capabilities: {
