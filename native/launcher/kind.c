@@ -4,52 +4,48 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "channel.h"
 #include "state.h"
 #include "sys.h"
 
-static struct job_report told;
+struct builder {
+  const struct plan *plan;
+  int channel; /* to us, for the descriptor of its mount namespace */
+  struct err result;
+};
 
-/* The template is built by a child, whose mount namespace outlives it through the descriptor. */
+static int build_template(void *argument) {
+  struct builder *builder = argument;
+  builder->result = mount_template(&S.host, builder->plan);
+  if (failed(builder->result)) return 0;
+  char path[64];
+  snprintf(path, sizeof path, "%d/ns/mnt", (int)getpid());
+  int fd = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || !channel_send(builder->channel, "", 1, &fd, 1))
+    builder->result = fail(ERR_SYSTEM, errno, "keep template", NULL);
+  return 0;
+}
+
+/* The template is built by a child in a mount namespace of its own, which outlives it through the descriptor. It shares our
+   memory, and we sleep until it is done, as after vfork(2). */
 static struct err make_template(struct kind *kind) {
-  int report[2], gate[2];
-  if (pipe2(report, O_CLOEXEC) < 0) return fail(ERR_RESOURCE, errno, "pipe", NULL);
-  if (pipe2(gate, O_CLOEXEC) < 0) {
-    close(report[0]);
-    close(report[1]);
-    return fail(ERR_RESOURCE, errno, "pipe", NULL);
-  }
-  struct sys_clone_args args = {.flags = CLONE_NEWNS, .exit_signal = SIGCHLD};
-  pid_t pid = sys_clone3(&args);
-  if (pid == 0) {
-    close(gate[1]);
-    struct err result = mount_template(&S.host, &kind->plan);
-    struct job_report message = {.class = result.class, .errnum = result.errnum};
-    if (result.step) snprintf(message.step, sizeof message.step, "%s", result.step);
-    if (result.what) snprintf(message.what, sizeof message.what, "%s", result.what);
-    char byte;
-    if (write(report[1], &message, sizeof message) == (ssize_t)sizeof message) (void)!read(gate[0], &byte, 1);
-    _exit(0);
-  }
-  int error = errno;
-  close(report[1]);
-  close(gate[0]);
-  struct err result = pid < 0 ? fail(ERR_SYSTEM, error, "clone template", NULL) : OK;
-  if (!failed(result)) {
-    if (read(report[0], &told, sizeof told) != (ssize_t)sizeof told) result = fail(ERR_SYSTEM, ECHILD, "build template", NULL);
-    else if (told.class) result = launch_error_of(&told);
-  }
-  if (!failed(result)) {
-    char path[64];
-    snprintf(path, sizeof path, "%d/ns/mnt", (int)pid);
-    kind->template = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
-    if (kind->template < 0) result = fail(ERR_SYSTEM, errno, "keep template", NULL);
-  }
-  close(gate[1]);
-  close(report[0]);
+  static uint8_t stack[256 * 1024] __attribute__((aligned(16)));
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  struct builder builder = {&kind->plan, ends[1], fail(ERR_SYSTEM, ECHILD, "build template", NULL)};
+  int pid = clone(build_template, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_NEWNS | SIGCHLD, &builder);
+  struct err result = pid < 0 ? fail(ERR_SYSTEM, errno, "clone template", NULL) : OK;
   if (pid > 0)
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+  close(ends[1]);
+  if (!failed(result)) result = builder.result;
+  char byte;
+  size_t count;
+  if (!failed(result) && channel_receive(ends[0], &byte, 1, &kind->template, 1, &count) != 1)
+    result = fail(ERR_SYSTEM, EPIPE, "keep template", NULL);
+  close(ends[0]);
   return result;
 }
 
