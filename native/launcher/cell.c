@@ -112,7 +112,8 @@ struct err cell_take(bool grouped, struct cell **out) {
   while (*idle) {
     *out = *idle;
     *idle = (*out)->next;
-    if (grouped) TRY(cgroup_cell_renew(&S.tree, &(*out)->cgroup));
+    /* What was killed there may still be dying: then another is taken, and this one removed at the end. */
+    if (grouped && failed(cgroup_cell_renew(&S.tree, &(*out)->cgroup))) continue;
     if ((*out)->nursery->watch.fd >= 0) return OK;
     if ((*out)->nursery == &S.common) {
       TRY(nursery_start(&S.common, NULL));
