@@ -492,6 +492,18 @@ struct err mount_private(const struct plan *plan, int proc) {
   return OK;
 }
 
+/* `target` as an overlay's option, seen from a mount on it: what matters there (a colon between layers) behind a backslash,
+   and not the whole path, since fsconfig(2) takes 255 bytes at most. */
+static void lower_option(const char *target, char out[2 * NAME_MAX + 4]) {
+  const char *name = strrchr(target, '/') + 1;
+  char *at = out + snprintf(out, 4, "../");
+  for (; *name && at < out + 2 * NAME_MAX; name++) {
+    if (*name == ':' || *name == '\\') *at++ = '\\';
+    *at++ = *name;
+  }
+  *at = 0;
+}
+
 /* Laid over `target`: changes go to the upper directory. `state` holds "upper" and "work". Paths are given relative to
    the state directory, attached for a moment at the target itself, so that no hidden place is needed inside. */
 static struct err overlay(int root, const struct mount_step *step, int lower, int state) {
@@ -504,7 +516,9 @@ static struct err overlay(int root, const struct mount_step *step, int lower, in
   if (context < 0) return fail(ERR_UNSUPPORTED, errno, "overlay", step->target);
   struct err result = OK;
   /* userxattr, below, switches redirect_dir and metacopy off: a changed file is whole, a moved directory is copied. */
-  const char *const options[][2] = {{"lowerdir", step->target}, {"upperdir", "upper"}, {"workdir", "work"}};
+  char seen_from_state[2 * NAME_MAX + 4];
+  lower_option(step->target, seen_from_state);
+  const char *const options[][2] = {{"lowerdir", seen_from_state}, {"upperdir", "upper"}, {"workdir", "work"}};
   for (size_t i = 0; i < sizeof options / sizeof *options && !failed(result); i++)
     if (sys_fsconfig(context, SYS_FSCONFIG_SET_STRING, options[i][0], options[i][1], 0) < 0)
       result = fail(ERR_UNSUPPORTED, errno, "overlay option", options[i][0]);

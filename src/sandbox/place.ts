@@ -109,6 +109,8 @@ function whatIsMissing(found: Toolchain, policy: Policy): Toolchain | undefined 
 /** Absolute and without links, resolved at each run: a link may lead elsewhere by now. @throws PATH_MISSING */
 export function workspaceOf(workspace: string | undefined): string | undefined {
   if (workspace === undefined) return undefined;
+  // Before resolve(), for which `a\0/..` is nothing at all.
+  if (workspace.includes('\0')) throw missingWorkspace(workspace, 'holds a NUL byte');
   let path: string;
   try {
     path = realpathSync.native(resolve(workspace));
