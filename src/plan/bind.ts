@@ -6,12 +6,12 @@ import { WORKSPACE } from '../policy/path.ts';
 import { isWithin } from '../policy/path-set.ts';
 import { bindEnvironment } from './environment.ts';
 import { type LandlockGrant, landlockRules } from './landlock.ts';
+import { type Bound, sorted, withPins } from './pins.ts';
 import type {
   CgroupPlan,
   Job,
   JobTemplate,
   LandlockPathRule,
-  LateMount,
   Mount,
   MountFlag,
   RunLimits,
@@ -71,7 +71,7 @@ export function bindJob(template: JobTemplate, input: BindInput): Job {
   const workspace = checkWorkspace(template, input.workspace);
   const inside = (path: string): string =>
     isWithin(path, WORKSPACE) ? `${workspace ?? ''}${path.slice(WORKSPACE.length)}` : path;
-  const late = ordered(template, input, inside);
+  const late = withPins(ordered(template, input, inside), template, workspace);
   for (const { target } of late) requirePlace(template, late, target);
   const cwd = input.cwd ?? (template.cwd === undefined ? undefined : inside(template.cwd));
   return {
@@ -102,9 +102,6 @@ export function bindJob(template: JobTemplate, input: BindInput): Job {
   };
 }
 
-/** A toolchain's bind knows no owner: it is mapped to nobody, as /usr is. */
-type Bound = LateMount & { readonly toolchain?: true };
-
 /** Parents first: a prefix sorts before what lies below it. The same target twice: what may write wins. */
 function ordered(
   template: JobTemplate,
@@ -134,7 +131,7 @@ function ordered(
       ...(file === true ? { file } : {}),
     });
   }
-  return [...byTarget.values()].sort((a, b) => (a.target < b.target ? -1 : 1));
+  return sorted([...byTarget.values()]);
 }
 
 /** Whether a toolchain's directory shows already, or is hidden by name, which stands. */
@@ -172,7 +169,9 @@ function toMount(
     if (isWorkspace && template.workspace === 'overlay') {
       return { kind: 'overlay', source, target: mount.target, ...layersOf(input), flags };
     }
-    return { kind: 'bind', source, target: mount.target, flags: [...flags, 'recursive'] };
+    // Where there is nothing to pin, there is nothing that a mask could hide.
+    const more: readonly MountFlag[] = mount.pin === true ? ['optional'] : [];
+    return { kind: 'bind', source, target: mount.target, flags: [...flags, 'recursive', ...more] };
   }
   return {
     kind: 'bind',
@@ -218,7 +217,7 @@ function rulesOf(template: JobTemplate, late: readonly Bound[]): readonly Landlo
   return landlockRules(
     template.landlockAbi,
     late.flatMap((mount): LandlockGrant[] => {
-      if (mount.kind === 'mask') return [];
+      if (mount.kind === 'mask' || mount.pin === true) return [];
       if (mount.kind === 'scratch') return [{ path: mount.target, access: 'write' }];
       const target = mount.file === true ? 'file' : 'directory';
       return [{ path: mount.target, access: mount.access, target }];

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -170,4 +171,45 @@ test('what a guest mounts never reaches the host', { skip: needs.rootAndGcc }, a
   // And as it is, it cannot mount at all: the file is in the workspace.
   assert.equal((await strong.run(made)).code, 0);
   assert.deepEqual(Object.keys(snapshot(inside)), ['.', 'seen']);
+});
+
+test('a directory on the way to a carve-out, renamed in one run for the next', {
+  skip: needs.root,
+}, async () => {
+  const { range, workspace } = scene();
+  using _ = range;
+  await using wall = await Wall.open();
+  const policy = {
+    filesystem: { read: ['.', '!a/b/hidden'], write: ['.', '!a/b/hidden', '!a/b/fixed'] },
+  };
+  const sh = (line: string) => wall.prepare({ policy, argv: ['/bin/sh', '-c', line], workspace });
+  // In the places that the plan knows, something harmless is put.
+  const renaming = sh('mv a seen || mv a/b seen; mkdir -p a/b/hidden a/b/fixed');
+  const looking = sh(
+    'cat seen/hidden/secret seen/*/hidden/secret; echo changed >seen/fixed/f; echo changed >seen/b/fixed/f',
+  );
+  const result = async (pins: boolean): Promise<{ stdout: string; fixed: boolean }> => {
+    rmSync(workspace, { recursive: true });
+    range.file('work/a/b/hidden/secret', 'secret');
+    range.file('work/a/b/fixed/f', 'fixed');
+    for (const made of [renaming, looking]) {
+      const mounts = made.job.mounts.filter(
+        (mount) => pins || !('flags' in mount && mount.flags.includes('optional')),
+      );
+      const run = wall.run({ ...made, job: { ...made.job, mounts } });
+      const { stdout } = await run;
+      if (made === looking) {
+        const fixed = JSON.stringify(snapshot(workspace)).includes(
+          createHash('sha256').update('fixed').digest('hex').slice(0, 16),
+        );
+        return { stdout, fixed };
+      }
+    }
+    return assert.fail();
+  };
+  const hidden = await result(true);
+  assert.deepEqual(hidden, { stdout: '', fixed: true });
+  const shown = await result(false);
+  assert.equal(shown.stdout, 'secret');
+  assert.equal(shown.fixed, false);
 });

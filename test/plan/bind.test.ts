@@ -48,6 +48,38 @@ test('without a workspace to see, the run begins in /tmp and needs none', () => 
   assert.deepEqual(job.mounts, []);
 });
 
+test('directories that lead to a carve-out below what may be written are held where they are', () => {
+  const job = bound({
+    level: 'strict',
+    filesystem: { read: ['.', '!a/b/k'], write: ['.', '!a/b/k', '!a/c'] },
+  });
+  const pin = 'nosuid,nodev,idmap,recursive,optional';
+  assert.deepEqual(shape(job.mounts).slice(1), [
+    ['bind', `${workspace}/a`, pin],
+    ['bind', `${workspace}/a/b`, pin],
+    ['mask', `${workspace}/a/b/k`, ''],
+    ['bind', `${workspace}/a/c`, 'readonly,nosuid,nodev,recursive,idmap'],
+  ]);
+  assert.ok(job.landlock.every(({ path }) => path !== `${workspace}/a`));
+  // Only what may be written can be renamed; and an overlay's changes pass through our hands.
+  const read = bound({ level: 'strict', filesystem: { read: ['.', '!a/b'] } });
+  assert.deepEqual(
+    read.mounts.map(({ kind }) => kind),
+    ['bind', 'mask'],
+  );
+  const overlay = bound(
+    {
+      level: 'strict',
+      filesystem: { read: ['.', '!a/b'], write: ['.', '!a/b'], workspace: 'overlay' },
+    },
+    { overlay: { upper: '/state/upper', work: '/state/work' } },
+  );
+  assert.deepEqual(
+    overlay.mounts.map(({ kind }) => kind),
+    ['overlay', 'mask'],
+  );
+});
+
 test('mounts come parents first, wherever the workspace lies among named paths', () => {
   const job = bound({
     level: 'moderate',
