@@ -565,8 +565,13 @@ static struct err job_step(int root, const struct job *job, size_t index, const 
       if (!mask->ready) TRY(mask_prepare(mask, root));
       return mask_apply(mask, root, step->target, false);
     case MOUNT_READONLY: {
-      int self = sys_open_tree(root, step->target + 1, SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE);
-      if (self < 0) return fail(ERR_JOB, errno, "clone for read-only", step->target);
+      /* Below a workspace, where a guest of another sandbox may put links at any moment: by descriptor here, too. */
+      int seen = sys_openat2(root, step->target + 1, O_PATH | O_NOFOLLOW, 0, SYS_RESOLVE_NO_SYMLINKS | SYS_RESOLVE_BENEATH);
+      if (seen < 0) return fail(ERR_JOB, errno, "clone for read-only", step->target);
+      int self = sys_open_tree(seen, "", SYS_OPEN_TREE_CLONE | SYS_AT_RECURSIVE | AT_EMPTY_PATH);
+      int error = errno;
+      close(seen);
+      if (self < 0) return fail(ERR_JOB, error, "clone for read-only", step->target);
       struct err result = set_attributes(self, MF_READONLY | MF_RECURSIVE, -1);
       if (!failed(result)) result = attach(self, root, step->target);
       close(self);
