@@ -13,7 +13,7 @@ import { Caisson } from '../../src/index.ts';
 import { limitBit, resultCause } from '../../src/launcher/protocol/decode-result.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import type { Mount } from '../../src/plan/plan.ts';
-import { mountsBelow, needs, type Ran, Range, Wall, without } from './harness.ts';
+import { mountsBelow, needs, type Ran, Range, ranFrom, Wall, without } from './harness.ts';
 
 const limits = {
   timeout: '20s',
@@ -242,6 +242,50 @@ test('an output flood: kept is what the limit says, and the launcher does not gr
   execution.stdout.resume();
   execution.stderr.resume();
   await execution.result;
+  await wall.client.forgetPlan(plan);
+});
+
+test('a sandbox that stands still holds up nobody', { skip: needs.root }, async () => {
+  await using wall = await Wall.open();
+  const { kind, job } = wall.prepare({ argv: ['true'] });
+  const plan = wall.client.preparePlan(encodePlan(kind));
+  const sandbox = wall.client.openSandbox(plan, { ...job, argv: [] });
+  await sandbox.opened;
+  await sandbox.files({ op: 'stat', path: '/tmp' });
+  const argv = [
+    'sh',
+    '-c',
+    'echo $#',
+    'sh',
+    ...Array.from({ length: 15 }, () => 'x'.repeat(100_000)),
+  ];
+  const ask = () =>
+    [
+      sandbox.files({ op: 'write', path: '/tmp/big', data: Buffer.alloc(1 << 20), flags: 1 }),
+      sandbox.run({ ...job, mounts: [], argv }),
+    ] as const;
+  // Ablated: awake, it takes both at once; neither fits into a socket's buffer.
+  const [written, counted] = ask();
+  assert.equal((await written).errno, 0);
+  assert.equal(ranFrom(await counted).stdout, '15\n');
+
+  await sandbox.freeze(true);
+  const [frozenWrite, frozenRun] = ask();
+  const settled = [frozenWrite, frozenRun].map((one) =>
+    one.then(
+      () => true,
+      () => true,
+    ),
+  );
+  const waited = sleep(100).then(() => false);
+  assert.equal(await Promise.race([...settled, waited]), false, 'it stands still');
+  const began = performance.now();
+  assert.equal((await wall.run({ kind, job })).code, 0);
+  assert.ok(performance.now() - began < 2000, 'others run meanwhile');
+  await sandbox.freeze(false);
+  assert.equal((await frozenWrite).errno, 0);
+  assert.equal(ranFrom(await frozenRun).stdout, '15\n');
+  await sandbox.close();
   await wall.client.forgetPlan(plan);
 });
 
