@@ -13,7 +13,7 @@
 #include "sys.h"
 
 /* Root of the initial user namespace: the whole id range maps to itself. */
-static bool is_host_root(void) {
+bool launch_is_host_root(void) {
   char text[128];
   if (geteuid() != 0) return false;
   int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
@@ -38,7 +38,7 @@ static struct err own_user_namespace(void) {
 }
 
 struct err launch_prepare(struct host *host) {
-  host->privileged = is_host_root();
+  host->privileged = launch_is_host_root();
   if (host->privileged) {
     if (setgroups(0, NULL) < 0) return fail(ERR_SYSTEM, errno, "drop supplementary groups", NULL);
   } else {

@@ -10,6 +10,8 @@
 #define GUEST_ID_BASE 0x70000000u
 #define GUEST_ID_COUNT 65536u
 
+bool launch_is_host_root(void);
+
 /* Drops what no sandbox may inherit, and becomes root of a user namespace of its own where the caller is not root. */
 struct err launch_prepare(struct host *host);
 

@@ -8,6 +8,7 @@
 #include "layer.h"
 #include "probe.h"
 #include "run.h"
+#include "self.h"
 #include "serve.h"
 
 static int complain(struct err e) {
@@ -62,7 +63,8 @@ static int init(const char *option, const char *where) {
 int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
   if (strcmp(mode, "serve") == 0 && argc == 2) {
-    struct err result = serve(3);
+    struct err result = self_seal(argv);
+    if (!failed(result)) result = serve(3);
     return failed(result) ? complain(result) : 0;
   }
   if (strcmp(mode, "child") == 0 && argc == 2) {
@@ -72,7 +74,8 @@ int main(int argc, char **argv) {
   if (strcmp(mode, "init") == 0 && argc == 4) return init(argv[2], argv[3]);
   if (strcmp(mode, "run") == 0 && argc > 4 && strcmp(argv[3], "--") == 0) {
     int code = 0;
-    struct err result = run_plan(argv[2], argv + 4, &code);
+    struct err result = self_seal(argv);
+    if (!failed(result)) result = run_plan(argv[2], argv + 4, &code);
     return failed(result) ? complain(result) : code;
   }
   if (strcmp(mode, "probe") == 0 && argc == 2) return probe();

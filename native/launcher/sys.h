@@ -28,6 +28,13 @@ static inline pid_t sys_clone3(struct sys_clone_args *args) {
   return (pid_t)syscall(SYS_clone3, args, sizeof *args);
 }
 
+/* execveat(2), fcntl(2) */
+#define SYS_F_ADD_SEALS 1033
+#define SYS_F_GET_SEALS 1034
+static inline int sys_execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags) {
+  return (int)syscall(SYS_execveat, dir, path, argv, envp, flags);
+}
+
 /* openat2(2) */
 #define SYS_RESOLVE_NO_XDEV 0x01u
 #define SYS_RESOLVE_NO_MAGICLINKS 0x02u

@@ -15,6 +15,11 @@
 #define sys_close_range(first, last, flags) sys_close_range((first) < 23 ? 23 : (first), (last), (flags))
 #endif
 
+/* The launcher runs from the file of the host. */
+#ifdef CAISSON_ABLATE_SEAL
+#define sys_execveat(dir, path, argv, envp, flags) 0
+#endif
+
 /* The guest stays in the caller's session, with its controlling terminal. */
 #ifdef CAISSON_ABLATE_SETSID
 #define setsid() 0
