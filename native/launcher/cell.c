@@ -14,20 +14,12 @@
 struct err nursery_start(struct nursery *nursery, struct cell *cell) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
-  pid_t pid = fork();
-  if (pid < 0) {
-    int error = errno;
-    close(ends[0]);
-    close(ends[1]);
-    return fail(ERR_RESOURCE, error, "fork nursery", NULL);
-  }
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    struct cgroup_cell *group = cell ? &cell->cgroup : NULL;
-    nursery_serve(&S.host, ends[1], &S.tree, group);
-  }
+  struct err result = nursery_order(S.mother, ends[1], &S.tree, cell ? &cell->cgroup : NULL, &nursery->pid);
   close(ends[1]);
-  nursery->pid = pid;
+  if (failed(result)) {
+    close(ends[0]);
+    return result;
+  }
   nursery->waiting = NULL;
   nursery->waiting_tail = &nursery->waiting;
   if (!watch_add(&nursery->watch, WATCH_NURSERY, ends[0], EPOLLIN, nursery)) return fail(ERR_RESOURCE, errno, "epoll", NULL);
@@ -151,5 +143,7 @@ void cells_close(void) {
     free(cell);
   }
   if (S.common.pid > 0) waitpid(S.common.pid, NULL, 0);
+  close(S.mother);
+  waitpid(S.mother_pid, NULL, 0);
   if (S.tree.ready) cgroup_tree_close(&S.tree);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "channel.h"
@@ -172,10 +173,77 @@ static bool keep_only(struct host *host, int *socket, struct cgroup_cell *group)
   return sys_close_range((unsigned)(3 + count), ~0u, 0) == 0;
 }
 
-_Noreturn void nursery_serve(struct host *host, int socket, const struct cgroup_tree *tree, struct cgroup_cell *group) {
-  if (!keep_only(host, &socket, group)) _exit(1);
+/* What a nursery has to know; the descriptors of `group` come along, in its order. */
+struct order {
+  bool grouped;
+  struct cgroup_cell group;
+  struct cgroup_tree tree;
+};
+
+static size_t order_fds(struct order *order, int *fds) {
+  size_t count = 0;
+  for (int i = 0; order->grouped && i < CGROUP_V1_COUNT; i++)
+    if (order->group.v1[i] >= 0) fds[count++] = order->group.v1[i];
+  return count;
+}
+
+static _Noreturn void nursery_serve(struct host *host, int socket);
+
+static _Noreturn void become_nursery(struct host *host, struct order *order, const int *fds) {
+  size_t next = 1;
+  int socket = fds[0];
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  for (int i = 0; order->grouped && i < CGROUP_V1_COUNT; i++)
+    if (order->group.v1[i] >= 0) order->group.v1[i] = fds[next++];
+  if (!keep_only(host, &socket, order->grouped ? &order->group : NULL)) _exit(1);
   /* Where entering fails, asking fails too: the launcher reads an end-of-file and says so. */
-  if (group && failed(cgroup_cell_enter(tree, group))) _exit(1);
+  if (order->grouped && failed(cgroup_cell_enter(&order->tree, &order->group))) _exit(1);
+  munmap(order, sizeof *order);
+  sys_trim_stack();
+  nursery_serve(host, socket);
+}
+
+_Noreturn void nursery_mother(struct host *host, int socket) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (!keep_only(host, &socket, NULL)) _exit(1);
+  for (;;) {
+    int fds[1 + CGROUP_V1_COUNT];
+    size_t count;
+    /* Mapped for each order, so that no nursery keeps a copy of the next one's. */
+    struct order *order = mmap(NULL, sizeof *order, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (order == MAP_FAILED || !channel_receive_all(socket, order, sizeof *order, fds, 1 + CGROUP_V1_COUNT, &count)) _exit(0);
+    int old[CGROUP_V1_COUNT];
+    if (count != 1 + order_fds(order, old)) _exit(1);
+    struct sys_clone_args args = {.flags = SYS_CLONE_PARENT};
+    pid_t pid = sys_clone3(&args);
+    if (pid == 0) become_nursery(host, order, fds);
+    int32_t answer = pid < 0 ? -errno : pid;
+    for (size_t i = 0; i < count; i++) close(fds[i]);
+    munmap(order, sizeof *order);
+    if (!channel_send(socket, &answer, sizeof answer, NULL, 0)) _exit(0);
+  }
+}
+
+struct err nursery_order(int mother, int socket, const struct cgroup_tree *tree, const struct cgroup_cell *group, pid_t *pid) {
+  static struct order order;
+  int fds[1 + CGROUP_V1_COUNT] = {socket};
+  order.grouped = group != NULL;
+  if (group) {
+    order.group = *group;
+    order.tree = *tree;
+  }
+  size_t count = 1 + order_fds(&order, fds + 1);
+  int32_t answer;
+  size_t none;
+  if (!channel_send(mother, &order, sizeof order, fds, count) ||
+      !channel_receive_all(mother, &answer, sizeof answer, NULL, 0, &none))
+    return fail(ERR_SYSTEM, EPIPE, "order nursery", NULL);
+  if (answer < 0) return fail(ERR_RESOURCE, -answer, "fork nursery", NULL);
+  *pid = answer;
+  return OK;
+}
+
+static _Noreturn void nursery_serve(struct host *host, int socket) {
   for (;;) {
     struct nursery_request request;
     int list[6];

@@ -46,8 +46,13 @@ struct err nursery_begin(const struct host *host, const struct nursery_request *
    itself on the job socket. On failure it is ended; where it is our child, reaped. */
 struct err nursery_raise(const struct host *host, bool sibling, struct birth *birth);
 
-/* The nursery process: enters `group` where it is given one, then answers requests on `socket` until it closes. */
-_Noreturn void nursery_serve(struct host *host, int socket, const struct cgroup_tree *tree, struct cgroup_cell *group);
+/* The process that nurseries are forked from, started while the launcher's memory is still small: what it changes later
+   would otherwise be kept once more by each nursery. Answers nursery_order on `socket` until it closes. */
+_Noreturn void nursery_mother(struct host *host, int socket);
+
+/* Orders a nursery: a child of the caller that answers requests on `socket` until it closes. Where it is given a cell it
+   first enters the cell's v1 groups. The caller keeps its own copy of `socket`. */
+struct err nursery_order(int mother, int socket, const struct cgroup_tree *tree, const struct cgroup_cell *group, pid_t *pid);
 
 /* The launcher's end. */
 bool nursery_ask(int socket, const struct nursery_request *request, const struct nursery_fds *fds);

@@ -311,10 +311,7 @@ static struct err plan_unwrap(struct span bytes, const char *magic, struct span 
 
 /* The arrays are written before they are read: clearing them would only cost each idle sandbox their pages. */
 static void plan_clear(struct plan *out) {
-  memset(out, 0, offsetof(struct plan, mounts));
-  memset(&out->seccomp, 0, sizeof out->seccomp);
-  memset(&out->landlock, 0, offsetof(struct landlock_plan, paths));
-  memset(&out->capabilities, 0, sizeof *out - offsetof(struct plan, capabilities));
+  memset(out, 0, offsetof(struct plan, landlock) + offsetof(struct landlock_plan, paths));
 }
 
 struct err plan_parse_host(struct span bytes, struct plan *out) {

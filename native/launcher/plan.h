@@ -85,9 +85,7 @@ struct plan {
   gid_t gid;
   const char *hostname;
   size_t mount_count, rlimit_count, scaffold_count;
-  struct mount_step mounts[PLAN_MOUNTS_MAX];
   struct sock_fprog seccomp; /* len 0: none. Points into the bytes only if aligned; else the parser refuses to guess: see plan_parse */
-  struct landlock_plan landlock;
   struct capability_plan capabilities;
   struct rlimit_plan rlimits[PLAN_RLIMITS_MAX];
   struct cgroup_plan cgroup;
@@ -97,6 +95,9 @@ struct plan {
   /* Of a host plan alone: no namespace, no mount, no id, no filter. */
   bool host_view, no_new_privs;
   uint64_t processes; /* 0: not limited */
+  /* Last, and filled from the front: what is not used costs no memory. */
+  struct landlock_plan landlock;
+  struct mount_step mounts[PLAN_MOUNTS_MAX];
 };
 
 enum stdio_mode { STDIO_NULL = 0, STDIO_CAPTURE = 1, STDIO_STREAM = 2, STDIO_INHERIT = 3, STDIN_INLINE = 1 };

@@ -95,6 +95,17 @@ static struct err prober_start(void) {
   return OK;
 }
 
+static struct err mother_start(void) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  S.mother_pid = fork();
+  if (S.mother_pid < 0) return fail(ERR_RESOURCE, errno, "fork", NULL);
+  if (S.mother_pid == 0) nursery_mother(&S.host, ends[1]);
+  close(ends[1]);
+  S.mother = ends[0];
+  return OK;
+}
+
 static void probe(uint32_t id) {
   static uint8_t facts[64 * 1024];
   size_t length = 0;
@@ -404,6 +415,7 @@ struct err serve(int fd) {
   signal(SIGQUIT, SIG_IGN);
   TRY(prober_start());
   TRY(S.host_view ? host_open(&S.host) : launch_prepare(&S.host));
+  TRY(mother_start());
   S.epoll = epoll_create1(EPOLL_CLOEXEC);
   if (S.epoll < 0) return fail(ERR_RESOURCE, errno, "epoll", NULL);
   S.common.watch.fd = -1;

@@ -150,6 +150,7 @@ static struct err job_take(int socket, int ruleset) {
   struct job_header header;
   int fds[CHANNEL_FDS_MAX];
   size_t fd_count;
+  sys_trim_stack();
   if (!channel_receive_all(socket, &header, sizeof header, fds, CHANNEL_FDS_MAX, &fd_count)) _exit(0);
   size_t mount_fds = 0;
   for (size_t i = 0; i < JOB_MOUNTS_MAX; i++) mount_fds += header.fd_counts[i];
@@ -343,9 +344,17 @@ static void obey(const struct slot_request *request, const int *fds, size_t fd_c
   }
 }
 
+/* What only making the sandbox needed: its mounts. Many sandboxes may wait here for their job. */
+static void forget_mounts(void) {
+  uintptr_t first = ((uintptr_t)&plan.mounts[0] + 4095) & ~(uintptr_t)4095;
+  uintptr_t last = (uintptr_t)&plan.mounts[PLAN_MOUNTS_MAX] & ~(uintptr_t)4095;
+  if (last > first) madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 static _Noreturn void supervise(int signals, bool pipes) {
   bool keep = false;
   struct pollfd watched[2] = {{.fd = FD_CONTROL, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  sys_trim_stack();
   for (;;) {
     if (poll(watched, 2, -1) < 0) {
       if (errno == EINTR) continue;
@@ -418,6 +427,7 @@ static struct err become_supervisor(const struct slot_setup *setup) {
 }
 
 static _Noreturn void start_and_supervise(const struct slot_setup *setup) {
+  forget_mounts();
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);

@@ -145,6 +145,8 @@ struct serve {
   struct cgroup_tree tree;
   struct err tree_error;
   bool tree_tried;
+  int mother; /* where nurseries are ordered */
+  pid_t mother_pid;
   struct nursery common;
   struct cell *idle_plain, *idle_grouped;
   struct cell *cells[4096];
