@@ -30,6 +30,12 @@ export const RLIMIT = {
  */
 const SECOND_LINE = 16;
 
+/**
+ * Too little for a file, and the one value at which the kernel starts no program of core_pattern either: at 0 it starts it
+ * all the same, as root of the host (core(5), do_coredump).
+ */
+const NO_CORE = 1;
+
 export function compileRunLimits(limits: Limits, findings: Findings): RunLimits {
   if (limits.wallMs !== null) {
     findings.enforce(
@@ -91,7 +97,7 @@ export function compileRlimits(
     wanted.set(RLIMIT.stack, limits.stackBytes);
     row('limits.stack', formatBytes(limits.stackBytes), 'RLIMIT_STACK');
   }
-  wanted.set(RLIMIT.core, limits.coreBytes ?? 0);
+  wanted.set(RLIMIT.core, Math.max(limits.coreBytes ?? 0, NO_CORE));
   row('limits.core', formatBytes(limits.coreBytes ?? 0), 'RLIMIT_CORE');
   if (limits.memoryBytes !== null && !facts.cgroup.memory) {
     wanted.set(RLIMIT.data, limits.memoryBytes);
