@@ -2,6 +2,7 @@
  * Taking what is finite: processes, memory, file systems, inodes, descriptors, output, processor time, arguments. The host
  * notices nothing of it, and after the death of everything that held the limits nothing goes on.
  * Ablated: the same program with its limit taken out; it stops by itself a little beyond.
+ * Long because each thing that can be taken has a program and a test of its own.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
