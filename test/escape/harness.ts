@@ -147,7 +147,7 @@ function compileStatic(sources: readonly string[], out: string, flags: readonly 
     : [];
   execFileSync(musl ? 'musl-gcc' : 'gcc', [
     ...headers,
-    '-O1',
+    '-O0',
     '-static',
     ...flags,
     ...sources,
