@@ -80,6 +80,7 @@ export function gatherFacts(probe: LauncherFacts, options: FactsOptions = {}): H
     walls: laterWalls,
     topLevel: topLevel(),
     hardLimits: hardLimits(),
+    ...keptGroups(probe.euid),
     ...homeOf(),
   };
   return { ...facts, ...curesFor(facts, surroundings) };
@@ -267,4 +268,10 @@ function curesFor(
     ...(cgroupCure === undefined ? {} : { cgroupCure }),
     ...(namespaceCure === undefined ? {} : { namespaceCure }),
   };
+}
+
+function keptGroups(euid: number): Pick<HostFacts, 'supplementaryGroups'> {
+  const own = process.getegid?.();
+  const others = (process.getgroups?.() ?? []).filter((group) => group !== own);
+  return euid === 0 || others.length === 0 ? {} : { supplementaryGroups: others };
 }

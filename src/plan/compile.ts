@@ -84,12 +84,7 @@ function compileProcess(
     ['user namespace', 'no_new_privs', 'nosuid on every mount'],
     'setuid',
   );
-  findings.enforce(
-    'groups',
-    `gid ${guest.gid} alone`,
-    ['setgroups denied or emptied before the map is written'],
-    'supplementary-groups',
-  );
+  explainGroups(policy, facts, findings);
   findings.enforce(
     'isolation',
     'sees and signals the processes of its own sandbox alone; no shared memory, queues or keyrings with others',
@@ -230,6 +225,25 @@ function explainProtect(policy: Policy, findings: Findings): void {
       : ['read-only binds over what exists', 'directories above it are mount points'],
     'policy-in-guest',
   );
+}
+
+/** setgroups(2) is denied in a user namespace made without privilege, so that nobody loses a group that a file denies. */
+function explainGroups(policy: Policy, facts: HostFacts, findings: Findings): void {
+  const kept = facts.supplementaryGroups ?? [];
+  findings.enforce(
+    'groups',
+    kept.length === 0 ? `gid ${guest.gid} alone` : `gid ${guest.gid}, and the caller's others`,
+    ['setgroups denied or emptied before the map is written'],
+    'supplementary-groups',
+  );
+  if (kept.length === 0) return;
+  const reason = `the guest stays in the caller's supplementary groups (${kept.join(', ')}), which only root can give up; files of theirs that it sees, it may use`;
+  if (policy.level === 'strict' || policy.level === 'paranoid') {
+    const cure = 'run as a user who is in no other group, or as root';
+    findings.cannot({ id: 'groups:kept', clause: 'groups', reason, cure, acceptable: true });
+  } else {
+    findings.note(`groups: ${reason}`);
+  }
 }
 
 function noteIdmap(policy: Policy, facts: HostFacts, workspace: boolean, findings: Findings): void {

@@ -7,6 +7,8 @@ export interface HostFacts {
   readonly kernel: string;
   readonly euid: number;
   readonly egid: number;
+  /** Groups of the caller beside its own, where the launcher cannot let go of them (it is not root). Absent: none. */
+  readonly supplementaryGroups?: readonly number[];
   /** Landlock ABI; 0 where the kernel has none. */
   readonly landlockAbi: number;
   readonly seccomp: boolean;

@@ -5,6 +5,9 @@ import { chmodSync, chownSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { locateLauncher } from '../../src/launcher/locate.ts';
+import { compile } from '../../src/plan/compile.ts';
+import type { HostFacts } from '../../src/plan/facts.ts';
+import { policyFromDocument } from '../../src/policy/parse.ts';
 import { needs, ORDINARY, Range, Wall, weakLauncher, without } from './harness.ts';
 
 const GROUP = 42_424;
@@ -76,4 +79,20 @@ test('setgroups is denied before the map is written', { skip: needs.rootAndGcc }
   const able = without(made, 'seccomp', 'no capabilities');
   assert.equal((await weak.run(able)).stdout, '0');
   assert.equal((await strong.run(able)).stdout, '-1');
+});
+
+test('an ordinary caller’s groups cannot be given up, which is refused and not passed over', {
+  skip: needs.rootAndGcc,
+}, async () => {
+  using range = new Range();
+  const { attack, secret } = scene(range, GROUP);
+  await using wall = await Wall.ordinary(range.copyOfLauncher(), [GROUP]);
+  const read = [join(range.path, 'bin'), join(range.path, 'host')];
+  const made = wall.prepare({ policy: { filesystem: { read } }, argv: [attack, secret] });
+  assert.equal((await wall.run(without(made, 'cgroup'))).stdout, 'for the group');
+
+  const policy = policyFromDocument({ version: 1, level: 'strict' });
+  const ids = (facts: HostFacts) => compile(policy, facts).unenforceable.map(({ id }) => id);
+  assert.ok(ids({ ...wall.facts, supplementaryGroups: [GROUP] }).includes('groups:kept'));
+  assert.ok(!ids(wall.facts).includes('groups:kept'));
 });
