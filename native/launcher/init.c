@@ -53,7 +53,6 @@ static struct err mount_missing(void) {
 }
 
 static struct err first_client(int listener, int *out) {
-  if (listen(listener, 1) < 0) return fail(ERR_SYSTEM, errno, "listen", NULL);
   for (;;) {
     struct sockaddr_vm peer = {0};
     socklen_t size = sizeof peer;
@@ -68,19 +67,30 @@ static struct err first_client(int listener, int *out) {
 static struct err open_socket(const char *path, int *out) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct stat st;
-  if (strlen(path) >= sizeof address.sun_path) return fail(ERR_SYSTEM, ENAMETOOLONG, "socket path", path);
-  memcpy(address.sun_path, path, strlen(path) + 1);
-  /* One that a dead init left there. */
-  if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) unlink(path);
+  /* Under another name until it listens: who sees the path can connect. */
+  if (snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path) >= (int)sizeof address.sun_path)
+    return fail(ERR_SYSTEM, ENAMETOOLONG, "socket path", path);
+  /* What a dead init left there. */
+  const char *const places[] = {path, address.sun_path};
+  for (size_t i = 0; i < 2; i++)
+    if (lstat(places[i], &st) == 0 && S_ISSOCK(st.st_mode)) unlink(places[i]);
+  if (lstat(path, &st) == 0) return fail(ERR_SYSTEM, EEXIST, "socket path", path);
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0) return fail(ERR_RESOURCE, errno, "socket", NULL);
   mode_t before = umask(0177);
   int bound = bind(listener, (struct sockaddr *)(void *)&address, sizeof address);
   int error = errno;
   umask(before);
-  struct err result = bound < 0 ? fail(ERR_SYSTEM, error, "bind", path) : first_client(listener, out);
+  struct err result = bound < 0 ? fail(ERR_SYSTEM, error, "bind", path) : OK;
+  if (!failed(result) && (listen(listener, 1) < 0 || rename(address.sun_path, path) < 0)) {
+    result = fail(ERR_SYSTEM, errno, "listen", path);
+    unlink(address.sun_path);
+  }
+  if (!failed(result)) {
+    result = first_client(listener, out);
+    unlink(path); /* nobody else is heard */
+  }
   close(listener);
-  if (bound == 0) unlink(path); /* nobody else is heard */
   return result;
 }
 
@@ -91,8 +101,10 @@ static struct err open_vsock(const char *number, int *out) {
   struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = (unsigned)port};
   int listener = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0) return fail(ERR_UNSUPPORTED, errno, "vsock", NULL);
-  struct err result = bind(listener, (struct sockaddr *)(void *)&address, sizeof address) < 0 ? fail(ERR_SYSTEM, errno, "bind", "vsock")
-                                                                                               : first_client(listener, out);
+  struct err result = OK;
+  if (bind(listener, (struct sockaddr *)(void *)&address, sizeof address) < 0 || listen(listener, 1) < 0)
+    result = fail(ERR_SYSTEM, errno, "listen", "vsock");
+  if (!failed(result)) result = first_client(listener, out);
   close(listener);
   return result;
 }
