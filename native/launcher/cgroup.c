@@ -171,6 +171,8 @@ static struct err open_v2(struct cgroup_tree *tree) {
 struct err cgroup_tree_open(struct cgroup_tree *tree) {
   TRY(cgroup_base_find(&tree->base));
   struct cgroup_base *base = &tree->base;
+  for (size_t i = 0; i < CGROUP_V1_COUNT; i++)
+    if (tree->skip >> i & 1) base->v1[i][0] = 0;
   name_tree(tree);
   find_devices(tree);
   tree->v2_limits = (base->v2_available & (CGROUP_MEMORY | CGROUP_PIDS)) == (CGROUP_MEMORY | CGROUP_PIDS);

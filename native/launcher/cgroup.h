@@ -13,6 +13,7 @@ struct cgroup_tree {
   bool v2_limits;  /* limits live in v2; else in v1, and v2 is a twin that can kill and freeze */
   struct cgroup_base base;
   char name[64];
+  unsigned skip;              /* bits by enum cgroup_v1: hierarchies that nothing is limited in, and that need not be entered */
   unsigned handed_on;         /* controllers that the base's children have because of us */
   char home[CGROUP_PATH_MAX]; /* v2: where the launcher's own process stood before */
   size_t device_count;

@@ -65,8 +65,12 @@ static struct err make_job(char **argv, struct out *bytes) {
 }
 
 static struct err enter_cgroup(void) {
-  TRY(cgroup_tree_open(&tree));
   struct cgroup_plan merged = cgroup_merge(&plan.cgroup, &job.cgroup);
+  /* Each hierarchy that is entered costs a wait. Memory and processes are always counted, and their limits reported. */
+  tree.skip = 1u << CGROUP_V1_CPUACCT | 1u << CGROUP_V1_FREEZER;
+  if (!(merged.set & (CG_CPU_QUOTA | CG_CPU_PERIOD | CG_CPU_WEIGHT))) tree.skip |= 1u << CGROUP_V1_CPU;
+  if (!(merged.set & (CG_READ_BYTES | CG_WRITE_BYTES | CG_READ_OPS | CG_WRITE_OPS))) tree.skip |= 1u << CGROUP_V1_BLKIO;
+  TRY(cgroup_tree_open(&tree));
   struct err result = cgroup_cell_open(&tree, 0, &cell);
   if (!failed(result)) result = cgroup_cell_apply(&tree, &cell, &merged, 1);
   if (!failed(result) && !tree.v2_limits) result = cgroup_cell_enter(&tree, &cell);
@@ -76,7 +80,7 @@ static struct err enter_cgroup(void) {
 
 /* The launcher itself stands in the v1 groups: back to where it came from, so that they can be removed. */
 static void leave_cgroup(const struct host *host) {
-  if (setns(host->mount_ns, CLONE_NEWNS) < 0) return; /* the next launcher removes them */
+  if (host->mount_ns >= 0 && setns(host->mount_ns, CLONE_NEWNS) < 0) return; /* the next launcher removes them */
   for (size_t i = 0; i < CGROUP_V1_COUNT; i++) {
     if (!tree.base.v1[i][0]) continue;
     char path[CGROUP_PATH_MAX + 32];
@@ -211,37 +215,45 @@ static struct err start(struct host *host, struct span plan_bytes, struct span j
   return launch_send_job(run->job_socket, JOB_EXEC, true, job_bytes, &mounts, -1);
 }
 
+/* From here on there may be a sandbox; `report` is what its init said of it. */
+static struct err run_sandbox(struct host *host, struct span plan_bytes, struct span job_bytes, uint64_t wall_ms,
+                              struct running *run, struct slot_report *report, bool *timed_out) {
+  sigset_t passed;
+  sigemptyset(&passed);
+  const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaddset(&passed, signals[i]);
+  sigprocmask(SIG_BLOCK, &passed, NULL);
+  run->signals = signalfd(-1, &passed, SFD_CLOEXEC);
+  struct err result = start(host, plan_bytes, job_bytes, run);
+  if (wall_ms) run->deadline_ms = now_ms() + wall_ms;
+  if (!failed(result)) result = wait_for_end(run, report, timed_out);
+  if (run->pidfd > 0) {
+    /* Its init has nothing left to do; what the report says is final. */
+    if (failed(result)) sys_pidfd_kill(run->pidfd, SIGKILL);
+    close(run->control);
+    siginfo_t info;
+    sys_waitid(SYS_P_PIDFD, run->pidfd, &info, WEXITED, NULL);
+  }
+  return result;
+}
+
 struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
   struct span bytes;
   struct out job_bytes = {0};
   TRY(map_file(plan_path, &bytes));
   TRY(plan_parse(bytes, &plan, filter));
   TRY(make_job(argv, &job_bytes));
-  cell.oom_event = cell.v2 = -1;
-  if (plan.cgroup.present) TRY(enter_cgroup());
-
-  struct host host;
-  TRY(launch_prepare(&host));
-  sigset_t passed;
-  sigemptyset(&passed);
-  const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaddset(&passed, signals[i]);
-  sigprocmask(SIG_BLOCK, &passed, NULL);
-  struct running run = {.signals = signalfd(-1, &passed, SFD_CLOEXEC)};
   struct limits_plan limits = limits_merge(&plan.limits, &job.limits);
+  struct host host = {.mount_ns = -1};
+  struct running run = {0};
   struct slot_report report = {0};
-  bool timed_out = false;
-  struct err result = start(&host, bytes, (struct span){job_bytes.data, job_bytes.length}, &run);
-  if (limits.wall_ms) run.deadline_ms = now_ms() + limits.wall_ms;
-  if (!failed(result)) result = wait_for_end(&run, &report, &timed_out);
-  if (run.pidfd > 0) {
-    /* Its init has nothing left to do; what the report says is final. */
-    if (failed(result)) sys_pidfd_kill(run.pidfd, SIGKILL);
-    close(run.control);
-    siginfo_t info;
-    sys_waitid(SYS_P_PIDFD, run.pidfd, &info, WEXITED, NULL);
-  }
   struct cgroup_usage usage = {0};
+  bool timed_out = false;
+  cell.oom_event = cell.v2 = -1;
+  struct err result = plan.cgroup.present ? enter_cgroup() : OK;
+  if (!failed(result)) result = launch_prepare(&host);
+  if (!failed(result))
+    result = run_sandbox(&host, bytes, (struct span){job_bytes.data, job_bytes.length}, limits.wall_ms, &run, &report, &timed_out);
   if (plan.cgroup.present) {
     cgroup_cell_read(&cell, &usage);
     leave_cgroup(&host);
