@@ -259,13 +259,13 @@ function idmapped(facts: HostFacts): DoctorFinding {
   const of = 'idmapped mounts';
   if (facts.euid !== 0)
     return { of, state: 'ok', detail: 'not needed: the guest is mapped to the caller' };
-  if (facts.idmap === 0) return { of, state: 'ok', detail: 'work in this directory' };
+  if (facts.idmap === 0) return { of, state: 'ok', detail: 'work where the root directory lies' };
   return {
     of,
     state: 'weaker',
-    detail: `refused by the file system of this directory (errno ${facts.idmap})`,
+    detail: `refused by the file system of the root directory (errno ${facts.idmap}); a workspace on it is refused`,
     cause: 'overlay file systems, as containers have them, know none',
-    cure: 'put the workspace on a volume (docker run -v DIR:/work …), or use workspace: overlay',
+    cure: 'put the workspace on ext4, xfs, btrfs or tmpfs (in Docker: a volume, docker run -v DIR:/work …), or run as the ordinary user who owns it',
   };
 }
 

@@ -4,6 +4,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { CaissonError, type ErrorCode } from '../core/error.ts';
+import { fileSystemName } from './file-system-name.ts';
 import { decodeErrorBody, type ErrorBody } from './protocol/frame.ts';
 
 const ENOENT = 2;
@@ -23,6 +24,9 @@ const errorClass = {
 /** The body of an ERROR frame as a CaissonError. */
 export function launcherError(body: Buffer): CaissonError {
   const error = decodeErrorBody(body);
+  if (error.class === errorClass.unsupported && error.step === 'idmapped mount') {
+    return withoutIdmap(error);
+  }
   const { code, hint } = classify(error);
   const subject = error.what === undefined ? '' : ` ${error.what}`;
   return new CaissonError(code, {
@@ -32,6 +36,21 @@ export function launcherError(body: Buffer): CaissonError {
     details: { step: error.step, errno: errnoName(error.errno), what: error.what },
   });
 }
+
+/** The one refusal that a person cures by moving a directory, so it says which and what it lies on. */
+function withoutIdmap({ step, errno, what }: ErrorBody): CaissonError {
+  const fileSystem = what === undefined ? undefined : fileSystemName(what);
+  return new CaissonError('WORKSPACE_UNSUPPORTED', {
+    layer: 'launcher',
+    message: `the file system of ${what ?? 'a directory'} (${fileSystem ?? 'unknown'}) refuses idmapped mounts: ${errnoText(errno)}`,
+    hint: WITHOUT_IDMAP,
+    details: { step, errno: errnoName(errno), what, fileSystem },
+  });
+}
+
+/** An overlay is no way out: its lower layer is idmapped, too. */
+const WITHOUT_IDMAP =
+  'put it on ext4, xfs, btrfs or tmpfs (in Docker: a volume, docker run -v DIR:/work …), or run as the ordinary user who owns it';
 
 /** Whether the launcher said that it does not know the id. */
 export function isUnknownId(error: CaissonError): boolean {
@@ -50,7 +69,7 @@ function classify({ class: kind, errno, step }: ErrorBody): { code: ErrorCode; h
     case errorClass.job:
       return { code: 'REQUEST_INVALID' };
     case errorClass.unsupported:
-      return step.includes('idmap') || step.includes('overlay')
+      return step.includes('overlay')
         ? {
             code: 'WORKSPACE_UNSUPPORTED',
             hint: 'put the workspace on ext4, xfs, btrfs or tmpfs; caisson doctor shows what works',

@@ -248,9 +248,9 @@ function explainGroups(policy: Policy, facts: HostFacts, findings: Findings): vo
 
 function noteIdmap(policy: Policy, facts: HostFacts, workspace: boolean, findings: Findings): void {
   if (facts.euid !== 0 || facts.idmap === 0 || !workspace) return;
-  if (policy.workspace.mode !== 'direct') return;
+  if (!containsPath(policy.write, WORKSPACE)) return;
   findings.note(
-    'filesystem.write: the file system of the working directory refuses idmapped mounts; writing there as its owner needs workspace: overlay',
+    "filesystem.write: the root directory's file system refuses idmapped mounts; a workspace on it is refused, with an overlay too: put it on ext4, xfs, btrfs or tmpfs (in Docker: a volume), or run as the ordinary user who owns it",
   );
 }
 
