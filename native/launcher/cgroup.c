@@ -65,11 +65,18 @@ static void remove_below(int dir, const char *name, int depth) {
   unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-/* Groups are named after their launcher's pid and start; where that process is no more, they are left over. */
+/* The pid namespace in which our numbers mean something (namespaces(7)). */
+static unsigned long long pid_namespace(void) {
+  struct stat st;
+  return stat("/proc/self/ns/pid", &st) < 0 ? 0 : (unsigned long long)st.st_ino;
+}
+
+/* Groups are named after their launcher's pid, start and pid namespace; where that process is no more, they are left over.
+   Of launchers in another namespace nothing can be said. */
 static bool is_alive(const char *name) {
   int pid = 0;
-  unsigned long long started = 0, now = 0;
-  if (sscanf(name, "caisson-%d-%llu", &pid, &started) != 2) return true;
+  unsigned long long started = 0, now = 0, space = 0;
+  if (sscanf(name, "caisson-%d-%llu-%llu", &pid, &started, &space) != 3 || space != pid_namespace()) return true;
   char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -104,7 +111,7 @@ static void name_tree(struct cgroup_tree *tree) {
     for (int i = 0; after && i < 20; i++) after = strchr(after + 1, ' ');
     if (after) started = strtoull(after + 1, NULL, 10);
   }
-  snprintf(tree->name, sizeof tree->name, "caisson-%d-%llu", (int)getpid(), started);
+  snprintf(tree->name, sizeof tree->name, "caisson-%d-%llu-%llu", (int)getpid(), started, pid_namespace());
 }
 
 static void find_devices(struct cgroup_tree *tree) {

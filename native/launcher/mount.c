@@ -364,6 +364,12 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
     const struct mount_step *step = &plan->mounts[i];
     sources[i] = -1;
     bool private = i > 0 && is_private(&roots, step, &inside);
+    if (step->kind == MOUNT_SYSFS) {
+      /* A new sysfs may be mounted only where one is in sight already: the host's, which it then covers. */
+      struct mount_step seen = {.kind = MOUNT_BIND, .target = step->target, .flags = MF_READONLY | MF_NOSUID | MF_NODEV | MF_NOEXEC};
+      if (!host->privileged) seen.flags |= MF_RECURSIVE; /* its submounts are locked for us */
+      TRY(mount_clone(&here, &seen, "/sys", 0, 0, &sources[i]));
+    }
     if (step->kind != MOUNT_BIND && (step->kind != MOUNT_DEVICE || host->privileged)) continue;
     if (private) return fail(ERR_PLAN, EINVAL, "bind below a private mount", step->target);
     TRY(mount_clone(&here, step, step->source, 0, 0, &sources[i]));
@@ -392,6 +398,8 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
       if (sources[i] >= 0) close(sources[i]);
     } else if (!inside && step->kind != MOUNT_MASK) {
       TRY(place(root, step->target, true, 0755)); /* only where it will be */
+      if (sources[i] >= 0) TRY(attach_here(sources[i], root, step->target));
+      if (sources[i] >= 0) close(sources[i]);
     }
   }
   struct sys_mount_attr readonly = {.attr_set = SYS_MOUNT_ATTR_RDONLY};

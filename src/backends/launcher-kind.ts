@@ -6,6 +6,12 @@ import type { RawResult } from '../launcher/protocol/decode-result.ts';
 import type { Job } from '../plan/plan.ts';
 import type { Execution, OpenSandbox, PreparedKind, PrepareOptions } from './backend.ts';
 
+/** Where the launcher has not taken the plan, that is why; the job's own error only says that there is no plan. */
+async function explained(error: unknown, handle: PlanHandle): Promise<never> {
+  await handle.ready;
+  throw error;
+}
+
 export class LauncherKind implements PreparedKind {
   readonly #live: () => LauncherClient;
   readonly #plan: Uint8Array;
@@ -28,7 +34,7 @@ export class LauncherKind implements PreparedKind {
 
   run(job: Job, signal?: AbortSignal): Promise<RawResult> {
     const { client, handle } = this.#handle();
-    return client.run(handle, job, signal);
+    return client.run(handle, job, signal).catch((error) => explained(error, handle));
   }
 
   spawn(job: Job, signal?: AbortSignal): Execution {

@@ -1,11 +1,12 @@
 /**
- * Control groups of launchers that are dead. A group is named after its launcher, `caisson-PID-START`; the kernel
- * refuses to remove one that still holds a process, so nothing that lives can be hit.
+ * Control groups of launchers that are dead. A group is named after its launcher, `caisson-PID-START-NAMESPACE`, the last
+ * being the pid namespace in which the number means it: of another one nothing is concluded. The kernel refuses to remove
+ * a group that still holds a process, so nothing that lives can be hit.
  */
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const NAME = /^caisson-(?:probe-)?(\d+)(?:-(\d+))?$/;
+const NAME = /^caisson-(?:probe-)?(\d+)(?:-(\d+)-(\d+))?$/;
 
 /** Where groups of ours may be: below our own group in every hierarchy, and below what is above it. */
 export function leftOverCgroups(): string[] {
@@ -14,7 +15,7 @@ export function leftOverCgroups(): string[] {
     for (let group = own; ; group = dirname(group)) {
       for (const name of directories(join(mount, group))) {
         const match = NAME.exec(name);
-        if (match && !isAlive(match[1] ?? '', match[2])) found.add(join(mount, group, name));
+        if (match && !isAlive(match[1] ?? '', match[2], match[3])) found.add(join(mount, group, name));
       }
       if (group === '/') break;
     }
@@ -58,11 +59,16 @@ function hierarchies(): { mount: string; own: string }[] {
 }
 
 /** proc_pid_stat(5): field 22 is when it started, so that a number used again is not taken for the old process. */
-function isAlive(pid: string, started: string | undefined): boolean {
+function isAlive(pid: string, started?: string, namespace?: string): boolean {
+  if (namespace !== undefined && namespace !== pidNamespace()) return true;
   const [stat = ''] = readLines(`/proc/${pid}/stat`);
   if (stat === '') return false;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return started === undefined || fields[19] === started;
+}
+
+function pidNamespace(): string {
+  return String(statSync('/proc/self/ns/pid').ino);
 }
 
 function directories(path: string): string[] {
