@@ -15,7 +15,7 @@ import { guest } from './guest.ts';
 import { compileChildProcesses, compileRlimits, compileRunLimits } from './limits.ts';
 import { compileNetwork } from './network.ts';
 import type { Compiled, KindPlan, Namespace, Unenforceable } from './plan.ts';
-import { compileRoot, type RootInput } from './root.ts';
+import { compileRoot, type Root, type RootInput } from './root.ts';
 import { type Selection, type SelectOptions, selectForExplain, selectWall } from './select.ts';
 
 export interface CompileOptions extends SelectOptions, RootInput {
@@ -103,6 +103,7 @@ function compileProcess(
   const rlimits = compileRlimits(policy, facts, 'process', findings);
   const limits = compileRunLimits(policy.limits, findings);
   noteIdmap(policy, facts, root.workspace, findings);
+  noteSockets(root, findings);
   const kind: KindPlan = {
     namespaces: namespacesOf(network.ownNamespace),
     uid: guest.uid,
@@ -224,6 +225,21 @@ function explainProtect(policy: Policy, findings: Findings): void {
       ? ['read-only binds over what exists', 'refused when changes are applied']
       : ['read-only binds over what exists', 'directories above it are mount points'],
     'policy-in-guest',
+  );
+  if (mode === 'direct') {
+    findings.note(
+      'filesystem.protect: written directly, a protected file is held unless somebody outside renames another one over it while the guest runs',
+    );
+  }
+}
+
+/** connect(2) to a named socket asks for the right to write the socket itself, and a read-only mount does not take it away (unix(7)). */
+function noteSockets(root: Root, findings: Findings): void {
+  const shown = root.late.flatMap((mount) => (mount.kind === 'bind' ? [mount.target] : []));
+  if (shown.length === 0) return;
+  const more = shown.length > 6 ? ` and ${shown.length - 6} more` : '';
+  findings.note(
+    `filesystem.read: a unix socket below ${shown.slice(0, 6).join(', ')}${more} can be connected to where its permissions allow; name no directory that holds one which the guest must not reach`,
   );
 }
 

@@ -176,6 +176,33 @@ test('an ordinary user without cgroups: moderate runs as it is and says what is 
   assert.ok(!result.enforced.some(({ clause }) => clause === 'limits.memory'));
 });
 
+test('notes: groups that stay, sockets below named paths, protection of what is written directly', () => {
+  const notes = (document: Parameters<typeof compiled>[0], facts = capableHost) =>
+    compiled(document, facts).notes.join('\n');
+  const row = (facts: typeof capableHost) =>
+    compiled({ level: 'moderate' }, facts).enforced.find(({ clause }) => clause === 'groups');
+  assert.match(row(capableHost)?.value ?? '', /alone/);
+  const groups = { ...ordinaryUser, supplementaryGroups: [27, 999] };
+  assert.doesNotMatch(row(groups)?.value ?? '', /alone/);
+  assert.match(notes({ level: 'moderate' }, groups), /groups: .*\(27, 999\)/);
+
+  assert.doesNotMatch(notes({ level: 'strict' }), /socket/);
+  assert.match(
+    notes({ filesystem: { read: ['/srv/data'] } }),
+    /unix socket below \/srv\/data can be connected to/,
+  );
+  const agent = { read: ['.'], write: ['.'], protect: ['.env'] };
+  assert.doesNotMatch(notes({ filesystem: { ...agent, workspace: 'overlay' } }), /renames another/);
+  assert.match(
+    notes({ filesystem: { ...agent, workspace: 'direct' } }),
+    /renames another one over/,
+  );
+  assert.match(
+    notes({ filesystem: agent }, { ...capableHost, idmap: 22 }),
+    /refuses idmapped mounts; a workspace on it is refused, with an overlay too/,
+  );
+});
+
 test('without pids cgroups RLIMIT_NPROC is the limit where it is counted per namespace, else there is none', () => {
   const now = compiled({ level: 'strict' }, ordinaryUser);
   assert.equal(rlimit(kindOf({ level: 'strict' }, ordinaryUser), RLIMIT.processes), 128n);
