@@ -7,6 +7,7 @@ import { DELEGATE } from '../plan/cgroup.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import { wallState } from '../plan/select.ts';
 import type { WallName } from '../policy/policy.ts';
+import { delegateByHand } from './cgroup-cure.ts';
 import { containerCgroupCure, containerCure, nameOf } from './container-cure.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -240,6 +241,12 @@ function cgroupCause(facts: HostFacts, where: Surroundings): { cause: string; cu
       cure: 'mount -t cgroup2 none /sys/fs/cgroup',
     };
   }
+  if (where.systemd && where.cgroupVersion === 'v1') {
+    return {
+      cause: 'systemd delegates the old hierarchies to no user',
+      cure: 'boot with the kernel parameter systemd.unified_cgroup_hierarchy=1, or run it as root',
+    };
+  }
   if (where.systemdUser) {
     return { cause: 'no cgroup is delegated to this user', cure: DELEGATE };
   }
@@ -251,7 +258,7 @@ function cgroupCause(facts: HostFacts, where: Surroundings): { cause: string; cu
   }
   return {
     cause: 'no cgroup is delegated to this user, and no systemd is there to do it',
-    cure: 'as root: mkdir /sys/fs/cgroup/caisson && chown -R USER /sys/fs/cgroup/caisson, and start it in there',
+    cure: delegateByHand(where.cgroupVersion),
   };
 }
 

@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly procCovered: boolean;
   /** Whether the cgroup file systems are mounted read-only, as container engines do. */
   readonly cgroupsReadOnly: boolean;
+  /** Which kind of cgroup hierarchy carries the controllers here, whether this user may use it or not; absent: none. */
+  readonly cgroupVersion?: 'v1' | 'v2';
   readonly githubActions: boolean;
   /** systemd runs as PID 1. */
   readonly systemd: boolean;
@@ -35,6 +37,7 @@ export function gatherSurroundings(
   const mountinfo = readText('/proc/self/mountinfo') ?? '';
   const lsm = readText('/sys/kernel/security/lsm');
   const runtimeDirectory = env.XDG_RUNTIME_DIR;
+  const cgroupVersion = cgroupVersionIn(mountinfo);
   return {
     ...(apparmor === undefined ? {} : { apparmorRestrictsNamespaces: apparmor !== 0 }),
     ...(maximum === undefined ? {} : { maxUserNamespaces: maximum }),
@@ -42,12 +45,23 @@ export function gatherSurroundings(
     ...(container === undefined ? {} : { container }),
     procCovered: coversProc(mountinfo),
     cgroupsReadOnly: cgroupsReadOnly(mountinfo),
+    ...(cgroupVersion === undefined ? {} : { cgroupVersion }),
     githubActions: env.GITHUB_ACTIONS === 'true',
     systemd: existsSync('/run/systemd/system'),
     systemdUser:
       runtimeDirectory !== undefined && existsSync(`${runtimeDirectory}/systemd/private`),
     ...(lsm === undefined ? {} : { landlockActive: lsm.trim().split(',').includes('landlock') }),
   };
+}
+
+/**
+ * On a hybrid host the old hierarchies carry the controllers, and the unified one beside them carries none.
+ *
+ * @param mountinfo of proc(5)
+ */
+export function cgroupVersionIn(mountinfo: string): 'v1' | 'v2' | undefined {
+  if (/ - cgroup \S+ \S*\bmemory\b/.test(mountinfo)) return 'v1';
+  return / - cgroup2 /.test(mountinfo) ? 'v2' : undefined;
 }
 
 /**

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type DoctorFinding, diagnose, renderDiagnosis } from '../../src/host/doctor.ts';
 import { minimalFacts } from '../../src/host/facts.ts';
-import { cgroupsReadOnly, coversProc, type Surroundings } from '../../src/host/surroundings.ts';
+import {
+  cgroupsReadOnly,
+  cgroupVersionIn,
+  coversProc,
+  type Surroundings,
+} from '../../src/host/surroundings.ts';
 import type { HostFacts } from '../../src/plan/facts.ts';
 import { capableHost, ordinaryUser } from '../plan/made-up-facts.ts';
 
@@ -153,12 +158,39 @@ const hosts: readonly {
     process: true,
   },
   {
+    name: 'an ordinary user without systemd, cgroup v1',
+    facts: ordinaryUser,
+    where: { cgroupVersion: 'v1', systemd: false, systemdUser: false },
+    of: 'cgroups',
+    cause: /no systemd/,
+    cure: /^as root.*\/sys\/fs\/cgroup\/\$c\/caisson/,
+    process: true,
+  },
+  {
+    name: 'an ordinary user without systemd, cgroup v2',
+    facts: ordinaryUser,
+    where: { cgroupVersion: 'v2', systemd: false, systemdUser: false },
+    of: 'cgroups',
+    cause: /no systemd/,
+    cure: /^as root.*cgroup\.subtree_control/,
+    process: true,
+  },
+  {
+    name: 'an ordinary user whose systemd has the old hierarchies',
+    facts: ordinaryUser,
+    where: { cgroupVersion: 'v1', systemd: true, systemdUser: true },
+    of: 'cgroups',
+    cause: /delegates the old hierarchies to no user/,
+    cure: /unified_cgroup_hierarchy=1/,
+    process: true,
+  },
+  {
     name: 'root on an overlay file system, as in CI containers',
     facts: { ...capableHost, idmap: 22 },
     where: {},
     of: 'idmapped mounts',
     cause: /overlay/,
-    cure: /volume/,
+    cure: /^(?!.*workspace: overlay).*volume.*ordinary user/,
     process: true,
   },
 ];
@@ -202,6 +234,14 @@ test('a mount below /proc is seen, the automount of binfmt_misc is none', () => 
   assert.equal(coversProc(line('/proc')), false);
   assert.equal(coversProc(line('/proc/sys/fs/binfmt_misc')), false);
   assert.equal(coversProc(`${line('/proc')}\n${line('/proc/kcore')}`), true);
+});
+
+test('the hierarchy that carries the controllers', () => {
+  const line = (type: string, options: string) =>
+    `31 23 0:28 / /sys/fs/cgroup rw,nosuid shared:9 - ${type} cgroup ${options}`;
+  assert.equal(cgroupVersionIn(line('cgroup2', 'rw,nsdelegate')), 'v2');
+  assert.equal(cgroupVersionIn(`${line('cgroup2', 'rw')}\n${line('cgroup', 'rw,memory')}`), 'v1');
+  assert.equal(cgroupVersionIn(line('cgroup', 'rw,name=systemd')), undefined);
 });
 
 test('cgroups are read-only when every one of them is', () => {
