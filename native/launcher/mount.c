@@ -202,12 +202,28 @@ static struct err attach_here(int mount, int root, const char *target) {
   return OK;
 }
 
-static struct err attach_new(const char *type, const struct mount_step *step, int root) {
-  int mount;
-  TRY(new_filesystem(type, step, &mount));
-  struct err result = attach_here(mount, root, step->target);
-  close(mount);
-  return result;
+/* A new file system at once in its place: one call, where the tree is ours and a path cannot lead astray. */
+static struct err mount_here(const char *type, const struct mount_step *step) {
+  char options[128] = "";
+  unsigned long flags = 0;
+  uint32_t wanted = step->flags;
+  if (step->kind == MOUNT_SYSFS) wanted |= MF_READONLY | MF_NOSUID | MF_NODEV | MF_NOEXEC;
+  if (step->kind == MOUNT_DEVPTS || step->kind == MOUNT_MQUEUE) wanted |= MF_NOSUID | MF_NOEXEC;
+  if (wanted & MF_READONLY) flags |= MS_RDONLY;
+  if (wanted & MF_NOSUID) flags |= MS_NOSUID;
+  if (wanted & MF_NODEV) flags |= MS_NODEV;
+  if (wanted & MF_NOEXEC) flags |= MS_NOEXEC;
+  if (step->kind == MOUNT_DEVPTS) {
+    snprintf(options, sizeof options, "newinstance,ptmxmode=0666,mode=0620");
+  } else if (step->kind == MOUNT_TMPFS) {
+    size_t length = (size_t)snprintf(options, sizeof options, "mode=%o", step->mode ? step->mode : 0755u);
+    if (step->bytes)
+      length += (size_t)snprintf(options + length, sizeof options - length, ",size=%llu", (unsigned long long)step->bytes);
+    if (step->inodes)
+      snprintf(options + length, sizeof options - length, ",nr_inodes=%llu", (unsigned long long)step->inodes);
+  }
+  if (mount(type, step->target, type, flags, options) < 0) return fail(ERR_SYSTEM, errno, "mount", step->target);
+  return OK;
 }
 
 static struct err make_parent(int root, const char *target);
@@ -343,13 +359,56 @@ static struct err template_step(const struct host *host, int root, const struct 
       struct mount_step open = *step;
       open.flags &= ~(uint32_t)MF_READONLY; /* until it is filled */
       TRY(place(root, step->target, true, 0755));
-      return attach_new("tmpfs", &open, root);
+      return mount_here("tmpfs", &open);
     }
     case MOUNT_MASK:
       return OK; /* below the host's own directories nothing is masked: it is not bound in the first place */
     default:
       return plain_step(root, step);
   }
+}
+
+/* An empty file and an empty directory of our own, to lay over what must not be seen. Never /dev/null, which a host
+   may have replaced (CVE-2025-31133). The template has them where proc will cover them; a job, which comes when it has,
+   lays a file system of its own over proc for a moment, before there is a guest. */
+#define MASK_PLACE "/proc"
+struct mask {
+  bool ready;
+  int file, directory;
+};
+
+static struct err mask_make(int place) {
+  int file = openat(place, "f", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+  if (file < 0 || mkdirat(place, "d", 0555) < 0) return fail(ERR_SYSTEM, errno, "mask", NULL);
+  close(file);
+  return OK;
+}
+
+static struct err mask_open(struct mask *mask, int place) {
+  mask->file = openat(place, "f", O_PATH | O_CLOEXEC);
+  mask->directory = openat(place, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (mask->file < 0 || mask->directory < 0) return fail(ERR_SYSTEM, errno, "open mask", NULL);
+  mask->ready = true;
+  return OK;
+}
+
+static struct err mask_for_job(struct mask *mask, int root) {
+  struct mount_step step = {.kind = MOUNT_TMPFS, .target = MASK_PLACE, .bytes = 4096, .inodes = 4, .mode = 0555,
+                            .flags = MF_NOSUID | MF_NODEV | MF_NOEXEC};
+  int fs;
+  TRY(new_filesystem("tmpfs", &step, &fs));
+  TRY(mask_make(fs));
+  TRY(attach_here(fs, root, MASK_PLACE));
+  TRY(set_attributes(fs, step.flags | MF_READONLY, -1)); /* its clones take this over */
+  struct err result = mask_open(mask, fs);
+  close(fs);
+  return result;
+}
+
+static bool has_masks(const struct plan *plan) {
+  for (size_t i = 1; i < plan->mount_count; i++)
+    if (plan->mounts[i].kind == MOUNT_MASK) return true;
+  return false;
 }
 
 struct err mount_template(const struct host *host, const struct plan *plan) {
@@ -402,6 +461,13 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
       if (sources[i] >= 0) close(sources[i]);
     }
   }
+  if (has_masks(plan)) {
+    TRY(place(root, MASK_PLACE, true, 0755));
+    int below = openat(root, &MASK_PLACE[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (below < 0) return fail(ERR_SYSTEM, errno, "mask", NULL);
+    TRY(mask_make(below));
+    close(below);
+  }
   struct sys_mount_attr readonly = {.attr_set = SYS_MOUNT_ATTR_RDONLY};
   for (size_t i = 0; i < plan->mount_count; i++) {
     const struct mount_step *step = &plan->mounts[i];
@@ -410,33 +476,6 @@ struct err mount_template(const struct host *host, const struct plan *plan) {
       return fail(ERR_SYSTEM, errno, "make read-only", step->target);
   }
   close(root);
-  return OK;
-}
-
-/* An empty file and an empty directory of our own, to lay over what must not be seen. Never /dev/null, which a host
-   may have replaced (CVE-2025-31133). They lie on a file system of their own, which needs a place while they are cloned:
-   in a fresh sandbox under its proc, later on top of it for a moment, before there is a guest. */
-#define MASK_PLACE "/proc"
-struct mask {
-  bool ready;
-  int file, directory;
-};
-
-static struct err mask_prepare(struct mask *mask, int root) {
-  struct mount_step step = {.kind = MOUNT_TMPFS, .target = MASK_PLACE, .bytes = 4096, .inodes = 4, .mode = 0555,
-                            .flags = MF_NOSUID | MF_NODEV | MF_NOEXEC};
-  int fs;
-  TRY(new_filesystem("tmpfs", &step, &fs));
-  int file = openat(fs, "f", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
-  if (file < 0 || mkdirat(fs, "d", 0555) < 0) return fail(ERR_SYSTEM, errno, "mask", NULL);
-  close(file);
-  TRY(attach_here(fs, root, MASK_PLACE));
-  /* Its clones take this over. */
-  TRY(set_attributes(fs, step.flags | MF_READONLY, -1));
-  mask->file = openat(fs, "f", O_PATH | O_CLOEXEC);
-  mask->directory = openat(fs, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  close(fs);
-  mask->ready = true;
   return OK;
 }
 
@@ -456,14 +495,19 @@ struct err mount_private(const struct plan *plan, int proc) {
   int root = openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return fail(ERR_SYSTEM, errno, "open root", NULL);
   struct mask mask = {0};
-  for (size_t i = 1; i < plan->mount_count && !mask.ready; i++)
-    if (plan->mounts[i].kind == MOUNT_MASK) TRY(mask_prepare(&mask, root));
+  if (has_masks(plan)) {
+    int place = openat(root, &MASK_PLACE[1], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (place < 0) return fail(ERR_SYSTEM, errno, "open mask", NULL);
+    struct err result = mask_open(&mask, place);
+    close(place);
+    if (failed(result)) return result;
+  }
   struct private_roots roots = scaffold_roots(plan);
   bool inside;
   for (size_t i = 0; i < plan->scaffold_count; i++) {
     struct mount_step step = {.kind = MOUNT_TMPFS, .target = plan->scaffold[i], .bytes = 1 << 20, .inodes = 4096,
                               .mode = 0755, .flags = MF_NOSUID | MF_NODEV};
-    TRY(attach_new("tmpfs", &step, root));
+    TRY(mount_here("tmpfs", &step));
   }
   for (size_t i = 1; i < plan->mount_count; i++) {
     const struct mount_step *step = &plan->mounts[i];
@@ -471,19 +515,19 @@ struct err mount_private(const struct plan *plan, int proc) {
     switch (step->kind) {
       case MOUNT_TMPFS:
         TRY(place(root, step->target, true, 0755));
-        TRY(attach_new("tmpfs", step, root));
+        TRY(mount_here("tmpfs", step));
         break;
       case MOUNT_PROC:
         TRY(attach_here(proc, root, step->target));
         break;
       case MOUNT_DEVPTS:
-        TRY(attach_new("devpts", step, root));
+        TRY(mount_here("devpts", step));
         break;
       case MOUNT_MQUEUE:
-        TRY(attach_new("mqueue", step, root));
+        TRY(mount_here("mqueue", step));
         break;
       case MOUNT_SYSFS:
-        TRY(attach_new("sysfs", step, root));
+        TRY(mount_here("sysfs", step));
         break;
       case MOUNT_MASK:
         TRY(mask_apply(&mask, root, step->target, true));
@@ -570,7 +614,7 @@ static struct err job_step(int root, const struct job *job, size_t index, const 
       return result;
     }
     case MOUNT_MASK:
-      if (!mask->ready) TRY(mask_prepare(mask, root));
+      if (!mask->ready) TRY(mask_for_job(mask, root));
       return mask_apply(mask, root, step->target, false);
     case MOUNT_READONLY: {
       /* Below a workspace, where a guest of another sandbox may put links at any moment: by descriptor here, too. */
