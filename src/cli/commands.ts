@@ -29,7 +29,7 @@ export const commands: readonly Command[] = [
     examples: [
       'caisson run -- python3 -c "print(6*7)"',
       'caisson run --write . --timeout 1m -- make',
-      'caisson run --profile agent --net registry.npmjs.org -- npm install',
+      'caisson run --profile agent --net full -- npm install',
     ],
     load: () => import('./commands/run.ts'),
   }),

@@ -64,7 +64,8 @@ export const policyFlags = {
     short: 'n',
     value: 'HOST[:PORT]|none|full',
     repeatable: true,
-    summary: 'May connect there (port 443 where none is named)',
+    summary:
+      "None or the host's whole network; this release refuses to run with a HOST (no filter by destination yet)",
   },
   env: {
     short: 'e',
