@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "channel.h"
 #include "idmap.h"
@@ -100,11 +101,19 @@ static void abandon(bool sibling, struct birth *birth) {
   close(birth->sync);
 }
 
+bool nursery_is_host_net(const struct host *host, int net_ns) {
+  struct stat mine, given;
+  return fstat(host->net_ns, &mine) < 0 || fstat(net_ns, &given) < 0 ||
+         (mine.st_ino == given.st_ino && mine.st_dev == given.st_dev);
+}
+
 struct err nursery_begin(const struct host *host, const struct nursery_request *request, const struct nursery_fds *fds,
                          bool sibling, struct birth *birth) {
   int sync[2];
   if (!request->host_view && fds->mount_ns >= 0 && setns(fds->mount_ns, CLONE_NEWNS) < 0)
     return fail(ERR_SYSTEM, errno, "enter template", NULL);
+  if (request->join_net && nursery_is_host_net(host, fds->net_ns))
+    return fail(ERR_SYSTEM, EPERM, "network namespace to join is the host's", NULL);
   /* A new one is init's to make; else it is the one that came along, or the host's, whichever this process was in last. */
   if (!request->host_view && !(request->namespaces & CLONE_NEWNET) && setns(request->join_net ? fds->net_ns : host->net_ns, CLONE_NEWNET) < 0)
     return fail(ERR_SYSTEM, errno, "enter network namespace", NULL);

@@ -54,6 +54,9 @@ _Noreturn void nursery_mother(struct host *host, int socket);
    first enters the cell's v1 groups. The caller keeps its own copy of `socket`. */
 struct err nursery_order(int mother, int socket, const struct cgroup_tree *tree, const struct cgroup_cell *group, pid_t *pid);
 
+/* Whether a network namespace is the host's, or cannot be told from it. */
+bool nursery_is_host_net(const struct host *host, int net_ns);
+
 /* The launcher's end. */
 bool nursery_ask(int socket, const struct nursery_request *request, const struct nursery_fds *fds);
 

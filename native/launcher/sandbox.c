@@ -123,14 +123,23 @@ struct err sandbox_take(struct kind *kind, struct sandbox **out) {
   return OK;
 }
 
+/* For the kind's pool, once init has said that it is done: before that it may still stand in the nursery's namespace, which
+   is the host's. */
+static void keep_net(struct sandbox *sandbox) {
+  if (!sandbox->kind->recycle_net || sandbox->net >= 0 || !sandbox->made || sandbox->pid == 0) return;
+  char path[64];
+  snprintf(path, sizeof path, "%d/ns/net", (int)sandbox->pid);
+  sandbox->net = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
+  if (sandbox->net >= 0 && nursery_is_host_net(&S.host, sandbox->net)) {
+    close(sandbox->net);
+    sandbox->net = -1;
+  }
+}
+
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
   sandbox->pid = pid;
   watch_add(&sandbox->pidfd, WATCH_PIDFD, pidfd, EPOLLIN, sandbox);
-  if (sandbox->kind->recycle_net && sandbox->net < 0) {
-    char path[64];
-    snprintf(path, sizeof path, "%d/ns/net", (int)pid);
-    sandbox->net = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
-  }
+  keep_net(sandbox);
   if (sandbox->cause || sandbox->state == SANDBOX_ENDING) end_init(sandbox);
 }
 
@@ -234,6 +243,8 @@ void sandbox_seat_event(struct sandbox *sandbox) {
     return;
   }
   if (told.event == JOB_READY && count == 2) {
+    sandbox->made = true;
+    keep_net(sandbox);
     sandbox->seat.output[0] = fds[0];
     sandbox->seat.output[1] = fds[1];
     seat_ready(sandbox);

@@ -83,6 +83,7 @@ struct sandbox {
   size_t job_length;
   struct agent *agent;
   uint32_t cause;               /* why it was killed: enum cause */
+  bool made;                    /* its init is done with making it */
   bool reaped;                  /* the kernel says that nothing of it is left */
   struct slot_report last;
   uint32_t left;

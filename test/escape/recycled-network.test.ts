@@ -1,0 +1,91 @@
+/**
+ * Emptied network namespaces that are used again: never the host's, and never one that is in use, by whatever tenant.
+ * Many runs at once, since the namespace of a sandbox in the making is not yet its own.
+ */
+import assert from 'node:assert/strict';
+import { readlinkSync } from 'node:fs';
+import { test } from 'node:test';
+import { Caisson } from '../../src/index.ts';
+import { needs } from './harness.ts';
+
+const RUNS = 200;
+const AT_ONCE = 8;
+
+/** Its namespace, how long it held it, and whether it was left as it must be: a loopback that is up, and nothing else. */
+const LOOK = [
+  'sh',
+  '-c',
+  'date +%s%N; readlink /proc/self/ns/net; cat /proc/net/dev | tail -n +3 | cut -d: -f1; date +%s%N',
+];
+
+interface Stay {
+  readonly net: string;
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+async function stays(caisson: Caisson, tenant: string): Promise<Stay[]> {
+  const place = { policy: 'strict', tenant } as const;
+  await caisson.prepare({ ...place, slots: 12, recycleNetwork: true });
+  const found: Stay[] = [];
+  let left = RUNS;
+  const caller = async (): Promise<void> => {
+    while (left-- > 0) {
+      const { stdout, kind } = await caisson.run(LOOK, place);
+      assert.equal(kind, 'exited');
+      const [from = '', net = '', device = '', to = ''] = stdout.text
+        .split('\n')
+        .map((line) => line.trim());
+      assert.equal(device, 'lo', stdout.text);
+      found.push({ net, from: BigInt(from), to: BigInt(to) });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, caller));
+  return found;
+}
+
+test('a recycled network namespace is never the host’s, however fast they follow', {
+  skip: needs.root,
+}, async () => {
+  await using caisson = await Caisson.open();
+  const place = { policy: 'strict', tenant: 'quick' } as const;
+  await caisson.prepare({ ...place, slots: 12, recycleNetwork: true });
+  const seen: string[] = [];
+  let left = RUNS;
+  const caller = async (): Promise<void> => {
+    while (left-- > 0) {
+      const { stdout } = await caisson.run(['readlink', '/proc/self/ns/net'], place);
+      seen.push(stdout.text.trim());
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, caller));
+  const host = readlinkSync('/proc/self/ns/net');
+  assert.equal(seen.filter((net) => net === host).length, 0, 'guests in the network of the host');
+  assert.equal(seen.length, RUNS);
+  assert.ok(new Set(seen).size < RUNS / 2, 'nothing was recycled: this test shows nothing');
+});
+
+test('no two hold one, by whatever tenant', {
+  skip: needs.root,
+}, async () => {
+  await using caisson = await Caisson.open();
+  const [one, other] = await Promise.all([stays(caisson, 'one'), stays(caisson, 'other')]);
+  const host = readlinkSync('/proc/self/ns/net');
+  const all = [...one, ...other];
+  assert.equal(all.length, 2 * RUNS);
+  assert.deepEqual(
+    all.filter(({ net }) => net === host),
+    [],
+    'a guest stood in the network of the host',
+  );
+  const names = new Set(one.map(({ net }) => net));
+  assert.ok(names.size < RUNS, 'nothing was recycled: this test shows nothing');
+  const byNet = Map.groupBy(all, ({ net }) => net);
+  for (const list of byNet.values()) {
+    list.sort((a, b) => (a.from < b.from ? -1 : 1));
+    for (const [i, stay] of list.entries()) {
+      const next = list[i + 1];
+      assert.ok(next === undefined || next.from >= stay.to, `${stay.net} was held by two at once`);
+    }
+  }
+});
