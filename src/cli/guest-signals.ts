@@ -14,12 +14,16 @@ export interface Endable {
 
 export const GRACE_MS = 2000;
 
+/** Two Ctrl-C within this time mean: end it. */
+const TWICE_MS = 1000;
+
 const watched = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 export class GuestSignals {
   readonly #guest: Endable;
   readonly #keyboard: boolean;
   #received: NodeJS.Signals | undefined;
+  #typedAt = Number.NEGATIVE_INFINITY;
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #on = (signal: NodeJS.Signals): void => this.receive(signal);
@@ -36,8 +40,19 @@ export class GuestSignals {
     return this.#received;
   }
 
+  /**
+   * Ctrl-C was typed: the second within a second ends the guest. The first may come as a signal, when the terminal was
+   * not raw yet, and the second as a byte, in either order.
+   */
+  typed(): void {
+    const now = performance.now();
+    if (now - this.#typedAt <= TWICE_MS) this.#guest.kill();
+    this.#typedAt = now;
+  }
+
   receive(signal: NodeJS.Signals): void {
     this.#received = signal;
+    if (signal === 'SIGINT' && this.#keyboard) this.typed();
     if (++this.#count > 1) {
       this.#guest.kill();
       return;

@@ -45,7 +45,7 @@ export async function runGuest(guest: Guest, how: Foreground): Promise<Ended> {
       : [passOn(guest.stdout, 1, lost), passOn(guest.stderr, 2, lost)];
     // Not before: what is read of our input would be lost when the guest cannot start.
     await guest.started;
-    undo.push(await connectInput(guest, how));
+    undo.push(await connectInput(guest, how, signals));
     const outcome = await guest.outcome;
     await Promise.all(output);
     const { received } = signals;
@@ -55,7 +55,11 @@ export async function runGuest(guest: Guest, how: Foreground): Promise<Ended> {
   }
 }
 
-async function connectInput(guest: Guest, how: Foreground): Promise<() => void> {
+async function connectInput(
+  guest: Guest,
+  how: Foreground,
+  signals: GuestSignals,
+): Promise<() => void> {
   if (how.terminal) {
     const { KeyWatch, lendTerminal } = await import('./terminal.ts');
     const giveBack = lendTerminal(({ rows, columns }) => guest.resize(rows, columns));
@@ -66,7 +70,7 @@ async function connectInput(guest: Guest, how: Foreground): Promise<() => void> 
         giveBack();
       };
     }
-    const keys = new KeyWatch(() => guest.kill());
+    const keys = new KeyWatch(() => signals.typed());
     keys.pipe(guest.stdin);
     const stop = passInput(keys);
     return () => {

@@ -9,8 +9,6 @@ export interface TerminalSize {
   readonly columns: number;
 }
 
-/** Two Ctrl-C within this time mean: end it. */
-const TWICE_MS = 1000;
 const CTRL_C = 3;
 
 /** Whether there is a terminal to lend: it must be both where keys come from and where the screen is. */
@@ -38,28 +36,18 @@ export function lendTerminal(resized: (size: TerminalSize) => void): () => void 
   return restore;
 }
 
-/**
- * Keys on their way to the guest. In raw mode Ctrl-C is a byte, which the guest's terminal makes a SIGINT of; the second
- * within a second is for us.
- */
+/** Keys on their way to the guest. In raw mode Ctrl-C is a byte, which the guest's terminal makes a SIGINT of. */
 export class KeyWatch extends Transform {
-  #last = Number.NEGATIVE_INFINITY;
-  readonly #twice: () => void;
-  readonly #now: () => number;
+  readonly #typed: () => void;
 
-  constructor(twice: () => void, now: () => number = () => performance.now()) {
+  /** @param typed called for each Ctrl-C */
+  constructor(typed: () => void) {
     super();
-    this.#twice = twice;
-    this.#now = now;
+    this.#typed = typed;
   }
 
   override _transform(chunk: Buffer, _: BufferEncoding, done: () => void): void {
-    for (const byte of chunk) {
-      if (byte !== CTRL_C) continue;
-      const now = this.#now();
-      if (now - this.#last <= TWICE_MS) this.#twice();
-      this.#last = now;
-    }
+    for (const byte of chunk) if (byte === CTRL_C) this.#typed();
     this.push(chunk);
     done();
   }
