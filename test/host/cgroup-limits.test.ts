@@ -1,0 +1,138 @@
+/** CPU cores and I/O rates: they stand in the files of the running sandbox's group, and they hold by measurement. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Caisson, type PolicyDocument } from '../../src/index.ts';
+import { fileSystemName } from '../../src/launcher/file-system-name.ts';
+
+const MIB = 2 ** 20;
+const skip = await skipReason();
+
+async function skipReason(): Promise<string | false> {
+  if (process.geteuid?.() !== 0) return 'needs root';
+  await using caisson = await Caisson.open();
+  const { cgroup } = await caisson.facts();
+  return cgroup.cpu && cgroup.io ? false : 'no CPU and I/O cgroups here';
+}
+const onDisk = ['ext4', 'xfs', 'btrfs'].includes(fileSystemName(tmpdir()) ?? '');
+const skipDisk = skip === false && !onDisk ? 'the temporary directory is on no disk' : skip;
+
+const policy = (limits: NonNullable<PolicyDocument['limits']>): PolicyDocument => ({
+  version: 1,
+  level: 'strict',
+  filesystem: { read: ['.'], write: ['.'] },
+  limits: { timeout: '30s', ...limits },
+});
+
+function workspace() {
+  const path = realpathSync(mkdtempSync(join(tmpdir(), 'caisson-limits-')));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
+}
+
+/** Files of the groups in which the one process with this command line stands, by their name. */
+function groupFiles(command: string): (name: string) => string {
+  const pid = readdirSync('/proc').find((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8') === command;
+    } catch {
+      return false;
+    }
+  });
+  assert.ok(pid, 'the guest runs');
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const directories = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, controllers = '', group = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+      const mount = mounts.find((each) =>
+        controllers === ''
+          ? each.includes(' - cgroup2 ')
+          : new RegExp(` - cgroup .*[ ,]${controllers.split(',')[0]}(,|$)`).test(each),
+      );
+      return mount === undefined ? [] : [join(mount.split(' ')[4] ?? '', group)];
+    });
+  return (name) => {
+    for (const directory of directories) {
+      try {
+        return readFileSync(join(directory, name), 'utf8').trim();
+      } catch {}
+    }
+    return assert.fail(`no ${name} in ${directories.join(', ')}`);
+  };
+}
+
+test('the values reach the files of the group of the running sandbox', { skip }, async () => {
+  using at = workspace();
+  await using caisson = await Caisson.open();
+  const { cgroup } = await caisson.facts();
+  const seconds = `${30_000 + process.pid}`;
+  const limits = { cpu: 0.25, readRate: '5MiB/s', writeRate: '3MiB/s' };
+  const guest = await caisson.spawn(['sleep', seconds], {
+    policy: policy(limits),
+    workspace: at.path,
+  });
+  try {
+    await guest.started;
+    const file = groupFiles(`sleep\0${seconds}\0`);
+    if (cgroup.version === 'v2') {
+      assert.equal(file('cpu.max'), '25000 100000');
+      assert.match(file('io.max'), new RegExp(`rbps=${5 * MIB} wbps=${3 * MIB} `));
+    } else {
+      assert.equal(file('cpu.cfs_quota_us'), '25000');
+      assert.equal(file('cpu.cfs_period_us'), '100000');
+      assert.match(
+        file('blkio.throttle.read_bps_device'),
+        new RegExp(`^\\d+:\\d+ ${5 * MIB}$`, 'm'),
+      );
+      assert.match(
+        file('blkio.throttle.write_bps_device'),
+        new RegExp(`^\\d+:\\d+ ${3 * MIB}$`, 'm'),
+      );
+    }
+  } finally {
+    guest.kill();
+    await guest.outcome;
+  }
+});
+
+test('CPU: a tenth of a core is not exceeded by two that want all of it', { skip }, async () => {
+  using at = workspace();
+  await using caisson = await Caisson.open();
+  const cores = async (cpu: number): Promise<number> => {
+    const run = await caisson.run(['sh', '-c', '(while :; do :; done) & while :; do :; done'], {
+      policy: policy({ cpu, timeout: '1500ms' }),
+      workspace: at.path,
+    });
+    assert.equal(run.kind, 'timed-out');
+    return (run.usage.cpuUserMs + run.usage.cpuSystemMs) / run.usage.wallMs;
+  };
+  const [held, free] = [await cores(0.1), await cores(2)];
+  assert.ok(held < 0.2, `${held} of a core where 0.1 was allowed`);
+  assert.ok(free > 2 * held, `${free} without the quota, ${held} with it`);
+});
+
+test('I/O: bytes a second, written and read past the page cache', { skip: skipDisk }, async () => {
+  using at = workspace();
+  await using caisson = await Caisson.open();
+  const rate = async (limits: object, ...dd: string[]): Promise<number> => {
+    const began = performance.now();
+    const run = await caisson.run(['dd', 'bs=256k', 'count=12', 'status=none', ...dd], {
+      policy: policy(limits),
+      workspace: at.path,
+    });
+    assert.equal(run.code, 0, run.stderr.text);
+    return (12 * 256 * 1024 * 1000) / (performance.now() - began);
+  };
+  const write = ['if=/dev/zero', 'of=file', 'oflag=direct'];
+  const read = ['if=file', 'of=/dev/null', 'iflag=direct'];
+  const free = [await rate({}, ...write), await rate({}, ...read)] as const;
+  const limit = { writeRate: '2MiB/s', readRate: '2MiB/s' };
+  const held = [await rate(limit, ...write), await rate(limit, ...read)] as const;
+  for (const i of [0, 1] as const) {
+    assert.ok(held[i] < 3 * MIB, `${held[i]} bytes a second where 2 MiB were allowed`);
+    assert.ok(free[i] > 1.5 * held[i], `${free[i]} without, ${held[i]} with the limit`);
+  }
+});
