@@ -5,9 +5,8 @@
  * cannot be renamed away and replaced. What does not exist yet no bind can hold: an overlay refuses it when the changes
  * are applied; where the guest writes directly it is named as unenforceable.
  */
-import { constants } from 'node:fs';
-import { open, readdir, realpath } from 'node:fs/promises';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Unenforceable } from '../plan/plan.ts';
 import { leadsToProtected, matchesProtected } from '../policy/protect.ts';
 
@@ -85,60 +84,10 @@ export function unprotected(protection: Protection): Unenforceable | undefined {
   };
 }
 
-/**
- * The repository behind a worktree's `.git` file: the directory that git must be able to write, outside the workspace.
- *
- * Believed only when the repository points back (gitrepository-layout(5), worktrees/ID/gitdir): a `.git` file that
- * names somebody's `~/.ssh` finds nothing there that does.
- */
-export async function worktreeRepository(workspace: string): Promise<string | undefined> {
-  const pointer = await firstLine(join(workspace, '.git'));
-  if (pointer?.startsWith('gitdir: ') !== true) return undefined;
-  const named = pointer.slice('gitdir: '.length);
-  const gitdir = isAbsolute(named) ? named : resolve(workspace, named);
-  const back = await firstLine(join(gitdir, 'gitdir'));
-  const common = await firstLine(join(gitdir, 'commondir'));
-  if (back === undefined || common === undefined) return undefined;
-  try {
-    const pointsHere = (await realpath(dirname(back))) === (await realpath(workspace));
-    const repository = await realpath(resolve(gitdir, common));
-    const holds = (await realpath(gitdir)).startsWith(`${repository}/worktrees/`);
-    return pointsHere && holds ? repository : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The patterns for `.git`, as paths of a repository that lies elsewhere. */
-export async function repositoryProtection(
-  patterns: readonly string[],
-  repository: string,
-): Promise<Protection> {
-  const inside = patterns
-    .filter((pattern) => pattern.startsWith('.git/'))
-    .map((pattern) => pattern.slice('.git/'.length));
-  return await protectionOf(inside, repository);
-}
-
 async function entriesOf(directory: string) {
   try {
     return await readdir(directory, { withFileTypes: true });
   } catch {
     return [];
-  }
-}
-
-async function firstLine(path: string): Promise<string | undefined> {
-  try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      if (!(await file.stat()).isFile()) return undefined;
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
-      return buffer.toString('utf8', 0, bytesRead).split('\n', 1)[0];
-    } finally {
-      await file.close();
-    }
-  } catch {
-    return undefined;
   }
 }
