@@ -198,7 +198,8 @@ static size_t order_fds(struct order *order, int *fds) {
 
 static _Noreturn void nursery_serve(struct host *host, int socket);
 
-static _Noreturn void become_nursery(struct host *host, struct order *order, const int *fds) {
+static _Noreturn void become_nursery(const struct host *given, struct order *order, const int *fds) {
+  struct host own = *given, *host = &own; /* on the stack, which is written anyway: the other page stays shared */
   size_t next = 1;
   int socket = fds[0];
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -15,7 +15,7 @@
 #define PLAN_RLIMITS_MAX 16
 #define PLAN_SCAFFOLD_MAX 32
 #define PLAN_FILTER_MAX 4096
-#define JOB_STRINGS_MAX 8192            /* of argv, and of env */
+#define JOB_STRINGS_MAX 32768           /* of argv, and of env */
 #define JOB_STRING_MAX (1024u * 1024u)  /* bytes of one, with its NUL */
 
 enum mount_kind {

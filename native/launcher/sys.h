@@ -110,11 +110,12 @@ static inline int sys_close_range(unsigned first, unsigned last, unsigned flags)
 }
 #define SYS_CLOSE_RANGE_CLOEXEC 4u
 
-/* Gives back the stack that deeper calls used before a long wait; one page below the caller stays, for the call itself. */
+/* Gives back the stack that deeper calls used before a long wait. What this call itself needs below `here` stays. */
 __attribute__((noinline, unused)) static void sys_trim_stack(void) {
   char here;
   uintptr_t page = (uintptr_t)&here & ~(uintptr_t)4095;
-  madvise((void *)(page - 17 * 4096), 16 * 4096, MADV_DONTNEED);
+  uintptr_t end = (uintptr_t)&here - page > 1024 ? page : page - 4096;
+  madvise((void *)(end - 16 * 4096), 16 * 4096, MADV_DONTNEED);
 }
 
 /* landlock(7) */
