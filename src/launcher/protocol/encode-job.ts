@@ -20,7 +20,7 @@ const STRING_MAX = 131_072;
 const COMMAND_MAX = 2 * 1024 * 1024 - 4096;
 
 /** native/launcher/plan.h: JOB_STRINGS_MAX, of arguments and of variables. */
-const STRINGS_MAX = 8192;
+const STRINGS_MAX = 32_768;
 
 const stdinModes = { null: 0, inline: 1, stream: 2, inherit: 3 } as const;
 const outputModes = { null: 0, capture: 1, stream: 2, inherit: 3 } as const;
