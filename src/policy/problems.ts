@@ -46,12 +46,14 @@ export function policyInvalid(problems: readonly Problem[]): CaissonError {
   const lines = shown.map(formatProblem);
   const more = problems.length - shown.length;
   if (more > 0) lines.push(`and ${more} more`);
-  const hint = shown.find((problem) => problem.suggestion !== undefined)?.suggestion;
+  const hint =
+    shown.find((problem) => problem.suggestion !== undefined)?.suggestion ??
+    'correct it; docs/policy.md says what each key takes, and caisson policy check FILE looks again';
   return new CaissonError('POLICY_INVALID', {
     layer: 'policy',
     message:
       lines.length === 1 ? (lines[0] ?? '') : `the policy is not valid:\n  ${lines.join('\n  ')}`,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     details: { problems: shown },
   });
 }

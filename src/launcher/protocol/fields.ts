@@ -105,7 +105,7 @@ export class FieldWriter {
     if (typeof head !== 'string' || typeof tail !== 'string') this.#refuse(name, head);
     if (!mayBeEmpty && head.length === 0) this.#refuse(name, '', 'it is empty');
     if (head.includes('\0') || tail.includes('\0')) {
-      this.#refuse(name, head + middle + tail, 'it holds a NUL byte');
+      this.#refuse(name, head + middle + tail, 'it holds a NUL byte', 'take it out');
     }
     // A string takes at most three bytes for each UTF-16 unit.
     this.#grow(FIELD_HEADER + (head.length + middle.length + tail.length) * 3 + 1);
@@ -140,11 +140,17 @@ export class FieldWriter {
     this.#bytes = bigger;
   }
 
-  #refuse(name: string, value: unknown, reason = 'it does not fit the field'): never {
+  #refuse(
+    name: string,
+    value: unknown,
+    reason = 'it does not fit the field',
+    hint = 'give another value',
+  ): never {
     const shown = String(value);
     throw new CaissonError(this.#code, {
       layer: 'launcher',
       message: `${name} cannot be used: ${reason}`,
+      hint,
       details: { name, value: shown.length > 200 ? `${shown.slice(0, 200)}…` : shown },
     });
   }
