@@ -141,6 +141,24 @@ uint32_t child_kill_tree(int proc) {
   return alive;
 }
 
+void child_kill_below(int proc, pid_t root) {
+  /* Stopped, it makes no more; what its descendants make while they are ended comes back to it. */
+  kill(root, SIGSTOP);
+  bool any = true;
+  for (uint64_t end = now_ms() + GIVE_UP_MS; any && now_ms() < end;) {
+    any = false;
+    look(proc);
+    mark(root);
+    for (size_t i = 0; i < seen_count; i++) {
+      const struct process *process = &seen[i];
+      if (!has(ours, process->pid) || process->pid == root) continue;
+      if ((process->state == 'Z' || process->state == 'X') && process->threads <= 1) continue;
+      any |= kill_exactly(proc, process);
+    }
+  }
+  kill(root, SIGKILL);
+}
+
 uint64_t child_cpu_us(int proc, pid_t root) {
   uint64_t ticks = 0;
   long per_second = sysconf(_SC_CLK_TCK);

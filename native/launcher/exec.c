@@ -117,7 +117,7 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
     launch_close_mounts(&mounts);
     return result;
   }
-  result = launch_send_job(sandbox->seat.watch.fd, JOB_EXEC, false, bytes, &mounts, guest_input);
+  result = launch_send_job(sandbox->seat.watch.fd, sandbox->keep ? JOB_EXEC_AMONG_OTHERS : JOB_EXEC, false, bytes, &mounts, guest_input);
   if (guest_input >= 0) close(guest_input);
   if (failed(result)) return result;
 

@@ -26,6 +26,20 @@ bool launch_is_host_root(void) {
   return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 && outside == 0 && count == ~0u;
 }
 
+static char *arguments;
+static size_t arguments_length;
+
+void launch_remember_arguments(int argc, char **argv) {
+  if (argc < 1) return;
+  arguments = argv[0];
+  arguments_length = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) - argv[0]);
+}
+
+void launch_blank_arguments(void) {
+  static const char name[] = "caisson-init";
+  for (size_t i = 0; i < arguments_length; i++) arguments[i] = i < sizeof name - 1 ? name[i] : 0;
+}
+
 static struct err own_user_namespace(void) {
   uid_t uid = geteuid();
   gid_t gid = getegid();

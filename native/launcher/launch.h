@@ -12,6 +12,11 @@
 
 bool launch_is_host_root(void);
 
+/* The command line, remembered by main and blanked in a sandbox's init: it names paths of the host, and the guest can read
+   /proc/1/cmdline. */
+void launch_remember_arguments(int argc, char **argv);
+void launch_blank_arguments(void);
+
 /* Drops what no sandbox may inherit, and becomes root of a user namespace of its own where the caller is not root. */
 struct err launch_prepare(struct host *host);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "init.h"
+#include "launch.h"
 #include "layer.h"
 #include "probe.h"
 #include "run.h"
@@ -62,6 +63,7 @@ static int init(const char *option, const char *where) {
 
 int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
+  launch_remember_arguments(argc, argv);
   if (strcmp(mode, "serve") == 0 && argc == 2) {
     struct err result = self_seal(argv);
     if (!failed(result)) result = serve(3);

@@ -19,6 +19,7 @@
 #include "files.h"
 #include "frame.h"
 #include "loopback.h"
+#include "launch.h"
 #include "mount.h"
 #include "sys.h"
 
@@ -169,6 +170,9 @@ static struct err job_take(int socket, int ruleset) {
     TRY(seal(ruleset));
     files_serve(socket);
   }
+  /* Kept across execve: what its descendants leave behind stays below it, and can be found when it has to end. */
+  if (header.kind == JOB_EXEC_AMONG_OTHERS && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+    return fail(ERR_SYSTEM, errno, "subreaper", NULL);
   const char **argv, **envp;
   TRY(strings(&argv, &envp));
   if (job.argc == 0) return fail(ERR_JOB, EINVAL, "no command", NULL);
@@ -323,6 +327,17 @@ static void reap(bool keep, bool once) {
   }
 }
 
+/* One command of several: all that it started, in whatever session, ends with it, and nothing else. */
+static void end_job(pid_t pid) {
+  int proc = openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (proc < 0) {
+    kill(-pid, SIGKILL);
+    return;
+  }
+  child_kill_below(proc, pid);
+  close(proc);
+}
+
 static void obey(const struct slot_request *request, const int *fds, size_t fd_count, bool pipes, bool *keep) {
   switch (request->command) {
     case SLOT_KEEP:
@@ -337,7 +352,12 @@ static void obey(const struct slot_request *request, const int *fds, size_t fd_c
     case SLOT_SIGNAL:
       for (size_t i = 0; i < JOBS_MAX; i++) {
         if (!running[i].pid || running[i].number != request->job) continue;
-        /* Not reaped yet, so the number still means this job. Its group, or before setsid the process itself. */
+        /* Not reaped yet, so the number still means this job. */
+        if (*keep && !plan.host_view && request->signal == SIGKILL) {
+          end_job(running[i].pid);
+          continue;
+        }
+        /* Its group, or before setsid the process itself. */
         if (kill(-running[i].pid, request->signal) < 0) kill(running[i].pid, request->signal);
       }
       return;
@@ -410,6 +430,7 @@ static struct err become_sandbox(const struct slot_setup *setup) {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
     return fail(ERR_SYSTEM, errno, "prctl", NULL);
   umask(022);
+  launch_blank_arguments();
   if ((plan.namespaces & CLONE_NEWUTS) && sethostname(plan.hostname, strlen(plan.hostname)) < 0)
     return fail(ERR_SYSTEM, errno, "hostname", NULL);
   TRY(mount_private(&plan, FD_PROC));

@@ -50,7 +50,7 @@ struct job_report {
    does not take at once the launcher would have to wait for. Descriptors travel with the header: first those of the mounts,
    in order, then stdin where `has_stdin`, then the file. */
 #define JOB_IN_MESSAGE_MAX (32 * 1024)
-enum job_kind { JOB_EXEC = 1, JOB_BIND = 2, JOB_FILES = 3 };
+enum job_kind { JOB_EXEC = 1, JOB_BIND = 2, JOB_FILES = 3, JOB_EXEC_AMONG_OTHERS = 4 };
 struct job_header {
   uint32_t kind;
   uint32_t length;
