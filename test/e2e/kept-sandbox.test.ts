@@ -9,7 +9,7 @@ const LISTING = ['sh', '-c', 'for p in /proc/[0-9]*; do tr "\\0" " " < $p/cmdlin
 
 test('a command that is ended takes its daemons along, in whatever session; the others stay', async () => {
   await using caisson = await Caisson.open();
-  await using sandbox = await caisson.create({ policy: 'moderate' });
+  await using sandbox = await caisson.create({ policy: 'strict' });
   await sandbox.exec(['sh', '-c', 'setsid sleep 7771 & sleep 7772 & exit 0']);
   const daemons = 'setsid sh -c "(sleep 5551 &); sleep 5552" & (setsid sleep 5553 &); sleep 5554';
   const outcome = await sandbox.exec(['sh', '-c', daemons], { timeoutMs: 300 });
@@ -20,6 +20,6 @@ test('a command that is ended takes its daemons along, in whatever session; the 
 
 test('a guest does not learn from PID 1 where the launcher lies', async () => {
   await using caisson = await Caisson.open();
-  const { stdout } = await caisson.run(['cat', '/proc/1/cmdline'], { policy: 'moderate' });
+  const { stdout } = await caisson.run(['cat', '/proc/1/cmdline'], { policy: 'strict' });
   assert.equal(stdout.text.replaceAll('\0', ''), 'caisson-init');
 });
