@@ -15,7 +15,8 @@ export function leftOverCgroups(): string[] {
     for (let group = own; ; group = dirname(group)) {
       for (const name of directories(join(mount, group))) {
         const match = NAME.exec(name);
-        if (match && !isAlive(match[1] ?? '', match[2], match[3])) found.add(join(mount, group, name));
+        if (match && !isAlive(match[1] ?? '', match[2], match[3]))
+          found.add(join(mount, group, name));
       }
       if (group === '/') break;
     }
