@@ -44,8 +44,20 @@ export interface SeccompRequest {
  * compileSeccomp({ arch: 'x86_64', preset: 'default', deny: ['ptrace'] });
  */
 export function compileSeccomp(request: SeccompRequest): Uint8Array {
-  return encodeProgram(compileActions(auditArch[request.arch], seccompActions(request)));
+  const { arch, preset, allow = [], deny = [] } = request;
+  const key = JSON.stringify([arch, preset, allow, deny]);
+  let bytes = compiled.get(key);
+  if (bytes === undefined) {
+    bytes = encodeProgram(compileActions(auditArch[arch], seccompActions(request)));
+    if (compiled.size >= COMPILED_MAX) compiled.clear();
+    compiled.set(key, bytes);
+  }
+  return bytes.slice();
 }
+
+/** Most policies have one of a few filters, and compiling one is a fifth of compiling a plan. */
+const compiled = new Map<string, Uint8Array>();
+const COMPILED_MAX = 16;
 
 /** What the filter of a policy must answer, by number. What is not in it is unknown: ENOSYS. */
 export function seccompActions(request: SeccompRequest): ReadonlyMap<number, Action> {
