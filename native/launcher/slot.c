@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "channel.h"
 #include "child.h"
@@ -294,11 +295,26 @@ static void report(enum slot_event event, uint32_t number, int status, const str
   channel_send(FD_CONTROL, &message, sizeof message, NULL, 0);
 }
 
+/* A job's children may be about to end by themselves, and to say their last words: they have this long. */
+#define GRACE_MS 25
+
+static bool all_ended_in_time(void) {
+  for (int waited = 0; waited < GRACE_MS; waited++) {
+    pid_t pid;
+    while ((pid = wait4(-1, NULL, WNOHANG | __WALL, NULL)) > 0) continue;
+    if (pid < 0 && errno == ECHILD) return true;
+    struct timespec moment = {.tv_nsec = 1000000};
+    nanosleep(&moment, NULL);
+  }
+  return false;
+}
+
 /* Ends whatever the job left behind, so that the result speaks of an empty sandbox. */
 static uint32_t kill_the_rest(void) {
   uint32_t left = 0;
   if (plan.host_view) return child_kill_tree(FD_PROC); /* here -1 would mean every process of the host */
-  if (kill(-1, SIGKILL) < 0 && errno == ESRCH) return 0;
+  if (all_ended_in_time()) return 0;
+  kill(-1, SIGKILL);
   for (;;) {
     pid_t pid = wait4(-1, NULL, __WALL, NULL);
     if (pid > 0) left++;
