@@ -1,3 +1,4 @@
+/* Over 300 lines because both versions of cgroups stand side by side: what a limit is in one is next to what it is in the other. */
 #include "cgroup.h"
 
 #include <dirent.h>

@@ -81,6 +81,7 @@ struct err sandbox_make(struct kind *kind, struct sandbox **out) {
   TRY(cell_take(kind->plan.cgroup.present, &cell));
   struct sandbox *sandbox = calloc(1, sizeof *sandbox);
   struct err result = sandbox ? OK : fail(ERR_RESOURCE, ENOMEM, "make sandbox", NULL);
+  if (sandbox) sandbox->net = sandbox->control.fd = sandbox->pidfd.fd = sandbox->seat.watch.fd = -1;
   if (!failed(result) && cell->grouped) {
     result = cgroup_cell_apply(&S.tree, &cell->cgroup, &kind->plan.cgroup, S.tree.v2_limits ? 1 : 2);
     cgroup_cell_begin(&cell->cgroup);
@@ -88,13 +89,15 @@ struct err sandbox_make(struct kind *kind, struct sandbox **out) {
   if (!failed(result)) {
     sandbox->kind = kind;
     sandbox->cell = cell;
-    sandbox->net = sandbox->control.fd = sandbox->pidfd.fd = sandbox->seat.watch.fd = -1;
     sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
     sandbox->pending_tail = &sandbox->pending;
     result = ask(sandbox);
   }
   if (failed(result)) {
-    if (sandbox) watch_close(&sandbox->control);
+    if (sandbox) {
+      watch_close(&sandbox->control);
+      if (sandbox->net >= 0) close(sandbox->net); /* taken from the pool, and not known to be free */
+    }
     free(sandbox);
     cell_give_back(cell);
     return result;

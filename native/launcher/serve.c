@@ -1,3 +1,4 @@
+/* Over 300 lines for the frames: one function for each kind, and the loop that they come through. */
 #include "serve.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Over 300 lines because what happens between the clone and execve is one story, in one order, on one static memory. */
 #include "slot.h"
 
 #include <errno.h>
