@@ -127,7 +127,7 @@ export class Caisson {
       const runner = found instanceof Runner ? found : await found;
       const outcome = await runner.run(commandOf(argv, place), options, place.workspace);
       if (runner.runs === 2) this.#keepWarm(runner);
-      observer?.({ kind: 'run', id: outcome.auditId, argv, outcome });
+      observer?.({ kind: 'ended', id: outcome.auditId, argv, outcome });
       return outcome;
     } catch (error) {
       if (isCaissonError(error)) {

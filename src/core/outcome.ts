@@ -17,8 +17,20 @@ export type OutcomeKind =
 
 /** What the guest tried and was refused. */
 export interface Violation {
+  /** `syscall`: of the escape class, or one that ended the run; `limit`: a limit was hit. */
   readonly kind: 'syscall' | 'network' | 'file' | 'limit';
+  /** One line for a person or a model: what was refused, and what to ask for instead. */
   readonly reason: string;
+  /** Path, `host:port/protocol`, or name of the system call. */
+  readonly target?: string;
+  /** In the host's name space, where it is known. */
+  readonly pid?: number;
+  /** Name of the process (comm), where it is known. */
+  readonly program?: string;
+  /** Clause of the policy that refused it, e.g. `network.allow`, `syscalls.floor`. */
+  readonly rule?: string;
+  /** How often, where equal ones were folded into one; absent means once. */
+  readonly count?: number;
   readonly details: Readonly<Record<string, unknown>>;
 }
 

@@ -1,27 +1,51 @@
 /**
  * What a layer needs of another that it may not import; wired in compose.
  */
-import type { Outcome } from './outcome.ts';
+import type { Outcome, Violation } from './outcome.ts';
 
-/** What happened, for an audit log or a monitor. */
-export type ObservedEvent =
+/**
+ * What happened, for an audit log or a monitor. `id` is the audit id of a run, or the id of a sandbox that stays;
+ * `sandbox` is the sandbox that a run happened in, where it is one that stays.
+ */
+export type ObservedEvent = {
+  readonly id: string;
+  readonly sandbox?: string;
+  readonly tenant?: string;
+} & (
   | {
-      readonly kind: 'run';
-      readonly id: string;
-      readonly argv: readonly string[];
-      readonly outcome: Outcome;
-    }
-  | {
-      readonly kind: 'refused';
-      readonly id: string;
-      readonly code: string;
-      readonly message: string;
-    }
-  | {
-      readonly kind: 'sandbox-opened' | 'sandbox-closed';
-      readonly id: string;
+      /** A sandbox is about to be made, or taken. */
+      readonly kind: 'created';
+      readonly policy: string;
       readonly policyDigest: string;
-    };
+      readonly wall: string;
+      readonly accepted: readonly string[];
+    }
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+  | { readonly kind: 'started'; readonly argv: readonly string[] }
+  | { readonly kind: 'violation'; readonly violation: Violation }
+  | { readonly kind: 'limit'; readonly limit: string }
+  | { readonly kind: 'ended'; readonly argv: readonly string[]; readonly outcome: Outcome }
+  /** Nothing of it is left: asked of the kernel by the launcher. */
+  | { readonly kind: 'destroyed'; readonly leftBehind: number }
+  | {
+      readonly kind: 'network-changed';
+      readonly policyDigest: string;
+      readonly from: unknown;
+      readonly to: unknown;
+    }
+  | {
+      /** One connection or name that the guest asked for, allowed or not. */
+      readonly kind: 'network';
+      readonly target: string;
+      readonly allowed: boolean;
+      readonly rule: string;
+      readonly details: Readonly<Record<string, unknown>>;
+    }
+  /** A threshold of the monitor was crossed. */
+  | { readonly kind: 'alert'; readonly threshold: string; readonly value: number }
+  /** A state of a managed sandbox. */
+  | { readonly kind: 'state'; readonly state: string; readonly reason?: string }
+);
 
 /** Told of everything that runs. Must not throw, and must not hold anything up. */
 export type Observer = (event: ObservedEvent) => void;

@@ -47,6 +47,25 @@ export interface Destination {
   /** Inclusive. */
   readonly ports: readonly { readonly from: number; readonly to: number }[];
   readonly protocol: 'tcp' | 'udp';
+  /** Requests that may be made there; absent: anything. Needs `intercept` where the port speaks TLS. */
+  readonly http?: readonly HttpRule[];
+}
+
+/** Requests by method and path. */
+export interface HttpRule {
+  /** Upper case, sorted; empty: any. */
+  readonly methods: readonly string[];
+  /** Begins with `/`, decoded and normalised; with `prefix` everything from there on, component by component. */
+  readonly path: string;
+  readonly prefix: boolean;
+}
+
+/** A secret that never is inside: the guest has a placeholder, the proxy puts the value into a header. */
+export interface SecretRule {
+  /** Variable inside that holds the placeholder; the value comes from the caller's variable of this name, or by call. */
+  readonly name: string;
+  /** Names (or `*.name`) that it is sent to, over TLS alone. Sorted. */
+  readonly hosts: readonly string[];
 }
 
 export interface NetworkPolicy {
@@ -55,6 +74,12 @@ export interface NetworkPolicy {
   readonly deny: readonly Destination[];
   /** Guest TCP ports that may listen and be published. */
   readonly listen: readonly number[];
+  /** The proxy opens TLS with a certificate of the sandbox's own authority, and sees requests. Absent means no. */
+  readonly intercept?: true;
+  /** Mode `internal`: name of the network that the sandbox is on; others by that name, of the same tenant, reach it. */
+  readonly group?: string;
+  /** Sorted by name; absent when empty. Needs `intercept`. */
+  readonly secrets?: readonly SecretRule[];
 }
 
 /** What the guest sees of the host's file system besides the sets. */
