@@ -110,6 +110,15 @@ export interface RunLimits {
   readonly onOutputLimit: 'truncate' | 'kill';
 }
 
+/** What the sandbox's own network namespace is made of beside its loopback. */
+export interface NetworkSetup {
+  /**
+   * `filtered`: every TCP connection arrives at listeners that are handed out of the sandbox, names are asked at
+   * 127.0.0.1:53 there; all else is refused at once and counted.
+   */
+  readonly mode: 'filtered';
+}
+
 /** What a kind of sandbox is: the same for every run of it, so that slots can be kept for it. */
 export interface KindPlan {
   readonly namespaces: readonly Namespace[];
@@ -126,6 +135,8 @@ export interface KindPlan {
   readonly cgroup?: CgroupPlan;
   readonly limits: RunLimits;
   readonly scaffold: readonly string[];
+  /** Needs the namespace `net`. Absent: its loopback alone, or the host's network where `net` is not among them. */
+  readonly network?: NetworkSetup;
 }
 
 /** What stands behind the walls `child` and `none`: the host's own view, through the launcher's `child` mode. */
