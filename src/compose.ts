@@ -298,6 +298,7 @@ export class Caisson {
       accept: options.accept ?? [],
       environment: this.#environment,
       ...(place.toolchain === undefined ? {} : { toolchain: place.toolchain }),
+      ...(place.worktree === undefined ? {} : { worktree: place.worktree }),
       state: this.#state(),
       launcher: this.#launcherProgram(),
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),

@@ -31,7 +31,7 @@ export async function rememberRun(
   const line = knownWords(process.argv.slice(2));
   if (line === undefined || hasToBeLookedAfter(policy)) return;
   const place = new PlaceFinder(callerEnvironment()).find(policy, workspace, line.argv[0]);
-  if (place.toolchain !== undefined) return;
+  if (place.toolchain !== undefined || place.worktree !== undefined) return;
   const compiled = compile(policy, await caisson.facts(), {
     allowUnisolated,
     ...place.compile,

@@ -6,7 +6,7 @@ import { WORKSPACE } from '../policy/path.ts';
 import { isWithin } from '../policy/path-set.ts';
 import { bindEnvironment } from './environment.ts';
 import { type LandlockGrant, landlockRules } from './landlock.ts';
-import { type Bound, sorted, withPins } from './pins.ts';
+import { type Bound, type OverlayDirectories, sorted, withPins } from './pins.ts';
 import type {
   CgroupPlan,
   Job,
@@ -28,7 +28,7 @@ export interface BindInput {
   /** Another directory that takes the workspace's place (a copy of it). */
   readonly workspaceSource?: string;
   /** Where an overlay keeps what changes. Needed when the template's workspace is `overlay`. */
-  readonly overlay?: { readonly upper: string; readonly work: string };
+  readonly overlay?: OverlayDirectories;
   /** Existing paths of the workspace that stay as they are, and directories that must not be renamed away. */
   readonly protect?: { readonly existing: readonly string[]; readonly pinned: readonly string[] };
   /** What the command needs besides the system directories, read-only. */
@@ -47,6 +47,7 @@ export interface BindInput {
     readonly target: string;
     readonly access: 'read' | 'write';
     readonly file?: boolean;
+    readonly layers?: OverlayDirectories;
   }[];
   /** Inside. */
   readonly cwd?: string;
@@ -166,8 +167,10 @@ function toMount(
       : mount.source;
   if (mount.access === 'write') {
     const flags: readonly MountFlag[] = ['nosuid', 'nodev', 'idmap'];
-    if (isWorkspace && template.workspace === 'overlay') {
-      return { kind: 'overlay', source, target: mount.target, ...layersOf(input), flags };
+    const layers = isWorkspace && template.workspace === 'overlay' ? layersOf(input) : mount.layers;
+    if (layers !== undefined) {
+      const { upper, work } = layers;
+      return { kind: 'overlay', source, target: mount.target, upper, work, flags };
     }
     // Where there is nothing to pin, there is nothing that a mask could hide.
     const more: readonly MountFlag[] = mount.pin === true ? ['optional'] : [];
@@ -225,7 +228,7 @@ function rulesOf(template: JobTemplate, late: readonly Bound[]): readonly Landlo
   );
 }
 
-function layersOf(input: BindInput): { upper: string; work: string } {
+function layersOf(input: BindInput): OverlayDirectories {
   if (input.overlay !== undefined) return input.overlay;
   throw invalid(
     'the workspace is an overlay and no directories for its changes were given',

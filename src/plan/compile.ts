@@ -21,6 +21,8 @@ import { type Selection, type SelectOptions, selectForExplain, selectWall } from
 export interface CompileOptions extends SelectOptions, RootInput {
   /** What else is known not to be enforceable for the runs to come (protected paths that do not exist yet). */
   readonly unenforceable?: readonly Unenforceable[];
+  /** Of a git worktree, the repository behind it; its place is among `late`. */
+  readonly repository?: { readonly path: string; readonly access: 'overlay' | 'read' };
 }
 
 /**
@@ -104,6 +106,7 @@ function compileProcess(
   const limits = compileRunLimits(policy.limits, findings);
   noteIdmap(policy, facts, root.workspace, findings);
   noteSockets(root, findings);
+  noteRepository(options, findings);
   const kind: KindPlan = {
     namespaces: namespacesOf(network.ownNamespace),
     uid: guest.uid,
@@ -231,6 +234,17 @@ function explainProtect(policy: Policy, findings: Findings): void {
       'filesystem.protect: written directly, a protected file is held unless somebody outside renames another one over it while the guest runs',
     );
   }
+}
+
+function noteRepository({ repository }: CompileOptions, findings: Findings): void {
+  if (repository === undefined) return;
+  const how =
+    repository.access === 'overlay'
+      ? 'what git writes there is kept aside and applied with the changes of the workspace'
+      : 'read-only';
+  findings.note(
+    `filesystem.read: the workspace is a git worktree, so its repository ${repository.path} shows too, ${how}`,
+  );
 }
 
 /** connect(2) to a named socket asks for the right to write the socket itself, and a read-only mount does not take it away (unix(7)). */

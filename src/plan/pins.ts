@@ -5,7 +5,18 @@ import { isWithin } from '../policy/path-set.ts';
 import type { JobTemplate, LateMount } from './plan.ts';
 
 /** A toolchain's bind knows no owner: it is mapped to nobody, as /usr is. A pin holds a directory in its place. */
-export type Bound = LateMount & { readonly toolchain?: true; readonly pin?: true };
+export type Bound = LateMount & {
+  readonly toolchain?: true;
+  readonly pin?: true;
+  /** What is written goes there: an overlay. */
+  readonly layers?: OverlayDirectories;
+};
+
+/** Host directories in which an overlay keeps what changes; `work` is overlayfs's own (mount(8), overlay). */
+export interface OverlayDirectories {
+  readonly upper: string;
+  readonly work: string;
+}
 
 /**
  * What is carved out below a directory that may be written is where the policy says only while the directories that
@@ -19,7 +30,9 @@ export function withPins(
 ): readonly Bound[] {
   const byTarget = new Map(late.map((mount) => [mount.target, mount]));
   const writable = late.flatMap((mount) => {
-    const overlay = template.workspace === 'overlay' && mount.target === workspace;
+    const overlay =
+      mount.layers !== undefined ||
+      (template.workspace === 'overlay' && mount.target === workspace);
     return mount.kind === 'bind' && mount.access === 'write' && !overlay ? [mount] : [];
   });
   for (const { target, ...mount } of late) {

@@ -4,6 +4,7 @@
  *   STATE/overlays/ID/          0700
  *     overlay.json              workspace, policy, since when
  *     upper/  work/             overlayfs's own
+ *     beside/upper/  beside/work/   of the repository behind a worktree, where there is one
  */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,9 +33,28 @@ const recordSchema = z.strictObject({
   applied: z
     .record(z.string(), z.string())
     .check(z.describe('Paths that apply has written, with the ctime (ns) that they had then')),
+  beside: z.optional(
+    z
+      .strictObject({ directory: z.string(), protect: z.array(z.string()) })
+      .check(z.describe('A second directory whose changes are kept: the repository of a worktree')),
+  ),
 });
 
 export type OverlayRecord = z.infer<typeof recordSchema>;
+
+/** One directory whose changes are kept aside. */
+export interface OverlayLayer {
+  /** Absolute: the directory below. */
+  readonly lower: string;
+  readonly upper: string;
+  readonly work: string;
+  /** Patterns relative to `lower`. */
+  readonly protect: readonly string[];
+  /** What stands before a path of it in a change: nothing for the workspace, else `lower` and a slash. */
+  readonly prefix: string;
+}
+
+type About = Pick<OverlayRecord, 'workspace' | 'policyDigest' | 'protect' | 'beside'>;
 
 /** Pending changes of one workspace. Lives until it is discarded. */
 export class Overlay {
@@ -47,17 +67,17 @@ export class Overlay {
   }
 
   /** @throws PATH_ESCAPES when the state directory is not the caller's alone. */
-  static create(
-    state: string,
-    about: { workspace: string; policyDigest: string; protect: readonly string[] },
-  ): Overlay {
+  static create(state: string, about: About): Overlay {
     const id = newId('overlay');
     const directory = join(Overlay.#home(state), id);
     mkdirSync(directory, { mode: STATE_MODE });
     const upper = join(directory, 'upper');
-    // The merged directory takes owner and mode from the upper one; the owner is mapped by the launcher.
-    mkdirSync(upper, { mode: statSync(about.workspace).mode & 0o777 });
-    mkdirSync(join(directory, 'work'), { mode: STATE_MODE });
+    makeLayer(about.workspace, upper, join(directory, 'work'));
+    if (about.beside !== undefined) {
+      const [above, work] = besideIn(directory);
+      mkdirSync(join(directory, 'beside'), { mode: STATE_MODE });
+      makeLayer(about.beside.directory, above, work);
+    }
     const record: OverlayRecord = {
       version: 1,
       id,
@@ -66,6 +86,7 @@ export class Overlay {
       protect: [...about.protect],
       sinceNs: statSync(upper, { bigint: true }).ctimeNs.toString(),
       applied: {},
+      ...(about.beside === undefined ? {} : { beside: about.beside }),
     };
     const overlay = new Overlay(directory, record);
     overlay.#save();
@@ -107,20 +128,26 @@ export class Overlay {
     return this.#record.id;
   }
 
-  get upper(): string {
-    return join(this.directory, 'upper');
-  }
-
-  get work(): string {
-    return join(this.directory, 'work');
+  /** The workspace first. */
+  get layers(): readonly OverlayLayer[] {
+    const { workspace, protect, beside } = this.#record;
+    const upper = join(this.directory, 'upper');
+    const work = join(this.directory, 'work');
+    const first = { lower: workspace, upper, work, protect, prefix: '' };
+    if (beside === undefined) return [first];
+    const [above, aside] = besideIn(this.directory);
+    const { directory: lower, protect: kept } = beside;
+    return [first, { lower, upper: above, work: aside, protect: kept, prefix: `${lower}/` }];
   }
 
   /** A copy with a life of its own; the guest must not be writing meanwhile. */
   async copy(state: string): Promise<Overlay> {
-    const { workspace, policyDigest, protect, sinceNs, applied } = this.#record;
-    const twin = Overlay.create(state, { workspace, policyDigest, protect });
+    const { sinceNs, applied, ...about } = this.#record;
+    const twin = Overlay.create(state, about);
     try {
-      await copyLayer(this.upper, twin.upper);
+      for (const [i, { upper }] of this.layers.entries()) {
+        await copyLayer(upper, twin.layers[i]?.upper as string);
+      }
     } catch (error) {
       await twin.discard();
       throw error;
@@ -146,6 +173,16 @@ export class Overlay {
       mode: 0o600,
     });
   }
+}
+
+/** The merged directory takes owner and mode from the upper one; the owner is mapped by the launcher. */
+function makeLayer(lower: string, upper: string, work: string): void {
+  mkdirSync(upper, { mode: statSync(lower).mode & 0o777 });
+  mkdirSync(work, { mode: STATE_MODE });
+}
+
+function besideIn(directory: string): [upper: string, work: string] {
+  return [join(directory, 'beside', 'upper'), join(directory, 'beside', 'work')];
 }
 
 function readRecord(directory: string): OverlayRecord | undefined {

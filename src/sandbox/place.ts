@@ -13,6 +13,7 @@ import { WORKSPACE } from '../policy/path.ts';
 import { containsPath } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { EnvironmentSource } from './caller-environment.ts';
+import { type Worktree, worktreeOf } from './worktree.ts';
 
 /** A toolchain is looked up again after that long: one that is installed meanwhile shows within a second. */
 const TOOLCHAIN_MS = 1000;
@@ -23,7 +24,9 @@ export interface Place {
   readonly workspace: string | undefined;
   /** Absent where the command needs none. */
   readonly toolchain: Toolchain | undefined;
-  readonly compile: Pick<CompileOptions, 'workspace' | 'late' | 'named'>;
+  /** Where the workspace is a git worktree whose repository lies elsewhere. */
+  readonly worktree: Worktree | undefined;
+  readonly compile: Pick<CompileOptions, 'workspace' | 'late' | 'named' | 'repository'>;
   /** Equal where the same plan fits. */
   readonly key: string;
 }
@@ -49,21 +52,28 @@ export class PlaceFinder {
     const found = command === undefined ? undefined : this.#toolchain(command, workspace);
     const toolchain = found === undefined ? undefined : whatIsMissing(found, policy);
     const named = this.#names(policy) ? lookAtNamedPaths(policy, workspace) : [];
+    const worktree = workspace === undefined ? undefined : worktreeOf(policy, workspace);
     const late = toolchain?.binds.map((bind) => bind.target) ?? [];
+    if (worktree !== undefined) late.push(worktree.repository);
     // Of the workspace only its top-level directory shapes a plan, so runs on any number of workspaces share one.
     let key = workspace?.split('/', 2)[1] ?? '';
     if (toolchain !== undefined) key += `\0${JSON.stringify(toolchain)}`;
     if (named.length > 0) key += `\0${JSON.stringify(named)}`;
+    if (worktree !== undefined) key += `\0${JSON.stringify(worktree)}`;
     return {
       workspace,
       toolchain:
         found !== undefined && (toolchain !== undefined || found.command !== command)
           ? found
           : undefined,
+      worktree,
       compile: {
         ...(workspace === undefined ? {} : { workspace }),
         ...(late.length === 0 ? {} : { late }),
         ...(named.length === 0 ? {} : { named }),
+        ...(worktree === undefined
+          ? {}
+          : { repository: { path: worktree.repository, access: worktree.access } }),
       },
       key,
     };

@@ -14,9 +14,10 @@ import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts
 import { Changes } from './changes.ts';
 import { GuestProcess } from './guest-process.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
-import { Overlay } from './overlay.ts';
+import { Overlay, type OverlayLayer } from './overlay.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
 import { type ExecOptions, Sandbox, type SpawnOptions } from './sandbox.ts';
+import type { Worktree } from './worktree.ts';
 
 export interface RunnerSetup {
   readonly policy: Policy;
@@ -26,6 +27,7 @@ export interface RunnerSetup {
   /** Ids that the caller accepts. */
   readonly accept: readonly string[];
   readonly toolchain?: BindInput['toolchain'];
+  readonly worktree?: Worktree;
   readonly environment: EnvironmentSource;
   /** Directory for pending changes. */
   readonly state: string;
@@ -213,9 +215,15 @@ export class Runner {
     }
     const protection = await protectionOf(policy.protect, workspace);
     if (this.#hasOverlay) {
-      const about = { workspace, policyDigest, protect: policy.protect };
-      const overlay = from ?? Overlay.create(state, about);
-      return { protection, context: this.#context, overlay };
+      const { worktree } = this.#setup;
+      const beside = worktree?.access === 'overlay' ? besideOf(worktree) : undefined;
+      const about = { workspace, policyDigest, protect: [...policy.protect] };
+      const overlay =
+        from ?? Overlay.create(state, beside === undefined ? about : { ...about, beside });
+      if (beside === undefined) return { protection, context: this.#context, overlay };
+      const more = await protectionOf(beside.protect, beside.directory);
+      const existing = [...protection.existing, ...more.existing];
+      return { protection: { ...protection, existing }, context: this.#context, overlay };
     }
     const more = unprotected(protection);
     if (more === undefined) return { protection, context: this.#context, overlay: undefined };
@@ -257,7 +265,8 @@ export class Runner {
     protection: Protection,
     overlay: Overlay | undefined,
   ): Job {
-    const { compiled, toolchain } = this.#setup;
+    const { compiled, toolchain, worktree } = this.#setup;
+    const [layers, beside] = overlay?.layers ?? [];
     const hostHome = this.#hostHome(workspace);
     const job = bindJob(compiled.job, {
       argv: [],
@@ -266,13 +275,28 @@ export class Runner {
       ...(workspace === undefined ? {} : { workspace }),
       ...(toolchain === undefined ? {} : { toolchain }),
       ...(hostHome === undefined ? {} : { cwd: hostHome }),
-      ...(overlay === undefined ? {} : { overlay: { upper: overlay.upper, work: overlay.work } }),
+      ...(layers === undefined ? {} : { overlay: layers }),
+      ...(worktree === undefined ? {} : { binds: [repositoryBind(worktree, beside)] }),
     });
     // Frozen lists are encoded once and sent as bytes from then on (protocol/encode-job.ts).
     Object.freeze(job.mounts);
     Object.freeze(job.landlock);
     return job;
   }
+}
+
+function besideOf({ repository, protect }: Worktree): { directory: string; protect: string[] } {
+  return { directory: repository, protect: [...protect] };
+}
+
+function repositoryBind(
+  { repository }: Worktree,
+  layers: OverlayLayer | undefined,
+): NonNullable<BindInput['binds']>[number] {
+  const where = { source: repository, target: repository };
+  return layers === undefined
+    ? { ...where, access: 'read' }
+    : { ...where, access: 'write', layers };
 }
 
 function finishJob(base: Job, argv: readonly string[], options: JobOptions, policy: Policy): Job {

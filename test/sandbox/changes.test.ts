@@ -39,7 +39,7 @@ function stage(protect: string[] = []) {
     policyDigest: 'd',
     protect,
   });
-  const upper = (path: string) => join(overlay.upper, path);
+  const upper = (path: string) => join(overlay.directory, 'upper', path);
   const whiteout = (path: string) => execFileSync('mknod', [upper(path), 'c', '0', '0']);
   return {
     base,
