@@ -75,6 +75,7 @@ export type ErrorLayer =
   | 'store'
   | 'launcher'
   | 'host'
+  | 'network'
   | 'backends'
   | 'sandbox'
   | 'cli';
