@@ -1,0 +1,304 @@
+/**
+ * What a policy says about one name, one connection, one request. Pure; the egress proxy asks here and decides nothing
+ * by itself.
+ *
+ * - A rule with a name (`pypi.org`, `*.x.org`, `*`) allows connections that carry the name. `*` is any name, not any
+ *   address: a connection without a name needs a rule with an address or block.
+ * - A rule with an address or block allows connections to it, whatever name they carry.
+ * - A name that leads to a special address (private, loopback, metadata …: `special-address.ts`) is refused, unless a
+ *   block of `allow` covers that address and port; then the block's rule is the one that holds.
+ * - `deny` wins, by the name, by the address, and by an IPv4 address that an IPv6 address carries. A denied name cannot
+ *   be told where a connection carries none.
+ */
+import { parseCidr } from './address.ts';
+import { formatDestination } from './destination.ts';
+import { matches } from './destination-set.ts';
+import { hostName } from './host-name.ts';
+import { matchesRequest, requestPath } from './http-rule.ts';
+import type { Destination, NetworkPolicy } from './policy.ts';
+import { carriedAddresses, plainAddress, specialAddress } from './special-address.ts';
+
+/** What is known of a connection when it is decided upon. */
+export interface ConnectionFacts {
+  /** Where the guest connected to, 1–65535. */
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  /**
+   * For `tls` the SNI, for `http` the Host header without its port, else the name that the resolver gave `address`
+   * for. Any case, one dot at the end, and brackets around an IPv6 literal are understood. `undefined`: it carries
+   * none. The caller has made sure that `address` is one that this name resolved to; nothing here can.
+   */
+  readonly name: string | undefined;
+  /** The address that will be dialled. `::ffff:1.2.3.4` is taken as 1.2.3.4. */
+  readonly address: string;
+  /** `tls` also where the ClientHello has no SNI or is encrypted (then without `name`). */
+  readonly speaks: 'tls' | 'http' | 'other';
+}
+
+export interface ConnectionDecision {
+  readonly allowed: boolean;
+  /** `network.allow: pypi.org:443`, `network.deny: 10.0.0.0/8:*`; the clause alone where no rule of it matched. */
+  readonly rule: string;
+  /** One line for a person or a model: what, why, and where refused what to ask for instead. */
+  readonly reason: string;
+  /** By what the rule was told: `name` where SNI or Host was checked, else `address`. */
+  readonly by: 'name' | 'address';
+  /** Allowed for some requests alone: ask {@link decideRequest} for each. Absent: for all that it carries. */
+  readonly requests?: true;
+}
+
+export interface RequestFacts {
+  /** As in the request line or in `:method`. Case counts (RFC 9110 section 9.1). */
+  readonly method: string;
+  /** As in the request line or in `:path`, with its query: `/a%20b?x=1`. */
+  readonly target: string;
+}
+
+/** May this connection be made? Never throws: what cannot be understood is refused. */
+export function decideConnection(
+  network: NetworkPolicy,
+  facts: ConnectionFacts,
+): ConnectionDecision {
+  const { connection, decision } = weigh(network, facts);
+  if (decision || !connection)
+    return decision ?? refuse('network.allow', 'nothing is known', 'address');
+  const { rules, by, told } = connection;
+  const open = rules.find(({ http }) => http === undefined);
+  if (open) {
+    const how = isBlock(open) ? 'address' : by;
+    return { allowed: true, rule: named('allow', open), reason: `${told} is allowed`, by: how };
+  }
+  const [first] = rules as readonly [Destination, ...Destination[]];
+  if (facts.speaks === 'http' || (facts.speaks === 'tls' && network.intercept === true)) {
+    const reason = `${told} is allowed for some requests`;
+    return { allowed: true, rule: named('allow', first), reason, by, requests: true };
+  }
+  return refuse(
+    named('allow', first),
+    facts.speaks === 'tls'
+      ? `${told} is allowed for some requests, and TLS hides them: set network.intercept`
+      : `${told} is allowed for some HTTP requests, and this is no HTTP`,
+    by,
+  );
+}
+
+/**
+ * May this request be made on this connection? Decides upon the connection, too, so that one call is enough for each
+ * request: `facts.name` is then the name that this request names (Host, `:authority`).
+ */
+export function decideRequest(
+  network: NetworkPolicy,
+  facts: ConnectionFacts,
+  request: RequestFacts,
+): ConnectionDecision {
+  const decision = decideConnection(network, facts);
+  if (!decision.allowed || decision.requests !== true) return decision;
+  const { connection } = weigh(network, facts);
+  const rule = connection?.rules.find((one) =>
+    one.http?.some((allowed) => matchesRequest(allowed, request)),
+  );
+  const { requests: _, ...rest } = decision;
+  const target = request.target.split(/[?#]/, 1)[0] ?? '';
+  const told = `${request.method} ${JSON.stringify(target.slice(0, 200)).slice(1, -1)} at ${connection?.told ?? ''}`;
+  if (rule) return { ...rest, rule: named('allow', rule), reason: `${told} is allowed` };
+  const reason =
+    requestPath(request.target) === undefined
+      ? `${told}: servers may read this path in different ways`
+      : `${told} is not allowed: no rule under http covers it`;
+  return { ...rest, allowed: false, reason };
+}
+
+/**
+ * Should this name be resolved for the guest? Where some connection to it could be allowed. Names under blocks alone
+ * are not: a policy of addresses is used by address, and a resolver that asks for any name is a way out.
+ */
+export function decideName(
+  network: NetworkPolicy,
+  text: string,
+): Omit<ConnectionDecision, 'by' | 'requests'> {
+  const name = hostName(text);
+  const shown = JSON.stringify(text.slice(0, 253)).slice(1, -1);
+  if (name === undefined) {
+    return { allowed: false, rule: 'network.allow', reason: `${shown} is not a host name` };
+  }
+  if (network.mode !== 'filtered' && network.mode !== 'full') {
+    return {
+      allowed: false,
+      rule: 'network.mode',
+      reason: `${name}: there is no network beyond the sandbox`,
+    };
+  }
+  const allow = network.mode === 'full' ? EVERY_NAME : network.allow;
+  let denied: Destination | undefined;
+  for (const rule of allow.filter((one) => !isBlock(one) && coversName(one, name))) {
+    const [open, by] = portLeft(
+      rule,
+      network.deny.filter((one) => !isBlock(one) && coversName(one, name)),
+    );
+    if (open) return { allowed: true, rule: named('allow', rule), reason: `${name} is allowed` };
+    denied ??= by;
+  }
+  if (denied) return { allowed: false, rule: named('deny', denied), reason: `${name} is denied` };
+  return {
+    allowed: false,
+    rule: 'network.allow',
+    reason: `${name} is not allowed: no rule under allow names it`,
+  };
+}
+
+/**
+ * May a name that {@link decideName} allows lead to this address, as the answer says it? No where the address is
+ * special or denied and no connection to it could follow. An IPv4 address in IPv6 form is no answer that a host gives.
+ */
+export function decideAnswer(
+  network: NetworkPolicy,
+  name: string,
+  address: string,
+): Omit<ConnectionDecision, 'by' | 'requests'> {
+  const plain = plainAddress(address);
+  const what = specialAddress(address);
+  if (plain === undefined) {
+    return { allowed: false, rule: 'network.allow', reason: `${name} leads to what is no address` };
+  }
+  const blocks = network.allow.filter((one) => isBlock(one) && coversName(one, address));
+  if (what !== undefined && blocks.length === 0 && network.mode !== 'full') {
+    return { allowed: false, rule: 'network.allow', reason: leadsAstray(name, plain, what) };
+  }
+  const heads = [plain, ...carriedAddresses(address)];
+  const denied = network.deny.find(
+    (one) => isWhole(one) && isBlock(one) && heads.some((head) => coversName(one, head)),
+  );
+  if (denied) {
+    return {
+      allowed: false,
+      rule: named('deny', denied),
+      reason: `${name} leads to ${plain}, which is denied`,
+    };
+  }
+  return { allowed: true, rule: 'network.allow', reason: `${name} may lead to ${plain}` };
+}
+
+interface Weighed {
+  /** Set where it is refused already, or allowed whatever the rules. */
+  readonly decision?: ConnectionDecision;
+  /** Rules of `allow` that cover it, at least one. */
+  readonly connection?: {
+    readonly rules: readonly Destination[];
+    readonly by: 'name' | 'address';
+    readonly told: string;
+  };
+}
+
+function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
+  const { port, protocol, speaks } = facts;
+  const address = plainAddress(facts.address);
+  if (address === undefined || !Number.isInteger(port) || port < 1 || port > 65535) {
+    return {
+      decision: refuse('network.allow', 'its destination is no address and port', 'address'),
+    };
+  }
+  const literal =
+    facts.name === undefined ? undefined : plainAddress(facts.name.replace(/^\[(.*)\]$/, '$1'));
+  const name = facts.name === undefined || literal !== undefined ? undefined : hostName(facts.name);
+  const by = name !== undefined && speaks !== 'other' ? 'name' : 'address';
+  const at = `${address.includes(':') ? `[${address}]` : address}:${port}${protocol === 'udp' ? '/udp' : ''}`;
+  const told = name === undefined ? at : `${name}:${port}${protocol === 'udp' ? '/udp' : ''}`;
+  const no = (rule: string, reason: string): Weighed => ({ decision: refuse(rule, reason, by) });
+  if (literal !== undefined && literal !== address) {
+    return no('network.allow', `it names ${literal} and goes to ${at}`);
+  }
+  if (facts.name !== undefined && literal === undefined && name === undefined) {
+    return no('network.allow', `${JSON.stringify(facts.name.slice(0, 253))} is not a host name`);
+  }
+  if (network.mode === 'none' || network.mode === 'internal') {
+    return no('network.mode', `${told}: there is no network beyond the sandbox`);
+  }
+
+  const point = (host: string) => ({ host, port, protocol });
+  const heads = [address, ...carriedAddresses(address)];
+  const denied = network.deny.find(
+    (rule) =>
+      (name !== undefined && matches(rule, point(name))) ||
+      heads.some((head) => matches(rule, point(head))),
+  );
+  if (denied) {
+    const whither =
+      name !== undefined && !matches(denied, point(name)) ? ` (it leads to ${address})` : '';
+    return no(named('deny', denied), `${told} is denied${whither}`);
+  }
+  if (network.mode === 'full') {
+    const reason = `${told} is allowed: nothing is filtered`;
+    return { decision: { allowed: true, rule: 'network.mode', reason, by } };
+  }
+
+  const blocks = network.allow.filter((rule) => isBlock(rule) && matches(rule, point(address)));
+  const names = network.allow.filter(
+    (rule) => name !== undefined && !isBlock(rule) && matches(rule, point(name)),
+  );
+  const what = specialAddress(address);
+  if (what !== undefined && blocks.length === 0 && names.length > 0 && name !== undefined) {
+    return no('network.allow', leadsAstray(name, address, what, at));
+  }
+  if (names.length > 0 && what === undefined) {
+    const rules = names.some(({ http }) => http === undefined) ? names : [...names, ...blocks];
+    return { connection: { rules, by, told } };
+  }
+  if (blocks.length > 0) return { connection: { rules: blocks, by: 'address', told: at } };
+  if (name !== undefined)
+    return no('network.allow', `${told} is not allowed: no rule under allow covers it`);
+  return no(
+    'network.allow',
+    `${at} is not allowed: ${nameless[speaks]}, and no rule under allow covers the address`,
+  );
+}
+
+const nameless = {
+  tls: 'TLS without a readable server name',
+  http: 'a request without a host name',
+  other: 'no allowed name was resolved to it',
+} as const;
+
+const EVERY_NAME: readonly Destination[] = [
+  { host: '*', ports: [{ from: 1, to: 65535 }], protocol: 'tcp' },
+];
+
+function leadsAstray(name: string, address: string, what: string, rule = address): string {
+  return `${name} leads to ${address}, which is ${what}; only a rule for the address allows that, such as ${rule}`;
+}
+
+function refuse(rule: string, reason: string, by: 'name' | 'address'): ConnectionDecision {
+  return { allowed: false, rule, reason, by };
+}
+
+function named(list: 'allow' | 'deny', rule: Destination): string {
+  return `network.${list}: ${formatDestination(rule)}`;
+}
+
+function isBlock(rule: Destination): boolean {
+  return parseCidr(rule.host) !== undefined;
+}
+
+/** Whether the rule covers this host at some port. */
+function coversName(rule: Destination, host: string): boolean {
+  const [first] = rule.ports;
+  return first !== undefined && matches(rule, { host, port: first.from, protocol: rule.protocol });
+}
+
+function isWhole(rule: Destination): boolean {
+  return rule.protocol === 'tcp' && rule.ports.some(({ from, to }) => from === 1 && to === 65535);
+}
+
+/** Whether some port of `rule` is left by the denying rules, and one of these where not. */
+function portLeft(
+  rule: Destination,
+  denying: readonly Destination[],
+): readonly [boolean, Destination | undefined] {
+  const same = denying.filter(({ protocol }) => protocol === rule.protocol);
+  const taken = same.flatMap(({ ports }) => ports);
+  const candidates = [
+    ...rule.ports.map(({ from }) => from),
+    ...taken.map(({ to }) => to + 1),
+  ].filter((port) => rule.ports.some(({ from, to }) => from <= port && port <= to));
+  const open = candidates.some((port) => !taken.some(({ from, to }) => from <= port && port <= to));
+  return [open, same[0]];
+}
