@@ -58,9 +58,17 @@ export const errorCodes = {
     status: 503,
     exit: 75,
   },
+  QUEUE_FULL: { message: 'no more sandboxes can wait for room', status: 429, exit: 75 },
+  STORE_UNUSABLE: {
+    message: 'the database of managed sandboxes cannot be used',
+    status: 500,
+    exit: 74,
+  },
   SANDBOX_CLOSED: { message: 'the sandbox is closed', status: 409, exit: 70 },
   FILE_FAILED: { message: 'a file operation inside the sandbox failed', status: 400, exit: 74 },
   CHANGES_CONFLICT: { message: 'the changes cannot be applied as they are', status: 409, exit: 73 },
+  AUDIT_UNAVAILABLE: { message: 'the audit log cannot be written', status: 503, exit: 69 },
+  AUDIT_ALTERED: { message: 'the audit log is not as it was written', status: 409, exit: 65 },
   ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
   INTERNAL: { message: 'a fault in Caisson itself', status: 500, exit: 70 },
 } as const satisfies Record<string, CodeRow>;
@@ -75,6 +83,7 @@ export type ErrorLayer =
   | 'store'
   | 'launcher'
   | 'host'
+  | 'observe'
   | 'network'
   | 'backends'
   | 'sandbox'
