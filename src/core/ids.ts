@@ -16,3 +16,38 @@ const shape = /^(?:run|sandbox|overlay)_[0-9a-f]{32}$/;
 export function isId(text: string): boolean {
   return shape.test(text);
 }
+
+/**
+ * UUIDs of version 7 (RFC 9562): they sort by time of making, also where the wall clock is set back, since a source
+ * never goes back behind what it has given out (method 1: a counter of 12 bits, seeded at random).
+ */
+export class UuidSource {
+  readonly #wallMs: () => number;
+  #lastMs = 0;
+  #counter = 0;
+
+  constructor(wallMs: () => number = Date.now) {
+    this.#wallMs = wallMs;
+  }
+
+  next(): string {
+    const random = crypto.getRandomValues(new Uint8Array(10));
+    const now = Math.floor(this.#wallMs());
+    if (now > this.#lastMs) {
+      this.#lastMs = now;
+      // Half of the counter's room is left for what comes in the same millisecond.
+      this.#counter = (((random[8] ?? 0) << 8) | (random[9] ?? 0)) & 0x7ff;
+    } else if (this.#counter === 0xfff) {
+      this.#lastMs++;
+      this.#counter = 0;
+    } else {
+      this.#counter++;
+    }
+    const time = this.#lastMs.toString(16).padStart(12, '0');
+    const counter = this.#counter.toString(16).padStart(3, '0');
+    const tail = Array.from(random.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0'));
+    const variant = (((random[0] ?? 0) & 0x3f) | 0x80).toString(16);
+    const rest = `${variant}${tail.slice(1).join('')}`;
+    return `${time.slice(0, 8)}-${time.slice(8)}-7${counter}-${rest.slice(0, 4)}-${rest.slice(4)}`;
+  }
+}

@@ -4,11 +4,11 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isId } from '../../core/ids.ts';
+import { leftOverCgroups, removeCgroup } from '../../host/left-over-cgroups.ts';
 import { removeTree } from '../../sandbox/beneath.ts';
 import { Overlay } from '../../sandbox/overlay.ts';
 import { defaultStateDirectory, openStateDirectory } from '../../sandbox/state-directory.ts';
 import type { Action } from '../command.ts';
-import { leftOverCgroups, removeCgroup } from '../left-over-cgroups.ts';
 import { PlanCache } from '../plan-cache.ts';
 
 /** One that is being made has no record yet. */
