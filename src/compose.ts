@@ -9,7 +9,7 @@ import { BackendRegistry } from './backends/registry.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
 import { newId } from './core/ids.ts';
 import type { Outcome } from './core/outcome.ts';
-import type { Observer } from './core/ports.ts';
+import type { Observer, Recorder } from './core/ports.ts';
 import { type Diagnosis, diagnose } from './host/doctor.ts';
 import { gatherFacts, minimalFacts } from './host/facts.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
@@ -21,6 +21,7 @@ import type { HostFacts } from './plan/facts.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
+import { Journal } from './sandbox/journal.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
 import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
@@ -36,8 +37,10 @@ export interface CaissonOptions {
   readonly stateDirectory?: string;
   /** Facts of this host where they are known already (a cache); default: the launcher tries them once. */
   readonly facts?: HostFacts;
-  /** Told of every run. */
+  /** Told of everything that happens. */
   readonly observer?: Observer;
+  /** Where everything that happens is recorded; what it cannot record does not run. */
+  readonly audit?: Recorder;
 }
 
 /** What a run happens behind and on. */
@@ -75,6 +78,7 @@ const ANY_COMMAND = 'sh';
 
 export class Caisson {
   readonly #options: CaissonOptions;
+  readonly #recorder: Recorder | undefined;
   readonly #book = new PolicyBook();
   readonly #places: PlaceFinder;
   readonly #environment: Readonly<Record<string, string | undefined>>;
@@ -91,6 +95,7 @@ export class Caisson {
 
   private constructor(options: CaissonOptions) {
     this.#options = options;
+    this.#recorder = recorderOf(options);
     this.#environment = options.environment ?? process.env;
     this.#places = new PlaceFinder(this.#environment);
     this.#registry = new BackendRegistry([
@@ -119,22 +124,17 @@ export class Caisson {
    * COMMAND_NOT_EXECUTABLE, PATH_MISSING, WORKSPACE_UNSUPPORTED, RESOURCE_EXHAUSTED, ABORTED, LAUNCHER_*
    */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    const { observer } = this.#options;
+    const id = newId('run');
     try {
       const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
       const found = this.#runner(entry, options, place);
       const runner = found instanceof Runner ? found : await found;
-      const outcome = await runner.run(commandOf(argv, place), options, place.workspace);
+      const outcome = await runner.run(commandOf(argv, place), options, place.workspace, id);
       if (runner.runs === 2) this.#keepWarm(runner);
-      observer?.({ kind: 'ended', id: outcome.auditId, argv, outcome });
       return outcome;
     } catch (error) {
-      if (isCaissonError(error)) {
-        const { code, message } = error;
-        observer?.({ kind: 'refused', id: newId('run'), code, message });
-      }
-      throw error;
+      throw this.#refused(id, options, error);
     }
   }
 
@@ -144,10 +144,17 @@ export class Caisson {
 
   /** As {@link run}, with streams: output while it is written, input, signals, a terminal. */
   async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
-    const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-    const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
-    const runner = await this.#runner(entry, options, place);
-    return await runner.spawn(commandOf(argv, place), options, place.workspace);
+    const id = newId('run');
+    try {
+      const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
+      const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
+      const runner = await this.#runner(entry, options, place);
+      const guest = await runner.spawn(commandOf(argv, place), options, place.workspace, id);
+      guest.outcome.catch((error) => this.#refused(id, options, error));
+      return guest;
+    } catch (error) {
+      throw this.#refused(id, options, error);
+    }
   }
 
   safeSpawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<Result<GuestProcess>> {
@@ -164,10 +171,14 @@ export class Caisson {
    */
   async create(options: PlaceOptions | PolicyInput = {}): Promise<Sandbox> {
     const where: PlaceOptions = isPlace(options) ? options : { policy: options };
-    const entry = this.#known(where) ?? (await this.#book.entry(where.policy ?? 'strict'));
-    const place = this.#places.find(entry.policy, workspaceOf(where.workspace), ANY_COMMAND);
-    const runner = await this.#runner(entry, where, place);
-    return await runner.open(place.workspace);
+    try {
+      const entry = this.#known(where) ?? (await this.#book.entry(where.policy ?? 'strict'));
+      const place = this.#places.find(entry.policy, workspaceOf(where.workspace), ANY_COMMAND);
+      const runner = await this.#runner(entry, where, place);
+      return await runner.open(place.workspace);
+    } catch (error) {
+      throw this.#refused(newId('sandbox'), where, error);
+    }
   }
 
   safeCreate(options: PlaceOptions | PolicyInput = {}): Promise<Result<Sandbox>> {
@@ -258,6 +269,15 @@ export class Caisson {
     await this.close();
   }
 
+  /** Recorded, and handed back to be thrown. */
+  #refused(id: string, { tenant }: PlaceOptions, error: unknown): unknown {
+    if (!isCaissonError(error)) return error;
+    const { code, message } = error;
+    const about = tenant === undefined ? { id } : { id, tenant };
+    this.#recorder?.observer({ kind: 'refused', code, message, ...about });
+    return error;
+  }
+
   #known(options: PlaceOptions): PolicyEntry | undefined {
     if (this.#closed) throw closedError();
     return this.#book.known(options.policy ?? 'strict');
@@ -301,6 +321,16 @@ export class Caisson {
       ...(place.worktree === undefined ? {} : { worktree: place.worktree }),
       state: this.#state(),
       launcher: this.#launcherProgram(),
+      ...(this.#recorder === undefined
+        ? {}
+        : {
+            journal: new Journal(this.#recorder, {
+              policy: entry.policy.name,
+              policyDigest: entry.digest,
+              wall: compiled.wall,
+              ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
+            }),
+          }),
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
     });
@@ -353,6 +383,19 @@ export class Caisson {
     if (process.platform !== 'linux') return minimalFacts();
     return gatherFacts(await this.#launcher().probe());
   }
+}
+
+/** Both are told; the audit log alone can hold a run up. */
+function recorderOf({ observer, audit }: CaissonOptions): Recorder | undefined {
+  if (observer === undefined) return audit;
+  if (audit === undefined) return { observer, ready: () => undefined };
+  return {
+    observer: (event) => {
+      audit.observer(event);
+      observer(event);
+    },
+    ready: () => audit.ready(),
+  };
 }
 
 function unisolated({ allowUnisolated }: PlaceOptions): { allowUnisolated?: boolean } {

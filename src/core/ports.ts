@@ -49,3 +49,13 @@ export type ObservedEvent = {
 
 /** Told of everything that runs. Must not throw, and must not hold anything up. */
 export type Observer = (event: ObservedEvent) => void;
+
+/** Where records go that must not be lost: an audit log. */
+export interface Recorder {
+  readonly observer: Observer;
+  /**
+   * Asked before anything runs: waits while there is no room, rejects (AUDIT_UNAVAILABLE) when nothing can be recorded
+   * any more, so that nothing runs unrecorded. Undefined means at once.
+   */
+  ready(): Promise<void> | undefined;
+}

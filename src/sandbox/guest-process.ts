@@ -5,9 +5,7 @@ import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Execution, RawResult } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
-import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
-import { type OutcomeContext, toOutcome } from './outcome.ts';
 
 /** A piece of output, in the order in which it arrived. */
 export interface OutputChunk {
@@ -27,16 +25,10 @@ export class GuestProcess implements AsyncIterable<OutputChunk> {
   readonly started: Promise<number>;
   readonly #execution: Execution;
 
-  constructor(
-    execution: Execution,
-    context: OutcomeContext,
-    finish: (outcome: Outcome) => Outcome | Promise<Outcome> = (outcome) => outcome,
-  ) {
+  constructor(execution: Execution, finish: (raw: RawResult) => Outcome | Promise<Outcome>) {
     this.#execution = execution;
     this.started = execution.started;
-    this.outcome = execution.result.then((raw: RawResult) =>
-      finish(toOutcome(raw, context, newId('run'))),
-    );
+    this.outcome = execution.result.then(finish);
     this.outcome.catch(() => {});
   }
 

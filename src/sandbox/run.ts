@@ -13,6 +13,7 @@ import type { Policy } from '../policy/policy.ts';
 import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts';
 import { Changes } from './changes.ts';
 import { GuestProcess } from './guest-process.ts';
+import type { Entry, Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
@@ -33,6 +34,8 @@ export interface RunnerSetup {
   readonly state: string;
   /** Path of the launcher's program. */
   readonly launcher: string;
+  /** Absent: nobody wants to know. */
+  readonly journal?: Journal;
   readonly onOpen?: (sandbox: Sandbox) => void;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
@@ -83,37 +86,63 @@ export class Runner {
     return this.#setup.policyDigest;
   }
 
-  async run(argv: readonly string[], options: ExecOptions, workspace: Workspace): Promise<Outcome> {
+  /** @param id names the run in its outcome and in what is recorded */
+  async run(
+    argv: readonly string[],
+    options: ExecOptions,
+    workspace: Workspace,
+    id: string,
+  ): Promise<Outcome> {
     this.#runs++;
-    if (this.#looks) return await this.#runLooking(argv, options, workspace);
-    const job = finishJob(this.#base(workspace), argv, options, this.#setup.policy);
-    const raw = await this.#setup.kind.run(job, options.signal);
-    return toOutcome(raw, this.#context, newId('run'));
+    const { journal, kind, policy } = this.#setup;
+    if (journal !== undefined) await this.#admit(journal, { id }, argv);
+    let outcome: Outcome;
+    if (this.#looks) outcome = await this.#runLooking(argv, options, workspace, id);
+    else {
+      const job = finishJob(this.#base(workspace), argv, options, policy);
+      outcome = toOutcome(await kind.run(job, options.signal), this.#context, id);
+    }
+    journal?.ended({ id }, argv, outcome);
+    journal?.destroyed({ id }, outcome.leftBehind);
+    return outcome;
   }
 
   async spawn(
     argv: readonly string[],
     options: SpawnOptions,
     workspace: Workspace,
+    id: string,
   ): Promise<GuestProcess> {
+    const { journal, kind, policy } = this.#setup;
+    if (journal !== undefined) await this.#admit(journal, { id }, argv);
     const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
-    if (!this.#looks) {
-      const base = this.#base(workspace);
-      const job = finishJob(base, argv, { ...options, ...streams }, this.#setup.policy);
-      return new GuestProcess(this.#setup.kind.spawn(job, options.signal), this.#context);
-    }
     const { protection, context, overlay } = await this.#look(workspace);
-    const base = this.#bind(workspace, protection, overlay);
-    const job = finishJob(base, argv, { ...options, ...streams }, this.#setup.policy);
-    const execution = this.#setup.kind.spawn(job, options.signal);
-    if (overlay === undefined) return new GuestProcess(execution, context);
-    execution.result.catch(() => overlay.discard());
-    return new GuestProcess(execution, context, (outcome) => this.#settle(overlay, outcome));
+    const base = this.#looks ? this.#bind(workspace, protection, overlay) : this.#base(workspace);
+    const job = finishJob(base, argv, { ...options, ...streams }, policy);
+    const execution = kind.spawn(job, options.signal);
+    if (overlay !== undefined) execution.result.catch(() => overlay.discard());
+    return new GuestProcess(execution, async (raw) => {
+      const outcome = toOutcome(raw, context, id);
+      const settled = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
+      journal?.ended({ id }, argv, settled);
+      journal?.destroyed({ id }, settled.leftBehind);
+      return settled;
+    });
+  }
+
+  async #admit(journal: Journal, entry: Entry, argv: readonly string[]): Promise<void> {
+    await journal.ready();
+    journal.created(entry, this.#context.accepted);
+    journal.started(entry, argv);
   }
 
   /** A sandbox that stays; `overlay`: the changes that it starts with. */
   async open(workspace: Workspace, from?: Overlay): Promise<Sandbox> {
+    const id = newId('sandbox');
+    const { journal } = this.#setup;
+    await journal?.ready();
     const { protection, context, overlay } = await this.#look(workspace, from);
+    journal?.created({ id }, context.accepted);
     try {
       const base = this.#bind(workspace, protection, overlay);
       const open = this.#setup.kind.open(base);
@@ -122,12 +151,13 @@ export class Runner {
       const inside: Job = { ...base, mounts: [] };
       const { policy, launcher, onOpen, onClose, state } = this.#setup;
       const sandbox = new Sandbox({
-        id: newId('sandbox'),
+        id,
         open,
         context,
         bind: (argv, options) => finishJob(inside, argv, options, policy),
         cwd: base.cwd,
         launcher,
+        ...(journal === undefined ? {} : { journal }),
         ...(onClose === undefined ? {} : { onClose }),
         ...(overlay === undefined
           ? {}
@@ -149,13 +179,14 @@ export class Runner {
     argv: readonly string[],
     options: ExecOptions,
     workspace: Workspace,
+    id: string,
   ): Promise<Outcome> {
     const { protection, context, overlay } = await this.#look(workspace);
     let outcome: Outcome;
     try {
       const base = this.#bind(workspace, protection, overlay);
       const job = finishJob(base, argv, options, this.#setup.policy);
-      outcome = toOutcome(await this.#setup.kind.run(job, options.signal), context, newId('run'));
+      outcome = toOutcome(await this.#setup.kind.run(job, options.signal), context, id);
     } catch (error) {
       await overlay?.discard();
       throw error;

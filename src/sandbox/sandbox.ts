@@ -1,14 +1,15 @@
 /**
  * A sandbox that stays open: any number of commands in one private world, until it is closed.
  */
-import type { OpenSandbox } from '../backends/backend.ts';
-import { CaissonError } from '../core/error.ts';
+import type { Execution, OpenSandbox } from '../backends/backend.ts';
+import { CaissonError, isCaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
 import type { Job } from '../plan/plan.ts';
 import { type Applied, type ApplyOptions, Changes } from './changes.ts';
 import { SandboxFiles } from './files.ts';
 import { GuestProcess } from './guest-process.ts';
+import type { Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome, toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
 import { Shell, type ShellOptions } from './shell.ts';
@@ -46,6 +47,7 @@ export interface SandboxSetup {
   readonly copyOverlay?: (overlay: Overlay) => Promise<Overlay>;
   /** Path of the launcher's program, for reading layers. */
   readonly launcher: string;
+  readonly journal?: Journal;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
 
@@ -87,35 +89,41 @@ export class Sandbox {
    */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
     this.#needOpen();
-    const { open, bind, context } = this.#setup;
-    const raw = await open.run(bind(argv, options), options.signal);
-    return toOutcome(raw, context, newId('run'));
+    const { open, bind, context, journal } = this.#setup;
+    const entry = { id: newId('run'), sandbox: this.id };
+    if (journal !== undefined) {
+      await journal.ready();
+      journal.started(entry, argv);
+    }
+    try {
+      const raw = await open.run(bind(argv, options), options.signal);
+      const outcome = toOutcome(raw, context, entry.id);
+      journal?.ended(entry, argv, outcome);
+      return outcome;
+    } catch (error) {
+      if (isCaissonError(error)) journal?.refused(entry, error);
+      throw error;
+    }
   }
 
   /** Starts a command, with its streams. Errors of starting come through `outcome`. */
   spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
     this.#needOpen();
-    const { open, bind, context } = this.#setup;
+    const { open, bind, context, journal } = this.#setup;
+    const entry = { id: newId('run'), sandbox: this.id };
     const job = bind(argv, { ...options, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
-    return new GuestProcess(open.spawn(job, options.signal), context);
+    journal?.started(entry, argv);
+    return new GuestProcess(open.spawn(job, options.signal), (raw) => {
+      const outcome = toOutcome(raw, context, entry.id);
+      journal?.ended(entry, argv, outcome);
+      return outcome;
+    });
   }
 
   /** A shell whose directory, environment and background jobs persist between its commands. */
   shell(options: ShellOptions = {}): Shell {
     this.#needOpen();
-    const { open, bind } = this.#setup;
-    const shell = new Shell(
-      (argv, cwd) =>
-        open.spawn(
-          bind(argv, {
-            ...(cwd === undefined ? {} : { cwd }),
-            stdin: 'stream',
-            stdout: 'stream',
-            stderr: 'stream',
-          }),
-        ),
-      options,
-    );
+    const shell = new Shell((argv, cwd) => this.#shellProcess(argv, cwd), options);
     this.#shells.add(shell);
     return shell;
   }
@@ -184,10 +192,26 @@ export class Sandbox {
     await this.close();
   }
 
+  /** A shell is recorded as one command; what it is told to do is its input. */
+  #shellProcess(argv: readonly string[], cwd: string | undefined): Execution {
+    const { open, bind, context, journal } = this.#setup;
+    const entry = { id: newId('run'), sandbox: this.id };
+    const where = cwd === undefined ? {} : { cwd };
+    const job = bind(argv, { ...where, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
+    journal?.started(entry, argv);
+    const execution = open.spawn(job);
+    execution.result.then(
+      (raw) => journal?.ended(entry, argv, toOutcome(raw, context, entry.id)),
+      (error) => isCaissonError(error) && journal?.refused(entry, error),
+    );
+    return execution;
+  }
+
   async #close(): Promise<void> {
-    const { open, overlay, onClose } = this.#setup;
+    const { open, overlay, onClose, journal } = this.#setup;
     for (const shell of this.#shells) await shell.close();
     await open.close();
+    journal?.destroyed({ id: this.id }, 0);
     if (overlay !== undefined && !this.#keepsChanges) await overlay.discard();
     onClose?.(this);
   }
