@@ -11,6 +11,7 @@
 #include "run.h"
 #include "self.h"
 #include "serve.h"
+#include "trace.h"
 
 static int complain(struct err e) {
   fprintf(stderr, "caisson-launcher: %s%s%s: %s\n", e.step, e.what ? ": " : "", e.what ? e.what : "", strerror(e.errnum));
@@ -40,6 +41,8 @@ static int usage(void) {
           "       caisson-launcher run PLAN -- ARGV    one command in one sandbox\n"
           "       caisson-launcher probe               this host's facts, as a record\n"
           "       caisson-launcher layer UPPER         what an overlay's upper directory holds\n"
+          "       caisson-launcher trace --out FD --also N,N -- ARGV\n"
+          "                                            a command without any isolation, and what it uses\n"
           "       caisson-launcher version\n");
   return 64;
 }
@@ -59,6 +62,14 @@ static int init(const char *option, const char *where) {
       return failed(result) ? complain(result) : 0;
     }
   return usage();
+}
+
+static int trace(const char *descriptor, const char *also, char **argv) {
+  char *end;
+  long fd = strtol(descriptor, &end, 10);
+  if (*descriptor == '\0' || *end != '\0' || fd < 3 || fd > 1023) return usage();
+  struct err result = trace_run((int)fd, also, argv);
+  return failed(result) ? complain(result) : 0;
 }
 
 int main(int argc, char **argv) {
@@ -85,6 +96,9 @@ int main(int argc, char **argv) {
     struct err result = layer_print(argv[2]);
     return failed(result) ? complain(result) : 0;
   }
+  if (strcmp(mode, "trace") == 0 && argc > 7 && strcmp(argv[2], "--out") == 0 && strcmp(argv[4], "--also") == 0 &&
+      strcmp(argv[6], "--") == 0)
+    return trace(argv[3], argv[5], argv + 7);
   if (strcmp(mode, "version") == 0 && argc == 2) return puts(CAISSON_BUILD) < 0;
   return usage();
 }
