@@ -1,0 +1,43 @@
+/* The packet filter of a sandbox with a filtered network (nf_tables over nfnetlink), and what it counted.
+
+   TCP to anywhere but loopback goes to the transparent listener; names are asked at loopback:53; whatever else would leave
+   is refused at once, and noted: protocol, destination, port, packets. Nothing here keeps the guest in, the routes do
+   (route.h): every destination is the namespace's own loopback. */
+#ifndef CAISSON_NFTABLES_H
+#define CAISSON_NFTABLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+/* So many different refusals are noted; further ones are refused and counted together. */
+#define NFTABLES_NOTED_MAX 1024u
+
+/* Packets of sockets that carry this mark (SO_MARK) are the proxy's. The guest lacks the capability to set one. */
+#define NFTABLES_PROXY_MARK 0x43414953u
+
+/* A socket to the filter of the calling process's network namespace. It keeps that namespace alive. */
+struct err nftables_open(int *out);
+
+/* Makes the table. `port`: of the listener. */
+struct err nftables_filter(int socket, uint16_t port);
+
+struct nftables_refusal {
+  uint32_t protocol;   /* IPPROTO_* */
+  uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+  uint32_t port;       /* 0 where the protocol has none */
+  uint64_t packets;
+};
+
+struct nftables_totals {
+  uint64_t sent_bytes, sent_packets; /* by the guest to the proxy, with headers */
+  uint64_t received_bytes, received_packets;
+  uint64_t refused_packets;
+};
+
+/* What was counted so far. Not for a namespace without the table: ENOENT. */
+struct err nftables_read(int socket, struct nftables_totals *totals,
+                         void (*each)(void *context, const struct nftables_refusal *refusal), void *context);
+
+#endif
