@@ -82,6 +82,7 @@ export function bindJob(template: JobTemplate, input: BindInput): Job {
       toolchain: input.toolchain?.env ?? [],
       path: input.toolchain?.path ?? [],
       run: input.set ?? {},
+      secrets: template.intercept?.secrets ?? [],
       visible: [
         ...template.system,
         ...late.flatMap((mount) => (mount.kind === 'bind' ? [mount.target] : [])),

@@ -8,7 +8,7 @@ import { containsPath } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import { compileCgroup } from './cgroup.ts';
 import { compileConfinement } from './confinement.ts';
-import { compileEnvironment } from './environment.ts';
+import { CA_FILE, compileEnvironment } from './environment.ts';
 import type { HostFacts } from './facts.ts';
 import { Findings } from './findings.ts';
 import { guest } from './guest.ts';
@@ -118,6 +118,7 @@ function compileProcess(
     ...(cgroup === undefined ? {} : { cgroup }),
     limits,
     scaffold: root.scaffold,
+    ...(network.setup === undefined ? {} : { network: network.setup }),
   };
   return {
     wall: 'process',
@@ -131,6 +132,14 @@ function compileProcess(
       workspace: root.workspace ? policy.workspace.mode : 'none',
       environment,
       cwd: root.workspace ? WORKSPACE : guest.home,
+      ...(policy.network.intercept === true
+        ? {
+            intercept: {
+              caFile: CA_FILE,
+              secrets: (policy.network.secrets ?? []).map(({ name }) => name),
+            },
+          }
+        : {}),
     },
   };
 }

@@ -61,9 +61,7 @@ function compileFileRules(
       { path: '/dev', access: 'device' },
       { path: '/proc', access: 'device' },
     ],
-    ...(landlockPorts === undefined
-      ? {}
-      : { tcp: { bind: landlockPorts, connect: landlockPorts } }),
+    ...(landlockPorts === undefined ? {} : { tcp: landlockPorts }),
   });
   if (plan !== undefined) {
     findings.enforce(

@@ -33,7 +33,7 @@ export function compileEnvironment(
   );
   return {
     pass,
-    set,
+    set: withAuthority(policy),
     base: privateRoot
       ? [
           ['HOME', guest.home],
@@ -48,6 +48,30 @@ export function compileEnvironment(
   };
 }
 
+/** Where a sandbox with `intercept` has the certificates it trusts, its own authority's among them; a job binds it. */
+export const CA_FILE = '/etc/caisson/ca.pem';
+
+/** Variables by which common programs take another file of certificates than their built-in one. */
+const CA_VARIABLES = [
+  'AWS_CA_BUNDLE',
+  'CARGO_HTTP_CAINFO',
+  'CURL_CA_BUNDLE',
+  'DENO_CERT',
+  'GIT_SSL_CAINFO',
+  'NODE_EXTRA_CA_CERTS',
+  'PIP_CERT',
+  'REQUESTS_CA_BUNDLE',
+  'SSL_CERT_FILE',
+] as const;
+
+/** What the policy sets itself stands. */
+function withAuthority({ network, environment }: Policy): Policy['environment']['set'] {
+  if (network.intercept !== true) return environment.set;
+  return [
+    ...new Map([...CA_VARIABLES.map((name) => [name, CA_FILE] as const), ...environment.set]),
+  ];
+}
+
 export interface EnvironmentInput {
   /** The caller's own. */
   readonly caller: Readonly<Record<string, string | undefined>>;
@@ -57,6 +81,8 @@ export interface EnvironmentInput {
   readonly path: readonly string[];
   /** Set by this run, over everything. */
   readonly run: Readonly<Record<string, string>>;
+  /** Never taken from the caller, whatever is passed. */
+  readonly secrets?: readonly string[];
   /** What shows inside; entries of the caller's PATH elsewhere lead nowhere. */
   readonly visible: readonly string[];
 }
@@ -74,6 +100,7 @@ export function bindEnvironment(
   const result = new Map<string, string>(base);
   for (const [name, value] of Object.entries(input.caller)) {
     if (value === undefined || !containsName(pass, name)) continue;
+    if (input.secrets?.includes(name)) continue;
     if (
       privateRoot &&
       ofTheHost.has(name) &&

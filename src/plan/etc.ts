@@ -2,6 +2,7 @@
  * A synthetic /etc: who the guest is, where names come from, and the host's certificates and linker cache.
  */
 import type { Policy } from '../policy/policy.ts';
+import { CA_FILE } from './environment.ts';
 import type { HostFacts } from './facts.ts';
 import { guest } from './guest.ts';
 import type { Mount } from './plan.ts';
@@ -30,9 +31,11 @@ export function compileEtc(policy: Policy, facts: HostFacts): Mount[] {
       ...(online && facts.etc.hosts !== undefined ? [facts.etc.hosts.trimEnd()] : []),
     ]),
     file('resolv.conf', [
-      online && facts.etc.resolvConf !== undefined
-        ? facts.etc.resolvConf.trimEnd()
-        : '# this sandbox has no resolver',
+      policy.network.mode === 'filtered'
+        ? 'nameserver 127.0.0.1'
+        : online && facts.etc.resolvConf !== undefined
+          ? facts.etc.resolvConf.trimEnd()
+          : '# this sandbox has no resolver',
     ]),
     file('nsswitch.conf', [
       'passwd: files',
@@ -46,6 +49,11 @@ export function compileEtc(policy: Policy, facts: HostFacts): Mount[] {
       'rpc: files',
     ]),
   ];
+  if (policy.network.intercept === true) {
+    // A place for the job's own file: no mount point can be made in the fixed root.
+    mounts.push({ kind: 'directory', target: '/etc/caisson', mode: 0o755 });
+    mounts.push({ kind: 'file', target: CA_FILE, content: '', mode: 0o444 });
+  }
   if (facts.etc.localtime !== undefined) {
     mounts.push({ kind: 'symlink', target: '/etc/localtime', to: facts.etc.localtime });
   }

@@ -16,6 +16,8 @@ export interface HostFacts {
   readonly userNamespace: number;
   readonly otherNamespaces: number;
   readonly procMount: number;
+  /** errno of routes to loopback and nftables with tproxy in a new network namespace; 0 works, absent: not known. */
+  readonly networkFilterErrno?: number;
   /** errno of an idmapped mount, by file system type of what was tried. */
   readonly idmap: number;
   readonly overlay: boolean;

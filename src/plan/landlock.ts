@@ -99,7 +99,11 @@ export interface LandlockRequest {
   readonly abi: number;
   readonly paths: readonly LandlockGrant[];
   /** TCP ports left open; absent: Landlock does not rule over ports. From ABI 4. */
-  readonly tcp?: { readonly bind: readonly number[]; readonly connect: readonly number[] };
+  readonly tcp?: {
+    readonly bind: readonly number[];
+    /** Absent: it rules over binding alone. */
+    readonly connect?: readonly number[];
+  };
   /** What is kept within the sandbox's own domain; both by default. From ABI 6. */
   readonly scope?: { readonly abstractSockets: boolean; readonly signals: boolean };
 }
@@ -123,7 +127,8 @@ export function compileLandlock(request: LandlockRequest): LandlockPlan | undefi
   return {
     abi: known,
     handledFs: handledAccess(known),
-    handledNet: ports === undefined ? 0n : BIND_TCP | CONNECT_TCP,
+    handledNet:
+      ports === undefined ? 0n : BIND_TCP | (ports.connect === undefined ? 0n : CONNECT_TCP),
     scoped:
       (scoped && scope.abstractSockets ? SCOPE_ABSTRACT_UNIX_SOCKET : 0n) |
       (scoped && scope.signals ? SCOPE_SIGNAL : 0n),
@@ -156,7 +161,7 @@ function portRules(tcp: NonNullable<LandlockRequest['tcp']>): LandlockPlan['port
     }
   };
   grant(tcp.bind, BIND_TCP);
-  grant(tcp.connect, CONNECT_TCP);
+  grant(tcp.connect ?? [], CONNECT_TCP);
   return sortedEntries(byPort).map(([port, access]) => ({ port, access }));
 }
 

@@ -1,42 +1,50 @@
 /**
- * What the guest reaches: nothing but its own loopback, or the host's network as it is.
+ * What the guest reaches: nothing but its own loopback, what a filter lets through, or the host's network as it is.
+ *
+ * The filtered network has no way out of its namespace: every destination is routed to loopback there, and listeners
+ * that the launcher hands out are all that answers. What a rule means is decided by `policy/decide-connection.ts`.
  */
-import type { Destination, Policy } from '../policy/policy.ts';
+import { parseCidr } from '../policy/address.ts';
+import { formatDestination } from '../policy/destination.ts';
+import { formatHttpRule } from '../policy/http-rule.ts';
+import type { Destination, NetworkPolicy, Policy } from '../policy/policy.ts';
 import type { HostFacts } from './facts.ts';
 import type { Findings } from './findings.ts';
+import type { NetworkSetup } from './plan.ts';
 
 /** Landlock knows TCP ports since ABI 4, abstract unix sockets and signals since ABI 6 (landlock(7)). */
 export const LANDLOCK_NET_ABI = 4;
 export const LANDLOCK_SCOPE_ABI = 6;
 
+/** Names are asked here inside a filtered sandbox. */
+const DNS_PORT = 53;
+
+/** Landlock takes a rule for each port; a range of more than this many is left to the proxy alone. */
+const MOST_LANDLOCK_PORTS = 64;
+
 export interface NetworkPlan {
   /** Whether the sandbox stands in a network namespace of its own. */
   readonly ownNamespace: boolean;
+  /** What that namespace is made of beside its loopback. */
+  readonly setup?: NetworkSetup;
   /**
-   * TCP ports that Landlock leaves open, to bind and to connect to; absent where it rules over none. A second line at
-   * level strict; below it, the loopback of the sandbox is the guest's to use as it likes.
+   * TCP ports that Landlock leaves open; absent where it rules over none. A second line at level strict; below it, the
+   * loopback of the sandbox is the guest's to use as it likes. `connect` is absent where too many would be named.
    */
-  readonly landlockPorts?: readonly number[];
+  readonly landlockPorts?: {
+    readonly bind: readonly number[];
+    readonly connect?: readonly number[];
+  };
 }
 
 export function compileNetwork(policy: Policy, facts: HostFacts, findings: Findings): NetworkPlan {
   const { network } = policy;
-  const landlock = facts.landlockAbi;
-  if (network.mode === 'full') {
-    findings.note(
-      "network.full: the guest has the host's network as it is, with its loopback services and private addresses",
-    );
-    if (landlock < LANDLOCK_SCOPE_ABI) {
-      findings.note(
-        "network.full: abstract unix sockets of the host are within reach (Landlock's ABI here is below 6)",
-      );
-    }
-    if (network.deny.length > 0) findings.cannot(notBuilt('deny', network.deny));
-    return { ownNamespace: false };
-  }
-  if (network.mode !== 'none') findings.cannot(notBuilt(network.mode, network.allow));
-  const rules =
-    landlock >= LANDLOCK_NET_ABI && !['none', 'basic', 'moderate'].includes(policy.level);
+  if (network.mode === 'full') return compileFull(network, facts, findings);
+  const ruled =
+    facts.landlockAbi >= LANDLOCK_NET_ABI && !['none', 'basic', 'moderate'].includes(policy.level);
+  if (network.mode === 'filtered') return compileFiltered(network, facts, ruled, findings);
+  // Mode `internal` gets its own branch, and a `NetworkSetup` of its own, here.
+  if (network.mode === 'internal') findings.cannot(internalNotBuilt(network));
   if (network.mode === 'none') {
     findings.enforce(
       'network.none',
@@ -45,26 +53,183 @@ export function compileNetwork(policy: Policy, facts: HostFacts, findings: Findi
         : 'loopback of its own alone',
       [
         'network namespace',
-        rules && 'Landlock TCP ports',
+        ruled && 'Landlock TCP ports',
         'seccomp socket families',
-        landlock >= LANDLOCK_SCOPE_ABI && 'Landlock scope (abstract sockets)',
+        facts.landlockAbi >= LANDLOCK_SCOPE_ABI && 'Landlock scope (abstract sockets)',
       ],
       'network-none',
     );
   }
-  return { ownNamespace: true, ...(rules ? { landlockPorts: network.listen } : {}) };
+  const ports = { bind: network.listen, connect: network.listen };
+  return { ownNamespace: true, ...(ruled ? { landlockPorts: ports } : {}) };
 }
 
-function notBuilt(
-  mode: 'internal' | 'filtered' | 'deny',
-  destinations: readonly Destination[],
-): Parameters<Findings['cannot']>[0] {
-  const named = destinations.map(({ host }) => host).join(', ');
+function compileFull(network: NetworkPolicy, facts: HostFacts, findings: Findings): NetworkPlan {
+  findings.note(
+    "network.full: the guest has the host's network as it is, with its loopback services and private addresses",
+  );
+  if (facts.landlockAbi < LANDLOCK_SCOPE_ABI) {
+    findings.note(
+      "network.full: abstract unix sockets of the host are within reach (Landlock's ABI here is below 6)",
+    );
+  }
+  if (network.deny.length > 0) {
+    findings.cannot({
+      id: 'network.deny:not-built',
+      clause: 'network.deny',
+      reason: `the host's network is used as it is, and the policy denies ${shorten(network.deny.map(formatDestination))}`,
+      cure: 'write `mode: filtered` with `allow: ["*:*", "0.0.0.0/0:*", "[::]/0:*"]`, where deny holds',
+      acceptable: false,
+    });
+  }
+  return { ownNamespace: false };
+}
+
+function compileFiltered(
+  network: NetworkPolicy,
+  facts: HostFacts,
+  ruled: boolean,
+  findings: Findings,
+): NetworkPlan {
+  if (facts.networkFilterErrno !== 0) findings.cannot(noFilter(facts));
+  const udp = network.allow.filter(({ protocol }) => protocol === 'udp');
+  if (udp.length > 0) findings.cannot(udpNotBuilt(udp));
+  const connect = connectPorts(network);
+  const way = ['network namespace', 'routes to loopback', 'nftables tproxy', 'egress proxy'];
+  const port = ruled && connect !== undefined && 'Landlock TCP ports';
+  for (const rule of network.allow.filter(({ protocol }) => protocol === 'tcp')) {
+    findings.enforce(
+      'network.allow',
+      tellAllowed(rule, network),
+      [...way, parseCidr(rule.host) === undefined && 'resolver', port],
+      'network-filtered',
+    );
+  }
+  if (network.deny.length > 0) {
+    findings.enforce(
+      'network.deny',
+      `${shorten(network.deny.map(formatDestination))}: by name, and by the address that a name leads to`,
+      [...way, 'resolver'],
+      'network-filtered',
+    );
+  }
+  findings.enforce(
+    'network.filtered',
+    'nothing else: no other name, address or protocol; no UDP but to the resolver inside; names lead to no private, loopback or metadata address unless a block of allow names it',
+    [...way, 'nftables reject', 'resolver', 'seccomp socket families'],
+    'network-filtered',
+  );
+  explainSecrets(network, findings);
+  noteWhatIsNotChecked(network, findings);
   return {
-    id: `network.${mode}:not-built`,
-    clause: `network.${mode}`,
-    reason: `this release lets through all or nothing, and the policy names ${named === '' ? 'a filter' : named}`,
-    cure: "take the destinations out of the policy (network: none), or name the host's whole network (network: full)",
+    ownNamespace: true,
+    setup: { mode: 'filtered' },
+    ...(ruled
+      ? {
+          landlockPorts: { bind: network.listen, ...(connect === undefined ? {} : { connect }) },
+        }
+      : {}),
+  };
+}
+
+/** The guest connects to the port that it means, wherever that is routed; so these are the ports of the rules. */
+function connectPorts(network: NetworkPolicy): readonly number[] | undefined {
+  const ranges = network.allow
+    .filter(({ protocol }) => protocol === 'tcp')
+    .flatMap((rule) => rule.ports);
+  const size = ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  if (size > MOST_LANDLOCK_PORTS) return undefined;
+  const named = ranges.flatMap(({ from, to }) =>
+    Array.from({ length: to - from + 1 }, (_, i) => from + i),
+  );
+  return [...new Set([...named, ...network.listen, DNS_PORT])].sort((a, b) => a - b);
+}
+
+function tellAllowed(rule: Destination, network: NetworkPolicy): string {
+  const where = formatDestination(rule);
+  if (parseCidr(rule.host) !== undefined) {
+    return `${where}, by address, whatever name it carries${tellRequests(rule)}`;
+  }
+  const checked = network.intercept ? "TLS SNI and each request's host" : 'TLS SNI, HTTP Host';
+  return `${where}, by name (${checked}); without either, by an address that the resolver gave for it${tellRequests(rule)}`;
+}
+
+function tellRequests({ http }: Destination): string {
+  return http === undefined ? '' : `; requests ${shorten(http.map(formatHttpRule))} alone`;
+}
+
+function explainSecrets({ intercept, secrets = [] }: NetworkPolicy, findings: Findings): void {
+  if (intercept === true) {
+    findings.enforce(
+      'network.intercept',
+      "TLS is opened with an authority of this sandbox's own; the host of each request must be the one of its connection",
+      ['egress proxy', 'certificate authority of one sandbox', 'upstream certificates checked'],
+      'network-filtered',
+    );
+  }
+  for (const { name, hosts } of secrets) {
+    findings.enforce(
+      'network.secrets',
+      `${name}: a placeholder inside, its value in headers to ${shorten(hosts)} alone`,
+      ['egress proxy', 'environment made anew for each job'],
+      'network-filtered',
+    );
+  }
+}
+
+function noteWhatIsNotChecked(network: NetworkPolicy, findings: Findings): void {
+  const byName = network.deny.filter(({ host }) => host !== '*' && parseCidr(host) === undefined);
+  const blocks = network.allow.filter(({ host }) => parseCidr(host) !== undefined);
+  if (byName.length > 0 && blocks.length > 0) {
+    findings.note(
+      `network.deny: a connection into ${shorten(blocks.map(formatDestination))} that carries no name cannot be told from one to ${shorten(byName.map(formatDestination))}`,
+    );
+  }
+  if (
+    network.intercept !== true &&
+    network.allow.some(({ host }) => parseCidr(host) === undefined)
+  ) {
+    findings.note(
+      'network.allow: within TLS the host of a request is not seen, so a server that answers for an allowed and another name answers for both (domain fronting); intercept sees it',
+    );
+  }
+}
+
+function noFilter(facts: HostFacts): Parameters<Findings['cannot']>[0] {
+  const errno = facts.networkFilterErrno;
+  return {
+    id: 'network.filtered:no-tproxy',
+    clause: 'network.filtered',
+    reason:
+      errno === undefined
+        ? 'the launcher has not found out whether nftables works in a network namespace here'
+        : `nftables with tproxy does not work in a network namespace here (errno ${errno})`,
+    cure: 'load the kernel modules nf_tables, nft_tproxy and nft_reject_inet (as root: modprobe -a nf_tables nft_tproxy nft_reject_inet), or take the destinations out of the policy (network: none)',
     acceptable: false,
   };
+}
+
+function udpNotBuilt(rules: readonly Destination[]): Parameters<Findings['cannot']>[0] {
+  return {
+    id: 'network.udp:not-built',
+    clause: 'network.allow',
+    reason: `the filter lets TCP through, and the policy allows ${shorten(rules.map(formatDestination))}`,
+    cure: 'take the UDP destinations out; names are resolved without one',
+    acceptable: false,
+  };
+}
+
+function internalNotBuilt({ group }: NetworkPolicy): Parameters<Findings['cannot']>[0] {
+  return {
+    id: 'network.internal:not-built',
+    clause: 'network.internal',
+    reason: `this release connects no sandboxes with each other${group === undefined ? '' : `, and the policy names the group ${group}`}`,
+    cure: 'write `mode: none`, or `mode: filtered` with what is to be reached',
+    acceptable: false,
+  };
+}
+
+function shorten(texts: readonly string[]): string {
+  const more = texts.length > 6 ? ` and ${texts.length - 6} more` : '';
+  return `${texts.slice(0, 6).join(', ')}${more}`;
 }

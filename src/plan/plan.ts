@@ -192,6 +192,13 @@ export interface JobTemplate {
   };
   /** Inside; may be `$workspace`. Absent: the caller's own. */
   readonly cwd?: string;
+  /** Where the proxy opens TLS: what each run must bring. Absent: it does not. */
+  readonly intercept?: {
+    /** Inside: a file to bind read-only, with the sandbox's own authority and the host's certificates (PEM). */
+    readonly caFile: string;
+    /** Variables to set to a placeholder; the caller's values never go inside. */
+    readonly secrets: readonly string[];
+  };
 }
 
 export interface Job {

@@ -7,6 +7,7 @@ import { WORKSPACE } from '../policy/path.ts';
 import { isWithin } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import { compileDev, compileProc, compileSys } from './dev.ts';
+import { CA_FILE } from './environment.ts';
 import { compileEtc } from './etc.ts';
 import type { HostFacts } from './facts.ts';
 import type { Findings } from './findings.ts';
@@ -77,6 +78,7 @@ export function compileRoot(
     existing: [...systemDirectories, ...scratch],
   });
   explainPaths(policy, facts, hostPaths, scratch, bytes, findings);
+  const ca = policy.network.intercept === true ? [CA_FILE] : [];
   return {
     mounts: [
       {
@@ -107,7 +109,7 @@ export function compileRoot(
     ],
     scaffold: places.scaffold,
     late,
-    places: [...systemDirectories, ...scratch, ...places.scaffold, ...places.exact],
+    places: [...systemDirectories, ...scratch, ...places.scaffold, ...places.exact, ...ca],
     system: systemDirectories,
     workspace: hostPaths.some(
       ({ path, use }) => path === WORKSPACE && (use === 'read' || use === 'write'),

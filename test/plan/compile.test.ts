@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type ErrorCode, isCaissonError } from '../../src/core/error.ts';
 import { requireEnforceable } from '../../src/plan/accept.ts';
@@ -126,13 +126,71 @@ test('a network of its own unless the whole network is named', () => {
   assert.ok(resolver?.kind === 'file' && resolver.content.includes('192.0.2.1'));
 });
 
-test('a filtered network is refused and no --accept lifts it', () => {
-  const result = compiled({ network: { allow: ['example.org:443'] } });
-  assert.deepEqual(ids(result), ['network.filtered:not-built']);
-  const error = throws('UNENFORCEABLE', () =>
-    requireEnforceable(result, ['network.filtered:not-built']),
-  );
-  assert.doesNotMatch(error.hint ?? '', /--accept/);
+describe('a filtered network', () => {
+  const network = { allow: ['example.org:443', '10.0.0.0/8:5432', '*.example.org:80'] };
+
+  test('is a namespace of its own, with the filter, the resolver, and the ports of its rules', () => {
+    const kind = kindOf({ level: 'strict', network });
+    assert.ok(kind.namespaces.includes('net'));
+    assert.deepEqual(kind.network, { mode: 'filtered' });
+    const resolver = kind.mounts.find(({ target }) => target === '/etc/resolv.conf');
+    assert.ok(resolver?.kind === 'file' && resolver.content === 'nameserver 127.0.0.1\n');
+    assert.deepEqual(
+      kind.landlock?.ports.map(({ port }) => port),
+      [53, 80, 443, 5432],
+    );
+    assert.ok(
+      kind.landlock?.ports.every(({ access }) => access === 2n),
+      'to connect to alone',
+    );
+  });
+
+  test('whose rules name more ports than Landlock should carry leaves connecting to the proxy', () => {
+    const kind = kindOf({ level: 'strict', network: { allow: ['*:*'], listen: [80] } });
+    assert.deepEqual(kind.landlock?.ports, [{ port: 80, access: 1n }]);
+    assert.equal(kind.landlock?.handledNet, 1n);
+  });
+
+  test('at a level without Landlock on ports has none', () => {
+    assert.equal(kindOf({ level: 'moderate', network }).landlock?.handledNet, 0n);
+  });
+
+  test('says of each rule whether it holds by name or by address', () => {
+    const { enforced, notes } = compiled({ level: 'strict', network });
+    const rows = enforced.filter(({ clause }) => clause === 'network.allow');
+    assert.deepEqual(
+      rows.map(({ value }) => value.split(/, (?=by)|[;(]/)[1]?.trim()),
+      ['by name', 'by address, whatever name it carries', 'by name'],
+    );
+    for (const { mechanisms } of rows) assert.ok(mechanisms.includes('egress proxy'));
+    assert.ok(notes.some((note) => note.includes('domain fronting')));
+  });
+
+  test('is refused where nftables does not work, and no --accept lifts that', () => {
+    const result = compiled({ network }, { ...capableHost, networkFilterErrno: 93 });
+    assert.deepEqual(ids(result), ['network.filtered:no-tproxy']);
+    const error = throws('UNENFORCEABLE', () =>
+      requireEnforceable(result, ['network.filtered:no-tproxy']),
+    );
+    assert.doesNotMatch(error.hint ?? '', /--accept/);
+    const { networkFilterErrno: _, ...unknown } = capableHost;
+    assert.deepEqual(ids(compiled({ network }, unknown)), ['network.filtered:no-tproxy']);
+  });
+
+  test('is refused for what is not built: UDP, internal networks, denials within the whole network', () => {
+    const rows: [Document['network'], string][] = [
+      [{ allow: ['a.example:123/udp'] }, 'network.udp:not-built'],
+      [{ mode: 'internal' }, 'network.internal:not-built'],
+      [{ mode: 'full', deny: ['10.0.0.0/8:*'] }, 'network.deny:not-built'],
+    ];
+    for (const [what, id] of rows) {
+      const { unenforceable } = compiled({ network: what });
+      assert.deepEqual(
+        unenforceable.map((one) => [one.id, one.acceptable]),
+        [[id, false]],
+      );
+    }
+  });
 });
 
 test('cgroup v2 and v1 carry the limits of strict', () => {

@@ -13,6 +13,7 @@ export const capableHost: HostFacts = {
   userNamespace: 0,
   otherNamespaces: 0,
   procMount: 0,
+  networkFilterErrno: 0,
   idmap: 0,
   overlay: true,
   cgroup: {
