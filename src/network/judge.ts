@@ -1,0 +1,247 @@
+/**
+ * Decides for one sandbox: the policy's own decisions (`policy/decide-connection.ts`), the check that a name really
+ * leads where the connection goes, the questions that no rule decides, and the report of each.
+ */
+import {
+  type ConnectionDecision,
+  decideConnection,
+  decideName,
+  decideRequest,
+  type RequestFacts,
+} from '../policy/decide-connection.ts';
+import { ALL_PORTS, formatDestination } from '../policy/destination.ts';
+import { hostName } from '../policy/host-name.ts';
+import type { Destination, NetworkPolicy } from '../policy/policy.ts';
+import { plainAddress } from '../policy/special-address.ts';
+import { CheckedNames } from './checked-names.ts';
+import type { NetworkDecision } from './decision-log.ts';
+import type { LookUp } from './host-resolver.ts';
+import type { Questions } from './questions.ts';
+
+/** One connection of a guest, as far as it is known. */
+export interface Connecting {
+  /** Where the guest connected to: plain, IPv4 in its own form. */
+  readonly address: string;
+  readonly port: number;
+  readonly speaks: 'tls' | 'http' | 'other';
+  /** SNI or Host, as it was sent. */
+  readonly name?: string;
+}
+
+export interface Judgement extends ConnectionDecision {
+  /** In its one form; for `other` the allowed name that the address was given for. */
+  readonly name?: string;
+}
+
+export interface JudgeOptions {
+  readonly policy: NetworkPolicy;
+  readonly lookUp: LookUp;
+  readonly report: (decision: Omit<NetworkDecision, 'count'>) => void;
+  /** Absent: what no rule decides is refused. */
+  readonly questions?: Questions;
+}
+
+type NameDecision = Omit<ConnectionDecision, 'by' | 'requests'>;
+
+export class Judge {
+  readonly names: CheckedNames;
+  readonly #questions: Questions | undefined;
+  readonly #report: JudgeOptions['report'];
+  #policy: NetworkPolicy;
+
+  constructor({ policy, lookUp, report, questions }: JudgeOptions) {
+    this.#policy = policy;
+    this.#report = report;
+    this.#questions = questions;
+    this.names = new CheckedNames(lookUp, () => this.policy);
+  }
+
+  /** As it is now, with what was answered. */
+  get policy(): NetworkPolicy {
+    return this.#questions?.extend(this.#policy) ?? this.#policy;
+  }
+
+  update(policy: NetworkPolicy): void {
+    this.#policy = policy;
+  }
+
+  /** May this name be resolved? Reports a refusal alone: what follows an allowed name is reported itself. */
+  async name(text: string): Promise<NameDecision> {
+    let decision = decideName(this.policy, text);
+    const name = hostName(text);
+    if (!decision.allowed && name !== undefined) {
+      const rule: Destination = { host: name, ports: ALL_PORTS, protocol: 'tcp' };
+      const decide = (policy: NetworkPolicy): NameDecision => decideName(policy, name);
+      if (await this.#asked(name, rule, decision, decide)) decision = decide(this.policy);
+    }
+    if (!decision.allowed) this.reportName(name ?? text, decision);
+    return decision;
+  }
+
+  reportName(name: string, decision: NameDecision): void {
+    this.#report({
+      target: shown(name),
+      allowed: decision.allowed,
+      rule: decision.rule,
+      reason: withCure(decision, `${name}:443`),
+      details: { kind: 'name', name: shown(name) },
+    });
+  }
+
+  /** May this connection be made? Reports nothing: see {@link reportConnection}. */
+  async connection(facts: Connecting): Promise<Judgement> {
+    const judgement = await this.#judge(facts, decideConnection);
+    return judgement.allowed ? judgement : await this.#askConnection(facts, judgement);
+  }
+
+  /** May this request be made on a connection? Reports it. */
+  async request(facts: Connecting, request: RequestFacts): Promise<Judgement> {
+    let judgement = await this.#judge(facts, (policy, known) =>
+      decideRequest(policy, known, request),
+    );
+    // Where some requests are allowed, the others are decided, too.
+    if (!judgement.allowed && !(await this.#judge(facts, decideConnection)).allowed) {
+      const asked = await this.#askConnection(facts, judgement);
+      if (asked.allowed) judgement = asked;
+    }
+    const authority = judgement.name ?? facts.name ?? facts.address;
+    const path = request.target.split(/[?#]/, 1)[0] ?? '';
+    this.#report({
+      target: `${shown(request.method)} http://${shown(authority)}${facts.port === 80 ? '' : `:${facts.port}`}${shown(path)}`,
+      allowed: judgement.allowed,
+      rule: judgement.rule,
+      reason: withCure(judgement, `${authority}:${facts.port}`),
+      details: { ...detailsOf(facts, judgement), kind: 'request' },
+    });
+    return judgement;
+  }
+
+  reportConnection(facts: Connecting, judgement: Judgement): void {
+    const host = judgement.name ?? facts.name ?? facts.address;
+    this.#report({
+      target: `${bracketed(shown(host))}:${facts.port}/tcp`,
+      allowed: judgement.allowed,
+      rule: judgement.rule,
+      reason: withCure(judgement, `${bracketed(host)}:${facts.port}`),
+      details: detailsOf(facts, judgement),
+    });
+  }
+
+  /** The addresses that a connection may be made to: the guest's own first, then others that the name led to. */
+  targets(facts: Connecting, judgement: Judgement): string[] {
+    const { name } = judgement;
+    if (name === undefined) return [facts.address];
+    const others = this.names.addressesOf(name).filter((address) => {
+      const known = { ...facts, protocol: 'tcp', name, address } as const;
+      return address !== facts.address && decideConnection(this.policy, known).allowed;
+    });
+    return [facts.address, ...others];
+  }
+
+  async #judge(
+    facts: Connecting,
+    decide: (
+      policy: NetworkPolicy,
+      facts: Parameters<typeof decideConnection>[1],
+    ) => ConnectionDecision,
+  ): Promise<Judgement> {
+    const { address, port, speaks } = facts;
+    const known = { port, address, speaks, protocol: 'tcp' } as const;
+    const nameless = (): ConnectionDecision => decide(this.policy, { ...known, name: undefined });
+    if (speaks === 'other') {
+      let refused: Judgement | undefined;
+      for (const name of this.names.namesOf(address)) {
+        const decision = { ...decide(this.policy, { ...known, name }), name };
+        if (decision.allowed) return decision;
+        refused ??= decision;
+      }
+      const decision = nameless();
+      return decision.allowed ? decision : (refused ?? decision);
+    }
+    if (facts.name === undefined) return nameless();
+    const decision = decide(this.policy, { ...known, name: facts.name });
+    const name = hostName(facts.name);
+    if (!decision.allowed || decision.by === 'address' || name === undefined) return decision;
+    if (await this.names.leadsTo(name, address)) return { ...decision, name };
+    // A rule for the address itself holds whatever name is carried.
+    const byAddress = nameless();
+    if (byAddress.allowed) return byAddress;
+    return {
+      allowed: false,
+      rule: 'network.allow',
+      reason: `${name}:${port} is allowed, but ${address} is no address of it: connect to one that the resolver at 127.0.0.1 gives`,
+      by: 'name',
+      name,
+    };
+  }
+
+  async #askConnection(facts: Connecting, refused: Judgement): Promise<Judgement> {
+    const name = facts.name === undefined ? undefined : hostName(facts.name);
+    const host = facts.speaks === 'other' ? facts.address : (name ?? facts.address);
+    const address = plainAddress(host);
+    const width = address?.includes(':') ? 128 : 32;
+    const rule: Destination = {
+      host: address === undefined ? host : `${address}/${width}`,
+      ports: [{ from: facts.port, to: facts.port }],
+      protocol: 'tcp',
+    };
+    // A name that is not where the connection goes is no question; and to look up what is not allowed is a way out.
+    if (name !== undefined && !this.names.namesOf(facts.address).includes(name)) return refused;
+    const known = { ...facts, protocol: 'tcp', name: facts.name } as const;
+    const target = `${bracketed(host)}:${facts.port}`;
+    const decide = (policy: NetworkPolicy): ConnectionDecision => decideConnection(policy, known);
+    return (await this.#asked(target, rule, refused, decide))
+      ? await this.#judge(facts, decideConnection)
+      : refused;
+  }
+
+  /** Asks where the one rule more would change the decision; never where a rule denies it. */
+  async #asked(
+    target: string,
+    rule: Destination,
+    refused: NameDecision,
+    decide: (policy: NetworkPolicy) => NameDecision,
+  ): Promise<boolean> {
+    if (this.#questions === undefined || this.#policy.mode !== 'filtered') return false;
+    const { policy } = this;
+    if (!decide({ ...policy, allow: [...policy.allow, rule] }).allowed) return false;
+    return await this.#questions.put(target, rule, refused.reason);
+  }
+}
+
+/** What to write so that it is allowed next time, where a rule is what is missing. */
+function withCure(decision: NameDecision, destination: string): string {
+  const { allowed, rule, reason } = decision;
+  if (allowed || rule !== 'network.allow' || !/no rule under allow/.test(reason)) return reason;
+  return `${reason}; add \`allow: [${JSON.stringify(cleaned(destination))}]\` under network`;
+}
+
+function cleaned(destination: string): string {
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(destination) ?? [];
+  const name = hostName(host);
+  if (name === undefined) return destination;
+  const at = Number(port);
+  return formatDestination({ host: name, ports: [{ from: at, to: at }], protocol: 'tcp' });
+}
+
+function detailsOf(facts: Connecting, judgement: Judgement): Record<string, unknown> {
+  const { name, by } = judgement;
+  return {
+    kind: 'connection',
+    address: facts.address,
+    port: facts.port,
+    speaks: facts.speaks,
+    ...(facts.name === undefined ? {} : { asked: shown(facts.name) }),
+    ...(name === undefined ? {} : { name }),
+    by,
+  };
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}
+
+/** A guest's text in one line of a report: short, and with nothing that moves a cursor. */
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 253)).slice(1, -1);
+}

@@ -1,0 +1,82 @@
+/**
+ * Destinations that no rule decides, put to whoever can answer. Silence is a no.
+ */
+import { formatDestination } from '../policy/destination.ts';
+import type { Destination, NetworkPolicy } from '../policy/policy.ts';
+
+export interface NetworkQuestion {
+  /** What the guest asked for: a name, or `host:port`. */
+  readonly target: string;
+  /** The rule that a yes stands for, as it would be written under `allow`. */
+  readonly destination: string;
+  readonly reason: string;
+}
+
+export interface NetworkAnswer {
+  readonly allow: boolean;
+  /** For the life of the sandbox; otherwise for a minute. */
+  readonly remember?: boolean;
+}
+
+/** @returns Undefined: nobody answered. */
+export type Ask = (question: NetworkQuestion) => Promise<NetworkAnswer | undefined>;
+
+const PENDING_MAX = 16;
+const KEPT_MS = 60_000;
+const KEPT_MAX = 1024;
+
+interface Answered {
+  readonly rule: Destination;
+  readonly allow: boolean;
+  readonly untilMs: number;
+}
+
+export class Questions {
+  readonly #ask: Ask;
+  readonly #answered = new Map<string, Answered>();
+  readonly #pending = new Map<string, Promise<boolean>>();
+
+  constructor(ask: Ask) {
+    this.#ask = ask;
+  }
+
+  /** The policy with what was answered yes. */
+  extend(policy: NetworkPolicy): NetworkPolicy {
+    const nowMs = performance.now();
+    const granted = [...this.#answered.values()].filter(
+      ({ allow, untilMs }) => allow && untilMs > nowMs,
+    );
+    if (granted.length === 0) return policy;
+    return { ...policy, allow: [...policy.allow, ...granted.map(({ rule }) => rule)] };
+  }
+
+  /** Whether the rule was granted, now or before. */
+  async put(target: string, rule: Destination, reason: string): Promise<boolean> {
+    const destination = formatDestination(rule);
+    const known = this.#answered.get(destination);
+    if (known !== undefined && known.untilMs > performance.now()) return known.allow;
+    const pending = this.#pending.get(destination);
+    if (pending !== undefined) return await pending;
+    if (this.#pending.size >= PENDING_MAX) return false;
+    const answer = this.#putOnce({ target, destination, reason }, rule);
+    this.#pending.set(destination, answer);
+    try {
+      return await answer;
+    } finally {
+      this.#pending.delete(destination);
+    }
+  }
+
+  async #putOnce(question: NetworkQuestion, rule: Destination): Promise<boolean> {
+    const answer = await this.#ask(question);
+    const allow = answer?.allow === true;
+    const untilMs =
+      answer?.remember === true ? Number.POSITIVE_INFINITY : performance.now() + KEPT_MS;
+    this.#answered.delete(question.destination);
+    this.#answered.set(question.destination, { rule, allow, untilMs });
+    if (this.#answered.size > KEPT_MAX) {
+      this.#answered.delete(this.#answered.keys().next().value ?? '');
+    }
+    return allow;
+  }
+}
