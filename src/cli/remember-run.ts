@@ -75,6 +75,7 @@ export async function rememberRun(
 function hasToBeLookedAfter({ workspace, protect, limits }: Policy): boolean {
   return (
     workspace.mode === 'overlay' ||
+    workspace.mode === 'staged' ||
     protect.length > 0 ||
     limits.cpuMs !== null ||
     limits.onOutputLimit === 'kill'

@@ -26,7 +26,8 @@ export function lookAtNamedPaths(
   );
   return [...named].sort().flatMap((path): NamedPath[] => {
     if (!isWithin(path, WORKSPACE)) return [lookAt(path, path)];
-    if (workspace === undefined) return [];
+    // A staged workspace is copied, by who looks at each path then (sandbox/stage.ts).
+    if (workspace === undefined || policy.workspace.mode === 'staged') return [];
     const host = `${workspace}${path.slice(WORKSPACE.length)}`;
     const { real, kind } = lookAt(host, path);
     if (real !== host) throw escapes(path, real);

@@ -4,7 +4,7 @@
  */
 import { CaissonError } from '../core/error.ts';
 import { WORKSPACE } from '../policy/path.ts';
-import { containsPath } from '../policy/path-set.ts';
+import { containsPath, isWithin } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import { compileCgroup } from './cgroup.ts';
 import { compileConfinement } from './confinement.ts';
@@ -107,6 +107,8 @@ function compileProcess(
   noteIdmap(policy, facts, root.workspace, findings);
   noteSockets(root, findings);
   noteRepository(options, findings);
+  const staged = policy.workspace.mode === 'staged';
+  if (staged) explainStaged(policy, findings);
   const kind: KindPlan = {
     namespaces: namespacesOf(network.ownNamespace),
     uid: guest.uid,
@@ -129,7 +131,7 @@ function compileProcess(
       system: root.system,
       idmap: facts.idmap === 0,
       landlockAbi: kind.landlock?.abi ?? 0,
-      workspace: root.workspace ? policy.workspace.mode : 'none',
+      workspace: !root.workspace ? 'none' : staged ? 'overlay' : policy.workspace.mode,
       environment,
       cwd: root.workspace ? WORKSPACE : guest.home,
       ...(policy.network.intercept === true
@@ -196,7 +198,10 @@ function restrictionsOf(policy: Policy): string[] {
     ['filesystem.write', !whole(policy.write)],
     ['filesystem.protect', policy.protect.length > 0],
     ['filesystem.scratch', policy.scratch.rules.length > 0],
-    ['filesystem.workspace', policy.workspace.mode === 'overlay'],
+    [
+      'filesystem.workspace',
+      policy.workspace.mode === 'overlay' || policy.workspace.mode === 'staged',
+    ],
     ['network', policy.network.mode !== 'full' || policy.network.deny.length > 0],
     ['syscalls', policy.syscalls.preset !== 'all' || policy.syscalls.deny.length > 0],
     ['capabilities', policy.capabilities.base !== 'all' || policy.capabilities.drop.length > 0],
@@ -225,6 +230,21 @@ function namespacesOf(ownNetwork: boolean): readonly Namespace[] {
   ];
 }
 
+function explainStaged(policy: Policy, findings: Findings): void {
+  const named = (set: Policy['read']): string => {
+    const below = set.rules.filter(({ path }) => isWithin(path, WORKSPACE));
+    const shown = below.slice(0, 6).map(({ path, include }) => `${include ? '' : '!'}${path}`);
+    const more = below.length > 6 ? ` and ${below.length - 6} more` : '';
+    return below.length === 0 ? 'nothing' : `${shown.join(', ')}${more}`;
+  };
+  findings.enforce(
+    'filesystem.workspace',
+    `of the workspace sees ${named(policy.read)}; brings out ${named(policy.write)}`,
+    ['copies in an overlay of its own', 'other changes are kept aside'],
+    'staged-workspace',
+  );
+}
+
 function explainProtect(policy: Policy, findings: Findings): void {
   if (policy.protect.length === 0) return;
   const { mode } = policy.workspace;
@@ -233,7 +253,7 @@ function explainProtect(policy: Policy, findings: Findings): void {
   findings.enforce(
     'filesystem.protect',
     `${shown}${more}`,
-    mode === 'overlay'
+    mode === 'overlay' || mode === 'staged'
       ? ['read-only binds over what exists', 'refused when changes are applied']
       : ['read-only binds over what exists', 'directories above it are mount points'],
     'policy-in-guest',

@@ -24,6 +24,7 @@ export const escapeTests = [
   'cgroup-escape',
   'pointer-arguments',
   'slot-reuse',
+  'staged-workspace',
   'resource-exhaustion',
   'network-none',
 ] as const;

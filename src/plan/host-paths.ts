@@ -24,8 +24,10 @@ const synthetic = ['/dev', '/proc', '/sys'] as const;
 
 /** @throws CaissonError `POLICY_INVALID` for a path below /dev, /proc or /sys */
 export function compileHostPaths(policy: Policy, facts: HostFacts): readonly HostPath[] {
-  const read = expandRoot(throughLinks(policy.read, facts), policy, facts);
-  const write = expandRoot(throughLinks(policy.write, facts), policy, facts);
+  const { read: reads, write: writes } =
+    policy.workspace.mode === 'staged' ? wholly(policy) : policy;
+  const read = expandRoot(throughLinks(reads, facts), policy, facts);
+  const write = expandRoot(throughLinks(writes, facts), policy, facts);
   const scratch = throughLinks(policy.scratch, facts);
   const useOf = (path: string): PathUse => {
     const named = nearest([read, write], path);
@@ -55,6 +57,16 @@ export function compileHostPaths(policy: Policy, facts: HostFacts): readonly Hos
     result.push({ path, use, inside });
   }
   return result;
+}
+
+/** A staged workspace is one directory of its own: what of it shows is copied there, what may leave it is looked at afterwards. */
+function wholly({ read, write }: Policy): Pick<Policy, 'read' | 'write'> {
+  const outside = ({ rules }: PathSet): PathSet['rules'] =>
+    rules.filter(({ path }) => !isWithin(path, WORKSPACE));
+  return {
+    read: { rules: outside(read) },
+    write: pathSet([...outside(write), { path: WORKSPACE, include: true }]),
+  };
 }
 
 /** Whether the private root shows the host's `path` whatever the policy names. */

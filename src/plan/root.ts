@@ -271,7 +271,9 @@ function explainPaths(
       'filesystem.write',
       write,
       [
-        policy.workspace.mode === 'overlay' ? 'overlay (kept aside)' : 'bind',
+        policy.workspace.mode === 'overlay' || policy.workspace.mode === 'staged'
+          ? 'overlay (kept aside)'
+          : 'bind',
         landlock,
         'links resolved before the bind',
       ],

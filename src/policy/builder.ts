@@ -68,7 +68,10 @@ export class PolicyBuilder {
     return this.#filesystem('protect', patterns);
   }
 
-  workspace(mode: 'direct' | 'overlay' | 'none', apply?: 'manual' | 'auto'): PolicyBuilder {
+  workspace(
+    mode: 'direct' | 'overlay' | 'staged' | 'none',
+    apply?: 'manual' | 'auto',
+  ): PolicyBuilder {
     const filesystem = { ...this.#document.filesystem, workspace: mode };
     return this.#with({ filesystem: apply === undefined ? filesystem : { ...filesystem, apply } });
   }

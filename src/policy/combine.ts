@@ -79,7 +79,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
     level: higher(a, b) === a.level ? b.level : a.level,
     walls: [...new Set([...a.walls, ...b.walls])],
     view,
-    read: unionPaths(effectiveRead(a), effectiveRead(b)),
+    read: withWritten(a, b, unionPaths(effectiveRead(a), effectiveRead(b))),
     write: unionPaths(a.write, b.write),
     scratch: unionPaths(a.scratch, b.scratch),
     protect: [
@@ -130,8 +130,15 @@ function writesNothing(policy: Policy): boolean {
 
 function care({ workspace }: Policy): number {
   if (workspace.mode === 'none') return 3;
+  if (workspace.mode === 'staged') return workspace.apply === 'manual' ? 2.5 : 1.5;
   if (workspace.mode === 'overlay') return workspace.apply === 'manual' ? 2 : 1;
   return 0;
+}
+
+/** Only where both stage their workspace is writing apart from reading. */
+function withWritten(a: Policy, b: Policy, read: Policy['read']): Policy['read'] {
+  if (leastCareful(a, b).mode === 'staged') return read;
+  return unionPaths(read, unionPaths(a.write, b.write));
 }
 
 function mostCareful(a: Policy, b: Policy): Policy['workspace'] {

@@ -121,7 +121,7 @@ function workspaceExcess(of: Policy, over: Policy): Excess[] {
   if (!touchesPath(of.write, WORKSPACE)) return [];
   const mode = (policy: Policy) =>
     ['none', 'overlay manual', 'overlay auto', 'direct'].indexOf(
-      policy.workspace.mode === 'overlay'
+      policy.workspace.mode === 'overlay' || policy.workspace.mode === 'staged'
         ? `overlay ${policy.workspace.apply}`
         : policy.workspace.mode,
     );

@@ -115,14 +115,14 @@ const filesystem = z
       'Paths below the workspace that stay as they are, also where they do not exist: they cannot be changed, created or renamed. `*` stands for any part of a component, `**/` for any directories. `!pattern` drops an inherited pattern.',
     ),
     workspace: z
-      .enum(['direct', 'overlay', 'none'])
+      .enum(['direct', 'overlay', 'staged', 'none'])
       .describe(
-        '`direct`: the run works on the workspace itself; `overlay`: its changes are kept aside until they are applied; `none`: there is no workspace.',
+        '`direct`: the run works on the workspace itself; `overlay`: its changes are kept aside until they are applied; `staged`: it works on copies of what `read` names, sees nothing else, and of its changes those that `write` names are applied (`write` does not imply reading then, and may name what is yet to be made); `none`: there is no workspace.',
       ),
     apply: z
       .enum(['manual', 'auto'])
       .describe(
-        'When the changes of an overlay are applied: by hand after a look, or when the run has ended.',
+        'When the changes of an overlay or a staged workspace are applied: by hand after a look, or when the run has ended.',
       ),
     sys: z.boolean().describe('Whether /sys is there, read-only.'),
   })

@@ -3,7 +3,7 @@
  */
 import { isCaissonError } from '../core/error.ts';
 import { levels } from './levels.ts';
-import { type PathRule, parsePathRule } from './path.ts';
+import { type PathRule, parsePathRule, WORKSPACE } from './path.ts';
 import { EMPTY_PATHS, isWithin, pathSet, touchesPath, unionPaths } from './path-set.ts';
 import type { Level, PathSet, Policy } from './policy.ts';
 import { formatPath } from './problems.ts';
@@ -43,12 +43,17 @@ export function resolvePaths(
       );
     }
   }
-  checkReadCarveOuts(sheet, context, preset.view, isHermetic(sheet) ? EMPTY_PATHS : write);
+  const apart = isHermetic(sheet) || isStaged(sheet);
+  checkReadCarveOuts(sheet, context, preset.view, apart ? EMPTY_PATHS : write);
   if (isHermetic(sheet)) {
     checkHermetic(sheet, context);
     return { read: withSystem(readRules, preset.view), write, scratch };
   }
-  return { read: unionPaths(withSystem(readRules, preset.view), write), write, scratch };
+  const read = withSystem(readRules, preset.view);
+  if (!isStaged(sheet)) return { read: unionPaths(read, write), write, scratch };
+  // What is written outside the workspace is the host's own, and read like anything that may be written.
+  const outside = write.rules.filter(({ path }) => !isWithin(path, WORKSPACE));
+  return { read: unionPaths(read, { rules: outside }), write, scratch };
 }
 
 /** A carve-out of a system directory needs that directory named, or it would carve nothing. */
@@ -100,6 +105,11 @@ function parseQuietly(text: string, context: NormalizeContext): PathRule | undef
 
 export function isHermetic(sheet: Sheet): boolean {
   return sheet.last((document) => document.hermetic) ?? false;
+}
+
+/** In a staged workspace what is written need not be there, let alone be read. */
+function isStaged(sheet: Sheet): boolean {
+  return sheet.last((document) => document.filesystem?.workspace) === 'staged';
 }
 
 /** In a hermetic policy an input that is also an output would make the result depend on itself. */

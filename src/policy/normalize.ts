@@ -82,7 +82,7 @@ function resolveWorkspace(sheet: Sheet, sets: readonly PathSet[]): Policy['works
     );
   }
   const chosen = mode ?? (used ? 'direct' : 'none');
-  if (apply === 'auto' && chosen !== 'overlay') {
+  if (apply === 'auto' && chosen !== 'overlay' && chosen !== 'staged') {
     sheet.report(
       sheet.lastLayer(['filesystem', 'apply']),
       ['filesystem', 'apply'],

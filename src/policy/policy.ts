@@ -131,9 +131,9 @@ export interface Policy {
   readonly protect: readonly string[];
   /** T: private, empty, gone afterwards. */
   readonly scratch: PathSet;
-  /** `direct`: the workspace itself; `overlay`: changes are kept aside until applied; `copy`: worked on a copy that is written back. */
+  /** `direct`: the workspace itself; `overlay`: changes are kept aside until applied; `staged`: an overlay over copies of what `read` names alone, of which what `write` names is applied. */
   readonly workspace: {
-    readonly mode: 'direct' | 'overlay' | 'none';
+    readonly mode: 'direct' | 'overlay' | 'staged' | 'none';
     readonly apply: 'manual' | 'auto';
   };
   readonly network: NetworkPolicy;

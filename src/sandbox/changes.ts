@@ -18,6 +18,8 @@ export interface ApplyOptions {
   readonly skipProtected?: boolean;
   /** Apply only these paths and what lies below them; default all. */
   readonly only?: readonly string[];
+  /** Changes that may not be brought out are left out, as if they were protected; default all may. */
+  readonly mayLeave?: (change: Change) => boolean;
 }
 
 export interface Applied {
@@ -88,7 +90,10 @@ export class Changes {
     const fresh = await Changes.read(this.#overlay, this.#launcher);
     const chosen = fresh.entries.filter((change) => isChosen(change.path, options.only));
     const skipped = chosen.filter(
-      (change) => change.type === 'special' || (change.protected && options.skipProtected === true),
+      (change) =>
+        change.type === 'special' ||
+        (change.protected && options.skipProtected === true) ||
+        options.mayLeave?.(change) === false,
     );
     const wanted = chosen.filter((change) => !skipped.includes(change));
     const refused = wanted.filter((change) => change.protected).map((change) => change.path);

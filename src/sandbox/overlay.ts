@@ -4,6 +4,7 @@
  *   STATE/overlays/ID/          0700
  *     overlay.json              workspace, policy, since when
  *     upper/  work/             overlayfs's own
+ *     staged/                   copies that take the workspace's place below it, where the policy stages it
  *     beside/upper/  beside/work/   of the repository behind a worktree, where there is one
  */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -126,6 +127,10 @@ export class Overlay {
 
   get id(): string {
     return this.#record.id;
+  }
+
+  get staged(): string {
+    return join(this.directory, 'staged');
   }
 
   /** The workspace first. */

@@ -18,6 +18,7 @@ import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
 import { type ExecOptions, Sandbox, type SpawnOptions } from './sandbox.ts';
+import { mayLeave, stageWorkspace } from './stage.ts';
 import type { Worktree } from './worktree.ts';
 
 export interface RunnerSetup {
@@ -212,15 +213,22 @@ export class Runner {
         ...(reason === undefined ? {} : { reason }),
       },
     });
-    if (this.#setup.policy.workspace.apply === 'manual') return keep();
+    const { policy } = this.#setup;
+    if (policy.workspace.apply === 'manual') return keep();
     try {
-      const { applied, skipped } = await changes.apply({ skipProtected: true });
+      const staged = policy.workspace.mode === 'staged';
+      const { applied, skipped } = await changes.apply({
+        skipProtected: true,
+        ...(staged ? { mayLeave: (change) => mayLeave(change, policy) } : {}),
+      });
       if (skipped.length === 0) {
         await overlay.discard();
         return { ...outcome, changes: { applied: applied.length, kept: 0 } };
       }
       const paths = skipped.map((change) => change.path);
-      const reason = 'the policy protects what the run changed';
+      const reason = staged
+        ? 'the policy does not let out what the run changed'
+        : 'the policy protects what the run changed';
       return {
         ...outcome,
         violations: [...outcome.violations, { kind: 'file', reason, details: { paths } }],
@@ -251,6 +259,7 @@ export class Runner {
       const about = { workspace, policyDigest, protect: [...policy.protect] };
       const overlay =
         from ?? Overlay.create(state, beside === undefined ? about : { ...about, beside });
+      if (policy.workspace.mode === 'staged') await this.#stage(overlay, workspace);
       if (beside === undefined) return { protection, context: this.#context, overlay };
       const more = await protectionOf(beside.protect, beside.directory);
       const existing = [...protection.existing, ...more.existing];
@@ -261,6 +270,15 @@ export class Runner {
     const accepted = requireEnforceable({ unenforceable: [more] }, accept);
     const context = { ...this.#context, accepted: [...this.#context.accepted, ...accepted] };
     return { protection, context, overlay: undefined };
+  }
+
+  async #stage(overlay: Overlay, workspace: string): Promise<void> {
+    try {
+      await stageWorkspace(this.#setup.policy, workspace, overlay.staged);
+    } catch (error) {
+      await overlay.discard();
+      throw error;
+    }
   }
 
   /** The job without its command, the same object as long as directory and environment are the same. */
@@ -296,7 +314,8 @@ export class Runner {
     protection: Protection,
     overlay: Overlay | undefined,
   ): Job {
-    const { compiled, toolchain, worktree } = this.#setup;
+    const { compiled, policy, toolchain, worktree } = this.#setup;
+    const staged = policy.workspace.mode === 'staged' ? overlay?.staged : undefined;
     const [layers, beside] = overlay?.layers ?? [];
     const hostHome = this.#hostHome(workspace);
     const job = bindJob(compiled.job, {
@@ -304,6 +323,7 @@ export class Runner {
       env,
       protect: protection,
       ...(workspace === undefined ? {} : { workspace }),
+      ...(staged === undefined ? {} : { workspaceSource: staged }),
       ...(toolchain === undefined ? {} : { toolchain }),
       ...(hostHome === undefined ? {} : { cwd: hostHome }),
       ...(layers === undefined ? {} : { overlay: layers }),

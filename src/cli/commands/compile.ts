@@ -73,7 +73,7 @@ export const action: Action<CompileFlags> = async ({ flags, positionals: [file] 
 
 /** Its changes would have nobody to look after them. */
 function refuseOverlay(policy: Policy): void {
-  if (policy.workspace.mode !== 'overlay') return;
+  if (policy.workspace.mode !== 'overlay' && policy.workspace.mode !== 'staged') return;
   throw invalid(
     'a plan file cannot keep changes of the workspace aside',
     'write workspace: direct in the policy, or use caisson run',
