@@ -90,30 +90,21 @@ export class Judge {
 
   /** May this connection be made? Reports nothing: see {@link reportConnection}. */
   async connection(facts: Connecting): Promise<Judgement> {
-    const judgement = await this.#judge(facts, decideConnection);
+    const judgement = await this.#judge(facts);
     return judgement.allowed ? judgement : await this.#askConnection(facts, judgement);
   }
 
-  /** May this request be made on a connection? Reports it. */
-  async request(facts: Connecting, request: RequestFacts): Promise<Judgement> {
-    let judgement = await this.#judge(facts, (policy, known) =>
-      decideRequest(policy, known, request),
-    );
-    // Where some requests are allowed, the others are decided, too.
-    if (!judgement.allowed && !(await this.#judge(facts, decideConnection)).allowed) {
-      const asked = await this.#askConnection(facts, judgement);
-      if (asked.allowed) judgement = asked;
-    }
-    const authority = judgement.name ?? facts.name ?? facts.address;
-    const path = request.target.split(/[?#]/, 1)[0] ?? '';
-    this.#report({
-      target: `${shown(request.method)} http://${shown(authority)}${facts.port === 80 ? '' : `:${facts.port}`}${shown(path)}`,
-      allowed: judgement.allowed,
-      rule: judgement.rule,
-      reason: withCure(judgement, `${authority}:${facts.port}`),
-      details: { ...detailsOf(facts, judgement), kind: 'request' },
-    });
-    return judgement;
+  /** May this request be made on a connection that is allowed? Reports nothing. */
+  request(facts: Connecting, request: RequestFacts): ConnectionDecision {
+    return decideRequest(this.policy, { ...facts, protocol: 'tcp', name: facts.name }, request);
+  }
+
+  /** What the policy says now of a connection that was allowed before. */
+  again(facts: Connecting, judgement: Judgement): Judgement {
+    const name = judgement.name ?? facts.name;
+    const known = { ...facts, protocol: 'tcp', name } as const;
+    const decision = decideConnection(this.policy, known);
+    return name === undefined ? decision : { ...decision, name };
   }
 
   reportConnection(facts: Connecting, judgement: Judgement): void {
@@ -138,33 +129,28 @@ export class Judge {
     return [facts.address, ...others];
   }
 
-  async #judge(
-    facts: Connecting,
-    decide: (
-      policy: NetworkPolicy,
-      facts: Parameters<typeof decideConnection>[1],
-    ) => ConnectionDecision,
-  ): Promise<Judgement> {
+  async #judge(facts: Connecting): Promise<Judgement> {
     const { address, port, speaks } = facts;
     const known = { port, address, speaks, protocol: 'tcp' } as const;
-    const nameless = (): ConnectionDecision => decide(this.policy, { ...known, name: undefined });
+    const decide = (name: string | undefined): ConnectionDecision =>
+      decideConnection(this.policy, { ...known, name });
     if (speaks === 'other') {
       let refused: Judgement | undefined;
       for (const name of this.names.namesOf(address)) {
-        const decision = { ...decide(this.policy, { ...known, name }), name };
+        const decision = { ...decide(name), name };
         if (decision.allowed) return decision;
         refused ??= decision;
       }
-      const decision = nameless();
+      const decision = decide(undefined);
       return decision.allowed ? decision : (refused ?? decision);
     }
-    if (facts.name === undefined) return nameless();
-    const decision = decide(this.policy, { ...known, name: facts.name });
+    if (facts.name === undefined) return decide(undefined);
+    const decision = decide(facts.name);
     const name = hostName(facts.name);
     if (!decision.allowed || decision.by === 'address' || name === undefined) return decision;
     if (await this.names.leadsTo(name, address)) return { ...decision, name };
     // A rule for the address itself holds whatever name is carried.
-    const byAddress = nameless();
+    const byAddress = decide(undefined);
     if (byAddress.allowed) return byAddress;
     return {
       allowed: false,
@@ -190,9 +176,7 @@ export class Judge {
     const known = { ...facts, protocol: 'tcp', name: facts.name } as const;
     const target = `${bracketed(host)}:${facts.port}`;
     const decide = (policy: NetworkPolicy): ConnectionDecision => decideConnection(policy, known);
-    return (await this.#asked(target, rule, refused, decide))
-      ? await this.#judge(facts, decideConnection)
-      : refused;
+    return (await this.#asked(target, rule, refused, decide)) ? await this.#judge(facts) : refused;
   }
 
   /** Asks where the one rule more would change the decision; never where a rule denies it. */

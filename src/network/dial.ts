@@ -1,0 +1,48 @@
+/**
+ * The way out: a TCP connection to one of the addresses that were checked, never to a name.
+ */
+import { connect, type LookupFunction, type Socket } from 'node:net';
+
+/** Connects, or rejects with what the last attempt failed with. */
+export type Dial = (addresses: readonly string[], port: number) => Promise<Socket>;
+
+const TIMEOUT_MS = 30_000;
+/** RFC 8305 section 8: when the next address is tried beside the first. */
+const NEXT_ADDRESS_MS = 250;
+
+export const dial: Dial = (addresses, port) => {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const socket = connect({
+    host: addresses[0] ?? '',
+    port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    allowHalfOpen: true,
+    ...(addresses.length > 1
+      ? {
+          host: 'checked-addresses',
+          autoSelectFamily: true,
+          autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+          lookup: answerWith(addresses),
+        }
+      : {}),
+  });
+  const timer = setTimeout(() => socket.destroy(new Error('no answer in 30 s')), TIMEOUT_MS);
+  socket.once('connect', () => {
+    clearTimeout(timer);
+    socket.off('error', reject);
+    resolve(socket);
+  });
+  socket.once('error', reject);
+  socket.once('close', () => clearTimeout(timer));
+  return promise;
+};
+
+function answerWith(addresses: readonly string[]): LookupFunction {
+  const all = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+  return (_name, options, callback) => {
+    if (options.all) callback(null, all);
+    else callback(null, all[0]?.address ?? '', all[0]?.family);
+  };
+}
