@@ -46,6 +46,11 @@ export class PolicyBuilder {
     return this.#with({ walls: [...walls] });
   }
 
+  /** `kill`: any violation ends the run; `record`: none does. */
+  onViolation(onViolation: 'record' | 'kill'): PolicyBuilder {
+    return this.#with({ onViolation });
+  }
+
   /** No path may be both read and written. */
   hermetic(): PolicyBuilder {
     return this.#with({ hermetic: true });

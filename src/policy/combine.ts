@@ -11,6 +11,7 @@ import { canonicalRules, intersectRules } from './destination-set.ts';
 import { LEVEL_NAMES } from './levels.ts';
 import { joinLimits, meetLimits } from './limits.ts';
 import { intersectNames, unionNames } from './name-set.ts';
+import { combineEndings, onViolationFor } from './on-violation.ts';
 import { WORKSPACE } from './path.ts';
 import { containsPath, intersectPaths, touchesPath, unionPaths } from './path-set.ts';
 import type { NetworkPolicy, Policy } from './policy.ts';
@@ -67,6 +68,7 @@ export function intersectPolicies(a: Policy, b: Policy): Policy {
     },
     devices: a.devices.filter((device) => b.devices.includes(device)),
     sys: a.sys && b.sys,
+    ...onViolationFor(higher(a, b), combineEndings('stricter', a, b)),
     limits: meetLimits(a.limits, b.limits),
   };
 }
@@ -76,7 +78,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
   const view = VIEWS[Math.max(VIEWS.indexOf(a.view), VIEWS.indexOf(b.view))] ?? 'host';
   return {
     ...common(a, b),
-    level: higher(a, b) === a.level ? b.level : a.level,
+    level: lower(a, b),
     walls: [...new Set([...a.walls, ...b.walls])],
     view,
     read: withWritten(a, b, unionPaths(effectiveRead(a), effectiveRead(b))),
@@ -108,6 +110,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
     },
     devices: [...new Set([...a.devices, ...b.devices])].sort(),
     sys: a.sys || b.sys,
+    ...onViolationFor(lower(a, b), combineEndings('weaker', a, b)),
     limits: joinLimits(a.limits, b.limits),
   };
 }
@@ -122,6 +125,10 @@ function common(a: Policy, b: Policy): Pick<Policy, 'version' | 'name' | 'hostna
 
 function higher(a: Policy, b: Policy): Policy['level'] {
   return LEVEL_NAMES.indexOf(a.level) >= LEVEL_NAMES.indexOf(b.level) ? a.level : b.level;
+}
+
+function lower(a: Policy, b: Policy): Policy['level'] {
+  return higher(a, b) === a.level ? b.level : a.level;
 }
 
 function writesNothing(policy: Policy): boolean {

@@ -10,6 +10,7 @@ import { type Excess, networkExcess } from './compare-network.ts';
 import { LEVEL_NAMES } from './levels.ts';
 import { excessLimits } from './limits.ts';
 import { namePatterns, subtractNames } from './name-set.ts';
+import { violationEnding } from './on-violation.ts';
 import { WORKSPACE } from './path.ts';
 import { pathSet, subtractPaths, touchesPath, unionPaths } from './path-set.ts';
 import type { PathSet, Policy } from './policy.ts';
@@ -205,6 +206,7 @@ function neutralDifferences(a: Policy, b: Policy): string[] {
   const rows: [string, string, string][] = [
     ['hostname', a.hostname, b.hostname],
     ['onOutputLimit', a.limits.onOutputLimit, b.limits.onOutputLimit],
+    ['onViolation', violationEnding(a), violationEnding(b)],
     ['hermetic', String(a.hermetic ?? false), String(b.hermetic ?? false)],
     ['order of walls', a.walls.join(', '), b.walls.join(', ')],
   ];

@@ -12,7 +12,7 @@
  */
 import { parseCidr } from './address.ts';
 import { formatDestination } from './destination.ts';
-import { matches } from './destination-set.ts';
+import { reaches } from './destination-set.ts';
 import { hostName } from './host-name.ts';
 import { matchesRequest, requestPath } from './http-rule.ts';
 import type { Destination, NetworkPolicy } from './policy.ts';
@@ -218,12 +218,12 @@ function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
   const heads = [address, ...carriedAddresses(address)];
   const denied = network.deny.find(
     (rule) =>
-      (name !== undefined && matches(rule, point(name))) ||
-      heads.some((head) => matches(rule, point(head))),
+      (name !== undefined && reaches(rule, point(name))) ||
+      heads.some((head) => reaches(rule, point(head))),
   );
   if (denied) {
     const whither =
-      name !== undefined && !matches(denied, point(name)) ? ` (it leads to ${address})` : '';
+      name !== undefined && !reaches(denied, point(name)) ? ` (it leads to ${address})` : '';
     return no(named('deny', denied), `${told} is denied${whither}`);
   }
   if (network.mode === 'full') {
@@ -231,9 +231,9 @@ function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
     return { decision: { allowed: true, rule: 'network.mode', reason, by } };
   }
 
-  const blocks = network.allow.filter((rule) => isBlock(rule) && matches(rule, point(address)));
+  const blocks = network.allow.filter((rule) => isBlock(rule) && reaches(rule, point(address)));
   const names = network.allow.filter(
-    (rule) => name !== undefined && !isBlock(rule) && matches(rule, point(name)),
+    (rule) => name !== undefined && !isBlock(rule) && reaches(rule, point(name)),
   );
   const what = specialAddress(address);
   if (what !== undefined && blocks.length === 0 && names.length > 0 && name !== undefined) {
@@ -281,7 +281,7 @@ function isBlock(rule: Destination): boolean {
 /** Whether the rule covers this host at some port. */
 function coversName(rule: Destination, host: string): boolean {
   const [first] = rule.ports;
-  return first !== undefined && matches(rule, { host, port: first.from, protocol: rule.protocol });
+  return first !== undefined && reaches(rule, { host, port: first.from, protocol: rule.protocol });
 }
 
 function isWhole(rule: Destination): boolean {

@@ -1,15 +1,24 @@
 /**
  * Sets of destinations under union, intersection and difference, all exact.
  *
- * The universe is (name or address) × port × protocol. A set is a union of terms "what these rules
+ * The universe is (name or address) × port × protocol × (a request, or what is none). A set is a union of terms "what these rules
  * allow and those do not deny"; that form is closed under the three operations, because two
  * patterns either nest or are disjoint, and so intersect in a pattern or in nothing.
  *
  * Questions are decided at one representative of each class of points that no rule tells apart.
  */
-import { type AddressRange, formatAddress, parseAddress, parseCidr } from './address.ts';
-import { formatDestination, mergePorts } from './destination.ts';
+import { formatAddress, parseAddress, parseCidr } from './address.ts';
+import { canonicalRules, coversHost, coversRule, rangeCovers } from './canonical-rules.ts';
+import { mergePorts } from './destination.ts';
 import type { Destination } from './policy.ts';
+import {
+  containsRequest,
+  intersectRequests,
+  type RequestPoint,
+  representativeRequests,
+} from './request-set.ts';
+
+export { canonicalRules, coversHost, coversRule };
 
 export interface DestinationTerm {
   readonly allow: readonly Destination[];
@@ -20,11 +29,13 @@ export interface DestinationSet {
   readonly terms: readonly DestinationTerm[];
 }
 
-/** One connection: to a name, or to an address given as such. */
+/** One connection: to a name, or to an address given as such; with what it carries. */
 export interface DestinationPoint {
   readonly host: string;
   readonly port: number;
   readonly protocol: 'tcp' | 'udp';
+  /** Absent: what is no request, such as a protocol other than HTTP. */
+  readonly request?: RequestPoint;
 }
 
 export const NO_DESTINATIONS: DestinationSet = { terms: [] };
@@ -101,6 +112,11 @@ export function findPoint(
       for (const protocol of ['tcp', 'udp'] as const) {
         const point = { host, port, protocol };
         if (wanted(point)) return point;
+        const here = rules.filter((rule) => rule.http !== undefined && reaches(rule, point));
+        if (here.length === 0) continue;
+        const requests = representativeRequests(here.flatMap(({ http = [] }) => http));
+        const request = requests.find((one) => wanted({ ...point, request: one }));
+        if (request) return { ...point, request };
       }
     }
   }
@@ -114,6 +130,11 @@ export function formatPoint({ host, port, protocol }: DestinationPoint): string 
 
 /** Whether one rule covers a connection; a block covers connections to the address itself, not by name. */
 export function matches(rule: Destination, point: DestinationPoint): boolean {
+  return reaches(rule, point) && containsRequest(rule.http, point.request);
+}
+
+/** The same, whatever the connection carries. */
+export function reaches(rule: Destination, point: DestinationPoint): boolean {
   return (
     rule.protocol === point.protocol &&
     rule.ports.some(({ from, to }) => from <= point.port && point.port <= to) &&
@@ -141,21 +162,14 @@ function intersectRule(a: Destination, b: Destination): Destination | undefined 
     ),
   );
   if (host === undefined || ports.length === 0 || a.protocol !== b.protocol) return undefined;
-  return { host, ports, protocol: a.protocol };
+  const http = intersectRequests(a.http, b.http);
+  if (http?.length === 0) return undefined;
+  return { host, ports, protocol: a.protocol, ...(http === undefined ? {} : { http }) };
 }
 
 function intersectHosts(a: string, b: string): string | undefined {
   if (coversHost(a, b)) return b;
   return coversHost(b, a) ? a : undefined;
-}
-
-/** Whether every host that `b` stands for, `a` stands for, too. */
-export function coversHost(a: string, b: string): boolean {
-  if (a === '*' || a === b) return true;
-  const blockA = parseCidr(a);
-  const blockB = parseCidr(b);
-  if (blockA || blockB) return Boolean(blockA && blockB && rangeCovers(blockA, blockB));
-  return a.startsWith('*.') && b.endsWith(a.slice(1));
 }
 
 function matchesHost(pattern: string, host: string): boolean {
@@ -170,10 +184,6 @@ function matchesHost(pattern: string, host: string): boolean {
     );
   }
   return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : host === pattern;
-}
-
-function rangeCovers(a: AddressRange, b: AddressRange): boolean {
-  return a.family === b.family && a.from <= b.from && b.to <= a.to;
 }
 
 /**
@@ -217,29 +227,6 @@ function prune(terms: readonly DestinationTerm[]): DestinationSet {
         !term.allow.every((rule) => term.deny.some((deny) => coversRule(deny, rule))),
     ),
   };
-}
-
-/** Whether everything that rule `b` covers, rule `a` covers, too. */
-export function coversRule(a: Destination, b: Destination): boolean {
-  return (
-    a.protocol === b.protocol &&
-    coversHost(a.host, b.host) &&
-    b.ports.every((port) => a.ports.some(({ from, to }) => from <= port.from && port.to <= to))
-  );
-}
-
-/** Sorted, each once, none that another covers. */
-export function canonicalRules(rules: readonly Destination[]): readonly Destination[] {
-  const byHost = new Map<string, Destination>();
-  for (const rule of rules) {
-    const key = `${rule.host} ${rule.protocol}`;
-    const known = byHost.get(key);
-    byHost.set(key, { ...rule, ports: mergePorts([...(known?.ports ?? []), ...rule.ports]) });
-  }
-  const merged = [...byHost.values()];
-  return merged
-    .filter((rule) => !merged.some((other) => other !== rule && coversRule(other, rule)))
-    .sort((a, b) => (formatDestination(a) < formatDestination(b) ? -1 : 1));
 }
 
 function dedupe(rules: readonly Destination[]): readonly Destination[] {

@@ -268,6 +268,11 @@ export const policyDocumentSchema = z
     hostname: checkedString(nameFault(HOSTNAME, 'a host name of at most 64 characters')).describe(
       'The host name inside.',
     ),
+    onViolation: z
+      .enum(['record', 'kill'])
+      .describe(
+        'What is refused is recorded. `record`: and the guest goes on; `kill`: and the run ends. Not said, `strict` and `paranoid` end the run for an attempt to get out alone (mount, ptrace, new namespaces …), since programs probe; the others record.',
+      ),
     limits: limits.describe(
       'How much of everything. `null` or `unlimited` lifts a limit where the level allows it.',
     ),

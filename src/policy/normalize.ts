@@ -12,6 +12,7 @@ import { levels } from './levels.ts';
 import { nameSet } from './name-set.ts';
 import { resolveLimits } from './normalize-limits.ts';
 import { isHermetic, type NormalizeContext, resolvePaths } from './normalize-paths.ts';
+import { onViolationFor, violationEnding } from './on-violation.ts';
 import { WORKSPACE } from './path.ts';
 import { touchesPath } from './path-set.ts';
 import type { Destination, Level, NetworkPolicy, PathSet, Policy } from './policy.ts';
@@ -54,6 +55,7 @@ export function normalize(layers: readonly DocumentLayer[], context: NormalizeCo
     sys: sheet.last((document) => document.filesystem?.sys) ?? false,
     hostname: sheet.last((document) => document.hostname) ?? 'caisson',
     ...(isHermetic(sheet) ? { hermetic: true as const } : {}),
+    ...resolveOnViolation(sheet, level),
     limits: resolveLimits(sheet, level),
   };
   sheet.throwProblems();
@@ -170,6 +172,12 @@ function resolveEnvironment(sheet: Sheet, level: Level): Policy['environment'] {
     pass: nameSet(sheet.entries('environment', 'pass')?.map((entry) => entry.value) ?? preset.pass),
     set: [...set].sort(([a], [b]) => (a < b ? -1 : 1)),
   };
+}
+
+function resolveOnViolation(sheet: Sheet, level: Level): Pick<Policy, 'onViolation'> {
+  const onViolation = sheet.last((document) => document.onViolation);
+  if (onViolation === undefined) return {};
+  return onViolationFor(level, violationEnding({ level, onViolation }));
 }
 
 function resolveCapabilities(sheet: Sheet, key: 'add' | 'drop'): string[] {

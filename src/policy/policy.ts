@@ -160,5 +160,7 @@ export interface Policy {
   readonly hostname: string;
   /** Inputs and outputs are disjoint: `write` does not imply `read`. Absent means no. */
   readonly hermetic?: true;
+  /** Whether a violation ends the run. Absent: as the level says, see `violationEnding` of `on-violation.ts`. */
+  readonly onViolation?: 'record' | 'kill';
   readonly limits: Limits;
 }

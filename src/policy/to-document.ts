@@ -18,6 +18,7 @@ export function documentOf(policy: Policy): PolicyDocument {
     level: policy.level,
     walls: [...policy.walls],
     ...(policy.hermetic ? { hermetic: true } : {}),
+    ...(policy.onViolation === undefined ? {} : { onViolation: policy.onViolation }),
     filesystem: {
       read: pathTexts(policy.read),
       write: pathTexts(policy.write),

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { canonicalAllow } from '../../src/policy/canonical-rules.ts';
 import { parseDestination } from '../../src/policy/destination.ts';
 import {
   canonicalRules,
@@ -16,6 +17,7 @@ import {
   subtractDestinations,
   unionDestinations,
 } from '../../src/policy/destination-set.ts';
+import { formatHttpRule, parseHttpRule } from '../../src/policy/http-rule.ts';
 import {
   containsName,
   intersectNames,
@@ -193,6 +195,71 @@ const destinations: Kind<DestinationSet, Point> = {
   canonical: false,
 };
 
+/** The same with requests: few hosts and ports, every path that two rules could tell apart. */
+const REQUEST_PATHS = ['/', '/a', '/a/b', '/a/b/x', '/ax', '/a/c', '/c'];
+const REQUEST_POINTS = ['a.x', 'q.x'].flatMap((host) =>
+  [1, 2].flatMap((port) => {
+    const raw = { host, port, protocol: 'tcp' as const };
+    const requests = REQUEST_PATHS.flatMap((path) =>
+      ['GET', 'POST', 'PUT'].map((method) => ({ ...raw, request: { method, path } })),
+    );
+    return [raw, ...requests];
+  }),
+);
+type RequestAt = (typeof REQUEST_POINTS)[number] & {
+  readonly request?: { method: string; path: string };
+};
+const PATHS_BELOW: Readonly<Record<string, readonly string[]>> = {
+  '/**': REQUEST_PATHS,
+  '/a/**': ['/a', '/a/b', '/a/b/x', '/a/c'],
+  '/a/b/**': ['/a/b', '/a/b/x'],
+  '/a': ['/a'],
+  '/a/b': ['/a/b'],
+};
+const requestRule = fc.tuple(
+  fc.constantFrom('a.x', '*.x'),
+  fc.constantFrom('1', '1-2'),
+  fc.option(
+    fc.array(
+      fc.tuple(
+        fc.constantFrom('', 'GET', 'POST', 'GET,POST'),
+        fc.constantFrom(...Object.keys(PATHS_BELOW)),
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
+  ),
+);
+type WrittenRule = typeof requestRule extends fc.Arbitrary<infer T> ? T : never;
+const madeOf = ([host, ports, http]: WrittenRule): Destination => ({
+  ...parseDestination(`${host}:${ports}`),
+  ...(http === null
+    ? {}
+    : { http: http.map(([methods, path]) => parseHttpRule(`${methods} ${path}`.trim())) }),
+});
+const allowsRequest = ([host, ports, http]: WrittenRule, point: RequestAt) =>
+  (host === '*.x' || host === point.host) &&
+  (ports === '1-2' || point.port === 1) &&
+  (http === null ||
+    http.some(
+      ([methods, path]) =>
+        point.request !== undefined &&
+        (methods === '' || methods.split(',').includes(point.request.method)) &&
+        PATHS_BELOW[path]?.includes(point.request.path),
+    ));
+const requests: Kind<DestinationSet, RequestAt> = {
+  ...destinations,
+  arbitrary: fc
+    .tuple(fc.array(requestRule, { maxLength: 3 }), fc.array(requestRule, { maxLength: 2 }))
+    .map(([allow, deny]) => ({
+      set: destinationSet(allow.map(madeOf), deny.map(madeOf)),
+      member: (point) =>
+        allow.some((one) => allowsRequest(one, point)) &&
+        !deny.some((one) => allowsRequest(one, point)),
+    })),
+  points: REQUEST_POINTS,
+  witness: destinationWitness as (a: DestinationSet, b: DestinationSet) => RequestAt | undefined,
+};
+
 function laws<S, P>(name: string, kind: Kind<S, P>): void {
   const { arbitrary, points, contains } = kind;
   const same = (a: S, b: S) => {
@@ -277,6 +344,7 @@ function laws<S, P>(name: string, kind: Kind<S, P>): void {
 laws('paths', paths);
 laws('names', names);
 laws('destinations', destinations);
+laws('destinations with requests', requests);
 
 test('names keep their meaning through their written form', () => {
   fc.assert(
@@ -296,5 +364,62 @@ test('rules in canonical form cover the same points, in any order of writing', (
         );
       }
     }),
+  );
+});
+
+test('rules for requests in canonical form cover the same points, in any order of writing', () => {
+  fc.assert(
+    fc.property(fc.array(requestRule, { maxLength: 5 }), (written) => {
+      const canonical = canonicalRules(written.map(madeOf));
+      assert.deepEqual(canonicalRules(written.toReversed().map(madeOf)), canonical);
+      assert.deepEqual(canonicalRules(canonical), canonical);
+      for (const point of REQUEST_POINTS) {
+        assert.equal(
+          containsDestination(destinationSet(canonical), point),
+          written.some((one) => allowsRequest(one, point)),
+        );
+      }
+    }),
+  );
+});
+
+test('a rule for requests has one written form', () => {
+  const rows: [string, string][] = [
+    ['GET /a/**', 'GET /a/**'],
+    ['POST,GET,GET /a', 'GET,POST /a'],
+    ['/**', '/**'],
+    ['/', '/'],
+    ['/a%20b/%63', '/a%20b/c'],
+    ['/caf%C3%A9', '/caf%C3%A9'],
+    ['/a%3Fb', '/a%3Fb'],
+    ['/a/', '/a/'],
+  ];
+  for (const [text, form] of rows) {
+    assert.equal(formatHttpRule(parseHttpRule(text)), form);
+    assert.deepEqual(parseHttpRule(form), parseHttpRule(text));
+  }
+  for (const bad of [
+    'GET',
+    'get /a',
+    '/a*',
+    '/a/*/b',
+    'a',
+    '/a?x',
+    '/a//b',
+    '/a/../b',
+    '/%2f',
+    'GET  /a',
+    '',
+    '/a//**',
+  ]) {
+    assert.throws(() => parseHttpRule(bad), { code: 'POLICY_INVALID' }, bad);
+  }
+});
+
+test('any name is allowed beside blocks, and covers none of them', () => {
+  const rules = ['*:443', 'a.x:443', '10.0.0.0/8:443', '10.1.0.0/16:443'].map(parseDestination);
+  assert.deepEqual(
+    canonicalAllow(rules).map(({ host }) => host),
+    ['*', '10.0.0.0/8'],
   );
 });
