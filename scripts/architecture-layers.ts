@@ -13,11 +13,13 @@ const holds: Readonly<Record<string, string>> = {
   core: 'errors and their codes, the outcome, units, ids, ports',
   policy: 'the schema, levels, profiles, the sets and the order on them, the digest',
   plan: 'from a policy and the facts of a host to a plan: wall, mounts, system call filter, Landlock, capabilities, cgroups, limits; what enforces what',
+  store: 'the one place that opens a database: what is remembered of managed sandboxes',
   launcher: 'the one door to native code: where the launcher is, the protocol, the client',
   host: 'the facts of this machine, what is missing and what cures it, toolchains',
   backends:
     'a folder for each wall that carries plans out, behind the interface in `backend.ts`: `process` and `child`',
-  sandbox: 'runs, sandboxes that stay, guest processes, shell, files, overlays and their changes',
+  sandbox:
+    'runs, sandboxes that stay, guest processes, shell, files, overlays and their changes; `manager/`: many at once under one pool',
   compose: 'wires it all into a `Caisson`',
   index: 'the public library',
   cli: 'the command line: a file for each command',

@@ -22,8 +22,11 @@ import type { Policy } from './policy/policy.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
 import { Journal } from './sandbox/journal.ts';
+import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
+import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
 import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
+import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
 import { Runner } from './sandbox/run.ts';
@@ -43,19 +46,7 @@ export interface CaissonOptions {
   readonly audit?: Recorder;
 }
 
-/** What a run happens behind and on. */
-export interface PlaceOptions {
-  /** Default: level `strict`. */
-  readonly policy?: PolicyInput;
-  /** A host directory, `$workspace` of the policy; default none. */
-  readonly workspace?: string;
-  /** Ids of what this host cannot enforce and the caller goes on without. */
-  readonly accept?: readonly string[];
-  /** Must stand beside level `none`. */
-  readonly allowUnisolated?: boolean;
-  /** Runs of one tenant may use each other's emptied network namespaces; runs of different ones never. */
-  readonly tenant?: string;
-}
+export type { PlaceOptions } from './sandbox/place-options.ts';
 
 export interface RunOptions extends ExecOptions, PlaceOptions {}
 export interface SpawnRunOptions extends SpawnOptions, PlaceOptions {}
@@ -84,6 +75,7 @@ export class Caisson {
   readonly #environment: Readonly<Record<string, string | undefined>>;
   readonly #registry: BackendRegistry;
   readonly #sandboxes = new Set<Sandbox>();
+  readonly #managers = new Set<SandboxManager>();
   #client: LauncherClient | undefined;
   #hostClient: LauncherClient | undefined;
   #program: string | undefined;
@@ -209,6 +201,40 @@ export class Caisson {
     await (await earlier)?.kind.close();
   }
 
+  /**
+   * Many sandboxes under one pool of resources; cleans up first what managers left that died. Close it, or `await using`
+   * it. It ends with this Caisson.
+   *
+   * @throws STORE_UNUSABLE, REQUEST_INVALID, PATH_ESCAPES, LAUNCHER_*
+   */
+  async manager(options: ManagerOptions = {}): Promise<SandboxManager> {
+    if (this.#closed) throw closedError();
+    const { SandboxManager } = await import('./sandbox/manager/sandbox-manager.ts');
+    const manager = await SandboxManager.open(
+      {
+        run: (argv, place) => this.run(argv, place),
+        create: (place) => this.create(place),
+        policy: (input) => this.#book.entry(input),
+        keepReady: (place, command, slots) => this.#keepReady(place, command, slots),
+        start: async () => {
+          await this.#hostFacts();
+        },
+        launchers: () =>
+          [this.#client, this.#hostClient].flatMap((client) =>
+            client === undefined || client.isGone ? [] : (client.pid ?? []),
+          ),
+        stateDirectory: this.#state(),
+        observer: this.#options.observer,
+        onClose: () => {
+          this.#managers.delete(manager);
+        },
+      },
+      options,
+    );
+    this.#managers.add(manager);
+    return manager;
+  }
+
   /** What enforces each clause of a policy on this host, and what cannot be enforced. Runs nothing; works everywhere. */
   async explain(policy: PolicyInput = 'strict', options: PlaceOptions = {}): Promise<Explanation> {
     const entry = await this.#book.entry(policy);
@@ -260,6 +286,7 @@ export class Caisson {
   /** Closes every sandbox and ends the launcher. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    await Promise.all([...this.#managers].map((manager) => manager.close()));
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
     await this.#registry.close();
     await this.#client?.close();
@@ -334,6 +361,19 @@ export class Caisson {
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
     });
+  }
+
+  async #keepReady(place: PlaceOptions, command: string | undefined, slots: number): Promise<void> {
+    if (this.#closed) return;
+    const entry = await this.#book.entry(place.policy ?? 'strict');
+    const at = this.#places.find(
+      entry.policy,
+      workspaceOf(place.workspace),
+      command ?? ANY_COMMAND,
+    );
+    const runner = await this.#runner(entry, place, at);
+    this.#prepared.add(runner);
+    runner.kind.keepReady?.(slots);
   }
 
   #keepWarm(runner: Runner): void {

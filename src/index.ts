@@ -38,6 +38,22 @@ export type { ProfileName } from './policy/profiles.ts';
 export type { Applied, ApplyOptions, Change, Changes } from './sandbox/changes.ts';
 export type { FileInfo, ListedFile, SandboxFiles } from './sandbox/files.ts';
 export type { GuestProcess, OutputChunk } from './sandbox/guest-process.ts';
+export type { ManagedFilter, ManagedInfo } from './sandbox/manager/managed-info.ts';
+export type { ManagedSandbox } from './sandbox/manager/managed-sandbox.ts';
+export type {
+  ManagedCreateOptions,
+  ManagedOptions,
+  ManagedRunOptions,
+  ManagerOptions,
+} from './sandbox/manager/manager-options.ts';
+export type { RecoveredSandbox, Recovery } from './sandbox/manager/recovery.ts';
+export type { PoolLimits, Resources } from './sandbox/manager/resources.ts';
+export type {
+  CloseManagerOptions,
+  PoolLoad,
+  SandboxManager,
+} from './sandbox/manager/sandbox-manager.ts';
+export type { SandboxState } from './sandbox/manager/states.ts';
 export type { PolicyInput } from './sandbox/policy-book.ts';
 export type { ExecOptions, Sandbox, Snapshot, SpawnOptions } from './sandbox/sandbox.ts';
 export type { Shell, ShellCommandOptions, ShellOptions, ShellOutcome } from './sandbox/shell.ts';

@@ -37,7 +37,6 @@ export class LauncherSandbox implements Channel {
   #isOpen = false;
   #ended: unknown;
   #closing = false;
-  #frozen = false;
 
   constructor(connection: Connection, id: number) {
     this.#connection = connection;
@@ -89,15 +88,13 @@ export class LauncherSandbox implements Channel {
     const writer = new FieldWriter(FRAME_HEADER);
     writer.u32(1, frozen ? 1 : 0, 'freeze');
     this.#connection.send(finishFrame(writer, frameType.FREEZE, this.#id));
-    this.#frozen = frozen;
     await this.usage();
   }
 
   /** Ends everything inside. Idempotent; never rejects because the launcher is already gone. */
   async close(): Promise<void> {
     if (this.#ended === undefined && !this.#closing) {
-      // What is frozen cannot end.
-      if (this.#frozen) this.freeze(false).catch(() => {});
+      // The launcher kills and thaws then, in that order: what stands still runs no further before it ends.
       this.#closing = true;
       this.#connection.hold();
       this.#connection.send(rawFrame(frameType.CLOSE, this.#id));

@@ -81,6 +81,16 @@ export class Sandbox {
     return this.#setup.cwd;
   }
 
+  /** Settles when nothing of it is left, whoever ended it; rejects when its launcher ended first. */
+  get gone(): Promise<unknown> {
+    return this.#setup.open.closed;
+  }
+
+  /** Id of the pending changes; absent without an overlay. */
+  get changesId(): string | undefined {
+    return this.#setup.overlay?.id;
+  }
+
   /**
    * Runs a command to its end.
    *

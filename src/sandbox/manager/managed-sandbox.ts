@@ -1,0 +1,97 @@
+/**
+ * A sandbox that a manager made and looks after: what a {@link Sandbox} does, with time limits, and room that is given back.
+ */
+import type { Outcome, Usage } from '../../core/outcome.ts';
+import type { Applied, ApplyOptions, Changes } from '../changes.ts';
+import type { SandboxFiles } from '../files.ts';
+import type { GuestProcess } from '../guest-process.ts';
+import type { ExecOptions, Sandbox, SpawnOptions } from '../sandbox.ts';
+import type { Shell, ShellOptions } from '../shell.ts';
+import type { Activity } from './activity.ts';
+import type { SandboxState } from './states.ts';
+
+/** What it asks of its manager. */
+export interface Keeper {
+  state(): SandboxState;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Ends it; its room is free when this settles. */
+  close(): Promise<void>;
+}
+
+export class ManagedSandbox {
+  /** The manager's name of it, UUIDv7. */
+  readonly id: string;
+  /** Files inside, as the guest sees them. */
+  readonly files: SandboxFiles;
+  readonly #sandbox: Sandbox;
+  readonly #activity: Activity;
+  readonly #keeper: Keeper;
+
+  constructor(id: string, sandbox: Sandbox, activity: Activity, keeper: Keeper) {
+    this.id = id;
+    this.#sandbox = sandbox;
+    this.#activity = activity;
+    this.#keeper = keeper;
+    this.files = activity.watch(sandbox.files);
+  }
+
+  get state(): SandboxState {
+    return this.#keeper.state();
+  }
+
+  /** Directory that commands start in, inside. */
+  get cwd(): string {
+    return this.#sandbox.cwd;
+  }
+
+  exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
+    return this.#activity.during(this.#sandbox.exec(argv, options));
+  }
+
+  spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
+    const guest = this.#sandbox.spawn(argv, options);
+    this.#activity.during(guest.outcome);
+    return guest;
+  }
+
+  shell(options: ShellOptions = {}): Shell {
+    return this.#activity.watch(this.#sandbox.shell(options));
+  }
+
+  usage(): Promise<Usage> {
+    return this.#sandbox.usage();
+  }
+
+  changes(): Promise<Changes> {
+    return this.#activity.during(this.#sandbox.changes());
+  }
+
+  apply(options: ApplyOptions = {}): Promise<Applied> {
+    return this.#activity.during(this.#sandbox.apply(options));
+  }
+
+  /** Keeps the pending changes after {@link close}, to be found by their id; returns it. */
+  keepChanges(): string {
+    return this.#sandbox.keepChanges();
+  }
+
+  /** Stops everything inside where it stands. @throws REQUEST_INVALID unless it is running */
+  pause(): Promise<void> {
+    return this.#keeper.pause();
+  }
+
+  /** @throws REQUEST_INVALID unless it is paused */
+  resume(): Promise<void> {
+    return this.#keeper.resume();
+  }
+
+  /** Ends everything inside and gives its room back. Idempotent. */
+  close(): Promise<void> {
+    return this.#keeper.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

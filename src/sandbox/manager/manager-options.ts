@@ -1,0 +1,125 @@
+/**
+ * What a manager is made with, and what it is asked for.
+ */
+import { availableParallelism, totalmem } from 'node:os';
+import { CaissonError } from '../../core/error.ts';
+import type { Observer } from '../../core/ports.ts';
+import type { ManagedRecord, ManagedStore } from '../../store/managed-record.ts';
+import type { PlaceOptions } from '../place-options.ts';
+import type { ExecOptions } from '../sandbox.ts';
+import type { Clock } from './clock.ts';
+import { DIMENSIONS, type PoolLimits } from './resources.ts';
+
+export interface ManagerOptions {
+  /**
+   * Room for everything together. Default: 200 sandboxes at once and nine tenths of the machine's memory; the other
+   * dimensions are not bounded. A request takes what its policy's limits allow it.
+   */
+  readonly pool?: PoolLimits;
+  /** Room for each tenant, or for those that are named; default: all of the pool. */
+  readonly perTenant?: PoolLimits | ((tenant: string) => PoolLimits);
+  /** Share of a tenant when several wait, above 0; default 1 each. */
+  readonly weight?: (tenant: string) => number;
+  /** Requests that may wait, in total (default 10,000) and for each tenant (default a quarter of that). */
+  readonly queue?: { readonly total?: number; readonly perTenant?: number };
+  /** So much waiting is worth a step of priority, in ms; default 10,000. */
+  readonly agingMs?: number;
+  /** Sandboxes kept ready, shared out among the kinds that are wanted most; default 0. */
+  readonly warmSlots?: number;
+  /** Ended sandboxes that `list` and `inspect` still know; default 1000. */
+  readonly keepEnded?: number;
+  /** Told of every state; default: the observer of the Caisson. */
+  readonly observer?: Observer;
+  /** Default: the real ones. */
+  readonly clock?: Clock;
+  /** Where state is kept; default: a SQLite file in the state directory. */
+  readonly store?: ManagedStore;
+  /**
+   * Asked, at the start, about each sandbox of a manager that died: whether it lives on somewhere and is taken over. With
+   * the walls that a launcher carries out none does: a launcher ends with its client. Default: none is.
+   */
+  readonly adopt?: (record: ManagedRecord) => Promise<boolean>;
+}
+
+export interface ManagedOptions extends PlaceOptions {
+  /** To be found again by. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** −100 to 100, higher first, among requests of one tenant; default 0. */
+  readonly priority?: number;
+  /** How long it may wait for room; default: for ever. */
+  readonly queueTimeoutMs?: number;
+  /** From when it has room; then it is ended and `TimedOut`. Default: none but the policy's. */
+  readonly ttlMs?: number;
+  /** While it waits it gives its place up; afterwards it is killed. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ManagedRunOptions extends ManagedOptions, Omit<ExecOptions, 'signal'> {}
+
+export interface ManagedCreateOptions extends ManagedOptions {
+  /** So long without a command, shell command or file request; then it is ended and `TimedOut`. Default: none. */
+  readonly idleTimeoutMs?: number;
+}
+
+const MOST_LABELS = 64;
+const LABEL_MAX = 256;
+/** setTimeout's own bound: 24.8 days. */
+const LONGEST_MS = 0x7fff_ffff;
+
+/** @throws REQUEST_INVALID */
+export function checkManaged(options: ManagedCreateOptions): void {
+  const { priority = 0, labels = {}, tenant = '' } = options;
+  if (!Number.isInteger(priority) || Math.abs(priority) > 100) {
+    throw invalid(`the priority ${priority}`, 'give a whole number from −100 to 100');
+  }
+  for (const name of ['queueTimeoutMs', 'ttlMs', 'idleTimeoutMs'] as const) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= LONGEST_MS)) {
+      throw invalid(`${name}: ${value}`, `give whole milliseconds from 1 to ${LONGEST_MS}`);
+    }
+  }
+  const entries = Object.entries(labels);
+  const fits = (text: unknown): boolean => typeof text === 'string' && text.length <= LABEL_MAX;
+  if (entries.length > MOST_LABELS || !entries.flat().every(fits) || !fits(tenant)) {
+    throw invalid(
+      'the labels or the tenant',
+      `give at most ${MOST_LABELS} labels, each name and value and the tenant of at most ${LABEL_MAX} characters`,
+    );
+  }
+}
+
+/** @throws REQUEST_INVALID */
+export function checkPool(limits: PoolLimits, whose: string): PoolLimits {
+  const unknown = Object.keys(limits).find((name) => !DIMENSIONS.some((each) => each === name));
+  if (unknown !== undefined)
+    throw invalid(`${whose}: ${unknown}`, `a pool has ${DIMENSIONS.join(', ')}`);
+  for (const name of DIMENSIONS) {
+    const value = limits[name] ?? 1;
+    if (!(Number.isSafeInteger(value) && value > 0)) {
+      throw invalid(`${whose}: ${name} ${value}`, 'give a whole number above 0, or null for none');
+    }
+  }
+  return limits;
+}
+
+export function checkCount(name: string, value: number, least = 1): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw invalid(`${name}: ${value}`, `give a whole number, at least ${least}`);
+}
+
+export function defaultPool(): PoolLimits {
+  return { concurrency: 200, memoryBytes: Math.floor(totalmem() * 0.9) };
+}
+
+/** More slots than that compete with the work itself for the cores. */
+export function mostWarmSlots(): number {
+  return availableParallelism() * 32;
+}
+
+function invalid(what: string, hint: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `${what} cannot be`,
+    hint,
+  });
+}
