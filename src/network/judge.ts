@@ -94,6 +94,11 @@ export class Judge {
     return judgement.allowed ? judgement : await this.#askConnection(facts, judgement);
   }
 
+  /** As {@link connection}, but nobody is asked. */
+  async unasked(facts: Connecting): Promise<Judgement> {
+    return await this.#judge(facts);
+  }
+
   /** May this request be made on a connection that is allowed? Reports nothing. */
   request(facts: Connecting, request: RequestFacts): ConnectionDecision {
     return decideRequest(this.policy, { ...facts, protocol: 'tcp', name: facts.name }, request);

@@ -1,0 +1,231 @@
+/**
+ * One TCP connection of a guest, from its first bytes to its end.
+ *
+ * It was accepted before it is decided upon, since what it sends first carries the name. Nothing goes out until then,
+ * but to a server that the policy allows by its address: protocols in which the server speaks first have no name.
+ */
+import type { Socket } from 'node:net';
+import type { Dial } from './dial.ts';
+import { type FirstFlight, type FirstFlightTimes, readFirstFlight } from './first-flight.ts';
+import type { HttpRelay } from './http-relay.ts';
+import type { GuestConnection, InterceptDecision } from './intercept/interceptor.ts';
+import type { Connecting, Judge, Judgement } from './judge.ts';
+import { refuse } from './refuse.ts';
+import { relay, relayOneWay } from './relay.ts';
+
+export interface ConnectionContext {
+  readonly judge: Judge;
+  readonly dial: Dial;
+  readonly http: HttpRelay;
+  /** Opens TLS; absent where the policy has no `intercept`. */
+  readonly intercept?: (connection: GuestConnection) => void;
+  readonly report: (decision: InterceptDecision) => void;
+  readonly times: FirstFlightTimes & { readonly idleMs: number };
+}
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #context: ConnectionContext;
+  #facts: Connecting;
+  #judgement: Judgement | undefined;
+  /** Made before the guest sent anything. */
+  #early: Promise<Socket> | undefined;
+  /** The guest has sent its first bytes. */
+  #flown = false;
+
+  constructor(
+    socket: Socket,
+    destination: { readonly address: string; readonly port: number },
+    context: ConnectionContext,
+  ) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#facts = { ...destination, speaks: 'other' };
+    // Each phase has its own listeners; this one keeps an error between them from ending the process.
+    socket.on('error', () => socket.destroy());
+  }
+
+  /** Never rejects. */
+  async run(): Promise<void> {
+    try {
+      const { times } = this.#context;
+      const flight = await readFirstFlight(
+        this.#socket,
+        times,
+        () => void this.#dialEarly().catch(() => this.abort()),
+        () => this.#early !== undefined,
+      );
+      this.#flown = true;
+      await this.#decide(flight);
+    } catch {
+      this.#socket.destroy();
+      this.#early?.then((server) => server.destroy()).catch(() => {});
+    }
+  }
+
+  /** After a change of the policy: what is no longer allowed ends. */
+  recheck(): void {
+    if (this.#judgement === undefined || this.#socket.destroyed) return;
+    const { judge } = this.#context;
+    const judgement = judge.again(this.#facts, this.#judgement);
+    if (judgement.allowed) return;
+    judge.reportConnection(this.#facts, judgement);
+    this.abort();
+  }
+
+  abort(): void {
+    if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+  }
+
+  async #dialEarly(): Promise<void> {
+    const { judge, dial, times } = this.#context;
+    const judgement = await judge.unasked(this.#facts);
+    if (!judgement.allowed || this.#flown || this.#socket.destroyed) return;
+    this.#judgement = judgement;
+    judge.reportConnection(this.#facts, judgement);
+    // To the guest's own address alone: the name that comes later must lead there, too.
+    this.#early = dial([this.#facts.address], this.#facts.port);
+    this.#early.then(
+      (server) => {
+        this.#socket.once('close', () => server.destroy());
+        if (!this.#socket.destroyed) relayOneWay(server, this.#socket, times.idleMs);
+        else server.destroy();
+      },
+      () => this.abort(),
+    );
+  }
+
+  async #decide(flight: FirstFlight): Promise<void> {
+    const { judge } = this.#context;
+    this.#facts = factsOf(this.#facts, flight);
+    const judgement =
+      flight.kind === 'refused'
+        ? this.#malformed(flight.reason)
+        : withReason(await judge.connection(this.#facts), flight);
+    if (this.#socket.destroyed) throw new Error('the guest closed the connection');
+    this.#judgement = judgement;
+    if (!judgement.allowed) return this.#refuse(judgement, flight.kind === 'refused' ? 400 : 403);
+    const carried = judgement.name ?? this.#facts.name;
+    const { intercept } = this.#context;
+    if (flight.kind === 'http') await this.#serveHttp(flight, judgement, carried);
+    else if (flight.kind === 'tls' && intercept !== undefined && carried !== undefined) {
+      await this.#dropEarly();
+      intercept(this.#guestConnection(flight, judgement, carried, 'tls'));
+    } else await this.#relay(flight, judgement);
+  }
+
+  /** Requests are reported one by one where they are seen. */
+  async #serveHttp(
+    flight: FirstFlight,
+    judgement: Judgement,
+    carried: string | undefined,
+  ): Promise<void> {
+    const { judge, http, report } = this.#context;
+    if (carried === undefined) {
+      // Whatever is spoken: unless a name is denied that a later request might carry.
+      if (judgement.requests !== true && judge.policy.deny.length === 0) {
+        return await this.#relay(flight, judgement);
+      }
+      return this.#refuse(this.#malformed('its request has no Host'), 400);
+    }
+    await this.#dropEarly();
+    http.serve(this.#guestConnection(flight, judgement, carried, 'http'), {
+      restricted: judgement.requests === true,
+      decide: ({ method, path }) => judge.request(this.#facts, { method, target: written(path) }),
+      report,
+    });
+  }
+
+  #guestConnection(
+    { bytes }: FirstFlight,
+    judgement: Judgement,
+    carried: string,
+    speaks: 'tls' | 'http',
+  ): GuestConnection {
+    const { judge, dial } = this.#context;
+    const facts = this.#facts;
+    this.#socket.unshift(bytes);
+    return {
+      stream: this.#socket,
+      speaks,
+      name: carried.toLowerCase().replace(/^\[|\]$|\.$/g, ''),
+      port: facts.port,
+      dial: () => dial(judge.targets(facts, judgement), facts.port),
+    };
+  }
+
+  async #relay({ bytes, kind }: FirstFlight, judgement: Judgement): Promise<void> {
+    const { judge, dial, times } = this.#context;
+    judge.reportConnection(this.#facts, judgement);
+    const early = this.#early;
+    let server: Socket;
+    try {
+      server = await (early ?? dial(judge.targets(this.#facts, judgement), this.#facts.port));
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+      const reason = `${judgement.reason}, but it could not be reached (${code})`;
+      judge.reportConnection(this.#facts, { ...judgement, reason });
+      refuse(this.#socket, kind === 'http' ? 'http' : 'other', { ...judgement, reason }, 502);
+      return;
+    }
+    if (this.#socket.destroyed) {
+      server.destroy();
+      return;
+    }
+    if (bytes.length > 0) server.write(bytes);
+    if (early === undefined) relay(this.#socket, server, times.idleMs);
+    else relayOneWay(this.#socket, server, times.idleMs);
+  }
+
+  /** What serves requests makes its own connections. */
+  async #dropEarly(): Promise<void> {
+    const early = await this.#early?.catch(() => undefined);
+    if (early === undefined) return;
+    // Its end is not the guest's: the requests go another way.
+    early
+      .unpipe(this.#socket)
+      .removeAllListeners()
+      .on('error', () => {})
+      .destroy();
+    if (early.bytesRead > 0) throw new Error('the server spoke before the request');
+  }
+
+  #malformed(reason: string): Judgement {
+    const { address, port } = this.#facts;
+    const at = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+    return { allowed: false, rule: 'network', reason: `${at}: ${reason}`, by: 'address' };
+  }
+
+  #refuse(judgement: Judgement, status: number): void {
+    this.#context.judge.reportConnection(this.#facts, judgement);
+    this.#early?.then((server) => server.destroy()).catch(() => {});
+    refuse(this.#socket, this.#facts.speaks, judgement, status);
+  }
+}
+
+function factsOf(facts: Connecting, flight: FirstFlight): Connecting {
+  const { address, port } = facts;
+  if (flight.kind === 'refused') return { address, port, speaks: flight.speaks };
+  if (flight.kind === 'other') return { address, port, speaks: 'other' };
+  const { host } = flight.kind === 'http' ? flight : { host: undefined };
+  // The name outside of an encrypted hello is not the one that counts.
+  const name =
+    flight.kind === 'http' ? host : flight.hello.encrypted ? undefined : flight.hello.serverName;
+  return { address, port, speaks: flight.kind, ...(name === undefined ? {} : { name }) };
+}
+
+/** Says why there is no name, where a TLS client could do better. */
+function withReason(judgement: Judgement, flight: FirstFlight): Judgement {
+  if (judgement.allowed || flight.kind !== 'tls') return judgement;
+  const { encrypted, serverName } = flight.hello;
+  if (!encrypted && serverName !== undefined) return judgement;
+  const cure = encrypted
+    ? 'its hello is encrypted (ECH): switch that off in the client'
+    : 'its hello names no server (SNI): connect by name, not by address';
+  return { ...judgement, reason: `${judgement.reason}; ${cure}` };
+}
+
+/** A decoded path as a request line has it. */
+function written(path: string): string {
+  return encodeURI(path).replace(/[?#]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
+}
