@@ -16,6 +16,7 @@ const holds: Readonly<Record<string, string>> = {
   store: 'the one place that opens a database: what is remembered of managed sandboxes',
   launcher: 'the one door to native code: where the launcher is, the protocol, the client',
   host: 'the facts of this machine, what is missing and what cures it, toolchains',
+  observe: 'what happened: the audit log, its chain, its verification',
   backends:
     'a folder for each wall that carries plans out, behind the interface in `backend.ts`: `process` and `child`',
   sandbox:
