@@ -117,11 +117,14 @@ static struct err drop_capabilities(const struct capability_plan *plan) {
   return OK;
 }
 
-struct err confine_seal(const struct plan *plan, int ruleset) {
+struct err confine_seal(const struct plan *plan, int ruleset, int *listener) {
+  if (listener) *listener = -1;
   if (ruleset >= 0 && sys_landlock_restrict_self(ruleset) < 0) return fail(ERR_SYSTEM, errno, "landlock restrict", NULL);
   TRY(drop_capabilities(&plan->capabilities));
   if (plan->seccomp.len == 0) return OK;
-  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &plan->seccomp) < 0)
-    return fail(ERR_SYSTEM, errno, "seccomp", NULL);
+  bool listens = listener && plan->notified_count > 0;
+  long done = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, listens ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0, &plan->seccomp);
+  if (done < 0) return fail(ERR_SYSTEM, errno, "seccomp", NULL);
+  if (listens) *listener = (int)done;
   return OK;
 }

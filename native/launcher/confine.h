@@ -19,7 +19,8 @@ struct err confine_rlimits(const struct rlimit_plan *limits, size_t count);
 struct err confine_prepare(const struct capability_plan *plan);
 
 /* Landlock, the capability sets, seccomp: in this order, and checked afterwards. The caller may make only system calls that
-   the filter allows from here on; execve is next. */
-struct err confine_seal(const struct plan *plan, int ruleset);
+   the filter allows from here on; execve is next. With `listener`, it is where the calls wait that the plan has notified
+   (close-on-exec), -1 where there are none; without, those calls end in ENOSYS. */
+struct err confine_seal(const struct plan *plan, int ruleset, int *listener);
 
 #endif

@@ -258,6 +258,22 @@ static struct err scaffold_parse(struct span body, struct plan *out) {
   return OK;
 }
 
+static struct err notified_parse(struct span body, struct plan *out) {
+  if (out->notified_count == PLAN_NOTIFIED_MAX) return refuse_with(SUBJECT_PLAN, E2BIG, "notified: too many");
+  uint32_t number = 0, errnum = 0, ends = 0, seen;
+  const char *name = NULL;
+  const struct wire_slot slots[] = {
+      {1, WIRE_U32, true, &number}, {2, WIRE_U32, true, &errnum}, {3, WIRE_U32, true, &ends}, {4, WIRE_STR, true, &name}};
+  TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
+  /* 0 would tell the guest that it was done. */
+  if (errnum < 1 || errnum > 4095) return refuse(SUBJECT_PLAN, "notified: errno is 1 to 4095");
+  if (ends > 1) return refuse(SUBJECT_PLAN, "notified: ends is 0 or 1");
+  for (size_t i = 0; i < out->notified_count; i++)
+    if (out->notified[i].number == number) return refuse(SUBJECT_PLAN, "notified: a call named twice");
+  out->notified[out->notified_count++] = (struct notified){number, (int32_t)errnum, ends == 1, name};
+  return OK;
+}
+
 static struct err plan_lists(struct span body, struct plan *out) {
   struct field field;
   bool bad;
@@ -265,6 +281,7 @@ static struct err plan_lists(struct span body, struct plan *out) {
     if (field.tag == 5) TRY(mount_append(SUBJECT_PLAN, field.body, out->mounts, &out->mount_count, PLAN_MOUNTS_MAX));
     if (field.tag == 9) TRY(rlimit_parse(SUBJECT_PLAN, field.body, out->rlimits, &out->rlimit_count));
     if (field.tag == 12) TRY(scaffold_parse(field.body, out));
+    if (field.tag == 15) TRY(notified_parse(field.body, out));
   }
   return out->mount_count == 0 ? refuse(SUBJECT_PLAN, "mount: the first is not the root tmpfs") : OK;
 }
@@ -277,7 +294,7 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
       {4, WIRE_STR, true, &out->hostname},     {5, WIRE_LIST, false, NULL},         {6, WIRE_BYTES, false, seccomp},
       {7, WIRE_BYTES, false, &landlock},       {8, WIRE_BYTES, true, &capabilities}, {9, WIRE_LIST, false, NULL},
       {10, WIRE_BYTES, false, &cgroup},        {11, WIRE_BYTES, true, &limits},     {12, WIRE_LIST, false, NULL},
-      {13, WIRE_BYTES, false, &out->default_job},
+      {13, WIRE_BYTES, false, &out->default_job}, {15, WIRE_LIST, false, NULL},
   };
   TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
   if ((out->namespaces & NS_REQUIRED) != NS_REQUIRED) return refuse(SUBJECT_PLAN, "namespaces: user, mount and pid are required");
@@ -291,6 +308,7 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
     if (seccomp->length == 0 || seccomp->length % size != 0 || seccomp->length / size > PLAN_FILTER_MAX)
       return refuse(SUBJECT_PLAN, "seccomp: not 1 to 4096 instructions of 8 bytes");
   }
+  if (seen & BIT(15) && !(seen & BIT(6))) return refuse(SUBJECT_PLAN, "notified: without seccomp");
   if (seen & BIT(7)) TRY(landlock_parse(landlock, &out->landlock));
   TRY(capabilities_parse(capabilities, &out->capabilities));
   if (seen & BIT(10)) TRY(cgroup_parse(SUBJECT_PLAN, cgroup, &out->cgroup));

@@ -14,6 +14,7 @@
 #define JOB_RULES_MAX 256
 #define PLAN_RLIMITS_MAX 16
 #define PLAN_SCAFFOLD_MAX 32
+#define PLAN_NOTIFIED_MAX 64
 #define PLAN_FILTER_MAX 4096
 #define JOB_STRINGS_MAX 32768           /* of argv, and of env */
 #define JOB_STRING_MAX (1024u * 1024u)  /* bytes of one, with its NUL */
@@ -59,6 +60,9 @@ struct capability_plan {
 
 struct rlimit_plan { uint32_t resource; uint64_t soft, hard; };
 
+/* A system call that the filter hands over: what it is answered, and whether the run ends for it. */
+struct notified { uint32_t number; int32_t errnum; bool ends; const char *name; };
+
 /* CG_* bits in `set` say which fields are given. */
 struct cgroup_plan {
   bool present;
@@ -91,6 +95,8 @@ struct plan {
   struct cgroup_plan cgroup;
   struct limits_plan limits;
   const char *scaffold[PLAN_SCAFFOLD_MAX];
+  size_t notified_count;
+  struct notified notified[PLAN_NOTIFIED_MAX];
   struct span default_job;
   /* Of a host plan alone: no namespace, no mount, no id, no filter. */
   bool host_view, no_new_privs;

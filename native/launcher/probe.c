@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
@@ -27,7 +30,7 @@ enum cgroup_bit {
 
 /* What the children find out; shared with them. Before a child has answered: that nothing works. */
 struct findings {
-  int user_namespace, other_namespaces, proc_mount, seccomp, tmpfs_xattr;
+  int user_namespace, other_namespaces, proc_mount, seccomp, tmpfs_xattr, listener;
   bool overlay;
 };
 
@@ -53,6 +56,16 @@ static int put_file(const char *path, const char *text) {
   int error = write(fd, text, strlen(text)) < 0 ? errno : 0;
   close(fd);
   return error;
+}
+
+/* A filter that hands calls over: not below another one that does (EBUSY), not before Linux 5.0 (EINVAL). */
+static void try_listener(struct findings *findings) {
+  struct sock_filter allow[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  struct sock_fprog program = {1, allow};
+  findings->listener = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+                               syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) < 0
+                           ? errno
+                           : 0;
 }
 
 static void try_seccomp(struct findings *findings) {
@@ -317,6 +330,21 @@ static uint32_t pidfd_works(void) {
   return fd >= 0;
 }
 
+/* Asks whether the kernel's audit log is on (audit.h); asking changes nothing. Whoever may not ask learns nothing. */
+static void write_audit(struct out *out) {
+  struct {
+    struct nlmsghdr header;
+    struct audit_status status;
+    char more[64];
+  } message = {.header = {.nlmsg_len = NLMSG_LENGTH(0), .nlmsg_type = AUDIT_GET, .nlmsg_flags = NLM_F_REQUEST}};
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_AUDIT);
+  if (fd < 0) return;
+  bool answered = send(fd, &message, message.header.nlmsg_len, 0) > 0 && recv(fd, &message, sizeof message, 0) > 0 &&
+                  message.header.nlmsg_type == AUDIT_GET;
+  close(fd);
+  if (answered) out_u32(out, 31, message.status.enabled != 0);
+}
+
 static void write_findings(struct out *out, const struct findings *findings) {
   out_u32(out, 4, findings->seccomp == 0);
   out_i32(out, 5, findings->user_namespace);
@@ -326,12 +354,13 @@ static void write_findings(struct out *out, const struct findings *findings) {
   out_u32(out, 12, findings->overlay);
   out_i32(out, 17, findings->seccomp);
   out_i32(out, 20, findings->tmpfs_xattr);
+  out_i32(out, 30, findings->listener);
 }
 
 struct err probe_facts(struct out *out) {
   struct findings *findings = mmap(NULL, sizeof *findings, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (findings == MAP_FAILED) return fail(ERR_RESOURCE, errno, "probe_facts", NULL);
-  *findings = (struct findings){ENOSYS, ENOSYS, UNTRIED, ENOSYS, ENOSYS, false};
+  *findings = (struct findings){ENOSYS, ENOSYS, UNTRIED, ENOSYS, ENOSYS, ENOSYS, false};
   struct utsname kernel;
   if (uname(&kernel) != 0) return fail(ERR_SYSTEM, errno, "probe_facts", "uname");
   if (geteuid() == 0) {
@@ -340,6 +369,7 @@ struct err probe_facts(struct out *out) {
     if (refused != 0) findings->proc_mount = refused;
   }
   (void)in_child(0, try_seccomp, findings);
+  (void)in_child(0, try_listener, findings);
   (void)in_child(0, try_namespaces, findings);
   if (findings->proc_mount == UNTRIED) {
     int earlier = findings->user_namespace != 0 ? findings->user_namespace : findings->other_namespaces;
@@ -358,5 +388,6 @@ struct err probe_facts(struct out *out) {
   /* A range where no descriptor can be. */
   out_u32(out, 16, sys_close_range(0x7ffffffe, 0x7fffffff, 0) == 0);
   write_lsms(out);
+  write_audit(out);
   return out->failed ? fail(ERR_RESOURCE, ENOMEM, "probe_facts", NULL) : OK;
 }

@@ -14,6 +14,7 @@
 #include "cgroup.h"
 #include "channel.h"
 #include "launch.h"
+#include "notify.h"
 #include "nursery.h"
 #include "sys.h"
 
@@ -29,6 +30,7 @@ static struct job job;
 static struct job_report told;
 static struct cgroup_tree tree;
 static struct cgroup_cell cell;
+static struct notify_log refused;
 
 static struct err map_file(const char *path, struct span *out) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -96,10 +98,12 @@ static void leave_cgroup(const struct host *host) {
 
 struct running {
   int control, job_socket, pidfd, signals;
+  int listener, proc; /* where notified calls wait; /proc of the host */
   uint64_t deadline_ms; /* 0: none */
   uint64_t grace_ms;    /* when a guest that was asked to end is ended; 0: none */
   int asked;            /* the signal that asked first; 0: none */
   bool killed;          /* ended by us because of it */
+  bool denied;          /* ended by us for a notified call */
 };
 
 static uint64_t now_ms(void) {
@@ -139,13 +143,24 @@ static void pass_signal(struct running *run) {
   channel_send(run->control, &request, sizeof request, NULL, 0);
 }
 
+/* False: nothing more will come. */
+static bool answer(struct running *run) {
+  enum notify_state state = notify_take(run->listener, &plan, run->proc, &refused);
+  if (state == NOTIFY_ENDS) {
+    run->denied = true;
+    sys_pidfd_kill(run->pidfd, SIGKILL);
+  }
+  return state != NOTIFY_ENDS && state != NOTIFY_GONE;
+}
+
 static struct err wait_for_end(struct running *run, struct slot_report *report, bool *timed_out) {
-  struct pollfd watched[4] = {{.fd = run->control, .events = POLLIN},
+  struct pollfd watched[5] = {{.fd = run->control, .events = POLLIN},
                               {.fd = run->job_socket, .events = POLLIN},
                               {.fd = run->signals, .events = POLLIN},
-                              {.fd = cell.oom_event, .events = POLLIN}};
+                              {.fd = cell.oom_event, .events = POLLIN},
+                              {.fd = -1, .events = POLLIN}};
   for (;;) {
-    int ready = poll(watched, 4, time_left(run));
+    int ready = poll(watched, 5, time_left(run));
     if (ready < 0 && errno != EINTR) return fail(ERR_SYSTEM, errno, "poll", NULL);
     if (run->grace_ms && now_ms() >= run->grace_ms) end_asked(run);
     if (run->deadline_ms && !*timed_out && now_ms() >= run->deadline_ms) {
@@ -155,11 +170,13 @@ static struct err wait_for_end(struct running *run, struct slot_report *report, 
     }
     if (ready <= 0) continue;
     if (watched[1].revents) {
-      size_t none;
-      if (channel_receive_all(run->job_socket, &told, sizeof told, NULL, 0, &none) && told.event == JOB_FAILED)
-        return launch_error_of(&told);
-      watched[1].fd = -1;
+      size_t count;
+      bool more = channel_receive_all(run->job_socket, &told, sizeof told, &run->listener, 1, &count);
+      if (more && told.event == JOB_FAILED) return launch_error_of(&told);
+      if (more && count == 1) watched[4].fd = run->listener;
+      else watched[1].fd = -1;
     }
+    if (watched[4].revents && !answer(run)) watched[4].fd = -1;
     if (watched[3].revents) {
       sys_pidfd_kill(run->pidfd, SIGKILL);
       watched[3].fd = -1;
@@ -218,6 +235,7 @@ static struct err start(struct host *host, struct span plan_bytes, struct span j
 /* From here on there may be a sandbox; `report` is what its init said of it. */
 static struct err run_sandbox(struct host *host, struct span plan_bytes, struct span job_bytes, uint64_t wall_ms,
                               struct running *run, struct slot_report *report, bool *timed_out) {
+  run->proc = host->proc;
   sigset_t passed;
   sigemptyset(&passed);
   const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
@@ -237,6 +255,31 @@ static struct err run_sandbox(struct host *host, struct span plan_bytes, struct 
   return result;
 }
 
+static const char *name_of(uint32_t number) {
+  for (size_t i = 0; i < plan.notified_count; i++)
+    if (plan.notified[i].number == number) return plan.notified[i].name;
+  return "a system call";
+}
+
+/* The same lines as src/cli/report-outcome.ts. */
+static void say_refused(void) {
+  for (size_t i = 0; i < refused.count; i++)
+    if (refused.records[i].ended)
+      fprintf(stderr, "caisson: ended: %s is refused, and this policy ends a run for it; onViolation: record lets it go on\n",
+              name_of(refused.records[i].number));
+  for (size_t i = 0; i < refused.count; i++) {
+    const struct notify_record *record = &refused.records[i];
+    char program[sizeof record->program];
+    snprintf(program, sizeof program, "%s", record->program);
+    /* The guest's own to choose, and this may be a terminal. */
+    for (char *at = program; *at; at++)
+      if (*at < ' ' || *at > '~') *at = '?';
+    fprintf(stderr, "caisson: refused: %s (%s, pid %d)", name_of(record->number), program, (int)record->pid);
+    if (record->count > 1) fprintf(stderr, ", %llu times", (unsigned long long)record->count);
+    fputc('\n', stderr);
+  }
+}
+
 struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
   struct span bytes;
   struct out job_bytes = {0};
@@ -245,7 +288,7 @@ struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
   TRY(make_job(argv, &job_bytes));
   struct limits_plan limits = limits_merge(&plan.limits, &job.limits);
   struct host host = {.mount_ns = -1};
-  struct running run = {0};
+  struct running run = {.listener = -1};
   struct slot_report report = {0};
   struct cgroup_usage usage = {0};
   bool timed_out = false;
@@ -259,13 +302,15 @@ struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
     leave_cgroup(&host);
   }
   if (failed(result)) return result;
-  bool signaled = !timed_out && !usage.out_of_memory && WIFSIGNALED(report.status);
+  bool signaled = !timed_out && !usage.out_of_memory && !run.denied && WIFSIGNALED(report.status);
+  say_refused();
   if (timed_out) fprintf(stderr, "caisson: timed out: ended after its wall-clock limit of %llu ms\n", (unsigned long long)limits.wall_ms);
   if (usage.out_of_memory) fprintf(stderr, "caisson: out of memory\n");
   if (signaled && run.killed) fprintf(stderr, "caisson: killed\n");
   else if (signaled) fprintf(stderr, "caisson: the command was ended by signal %d\n", WTERMSIG(report.status));
   if (usage.processes_hit) fprintf(stderr, "caisson: limits hit: processes\n");
   *exit_code = timed_out                      ? 124
+               : run.denied                   ? 128 + SIGSYS
                : usage.out_of_memory          ? 137
                : signaled && run.killed       ? 128 + run.asked
                : WIFEXITED(report.status)     ? WEXITSTATUS(report.status)

@@ -360,6 +360,9 @@ static void dispatch(struct watch *watch, uint32_t what) {
     case WATCH_STDIN:
       exec_input_event(watch->owner);
       return;
+    case WATCH_NOTIFY:
+      exec_notify_event(watch->owner);
+      return;
     case WATCH_AGENT:
       agent_event(watch->owner);
       return;

@@ -33,11 +33,11 @@ static struct plan plan;
 static struct sock_filter filter[PLAN_FILTER_MAX];
 static struct job job;
 
-static void job_tell(int socket, enum job_event event, struct err error, const int *fds, size_t fd_count) {
+static bool job_tell(int socket, enum job_event event, struct err error, const int *fds, size_t fd_count) {
   struct job_report report = {.event = event, .class = error.class, .errnum = error.errnum};
   if (error.step) snprintf(report.step, sizeof report.step, "%s", error.step);
   if (error.what) snprintf(report.what, sizeof report.what, "%s", error.what);
-  channel_send(socket, &report, sizeof report, fds, fd_count);
+  return channel_send(socket, &report, sizeof report, fds, fd_count);
 }
 
 static _Noreturn void job_give_up(int socket, struct err error) {
@@ -142,8 +142,9 @@ static struct err strings(const char ***argv, const char ***envp) {
   return OK;
 }
 
-static struct err seal(int ruleset) {
-  if (!plan.host_view) return confine_seal(&plan, ruleset);
+static struct err seal(int ruleset, int *listener) {
+  if (listener) *listener = -1;
+  if (!plan.host_view) return confine_seal(&plan, ruleset, listener);
   if (plan.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return fail(ERR_SYSTEM, errno, "no_new_privs", NULL);
   return plan.processes ? child_limit_processes(plan.processes) : OK;
 }
@@ -169,7 +170,7 @@ static struct err job_take(int socket, int ruleset) {
   TRY(confine_rlimits(job.rlimits, job.rlimit_count));
   TRY(enter_directory(job.cwd));
   if (header.kind == JOB_FILES) {
-    TRY(seal(ruleset));
+    TRY(seal(ruleset, NULL));
     files_serve(socket);
   }
   /* Kept across execve: what its descendants leave behind stays below it, and can be found when it has to end. */
@@ -181,7 +182,10 @@ static struct err job_take(int socket, int ruleset) {
   TRY(place_stdio(socket, &header, stdin_fd));
   /* Nothing but stdio survives execve, whatever was forgotten above (CVE-2024-21626, CVE-2019-5736). */
   if (sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC) < 0) return fail(ERR_SYSTEM, errno, "close_range", NULL);
-  TRY(seal(ruleset));
+  int listener;
+  TRY(seal(ruleset, &listener));
+  /* Nobody to answer, and the first such call would wait for ever. */
+  if (listener >= 0 && !job_tell(socket, JOB_LISTENER, OK, &listener, 1)) return fail(ERR_SYSTEM, errno, "hand over listener", NULL);
   return execute(argv, envp);
 }
 

@@ -36,8 +36,9 @@ struct slot_report {
 };
 
 /* Job → launcher, on its socket: READY (with the reading ends of stdout and stderr), then either FAILED, or BOUND (after a
-   job without argv), or end-of-file, which is execve's success. */
-enum job_event { JOB_READY = 1, JOB_FAILED = 2, JOB_BOUND = 3, JOB_PTY = 4 };
+   job without argv), or end-of-file, which is execve's success. Just before it, LISTENER, with the descriptor where notified
+   system calls wait. */
+enum job_event { JOB_READY = 1, JOB_FAILED = 2, JOB_BOUND = 3, JOB_PTY = 4, JOB_LISTENER = 5 };
 struct job_report {
   uint32_t event;
   uint32_t class;

@@ -5,12 +5,13 @@
 #include "cgroup.h"
 #include "frame.h"
 #include "launch.h"
+#include "notify.h"
 #include "nursery.h"
 
 /* Every descriptor in epoll points to one of these, inside the thing it belongs to. */
 enum watch_kind {
   WATCH_CLIENT, WATCH_SIGNALS, WATCH_NURSERY, WATCH_CONTROL, WATCH_SEAT, WATCH_PIDFD, WATCH_OOM, WATCH_STDOUT, WATCH_STDERR,
-  WATCH_STDIN, WATCH_AGENT, WATCH_JOB,
+  WATCH_STDIN, WATCH_AGENT, WATCH_JOB, WATCH_NOTIFY,
 };
 struct watch {
   enum watch_kind kind;
@@ -89,7 +90,7 @@ struct sandbox {
   uint32_t left;
 };
 
-enum cause { CAUSE_SELF = 0, CAUSE_WALL = 1, CAUSE_CPU = 2, CAUSE_MEMORY = 3, CAUSE_OUTPUT = 4, CAUSE_KILLED = 5 };
+enum cause { CAUSE_SELF = 0, CAUSE_WALL = 1, CAUSE_CPU = 2, CAUSE_MEMORY = 3, CAUSE_OUTPUT = 4, CAUSE_KILLED = 5, CAUSE_VIOLATION = 6 };
 enum limit_bit { LIMIT_WALL = 1, LIMIT_CPU = 2, LIMIT_MEMORY = 4, LIMIT_PROCESSES = 8, LIMIT_OUTPUT = 16, LIMIT_FILE = 32 };
 
 /* One output stream: kept whole up to the limit, then head and tail. Or passed on, as far as the client has room. */
@@ -117,7 +118,9 @@ struct exec {
   uint8_t *input_bytes;
   size_t input_length, input_done, input_room;
   bool input_ends, streaming, pty, exec_seen, ended, finishing;
-  struct watch job_socket;
+  struct watch job_socket, notify;
+  struct notify_log *refused;       /* from the first notified call on */
+  uint64_t notify_again_ns;         /* when its calls are answered again; 0: they are */
   uint64_t received_ns, started_ns, ended_ns, wall_deadline_ns, cpu_check_ns;
   uint32_t cause, limits_hit;
   struct slot_report report;
@@ -155,6 +158,7 @@ struct serve {
   struct kind *kinds;
   struct sandbox *sandboxes;
   struct exec *active;
+  unsigned paused; /* execs whose notified calls wait for their turn */
   uint64_t now_ns, refill_at_ns;
 };
 
@@ -214,6 +218,7 @@ void exec_seated(struct sandbox *sandbox);
 /* False when the exec is no more: it could not start. */
 bool exec_job_event(struct exec *exec);
 void exec_output_event(struct exec *exec, int which);
+void exec_notify_event(struct exec *exec);
 void exec_input_event(struct exec *exec);
 void exec_input(struct exec *exec, struct span bytes);
 void exec_credit(struct exec *exec, const struct credit *credit);
@@ -223,6 +228,7 @@ void exec_kill(struct exec *exec, enum cause cause);
 void exec_window(struct exec *exec, const struct winsize_request *size);
 uint64_t execs_tick(void);
 void usage_fields(struct out *out, const struct cgroup_usage *group, const struct slot_report *report);
+
 
 /* capture.c */
 void capture_take(struct capture *capture, const uint8_t *bytes, size_t length);

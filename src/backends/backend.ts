@@ -12,6 +12,7 @@ import type { WallName } from '../policy/policy.ts';
 
 export type { Execution } from '../launcher/execution.ts';
 export type { RawOutput, RawResult, RawUsage } from '../launcher/protocol/decode-result.ts';
+export type { RawViolation } from '../launcher/protocol/decode-violation.ts';
 export type { FilesEntry, FilesReply, FilesRequest } from '../launcher/protocol/files-message.ts';
 export { fileFlag } from '../launcher/protocol/files-message.ts';
 

@@ -13,10 +13,23 @@ export function report({ outcome, received }: Ended): Report {
     document: outcome,
     notes: [
       ...(ending === undefined ? [] : [ending]),
+      ...refusalsOf(outcome),
       ...(outcome.limitsHit.length === 0 ? [] : [`limits hit: ${outcome.limitsHit.join(', ')}`]),
       ...changesOf(outcome),
     ],
   };
+}
+
+/** Limits have a line of their own. The same lines as native/launcher/run.c writes. */
+function refusalsOf({ violations }: Outcome): string[] {
+  return violations.flatMap(({ kind, target, program, pid, count }) => {
+    if (kind === 'limit' || target === undefined) return [];
+    const who = [program, pid === undefined ? undefined : `pid ${pid}`].filter(
+      (part) => part !== undefined,
+    );
+    const by = who.length === 0 ? '' : ` (${who.join(', ')})`;
+    return [`refused: ${target}${by}${count === undefined ? '' : `, ${count} times`}`];
+  });
 }
 
 function changesOf({ changes }: Outcome): string[] {

@@ -68,6 +68,10 @@ export function gatherFacts(probe: LauncherFacts, options: FactsOptions = {}): H
     egid: process.getegid?.() ?? 0,
     landlockAbi: probe.landlockAbi,
     seccomp: probe.seccomp && probe.seccompErrno === 0,
+    ...(probe.seccompListenerErrno === undefined
+      ? {}
+      : { seccompListener: probe.seccompListenerErrno }),
+    ...(probe.auditEnabled === undefined ? {} : { auditEnabled: probe.auditEnabled }),
     userNamespace: probe.userNamespaceErrno,
     otherNamespaces: probe.otherNamespacesErrno,
     procMount: probe.procMountErrno,

@@ -1,6 +1,7 @@
 /**
  * What confines the guest's own system calls: seccomp, Landlock, capabilities.
  */
+import { violationEnding } from '../policy/on-violation.ts';
 import type { Policy } from '../policy/policy.ts';
 import { compileCapabilities, grantedCapabilities } from './capabilities.ts';
 import type { HostFacts } from './facts.ts';
@@ -10,6 +11,8 @@ import type { NetworkPlan } from './network.ts';
 import type { KindPlan, LandlockPlan } from './plan.ts';
 import type { Root } from './root.ts';
 import { compileSeccomp } from './seccomp/compile.ts';
+import { notifiedCalls } from './seccomp/notified.ts';
+import { compileViolations } from './violations.ts';
 
 /** @throws CaissonError `POLICY_INVALID` for a system call or capability that no sandbox can have */
 export function compileConfinement(
@@ -18,7 +21,7 @@ export function compileConfinement(
   root: Root,
   network: NetworkPlan,
   findings: Findings,
-): Pick<KindPlan, 'seccomp' | 'landlock' | 'capabilities'> {
+): Pick<KindPlan, 'seccomp' | 'notified' | 'landlock' | 'capabilities'> {
   const landlock = compileFileRules(policy, facts, root, network, findings);
   return {
     ...compileFilter(policy, facts, findings),
@@ -28,10 +31,11 @@ export function compileConfinement(
 }
 
 function compileFilter(
-  { syscalls }: Policy,
+  policy: Policy,
   facts: HostFacts,
   findings: Findings,
-): { seccomp?: Uint8Array } {
+): Pick<KindPlan, 'seccomp' | 'notified'> {
+  const { syscalls } = policy;
   const list = (name: string, calls: readonly string[]): string =>
     calls.length === 0 ? '' : `, ${name} ${calls.join(', ')}`;
   findings.enforce(
@@ -42,7 +46,12 @@ function compileFilter(
   );
   /* Only `explain` comes here for a processor without a table: no wall is ready there. */
   if (facts.arch === 'other') return {};
-  return { seccomp: compileSeccomp({ arch: facts.arch, ...syscalls }) };
+  const request = { arch: facts.arch, ...syscalls };
+  if (!compileViolations(policy, facts, findings)) return { seccomp: compileSeccomp(request) };
+  return {
+    seccomp: compileSeccomp({ ...request, notify: true }),
+    notified: notifiedCalls(request, violationEnding(policy)),
+  };
 }
 
 function compileFileRules(

@@ -12,6 +12,10 @@ export interface HostFacts {
   /** Landlock ABI; 0 where the kernel has none. */
   readonly landlockAbi: number;
   readonly seccomp: boolean;
+  /** 0 where a filter can hand calls to somebody outside, else the errno that said no; absent: not known. */
+  readonly seccompListener?: number;
+  /** Whether the kernel's audit log is on. Absent: not known. */
+  readonly auditEnabled?: boolean;
   /** 0 works, else the errno that said no. */
   readonly userNamespace: number;
   readonly otherNamespaces: number;

@@ -31,7 +31,12 @@ export const escapeTests = [
 /** Attacks on what a filter lets through; beside the others until SPECIFICATION.md has their rows. */
 export const networkTests = ['network-filtered'] as const;
 
-export type EscapeTest = (typeof escapeTests)[number] | (typeof networkTests)[number];
+export const violationTests = ['violations'] as const;
+
+export type EscapeTest =
+  | (typeof escapeTests)[number]
+  | (typeof networkTests)[number]
+  | (typeof violationTests)[number];
 
 export class Findings {
   readonly #enforced: Enforcement[] = [];

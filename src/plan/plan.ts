@@ -110,6 +110,17 @@ export interface RunLimits {
   readonly onOutputLimit: 'truncate' | 'kill';
 }
 
+/** A system call that the filter hands to the launcher, which records it and refuses it. */
+export interface NotifiedCall {
+  readonly number: number;
+  /** What it is answered: a value of errno(3). */
+  readonly errno: number;
+  /** The run ends for it. */
+  readonly ends: boolean;
+  /** For messages. */
+  readonly name: string;
+}
+
 /** What the sandbox's own network namespace is made of beside its loopback. */
 export interface NetworkSetup {
   /**
@@ -128,6 +139,8 @@ export interface KindPlan {
   readonly mounts: readonly Mount[];
   /** cBPF, `struct sock_filter` each; absent only where the policy's level says so. */
   readonly seccomp?: Uint8Array;
+  /** At most 64, each number once; they are answered and recorded outside. Absent: none is. */
+  readonly notified?: readonly NotifiedCall[];
   readonly landlock?: LandlockPlan;
   readonly capabilities: CapabilityPlan;
   readonly rlimits: readonly Rlimit[];

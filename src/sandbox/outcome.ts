@@ -11,6 +11,7 @@ import type {
   Usage,
   Violation,
 } from '../core/outcome.ts';
+import { limitViolation, syscallViolation } from './violations.ts';
 
 /** What is the same for every run of a policy. */
 export interface OutcomeContext {
@@ -50,12 +51,14 @@ const none: readonly never[] = Object.freeze([]);
 
 export function toOutcome(raw: RawResult, context: OutcomeContext, auditId: string): Outcome {
   const ending = endingOf(raw);
+  const limitsHit =
+    raw.limitsHit === 0 ? none : limitNames.filter((_, i) => raw.limitsHit & (1 << i));
   return {
     ...ending,
     stdout: new KeptOutput(raw.stdout),
     stderr: new KeptOutput(raw.stderr),
-    limitsHit: raw.limitsHit === 0 ? none : limitNames.filter((_, i) => raw.limitsHit & (1 << i)),
-    violations: ending.kind === 'denied' ? [violation(raw)] : none,
+    limitsHit,
+    violations: violationsOf(raw, ending.kind, limitsHit),
     usage: toUsage(raw, raw.runNs / 1e6),
     timing: {
       launchMs: raw.launchNs / 1e6,
@@ -93,7 +96,23 @@ function endingOf(raw: RawResult): Pick<Outcome, 'kind' | 'code' | 'signal' | 'c
   return { kind: 'signaled', signal: signalNames.get(signal) ?? `SIG${signal}` };
 }
 
-function violation(raw: RawResult): Violation {
+/** What ended the run comes first. */
+function violationsOf(
+  raw: RawResult,
+  kind: OutcomeKind,
+  limitsHit: readonly LimitName[],
+): readonly Violation[] {
+  const refused = raw.violations.toSorted((a, b) => Number(b.ended) - Number(a.ended));
+  const violations = [
+    ...(kind === 'denied' && raw.cause === 0 ? [unknownCall(raw)] : []),
+    ...refused.map(syscallViolation),
+    ...limitsHit.map(limitViolation),
+  ];
+  return violations.length === 0 ? none : violations;
+}
+
+/** SIGSYS: a call of another architecture, or one that a filter of the guest's own ends it for. */
+function unknownCall(raw: RawResult): Violation {
   return {
     kind: 'syscall',
     reason: 'the program made a system call that the policy does not allow, and was ended',

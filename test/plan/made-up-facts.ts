@@ -10,6 +10,7 @@ export const capableHost: HostFacts = {
   egid: 0,
   landlockAbi: 6,
   seccomp: true,
+  seccompListener: 0,
   userNamespace: 0,
   otherNamespaces: 0,
   procMount: 0,

@@ -43,6 +43,9 @@ export interface LauncherFacts {
   /** Active security modules, where the host lets us read them. */
   lsm: string | undefined;
   tmpfsXattrErrno: number;
+  /** errno of a filter whose calls are answered outside; undefined from a launcher that did not try. */
+  seccompListenerErrno?: number;
+  auditEnabled?: boolean;
 }
 
 export function decodeFacts(body: Buffer): LauncherFacts {
@@ -129,6 +132,12 @@ export function decodeFacts(body: Buffer): LauncherFacts {
         break;
       case 20:
         out.tmpfsXattrErrno = readI32(field);
+        break;
+      case 30:
+        out.seccompListenerErrno = readI32(field);
+        break;
+      case 31:
+        out.auditEnabled = readU32(field) !== 0;
         break;
       default:
         throw malformed(`FACTS has an unknown field ${field.tag}`);

@@ -1,6 +1,7 @@
 /**
  * What a run came to, from bytes (protocol/PROTOCOL.md, "Result"); written in C by native/launcher.
  */
+import { decodeViolation, type RawViolation } from './decode-violation.ts';
 import { malformed, readAmount, readFields, readI32, readU32 } from './fields.ts';
 
 export const resultCause = {
@@ -52,9 +53,11 @@ export interface RawResult extends RawUsage {
   stdout: RawOutput;
   stderr: RawOutput;
   warm: boolean;
+  violations: readonly RawViolation[];
 }
 
 const nothing: Buffer = Buffer.alloc(0);
+const none: readonly never[] = Object.freeze([]);
 
 /** Also decodes CLOSED and USAGE_REPLY, which hold a part of the same record. */
 export function decodeResult(body: Buffer): RawResult {
@@ -75,6 +78,7 @@ export function decodeResult(body: Buffer): RawResult {
   };
   let stdout: Buffer = nothing;
   let stderr: Buffer = nothing;
+  let violations: RawViolation[] | undefined;
   const totals = [-1, -1];
   const heads = [-1, -1];
   for (const field of readFields(body)) {
@@ -134,12 +138,17 @@ export function decodeResult(body: Buffer): RawResult {
       case 20:
         out.leftBehind = readU32(field);
         break;
+      case 23:
+        violations ??= [];
+        violations.push(decodeViolation(field.body));
+        break;
       default:
         throw malformed(`RESULT has an unknown field ${field.tag}`);
     }
   }
   return {
     ...out,
+    violations: violations ?? none,
     stdout: output(stdout, totals[0], heads[0]),
     stderr: output(stderr, totals[1], heads[1]),
   };

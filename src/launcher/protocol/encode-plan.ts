@@ -12,6 +12,7 @@ import type {
   Mount,
   MountFlag,
   Namespace,
+  NotifiedCall,
   Rlimit,
   RunLimits,
 } from '../../plan/plan.ts';
@@ -77,6 +78,7 @@ export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
   writeLimits(writer, 11, plan.limits);
   for (const path of plan.scaffold) writer.str(12, path, 'scaffold');
   if (defaultJob !== undefined) writer.bytes(13, defaultJob);
+  for (const call of plan.notified ?? []) writeNotified(writer, 15, call);
 
   const bytes = writer.finish();
   bytes.write('CAISPLAN', 0, 'latin1');
@@ -145,6 +147,15 @@ export function writeLandlockPath(writer: FieldWriter, tag: number, rule: Landlo
   const mark = writer.begin(tag);
   writer.u64(1, rule.access, 'landlock access');
   writer.str(2, rule.path, 'landlock path');
+  writer.end(mark);
+}
+
+function writeNotified(writer: FieldWriter, tag: number, call: NotifiedCall): void {
+  const mark = writer.begin(tag);
+  writer.u32(1, call.number, 'notified call');
+  writer.u32(2, call.errno, 'notified errno');
+  writer.u32(3, call.ends ? 1 : 0, 'notified ends');
+  writer.str(4, call.name, 'notified name');
   writer.end(mark);
 }
 

@@ -5,6 +5,7 @@
 /** Values of errno(3) that a filter answers with; the same on x86-64 and aarch64. */
 export const errnos = {
   EPERM: 1,
+  EBUSY: 16,
   ENOSYS: 38,
   EPROTONOSUPPORT: 93,
   ESOCKTNOSUPPORT: 94,
@@ -14,7 +15,9 @@ export type Errno = keyof typeof errnos;
 
 export type PlainAction =
   | { readonly kind: 'allow' }
-  | { readonly kind: 'errno'; readonly errno: Errno };
+  | { readonly kind: 'errno'; readonly errno: Errno }
+  /** Handed to the launcher, which records it and answers with `errno`. */
+  | { readonly kind: 'notify'; readonly errno: Errno };
 
 /**
  * A condition on one argument. Only the low 32 bits count, because the kernel reads these arguments as 32-bit

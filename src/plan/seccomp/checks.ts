@@ -2,17 +2,28 @@
  * The calls whose arguments are looked at. Few, and none of them hot: a check costs every call of its number
  * about 60 ns, where an argument-free rule costs nothing (the kernel's action bitmap).
  */
-import { ALLOW, type CheckedAction, EPERM, type PlainAction } from './action.ts';
+import { ALLOW, type CheckedAction, type Condition, EPERM, type PlainAction } from './action.ts';
 
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (linux/sched.h). CLONE_NEWTIME lies within the exit signal's byte of clone(2), which cannot ask for it. */
 const CLONE_NEW = 0x7e020000;
 const CLONE_THREAD = 0x00010000;
 
+/** Valid for unshare(2) alone, whose flags have no exit signal. */
+const CLONE_NEWTIME = 0x80;
+
+/** clone(flags, …) and unshare(flags) that ask for a namespace. */
+export const asksForNamespace: readonly Condition[] = [
+  { argument: 0, mask: CLONE_NEW, test: 'any' },
+];
+export const unsharesNamespace: readonly Condition[] = [
+  { argument: 0, mask: CLONE_NEW | CLONE_NEWTIME, test: 'any' },
+];
+
 /** clone(flags, …): the flags are read as 32 bits, argument 0 on both architectures. */
 export const cloneWithoutNamespaces: CheckedAction = {
   kind: 'check',
   says: 'no new namespaces',
-  clauses: [{ when: [{ argument: 0, mask: CLONE_NEW, test: 'any' }], answer: EPERM }],
+  clauses: [{ when: asksForNamespace, answer: EPERM }],
   otherwise: ALLOW,
 };
 
@@ -21,10 +32,29 @@ export const cloneThreads: CheckedAction = {
   kind: 'check',
   says: 'threads alone, no new namespaces',
   clauses: [
-    { when: [{ argument: 0, mask: CLONE_NEW, test: 'any' }], answer: EPERM },
+    { when: asksForNamespace, answer: EPERM },
     { when: [{ argument: 0, mask: CLONE_THREAD, test: 'any' }], answer: ALLOW },
   ],
   otherwise: EPERM,
+};
+
+const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
+
+/**
+ * seccomp(operation, flags, …): `unsigned int flags`. Of two filters that hand a call over the newer one's listener
+ * decides, and it may let the call continue: a guest with a listener would answer for us. The kernel allows one
+ * listener alone, with this errno, for as long as ours is open; this holds always.
+ */
+export const seccompWithoutListener: CheckedAction = {
+  kind: 'check',
+  says: 'no listener',
+  clauses: [
+    {
+      when: [{ argument: 1, mask: SECCOMP_FILTER_FLAG_NEW_LISTENER, test: 'any' }],
+      answer: { kind: 'errno', errno: 'EBUSY' },
+    },
+  ],
+  otherwise: ALLOW,
 };
 
 const TIOCSTI = 0x5412;

@@ -16,6 +16,7 @@ import {
   errnos,
   type PlainAction,
 } from './action.ts';
+import { handedOver } from './notified.ts';
 import { auditArch, type SeccompArch, syscallNames } from './numbers.ts';
 import { decidePolicy } from './policy-table.ts';
 import {
@@ -34,6 +35,8 @@ export interface SeccompRequest {
   /** Names of system calls; one that the architecture does not have is no error. */
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
+  /** Refusals of the escape class are handed to the launcher, to be recorded. Absent: the filter refuses them itself. */
+  readonly notify?: boolean;
 }
 
 /**
@@ -44,8 +47,8 @@ export interface SeccompRequest {
  * compileSeccomp({ arch: 'x86_64', preset: 'default', deny: ['ptrace'] });
  */
 export function compileSeccomp(request: SeccompRequest): Uint8Array {
-  const { arch, preset, allow = [], deny = [] } = request;
-  const key = JSON.stringify([arch, preset, allow, deny]);
+  const { arch, preset, allow = [], deny = [], notify = false } = request;
+  const key = JSON.stringify([arch, preset, allow, deny, notify]);
   let bytes = compiled.get(key);
   if (bytes === undefined) {
     bytes = encodeProgram(compileActions(auditArch[arch], seccompActions(request)));
@@ -61,9 +64,12 @@ const COMPILED_MAX = 16;
 
 /** What the filter of a policy must answer, by number. What is not in it is unknown: ENOSYS. */
 export function seccompActions(request: SeccompRequest): ReadonlyMap<number, Action> {
-  const { arch, preset, allow = [], deny = [] } = request;
+  const { arch, preset, allow = [], deny = [], notify = false } = request;
   const byName = new Map(
-    decidePolicy({ preset, allow, deny }).map(({ name, decided }) => [name, decided]),
+    decidePolicy({ preset, allow, deny }).map(({ name, decided }) => [
+      name,
+      notify ? handedOver(name, decided) : decided,
+    ]),
   );
   return new Map(
     [...syscallNames[arch]].map(([number, name]) => [number, byName.get(name) ?? ENOSYS]),
@@ -83,11 +89,10 @@ interface Range {
 export function compileActions(
   arch: number,
   actions: ReadonlyMap<number, Action>,
-  errnoValue: (action: PlainAction & { kind: 'errno' }) => number = ({ errno }) => errnos[errno],
+  errnoValue: ErrnoValue = ({ errno }) => errnos[errno],
 ): readonly Instruction[] {
   const assembler = new Assembler();
-  const end = (action: PlainAction): Label =>
-    assembler.ret(action.kind === 'allow' ? ret.allow : ret.errno | errnoValue(action));
+  const end = (action: PlainAction): Label => assembler.ret(answerOf(action, errnoValue));
   const search = emitSearch(assembler, rangesOf(actions), end);
   const number = assembler.load(offset.number, search);
   const foreign = assembler.ret(ret.killProcess);
@@ -101,6 +106,13 @@ export function compileActions(
     });
   }
   return program;
+}
+
+type ErrnoValue = (action: PlainAction & { kind: 'errno' }) => number;
+
+function answerOf(action: PlainAction, errnoValue: ErrnoValue): number {
+  if (action.kind === 'allow') return ret.allow;
+  return action.kind === 'notify' ? ret.userNotif : ret.errno | errnoValue(action);
 }
 
 function rangesOf(actions: ReadonlyMap<number, Action>): readonly Range[] {
@@ -121,6 +133,7 @@ function rangesOf(actions: ReadonlyMap<number, Action>): readonly Range[] {
 
 function sameAction(a: Action, b: Action): boolean {
   if (a.kind === 'errno' && b.kind === 'errno') return a.errno === b.errno;
+  if (a.kind === 'notify' && b.kind === 'notify') return true;
   return a === b || (a.kind === 'allow' && b.kind === 'allow');
 }
 

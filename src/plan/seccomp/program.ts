@@ -41,6 +41,7 @@ export const offset = {
 export const ret = {
   killProcess: 0x80000000,
   allow: 0x7fff0000,
+  userNotif: 0x7fc00000,
   errno: 0x00050000,
 } as const;
 

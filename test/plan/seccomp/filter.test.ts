@@ -51,6 +51,7 @@ const boundaryArgs: readonly bigint[][] = [
 
 function expectedValue(actions: ReadonlyMap<number, Action>, number: number, args: bigint[]) {
   const action = expectedAction(actions, number, args);
+  if (action.kind === 'notify') return ret.userNotif;
   return action.kind === 'allow' ? ret.allow : ret.errno + errnos[action.errno];
 }
 
@@ -92,6 +93,7 @@ describe('the filter is equal to the table', () => {
     for (const preset of presets) {
       it(`${arch}, ${preset}: every number, boundary arguments, x32 numbers`, () => {
         assertEqualToTable({ arch, preset }, boundaryArgs);
+        assertEqualToTable({ arch, preset, notify: true }, boundaryArgs);
       });
 
       it(`${arch}, ${preset}: other architectures end the process`, () => {
@@ -113,6 +115,7 @@ describe('the filter is equal to the table', () => {
           preset: fc.constantFrom(...presets),
           allow: fc.subarray(openable),
           deny: fc.subarray(deniable),
+          notify: fc.boolean(),
         }),
         fc.array(fc.array(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), { maxLength: 6 }), {
           minLength: 2,
@@ -131,6 +134,7 @@ describe('the filter is equal to the table', () => {
       fc.constant(ENOSYS),
       fc.constant(policyTable.get('socket')?.action ?? ALLOW),
       fc.constant(policyTable.get('ioctl')?.action ?? ALLOW),
+      fc.constant<Action>({ kind: 'notify', errno: 'EPERM' }),
     );
     fc.assert(
       fc.property(fc.array(actionOf, { minLength: 150, maxLength: 500 }), (list) => {
@@ -199,6 +203,22 @@ describe('what a check must not let by', () => {
     }
   });
 
+  it('a listener of its own, in either filter', () => {
+    const notifying = decodeProgram(
+      compileSeccomp({ arch: 'x86_64', preset: 'all', allow: ['seccomp'], notify: true }),
+    );
+    for (const filter of [program, notifying]) {
+      const seccomp = (...args: bigint[]) =>
+        runFilter(filter, { number: 317, arch: auditArch.x86_64, args }).value;
+      for (const flags of [8n, 0x18n, 9n, 8n | HIGH, 0x3fn]) {
+        assert.equal(seccomp(1n, flags), refused('EBUSY'));
+      }
+      for (const flags of [0n, 1n, 4n, 0x17n, 1n << 35n]) {
+        assert.equal(seccomp(1n, flags), ret.allow);
+      }
+    }
+  });
+
   it('set-user-ID and set-group-ID modes', () => {
     for (const [number, at] of [
       [90, 1],
@@ -218,8 +238,8 @@ describe('the shape of the filter', () => {
   for (const arch of archs) {
     for (const preset of presets) {
       it(`${arch}, ${preset}: short, and hot calls take few steps without arguments`, () => {
-        const program = decodeProgram(compileSeccomp({ arch, preset }));
-        assert.ok(program.length <= 200, `${program.length} instructions`);
+        const program = decodeProgram(compileSeccomp({ arch, preset, notify: true }));
+        assert.ok(program.length <= 240, `${program.length} instructions`);
         for (let number = 0; number <= LAST; number++) {
           const { steps } = runFilter(program, { number, arch: auditArch[arch], args: [] });
           const checked = readsArguments(program, number, auditArch[arch]);

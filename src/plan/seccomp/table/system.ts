@@ -1,4 +1,5 @@
-import { allow, refuse, type SyscallGroup } from '../rule.ts';
+import { seccompWithoutListener } from '../checks.ts';
+import { allow, guarded, refuse, type SyscallGroup } from '../rule.ts';
 
 const foldsInto = 'each further filter or domain can only take away';
 
@@ -7,7 +8,10 @@ export const system: SyscallGroup = {
   uname: allow('kernel release and the host name of the sandbox'),
   sysinfo: allow('memory and load; runtimes size their heaps by it'),
   getrandom: allow('randomness'),
-  seccomp: allow(`${foldsInto}; browsers and build tools sandbox themselves`),
+  seccomp: guarded(
+    seccompWithoutListener,
+    `${foldsInto}; browsers and build tools sandbox themselves`,
+  ),
   landlock_create_ruleset: allow(foldsInto),
   landlock_add_rule: allow(foldsInto),
   landlock_restrict_self: allow(foldsInto),
