@@ -1,0 +1,122 @@
+/**
+ * Node's two HTTP servers, fed with streams that were accepted elsewhere. They parse strictly: what is no HTTP, or can
+ * be read in two ways (RFC 9112 section 11.2), never becomes a request.
+ */
+import {
+  createServer as createHttp1,
+  type Server as Http1Server,
+  type IncomingMessage,
+  ServerResponse,
+} from 'node:http';
+import {
+  createServer as createHttp2,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { forward, forwardUpgrade, type Route } from './forward.ts';
+import { PROBLEM_TYPE, problemBody } from './problem.ts';
+
+const MAXIMUM_HEADER_BYTES = 65_536;
+
+export class RequestServers {
+  readonly #routes = new WeakMap<object, Route>();
+  readonly #http1: Http1Server = this.#createHttp1();
+  readonly #http2: Http2Server = this.#createHttp2();
+  /** The route of the stream that is being handed to HTTP/2's server in this very call. */
+  #handing: Route | undefined;
+
+  serveHttp1(stream: Duplex, route: Route): void {
+    this.#routes.set(stream, route);
+    this.#http1.emit('connection', stream);
+    // Whoever put the first bytes back paused it.
+    stream.resume();
+  }
+
+  serveHttp2(stream: Duplex, route: Route): void {
+    this.#handing = route;
+    this.#http2.emit('connection', stream);
+    this.#handing = undefined;
+  }
+
+  #createHttp1(): Http1Server {
+    const server = createHttp1({
+      maxHeaderSize: MAXIMUM_HEADER_BYTES,
+      insecureHTTPParser: false,
+      // A missing Host is refused by us, so that it is recorded.
+      requireHostHeader: false,
+      requestTimeout: 0,
+      // h2c and the like would carry requests past the checks: what asks for them is taken as an ordinary request.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+    });
+    const handle = (request: IncomingMessage, response: ServerResponse) => {
+      const route = this.#routes.get(request.socket);
+      if (route === undefined) request.destroy();
+      else void forward(route, request, response);
+    };
+    server.on('request', handle);
+    server.on('checkContinue', handle);
+    server.on('checkExpectation', handle);
+    server.on('upgrade', (request, socket, head) => {
+      const route = this.#routes.get(socket);
+      if (route === undefined) socket.destroy();
+      else void forwardUpgrade(route, request, socket, head);
+    });
+    server.on('connect', (request, socket) => {
+      const route = this.#routes.get(socket);
+      const response = new ServerResponse(request);
+      response.shouldKeepAlive = false;
+      response.assignSocket(socket as Socket);
+      response.once('finish', () => socket.end());
+      if (route === undefined) socket.destroy();
+      else void forward(route, request, response);
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      const route = this.#routes.get(socket);
+      if (route && error.code?.startsWith('HPE_')) refuseBytes(route, error, socket);
+      else socket.destroy();
+    });
+    return server;
+  }
+
+  #createHttp2(): Http2Server {
+    const server = createHttp2({ settings: { maxConcurrentStreams: 128 } });
+    // The session's own `socket` is a proxy, so that routes are kept by session.
+    const routes = new WeakMap<ServerHttp2Session, Route>();
+    server.on('session', (session) => {
+      if (this.#handing !== undefined) routes.set(session, this.#handing);
+    });
+    const handle = (request: Http2ServerRequest, response: Http2ServerResponse) => {
+      const { session } = request.stream;
+      const route = session && routes.get(session as ServerHttp2Session);
+      if (route === undefined) request.stream.close();
+      else void forward(route, request, response);
+    };
+    server.on('request', handle);
+    server.on('checkContinue', handle);
+    // Errors of a session end it, and are of its own making.
+    server.on('sessionError', () => {});
+    return server;
+  }
+}
+
+/** What came is no request, or one that can be read in two ways. */
+function refuseBytes(
+  { connection, report }: Route,
+  error: NodeJS.ErrnoException,
+  socket: Duplex,
+): void {
+  const { name, port, speaks } = connection;
+  const target = `${name}:${port}/tcp`;
+  const rule = 'network.intercept';
+  const reason = `what the program sent to ${name}:${port}${speaks === 'tls' ? ' inside TLS' : ''} is no strict HTTP/1.1 (${error.code}: ${error.message}), and connections to this name are read`;
+  report({ target, allowed: false, rule, reason, details: { host: name, port, code: error.code } });
+  const hint = 'speak HTTP, or ask for the name without network.intercept';
+  const body = problemBody({ status: 400, rule, reason, hint });
+  const header = `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;
+  if (socket.writable) socket.end(header + body);
+  else socket.destroy();
+}
