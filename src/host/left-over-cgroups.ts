@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { identityOf } from './process-identity.ts';
 
 const NAME = /^caisson-(?:probe-)?(\d+)(?:-(\d+)-(\d+))?$/;
 
@@ -59,13 +60,11 @@ function hierarchies(): { mount: string; own: string }[] {
   });
 }
 
-/** proc_pid_stat(5): field 22 is when it started, so that a number used again is not taken for the old process. */
+/** A number used again is not taken for the old process, nor is one that has ended and was not reaped yet. */
 function isAlive(pid: string, started?: string, namespace?: string): boolean {
   if (namespace !== undefined && namespace !== pidNamespace()) return true;
-  const [stat = ''] = readLines(`/proc/${pid}/stat`);
-  if (stat === '') return false;
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return started === undefined || fields[19] === started;
+  const identity = identityOf(Number(pid));
+  return identity !== undefined && (started === undefined || identity.startTime === started);
 }
 
 function pidNamespace(): string {
