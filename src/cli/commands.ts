@@ -4,7 +4,7 @@
 import { LEVEL_NAMES } from '../policy/levels.ts';
 import { profiles } from '../policy/profiles.ts';
 import { type Command, command } from './command.ts';
-import { policyFlags, runFlags } from './flags.ts';
+import { learnFlags, policyFlags, runFlags } from './flags.ts';
 
 const overlayId = {
   name: 'ID',
@@ -41,6 +41,19 @@ export const commands: readonly Command[] = [
     guest: 'optional',
     examples: ['caisson shell --profile agent', 'caisson shell --level moderate -- zsh'],
     load: () => import('./commands/shell.ts'),
+  }),
+  command({
+    name: 'learn',
+    summary: 'Run a command WITHOUT isolation, and write the smallest policy for what it used',
+    description:
+      'The command runs once, with all your rights, while the files, destinations, system calls and memory that it uses are noted. Learn with code that you trust and inputs that are complete. Its exit code is passed on.',
+    flags: learnFlags,
+    guest: 'required',
+    examples: [
+      'caisson learn -o policy.yaml -- make test',
+      'caisson learn --tighten policy.yaml -- make test',
+    ],
+    load: () => import('./commands/learn.ts'),
   }),
   command({
     name: 'explain',

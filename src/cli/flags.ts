@@ -124,3 +124,22 @@ export const runFlags = {
 } as const satisfies Flags;
 
 export type RunFlags = typeof runFlags;
+
+export const learnFlags = {
+  out: {
+    short: 'o',
+    value: 'FILE',
+    completes: 'file',
+    summary: 'Write the policy there, where nothing is yet; default: stdout',
+  },
+  workspace: {
+    value: 'DIR',
+    completes: 'directory',
+    summary: 'The directory that `.` means in the policy (default: the current one)',
+  },
+  tighten: {
+    value: 'POLICY',
+    completes: 'file',
+    summary: 'Say what this policy allows that the command never used, instead of writing one',
+  },
+} as const satisfies Flags;
