@@ -54,6 +54,12 @@ const checkedArgs: Readonly<Record<string, readonly bigint[][]>> = {
     [-1n, 0n, 0o4755n],
     [-1n, 0n, 0o755n],
   ],
+  seccomp: [
+    [1n, 0n, 0n],
+    [1n, 8n, 0n],
+    [1n, 0x1_00000019n, 0n],
+    [1n, 1n << 35n, 0n],
+  ],
   fchmodat2: [
     [-1n, 0n, 0o4755n, 0n],
     [-1n, 0n, 0o755n, 0n],
