@@ -73,10 +73,14 @@ export function readPath(raw: string): Understood<PathReadings> {
   });
   if (hidden) return refuse('the path leads elsewhere for some servers (`..;`, `%2F..`)');
   const asSlash = forwarded.replaceAll('%2F', '/');
-  const withoutParameters = (path: string) => path.replace(/(?:;|%3B)[^/]*/g, '');
   // Kept as `%2F` where it is no slash, so that a rule can name it.
   const kept = forwarded.replaceAll('%2F', '%252F');
-  const candidates = [kept, asSlash, withoutParameters(kept), withoutParameters(asSlash)];
+  // Servers cut parameters off before they decode, or after.
+  const candidates = [kept, asSlash].flatMap((path) => [
+    path,
+    path.replace(/;[^/]*/g, ''),
+    path.replace(/(?:;|%3B)[^/]*/g, ''),
+  ]);
   const readings = [...new Set(candidates.map((path) => decode(path) ?? path))];
   return { ok: true, value: { forwarded, readings } };
 }

@@ -41,7 +41,9 @@ for (const server of ['1.1', '2'] as const) {
       const flag = `--http${guest}`;
       const open = (serve = mirror) => Stand.open({ http2: server === '2', serve });
 
-      test('GET, HEAD, POST and a large PUT arrive as they were sent', { skip: noCurl }, async () => {
+      test('GET, HEAD, POST and a large PUT arrive as they were sent', {
+        skip: noCurl,
+      }, async () => {
         await using stand = await open();
         const upload = randomBytes(5_000_000);
         const file = join(stand.directory, 'upload');
