@@ -40,7 +40,11 @@ export const errorCodes = {
   },
   LAUNCHER_FAILED: { message: 'the launcher could not carry out a step', status: 500, exit: 71 },
   LAUNCHER_GONE: { message: 'the launcher ended', status: 500, exit: 71 },
-  NETWORK_FAILED: { message: 'the network of a sandbox could not be set up', status: 500, exit: 71 },
+  NETWORK_FAILED: {
+    message: 'the network of a sandbox could not be set up',
+    status: 500,
+    exit: 71,
+  },
   NETWORK_GONE: { message: 'the proxy process of the network ended', status: 500, exit: 71 },
   PROTOCOL_ERROR: { message: 'a frame or plan could not be understood', status: 500, exit: 76 },
   PLAN_INVALID: { message: 'the plan is not valid for this launcher', status: 400, exit: 65 },
