@@ -126,9 +126,10 @@ static void sample(long long at) {
   now.sampled = at;
 }
 
-static void reap(pid_t main_process) {
+/* All that ended; with `options` 0 until nobody is left. */
+static void reap(pid_t main_process, int options) {
   int status;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+  for (pid_t pid; (pid = waitpid(-1, &status, options)) > 0 || (pid < 0 && errno == EINTR);) {
     if (pid != main_process) continue;
     now.status = status;
     now.reaped = true;
@@ -140,7 +141,7 @@ static void reap(pid_t main_process) {
 static void kill_tree(void) {
   static struct tree tree;
   walk_tree(&tree);
-  now.left += (long)tree.count;
+  if ((long)tree.count > now.left) now.left = (long)tree.count;
   for (size_t i = 0; i < tree.count; i++) kill(tree.pids[i], SIGKILL);
 }
 
@@ -185,11 +186,11 @@ static struct err watch(pid_t main_process) {
     bool forked = ready > 0 && starts_process(&in.notification);
     if (at - now.sampled >= (forked ? SAMPLE_FORK_MS : SAMPLE_MS)) {
       sample(at);
-      reap(main_process);
+      reap(main_process, WNOHANG);
     }
     if (told_to_end || (now.reaped && at - now.ended >= LINGER_MS)) kill_tree();
   }
-  for (struct timespec pause = {0, 1000000}; !now.reaped; nanosleep(&pause, NULL)) reap(main_process);
+  reap(main_process, 0);
   return OK;
 }
 
