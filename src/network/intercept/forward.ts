@@ -23,7 +23,8 @@ export interface Route {
   readonly connection: GuestConnection;
   readonly upstream: Upstream;
   readonly secrets: Secrets;
-  readonly restricted: boolean;
+  /** Asked for each request: the policy of an open sandbox can change. */
+  readonly restricted: () => boolean;
   readonly decide: (facts: RequestFacts) => RequestDecision;
   readonly report: (decision: InterceptDecision) => void;
 }
@@ -133,7 +134,7 @@ function check({ connection, restricted, secrets, decide }: Route, head: Request
     name,
     port,
     speaks,
-    restricted,
+    restricted: restricted(),
     brokered: secrets.concern(name),
     decide,
   });
@@ -174,7 +175,14 @@ async function answerGuest(route: Route, response: GuestResponse, answer: Answer
     response.flushHeaders();
   }
   const { body } = answer;
-  body.once('end', () => addTrailers(response, endToEnd(answer.trailers(), ['content-length'])));
+  body.once('end', () => {
+    // In an event, where what is thrown would end the process.
+    try {
+      addTrailers(response, endToEnd(answer.trailers(), ['content-length']));
+    } catch {
+      cut(response);
+    }
+  });
   await pipeline(body, response as NodeJS.WritableStream);
 }
 

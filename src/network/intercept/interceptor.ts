@@ -115,6 +115,7 @@ export class Interceptor {
   async #openTls(connection: GuestConnection, ended: () => void): Promise<void> {
     const { stream, name } = connection;
     const secureContext = await this.#options.authority.contextFor(name);
+    if (stream.destroyed) return;
     const socket = new TLSSocket(stream as Socket, {
       isServer: true,
       secureContext,
@@ -166,7 +167,7 @@ export class Interceptor {
       connection,
       upstream,
       secrets,
-      restricted: restricted(connection.name, connection.port),
+      restricted: () => restricted(connection.name, connection.port),
       decide: decideRequest,
       report,
     };

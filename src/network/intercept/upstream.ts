@@ -163,8 +163,13 @@ export class Upstream {
     });
     sendBody(passed, outgoing, () => {
       const trailers = passed.trailers();
-      if (trailers.length > 0) outgoing.addTrailers(trailers as [string, string][]);
-      outgoing.end();
+      // In an event, where what is thrown would end the process: a field that Node does not take resets the request.
+      try {
+        if (trailers.length > 0) outgoing.addTrailers(trailers as [string, string][]);
+        outgoing.end();
+      } catch (error) {
+        outgoing.destroy(error as Error);
+      }
     });
     return promise;
   }
@@ -252,7 +257,13 @@ function sendOverHttp2(session: ClientHttp2Session, passed: Passed): Promise<Ans
     resolve({ status, reason: '', fields: fieldsOf(raw), body: stream, trailers: () => trailers });
   });
   if (length !== 'none') {
-    stream.on('wantTrailers', () => stream.sendTrailers(toHttp2(passed.trailers())));
+    stream.on('wantTrailers', () => {
+      try {
+        stream.sendTrailers(toHttp2(passed.trailers()));
+      } catch (error) {
+        stream.destroy(error as Error);
+      }
+    });
     sendBody(passed, stream, () => stream.end());
   }
   return promise;

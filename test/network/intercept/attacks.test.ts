@@ -212,7 +212,7 @@ describe('smuggling', () => {
       stand.seen.map(({ url }) => url),
       ['/repos'],
     );
-    assert.equal(stand.seen[0]?.headers['host'], 'app.test');
+    assert.equal(stand.seen[0]?.headers.host, 'app.test');
   });
 
   test('an HTTP/2 request that announces a body and sends none', async () => {
@@ -394,4 +394,58 @@ describe('TLS', () => {
     await closed(socket);
     await Promise.all(stand.accepted);
   });
+});
+
+test('requests that were bent at random: nothing but what is allowed reaches the server, and the proxy lives', async () => {
+  await using stand = await open();
+  const host = `${stand.name}:${stand.port}`;
+  const sound = `POST /repos/x HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\nTrailer: t\r\nConnection: keep-alive\r\n\r\n3\r\nabc\r\n0\r\nt: 1\r\n\r\nGET /repos/y HTTP/1.1\r\nHost: ${host}\r\n\r\nGET /admin HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  const allowPost = sound.replace('POST', 'GET');
+  const odd = [
+    '\r',
+    '\n',
+    '\r\n',
+    '\0',
+    ' ',
+    '\t',
+    ':',
+    ';',
+    ',',
+    '/',
+    '..',
+    '%2f',
+    '\xff',
+    '0',
+    '-',
+    'é',
+  ];
+  // A small generator with a fixed seed, so that a failure comes again.
+  let state = 20_26;
+  const random = (below: number) => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return Math.floor((state / 2_147_483_648) * below);
+  };
+  const bent = Array.from({ length: 150 }, () => {
+    let bytes = allowPost;
+    for (let times = 1 + random(3); times > 0; times--) {
+      const at = random(bytes.length);
+      const cut = random(3);
+      bytes = bytes.slice(0, at) + (odd[random(odd.length)] ?? '') + bytes.slice(at + cut);
+    }
+    return bytes;
+  });
+  for (let index = 0; index < bent.length; index += 30) {
+    await Promise.all(bent.slice(index, index + 30).map((bytes) => speak(stand, bytes)));
+  }
+  const escaped = stand.seen.filter(
+    ({ method, url }) =>
+      !reposAlone({ method, path: decodeURIComponent(url.split('?')[0] ?? ''), name: '', port: 0 })
+        .allowed,
+  );
+  assert.deepEqual(escaped, []);
+  assert.ok(stand.seen.length > 10 && stand.refusals.length > 100);
+  assert.match(
+    await speak(stand, 'GET /repos HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n'),
+    /^HTTP\/1.1 200 /,
+  );
 });

@@ -115,7 +115,7 @@ test('clear text: the same checks, without TLS', { skip: noCurl }, async () => {
   assert.match((await stand.curl('/a')).body, /GET \/a 0/);
   // Asking for h2c would carry requests past the checks: it is an ordinary request.
   assert.match((await stand.curl('/b', '--http2')).body, /1\.1 GET \/b 0/);
-  assert.equal(stand.seen.at(-1)?.headers['upgrade'], undefined);
+  assert.equal(stand.seen.at(-1)?.headers.upgrade, undefined);
   assert.deepEqual(stand.refusals, []);
 });
 
@@ -151,7 +151,7 @@ test('trailers go through both ways (gRPC needs them)', async () => {
       request.resume().on('end', () => {
         (response as Http2ServerResponse).addTrailers({
           'grpc-status': '0',
-          saw: String(request.trailers['sent']),
+          saw: String(request.trailers.sent),
         });
         (response as Http2ServerResponse).end('body');
       });
@@ -176,7 +176,7 @@ test('trailers go through both ways (gRPC needs them)', async () => {
   stream.resume().end('x');
   const [trailers] = (await once(stream, 'trailers')) as [Record<string, string>];
   assert.equal(trailers['grpc-status'], '0');
-  assert.equal(trailers['saw'], 'yes');
+  assert.equal(trailers.saw, 'yes');
   session.destroy();
 });
 

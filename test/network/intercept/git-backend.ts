@@ -12,7 +12,7 @@ export function gitBackend(
   const { headers } = request;
   const child = spawn(program, {
     env: {
-      PATH: process.env['PATH'],
+      PATH: process.env.PATH,
       GIT_PROJECT_ROOT: root,
       GIT_HTTP_EXPORT_ALL: '1',
       // The repository belongs to whoever runs the test.

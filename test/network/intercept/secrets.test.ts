@@ -46,9 +46,9 @@ describe('in a request to its own host', () => {
       );
       assert.equal(ran.status, 200);
       assert.equal(stand.seen[0]?.headers['x-api-key'], VALUE);
-      assert.equal(stand.seen[0]?.headers['authorization'], `Bearer ${VALUE}`);
+      assert.equal(stand.seen[0]?.headers.authorization, `Bearer ${VALUE}`);
       await stand.curl('/', flag, '-u', `user:${placeholder}`);
-      assert.equal(stand.seen[1]?.headers['authorization'], basic(`user:${VALUE}`));
+      assert.equal(stand.seen[1]?.headers.authorization, basic(`user:${VALUE}`));
       assert.deepEqual(stand.refusals, []);
       assert.ok(!JSON.stringify(stand.decisions).includes(VALUE));
     });
