@@ -18,7 +18,7 @@ export interface ConnectionContext {
   readonly dial: Dial;
   readonly http: HttpRelay;
   /** Opens TLS; absent where the policy has no `intercept`. */
-  readonly intercept?: (connection: GuestConnection) => void;
+  readonly intercept?: (connection: GuestConnection, facts: Connecting) => void;
   readonly report: (decision: InterceptDecision) => void;
   readonly times: FirstFlightTimes & { readonly idleMs: number };
 }
@@ -108,9 +108,9 @@ export class Connection {
     const carried = judgement.name ?? this.#facts.name;
     const { intercept } = this.#context;
     if (flight.kind === 'http') await this.#serveHttp(flight, judgement, carried);
-    else if (flight.kind === 'tls' && intercept !== undefined && carried !== undefined) {
+    else if (flight.kind === 'tls' && intercept !== undefined && isByName(judgement, carried)) {
       await this.#dropEarly();
-      intercept(this.#guestConnection(flight, judgement, carried, 'tls'));
+      intercept(this.#guestConnection(flight, judgement, carried, 'tls'), this.#facts);
     } else await this.#relay(flight, judgement);
   }
 
@@ -130,8 +130,8 @@ export class Connection {
     }
     await this.#dropEarly();
     http.serve(this.#guestConnection(flight, judgement, carried, 'http'), {
-      restricted: judgement.requests === true,
-      decide: ({ method, path }) => judge.request(this.#facts, { method, target: written(path) }),
+      restricted: () => judge.restricted(this.#facts),
+      decide: ({ method, path }) => judge.request(this.#facts, { method, path }),
       report,
     });
   }
@@ -214,6 +214,11 @@ function factsOf(facts: Connecting, flight: FirstFlight): Connecting {
   return { address, port, speaks: flight.kind, ...(name === undefined ? {} : { name }) };
 }
 
+/** A rule for an address holds whatever is spoken there: only what was allowed by its name is opened. */
+function isByName(judgement: Judgement, carried: string | undefined): carried is string {
+  return carried !== undefined && (judgement.name !== undefined || judgement.requests === true);
+}
+
 /** Says why there is no name, where a TLS client could do better. */
 function withReason(judgement: Judgement, flight: FirstFlight): Judgement {
   if (judgement.allowed || flight.kind !== 'tls') return judgement;
@@ -223,9 +228,4 @@ function withReason(judgement: Judgement, flight: FirstFlight): Judgement {
     ? 'its hello is encrypted (ECH): switch that off in the client'
     : 'its hello names no server (SNI): connect by name, not by address';
   return { ...judgement, reason: `${judgement.reason}; ${cure}` };
-}
-
-/** A decoded path as a request line has it. */
-function written(path: string): string {
-  return encodeURI(path).replace(/[?#]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
 }

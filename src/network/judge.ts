@@ -7,7 +7,6 @@ import {
   decideConnection,
   decideName,
   decideRequest,
-  type RequestFacts,
 } from '../policy/decide-connection.ts';
 import { ALL_PORTS, formatDestination } from '../policy/destination.ts';
 import { hostName } from '../policy/host-name.ts';
@@ -99,9 +98,19 @@ export class Judge {
     return await this.#judge(facts);
   }
 
-  /** May this request be made on a connection that is allowed? Reports nothing. */
-  request(facts: Connecting, request: RequestFacts): ConnectionDecision {
-    return decideRequest(this.policy, { ...facts, protocol: 'tcp', name: facts.name }, request);
+  /** May this request be made on a connection that is allowed? `path` is decoded. Reports nothing. */
+  request(
+    facts: Connecting,
+    { method, path }: { method: string; path: string },
+  ): ConnectionDecision {
+    const known = { ...facts, protocol: 'tcp', name: facts.name } as const;
+    return decideRequest(this.policy, known, { method, target: written(path) });
+  }
+
+  /** Whether some requests alone are allowed on such a connection. */
+  restricted(facts: Connecting): boolean {
+    const known = { ...facts, protocol: 'tcp', name: facts.name } as const;
+    return decideConnection(this.policy, known).requests === true;
   }
 
   /** What the policy says now of a connection that was allowed before. */
@@ -228,6 +237,11 @@ function detailsOf(facts: Connecting, judgement: Judgement): Record<string, unkn
 
 function bracketed(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+}
+
+/** A decoded path as a request line has it. */
+function written(path: string): string {
+  return encodeURI(path).replace(/[?#]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
 }
 
 /** A guest's text in one line of a report: short, and with nothing that moves a cursor. */

@@ -1,0 +1,52 @@
+/**
+ * What the library and the proxy process say to each other, beside the sockets (`launcher/network-handles.ts`).
+ * Both are of one release; a network is a number that the library chose.
+ */
+import type { NetworkPolicy } from '../policy/policy.ts';
+import type { NetworkDecision } from './decision-log.ts';
+import type { ProxyCounters } from './egress-proxy.ts';
+import type { NetworkAnswer, NetworkQuestion } from './questions.ts';
+
+/** A secret of the policy with its value, as it travels. */
+export interface SecretValue {
+  readonly name: string;
+  readonly placeholder: string;
+  readonly value: string;
+  readonly hosts: readonly string[];
+}
+
+export interface OpenNetwork {
+  readonly policy: NetworkPolicy;
+  readonly secrets: readonly SecretValue[];
+  /** Name servers, `address` or `address:port`; absent: the host's. */
+  readonly servers?: readonly string[];
+  /** Whether there is somebody to ask. */
+  readonly asks: boolean;
+}
+
+export type ProxyRequest =
+  | { readonly type: 'open'; readonly open: OpenNetwork }
+  | { readonly type: 'update'; readonly policy: NetworkPolicy }
+  | { readonly type: 'counters' }
+  | { readonly type: 'close' };
+
+export type ToProxy =
+  | (ProxyRequest & { readonly id: number; readonly request: number })
+  | { readonly type: 'answer'; readonly question: number; readonly answer?: NetworkAnswer };
+
+/** `certificatePem`: of the authority that the guest must trust, where the policy intercepts. */
+export interface ProxyReply {
+  readonly certificatePem?: string;
+  readonly counters?: ProxyCounters;
+}
+
+export type FromProxy =
+  | { readonly type: 'reply'; readonly request: number; readonly reply: ProxyReply }
+  | { readonly type: 'failed'; readonly request: number; readonly message: string }
+  | { readonly type: 'decision'; readonly id: number; readonly decision: NetworkDecision }
+  | {
+      readonly type: 'ask';
+      readonly id: number;
+      readonly question: number;
+      readonly about: NetworkQuestion;
+    };
