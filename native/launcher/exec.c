@@ -366,6 +366,7 @@ static void send_result(struct exec *exec) {
   }
   out_u32(&body, 18, sandbox->from_slot);
   out_u32(&body, 20, report->left);
+  traffic_fields(&body, sandbox);
   if (exec->refused) notify_fields(&body, exec->refused);
   if (body.failed) {
     S.client_gone = true;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "channel.h"
+#include "handover.h"
 #include "state.h"
 #include "sys.h"
 
@@ -69,6 +70,8 @@ struct err kind_add(uint32_t id, const struct plan_request *request) {
     struct span plan = {kind->bytes, kind->length};
     result = S.host_view ? plan_parse_host(plan, &kind->plan) : plan_parse(plan, &kind->plan, kind->filter);
   }
+  if (!failed(result) && kind->plan.network.kind && !handover_is_open())
+    result = fail(ERR_UNSUPPORTED, ENOTCONN, "network", "nobody to hand its sockets to");
   if (!failed(result)) result = launch_seal_plan((struct span){kind->bytes, kind->length}, &kind->memory);
   if (!failed(result) && S.host_view) kind->template = fcntl(S.host.mount_ns, F_DUPFD_CLOEXEC, 3);
   else if (!failed(result)) result = make_template(kind);
@@ -82,7 +85,7 @@ struct err kind_add(uint32_t id, const struct plan_request *request) {
   }
   kind->id = id;
   kind->wanted = request->slots;
-  kind->recycle_net = request->recycle_net && (kind->plan.namespaces & CLONE_NEWNET);
+  kind->recycle_net = request->recycle_net && (kind->plan.namespaces & CLONE_NEWNET) && !kind->plan.network.kind;
   kind->next = S.kinds;
   S.kinds = kind;
   cells_spare(kind->plan.cgroup.present, kind->plan.cgroup.present && !S.tree.v2_limits ? 4 : 1);

@@ -18,7 +18,7 @@ static _Noreturn void become_init(const struct nursery_request *request, const s
   if (bytes == MAP_FAILED) _exit(1);
   struct slot_setup setup = {
       .plan = {bytes, request->plan_length}, .control = fds->control, .job = fds->job, .sync = sync,
-      .fresh_net = request->namespaces & CLONE_NEWNET, .pipes = request->pipes, .host_view = request->host_view,
+      .fresh_net = request->namespaces & CLONE_NEWNET, .network = request->network, .pipes = request->pipes, .host_view = request->host_view,
   };
   slot_init(&setup);
 }

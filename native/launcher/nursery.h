@@ -11,6 +11,7 @@ struct nursery_request {
   uint32_t plan_length;
   uid_t inside_uid, outside_uid;
   gid_t inside_gid, outside_gid;
+  struct network_plan network; /* of the network namespace that init makes */
   bool pipes;
   bool join_net;    /* a network namespace comes along */
   bool into_cgroup; /* a cgroup v2 directory comes along */

@@ -274,6 +274,17 @@ static struct err notified_parse(struct span body, struct plan *out) {
   return OK;
 }
 
+static struct err network_parse(struct span body, struct plan *out) {
+  struct network_plan *network = &out->network;
+  uint32_t seen;
+  const struct wire_slot slots[] = {{1, WIRE_U32, true, &network->kind}, {2, WIRE_U32, true, &network->port}};
+  TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
+  if (network->kind != NETWORK_FILTERED) return refuse(SUBJECT_PLAN, "network: unknown kind");
+  if (network->port < 1024 || network->port > 65535) return refuse(SUBJECT_PLAN, "network: port is 1024 to 65535");
+  if (!(out->namespaces & NS_NET)) return refuse(SUBJECT_PLAN, "network: without a network namespace");
+  return OK;
+}
+
 static struct err plan_lists(struct span body, struct plan *out) {
   struct field field;
   bool bad;
@@ -287,14 +298,14 @@ static struct err plan_lists(struct span body, struct plan *out) {
 }
 
 static struct err plan_body(struct span body, struct plan *out, struct span *seccomp) {
-  struct span landlock, capabilities, cgroup, limits;
+  struct span landlock, capabilities, cgroup, limits, network;
   uint32_t seen;
   const struct wire_slot slots[] = {
       {1, WIRE_U32, true, &out->namespaces},   {2, WIRE_U32, true, &out->uid},      {3, WIRE_U32, true, &out->gid},
       {4, WIRE_STR, true, &out->hostname},     {5, WIRE_LIST, false, NULL},         {6, WIRE_BYTES, false, seccomp},
       {7, WIRE_BYTES, false, &landlock},       {8, WIRE_BYTES, true, &capabilities}, {9, WIRE_LIST, false, NULL},
       {10, WIRE_BYTES, false, &cgroup},        {11, WIRE_BYTES, true, &limits},     {12, WIRE_LIST, false, NULL},
-      {13, WIRE_BYTES, false, &out->default_job}, {15, WIRE_LIST, false, NULL},
+      {13, WIRE_BYTES, false, &out->default_job}, {14, WIRE_BYTES, false, &network}, {15, WIRE_LIST, false, NULL},
   };
   TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
   if ((out->namespaces & NS_REQUIRED) != NS_REQUIRED) return refuse(SUBJECT_PLAN, "namespaces: user, mount and pid are required");
@@ -309,6 +320,7 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
       return refuse(SUBJECT_PLAN, "seccomp: not 1 to 4096 instructions of 8 bytes");
   }
   if (seen & BIT(15) && !(seen & BIT(6))) return refuse(SUBJECT_PLAN, "notified: without seccomp");
+  if (seen & BIT(14)) TRY(network_parse(network, out));
   if (seen & BIT(7)) TRY(landlock_parse(landlock, &out->landlock));
   TRY(capabilities_parse(capabilities, &out->capabilities));
   if (seen & BIT(10)) TRY(cgroup_parse(SUBJECT_PLAN, cgroup, &out->cgroup));

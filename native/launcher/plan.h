@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <sys/types.h>
 
+#include "network.h"
 #include "wire.h"
 
 #define PLAN_VERSION 1u
@@ -98,6 +99,7 @@ struct plan {
   size_t notified_count;
   struct notified notified[PLAN_NOTIFIED_MAX];
   struct span default_job;
+  struct network_plan network;
   /* Of a host plan alone: no namespace, no mount, no id, no filter. */
   bool host_view, no_new_privs;
   uint64_t processes; /* 0: not limited */

@@ -285,6 +285,8 @@ struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
   struct out job_bytes = {0};
   TRY(map_file(plan_path, &bytes));
   TRY(plan_parse(bytes, &plan, filter));
+  /* Somebody has to decide what passes, and here is nobody. */
+  if (plan.network.kind) return fail(ERR_UNSUPPORTED, ENOTSUP, "network", "a filtered network needs its proxy");
   TRY(make_job(argv, &job_bytes));
   struct limits_plan limits = limits_merge(&plan.limits, &job.limits);
   struct host host = {.mount_ns = -1};

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "channel.h"
+#include "handover.h"
 #include "state.h"
 #include "sys.h"
 
@@ -54,6 +55,7 @@ static struct err ask(struct sandbox *sandbox) {
       .inside_gid = kind->plan.gid,
       .outside_uid = launch_guest_uid(&S.host, cell->number),
       .outside_gid = launch_guest_gid(&S.host, cell->number),
+      .network = kind->plan.network,
       .pipes = true,
       .join_net = recycled,
       .into_cgroup = cell->grouped && cell->cgroup.v2 >= 0,
@@ -81,6 +83,7 @@ struct err sandbox_make(struct kind *kind, struct sandbox **out) {
   TRY(cell_take(kind->plan.cgroup.present, &cell));
   struct sandbox *sandbox = calloc(1, sizeof *sandbox);
   struct err result = sandbox ? OK : fail(ERR_RESOURCE, ENOMEM, "make sandbox", NULL);
+  for (int i = 0; sandbox && i < NETWORK_PARTS; i++) sandbox->network[i] = -1;
   if (sandbox) sandbox->net = sandbox->control.fd = sandbox->pidfd.fd = sandbox->seat.watch.fd = -1;
   if (!failed(result) && cell->grouped) {
     result = cgroup_cell_apply(&S.tree, &cell->cgroup, &kind->plan.cgroup, S.tree.v2_limits ? 1 : 2);
@@ -139,6 +142,24 @@ static void keep_net(struct sandbox *sandbox) {
   }
 }
 
+static void give_network(struct sandbox *sandbox) {
+  if (!sandbox->network_owner || sandbox->network[0] < 0) return;
+  handover_send(sandbox->network_owner, sandbox->network);
+  for (int i = 0; i < NETWORK_HANDED; i++) sandbox->network[i] = -1;
+}
+
+void sandbox_own_network(struct sandbox *sandbox, uint32_t id) {
+  if (!sandbox->kind->plan.network.kind) return;
+  sandbox->network_owner = id;
+  give_network(sandbox);
+}
+
+static void drop_network(struct sandbox *sandbox) {
+  if (sandbox->network_owner) handover_forget(sandbox->network_owner);
+  for (int i = 0; i < NETWORK_PARTS; i++)
+    if (sandbox->network[i] >= 0) close(sandbox->network[i]);
+}
+
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
   sandbox->pid = pid;
   watch_add(&sandbox->pidfd, WATCH_PIDFD, pidfd, EPOLLIN, sandbox);
@@ -168,6 +189,7 @@ static void release(struct sandbox *sandbox) {
   }
   for (int i = 0; i < 2; i++)
     if (sandbox->seat.output[i] >= 0) close(sandbox->seat.output[i]);
+  drop_network(sandbox);
   watch_close(&sandbox->seat.watch);
   watch_close(&sandbox->control);
   watch_close(&sandbox->pidfd);
@@ -238,11 +260,16 @@ static void seat_ready(struct sandbox *sandbox) {
 }
 
 void sandbox_seat_event(struct sandbox *sandbox) {
-  int fds[2];
+  int fds[NETWORK_PARTS];
   size_t count;
-  if (!channel_receive_all(sandbox->seat.watch.fd, &told, sizeof told, fds, 2, &count)) {
+  if (!channel_receive_all(sandbox->seat.watch.fd, &told, sizeof told, fds, NETWORK_PARTS, &count)) {
     watch_close(&sandbox->seat.watch);
     sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
+    return;
+  }
+  if (told.event == JOB_NETWORK && count == NETWORK_PARTS && sandbox->kind->plan.network.kind && sandbox->network[NETWORK_FILTER] < 0) {
+    memcpy(sandbox->network, fds, sizeof fds);
+    give_network(sandbox);
     return;
   }
   if (told.event == JOB_READY && count == 2) {
@@ -360,6 +387,7 @@ void sandbox_settle(struct sandbox *sandbox) {
     if (sandbox->cell->grouped) cgroup_cell_read(&sandbox->cell->cgroup, &group);
     usage_fields(&body, &group, &sandbox->last);
     out_u32(&body, 20, sandbox->left);
+    traffic_fields(&body, sandbox);
     client_send(FRAME_CLOSED, sandbox->id, body.data, body.length);
     out_free(&body);
   }
@@ -380,6 +408,7 @@ struct err sandbox_open(uint32_t id, struct kind *kind, struct span job) {
   sandbox->keep = true;
   sandbox->job = copy;
   sandbox->job_length = job.length;
+  sandbox_own_network(sandbox, id);
   struct slot_request request = {.command = SLOT_KEEP};
   channel_send(sandbox->control.fd, &request, sizeof request, NULL, 0);
   if (sandbox->seat.ready) seat_ready(sandbox);

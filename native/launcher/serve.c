@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "channel.h"
+#include "handover.h"
 #include "probe.h"
 #include "state.h"
 #include "sys.h"
@@ -138,6 +139,7 @@ static struct err on_exec(uint32_t id, struct span body) {
     struct kind *kind = kind_find(request.plan_id);
     if (!kind) return fail(ERR_UNKNOWN_ID, ENOENT, "exec", "plan");
     TRY(sandbox_take(kind, &sandbox));
+    sandbox_own_network(sandbox, id);
   } else {
     sandbox = sandbox_find(request.sandbox_id);
     if (!sandbox || sandbox->cause || sandbox->state == SANDBOX_ENDING) return fail(ERR_UNKNOWN_ID, ENOENT, "exec", "sandbox");
@@ -233,6 +235,7 @@ static struct err on_sandbox(const struct frame *frame) {
   if (sandbox->cell->grouped) cgroup_cell_read(&sandbox->cell->cgroup, &group);
   report.user_us = group.cpu_us;
   usage_fields(&body, &group, &report);
+  traffic_fields(&body, sandbox);
   client_send(FRAME_USAGE_REPLY, frame->id, body.data, body.length);
   out_free(&body);
   return OK;
@@ -363,6 +366,9 @@ static void dispatch(struct watch *watch, uint32_t what) {
     case WATCH_NOTIFY:
       exec_notify_event(watch->owner);
       return;
+    case WATCH_HANDOVER:
+      handover_event();
+      return;
     case WATCH_AGENT:
       agent_event(watch->owner);
       return;
@@ -423,6 +429,7 @@ struct err serve(int fd) {
   S.epoll = epoll_create1(EPOLL_CLOEXEC);
   if (S.epoll < 0) return fail(ERR_RESOURCE, errno, "epoll", NULL);
   S.common.watch.fd = -1;
+  if (!S.host_view) handover_open();
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);

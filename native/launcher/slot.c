@@ -483,6 +483,15 @@ static _Noreturn void start_and_supervise(const struct slot_setup *setup) {
   supervise(signals, setup->pipes);
 }
 
+/* The launcher has it before it hears that the sandbox is ready; in here nothing of it stays. */
+static struct err make_network(const struct slot_setup *setup) {
+  int fds[NETWORK_PARTS];
+  TRY(network_make(&setup->network, fds));
+  job_tell(setup->job, JOB_NETWORK, OK, fds, NETWORK_PARTS);
+  for (int i = 0; i < NETWORK_PARTS; i++) close(fds[i]);
+  return OK;
+}
+
 _Noreturn void slot_init(const struct slot_setup *setup) {
   struct slot_go go;
   int given[2];
@@ -497,6 +506,7 @@ _Noreturn void slot_init(const struct slot_setup *setup) {
   if (setup->fresh_net) {
     if (unshare(CLONE_NEWNET) < 0) result = fail(ERR_SYSTEM, errno, "network namespace", NULL);
     else result = loopback_up();
+    if (!failed(result) && setup->network.kind) result = make_network(setup);
   }
   if (!channel_receive_all(setup->sync, &go, sizeof go, given, 2, &fd_count) || fd_count != 2) _exit(1);
   if (!failed(result)) result = own_mounts(given[1]);

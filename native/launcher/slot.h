@@ -12,6 +12,7 @@ struct slot_setup {
   int sync;           /* from the nursery: struct slot_go with the proc mount and the root, once both are there */
   bool fresh_net;     /* it makes a network namespace of its own */
   bool host_view;     /* not in namespaces of its own: the plan is a host plan, `sync` is silent, init is a subreaper */
+  struct network_plan network; /* of that namespace; kind 0: its loopback alone */
   bool pipes;         /* jobs make their own stdout and stderr pipes and hand over the reading ends; without: one job, our stdio */
 };
 
@@ -35,10 +36,11 @@ struct slot_report {
   uint64_t user_us, system_us, max_rss_bytes;
 };
 
-/* Job → launcher, on its socket: READY (with the reading ends of stdout and stderr), then either FAILED, or BOUND (after a
+/* Init → launcher, on the first job's socket, before that job says anything: NETWORK, with the descriptors of network.h.
+   Job → launcher, on its socket: READY (with the reading ends of stdout and stderr), then either FAILED, or BOUND (after a
    job without argv), or end-of-file, which is execve's success. Just before it, LISTENER, with the descriptor where notified
    system calls wait. */
-enum job_event { JOB_READY = 1, JOB_FAILED = 2, JOB_BOUND = 3, JOB_PTY = 4, JOB_LISTENER = 5 };
+enum job_event { JOB_READY = 1, JOB_FAILED = 2, JOB_BOUND = 3, JOB_PTY = 4, JOB_LISTENER = 5, JOB_NETWORK = 8 };
 struct job_report {
   uint32_t event;
   uint32_t class;

@@ -11,7 +11,7 @@
 /* Every descriptor in epoll points to one of these, inside the thing it belongs to. */
 enum watch_kind {
   WATCH_CLIENT, WATCH_SIGNALS, WATCH_NURSERY, WATCH_CONTROL, WATCH_SEAT, WATCH_PIDFD, WATCH_OOM, WATCH_STDOUT, WATCH_STDERR,
-  WATCH_STDIN, WATCH_AGENT, WATCH_JOB, WATCH_NOTIFY,
+  WATCH_STDIN, WATCH_AGENT, WATCH_JOB, WATCH_NOTIFY, WATCH_HANDOVER,
 };
 struct watch {
   enum watch_kind kind;
@@ -76,6 +76,8 @@ struct sandbox {
   pid_t pid;
   struct watch control, pidfd;
   int net;                      /* kept for the kind's pool */
+  int network[NETWORK_PARTS];   /* -1: not there, or handed over */
+  uint32_t network_owner;       /* exec or sandbox whose network it is; 0 while it waits for one */
   struct seat seat;
   uint32_t next_number;
   struct exec *execs;           /* running here */
@@ -209,6 +211,8 @@ void sandbox_dismiss(struct sandbox *sandbox);
 void sandbox_failed(struct sandbox *sandbox, struct err error);
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd);
 void sandbox_next_seat(struct sandbox *sandbox);
+/* Its network goes to whoever asked for `id`, now or as soon as there is one. */
+void sandbox_own_network(struct sandbox *sandbox, uint32_t id);
 struct err sandbox_open(uint32_t id, struct kind *kind, struct span job);
 
 /* exec.c */
@@ -229,6 +233,9 @@ void exec_window(struct exec *exec, const struct winsize_request *size);
 uint64_t execs_tick(void);
 void usage_fields(struct out *out, const struct cgroup_usage *group, const struct slot_report *report);
 
+
+/* traffic.c: what a filtered network let through and refused, into a RESULT or what is like one. */
+void traffic_fields(struct out *out, const struct sandbox *sandbox);
 
 /* capture.c */
 void capture_take(struct capture *capture, const uint8_t *bytes, size_t length);

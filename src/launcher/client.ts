@@ -13,6 +13,7 @@ import { Execution } from './execution.ts';
 import { launcherError } from './launcher-error.ts';
 import { type Ending, LauncherProcess } from './launcher-process.ts';
 import { LauncherSandbox } from './launcher-sandbox.ts';
+import { NetworkDelivery, type OnNetwork } from './network-handles.ts';
 import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
 import type { RawResult } from './protocol/decode-result.ts';
 import { encodeExec, encodeOpen } from './protocol/encode-job.ts';
@@ -48,6 +49,7 @@ export class LauncherClient implements Connection {
   readonly #socket: Socket;
   readonly #channels = new Map<number, Channel>();
   readonly #ended: Promise<Ending>;
+  readonly #networks = new NetworkDelivery();
   #lastId = 0;
   #holders = 0;
   #greeted = false;
@@ -59,7 +61,12 @@ export class LauncherClient implements Connection {
    * launcher that runs already: {@link LauncherClient.over}
    */
   constructor(program: string | Socket, args: readonly string[] = ['serve']) {
-    this.#process = typeof program === 'string' ? new LauncherProcess(program, args) : undefined;
+    this.#process =
+      typeof program === 'string'
+        ? new LauncherProcess(program, args, (message, handle) =>
+            this.#networks.take(message, handle),
+          )
+        : undefined;
     this.#socket =
       typeof program === 'string' ? (this.#process as LauncherProcess).socket : program;
     const reader = new FrameReader((type, id, body) => this.#receive(type, id, body));
@@ -132,21 +139,27 @@ export class LauncherClient implements Connection {
     await this.#request(plan.id, rawFrame(frameType.CLOSE, plan.id), frameType.CLOSED, () => {});
   }
 
-  /** Runs a job in a fresh sandbox; output comes with the result. */
-  run(plan: PlanHandle, job: Job, signal?: AbortSignal): Promise<RawResult> {
-    return this.capture({ plan: plan.id }, job, signal);
+  /**
+   * Runs a job in a fresh sandbox; output comes with the result.
+   *
+   * @param onNetwork called once where the plan has a network, with its sockets; without it they are closed, and nothing
+   * passes
+   */
+  run(plan: PlanHandle, job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Promise<RawResult> {
+    return this.capture({ plan: plan.id }, job, signal, onNetwork);
   }
 
   /** Runs a job in a fresh sandbox; output comes as it is written. */
-  spawn(plan: PlanHandle, job: Job, signal?: AbortSignal): Execution {
-    return this.stream({ plan: plan.id }, job, signal);
+  spawn(plan: PlanHandle, job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Execution {
+    return this.stream({ plan: plan.id }, job, signal, onNetwork);
   }
 
   /** Opens a sandbox that stays until it is closed. */
-  openSandbox(plan: PlanHandle, job: Job): LauncherSandbox {
+  openSandbox(plan: PlanHandle, job: Job, onNetwork?: OnNetwork): LauncherSandbox {
     const id = this.nextId();
     const sandbox = new LauncherSandbox(this, id);
     this.attach(id, sandbox);
+    this.#networks.expect(id, onNetwork);
     this.send(encodeOpen(id, plan.id, job));
     return sandbox;
   }
@@ -196,6 +209,7 @@ export class LauncherClient implements Connection {
 
   detach(id: number): void {
     this.#channels.delete(id);
+    this.#networks.forget(id);
   }
 
   send(frame: Buffer): void {
@@ -214,12 +228,14 @@ export class LauncherClient implements Connection {
     target: { plan: number } | { sandbox: number },
     job: Job,
     signal?: AbortSignal,
+    onNetwork?: OnNetwork,
   ): Promise<RawResult> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) throw abortedError(signal);
       const id = this.nextId();
       const frame = encodeExec(id, target, job);
       this.attach(id, new CaptureExec(this, id, resolve, reject, signal));
+      this.#networks.expect(id, onNetwork);
       this.send(frame);
     });
   }
@@ -228,12 +244,14 @@ export class LauncherClient implements Connection {
     target: { plan: number } | { sandbox: number },
     job: Job,
     signal?: AbortSignal,
+    onNetwork?: OnNetwork,
   ): Execution {
     if (signal?.aborted === true) throw abortedError(signal);
     const id = this.nextId();
     const frame = encodeExec(id, target, job);
     const execution = new Execution(this, id, job, signal);
     this.attach(id, execution);
+    this.#networks.expect(id, onNetwork);
     this.send(frame);
     return execution;
   }
@@ -295,6 +313,7 @@ export class LauncherClient implements Connection {
   #endChannels(error: CaissonError): void {
     const channels = [...this.#channels.values()];
     this.#channels.clear();
+    this.#networks.clear();
     for (const channel of channels) channel.gone(error);
   }
 

@@ -1,5 +1,6 @@
 /**
- * A launcher that we start and that ends with us: its socket on descriptor 3, its last words, its end.
+ * A launcher that we start and that ends with us: its socket on descriptor 3, the channel on which it hands sockets over
+ * on descriptor 4 (Node's own), its last words, its end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -18,17 +19,26 @@ export class LauncherProcess {
   readonly #child: ChildProcess;
   #diagnostics = '';
 
-  /** Never throws: a program that cannot be started has ended. It does not keep Node alive. */
-  constructor(program: string, args: readonly string[]) {
+  /**
+   * Never throws: a program that cannot be started has ended. It does not keep Node alive.
+   *
+   * @param onHandle a socket that the launcher hands over, and what it says of it
+   */
+  constructor(
+    program: string,
+    args: readonly string[],
+    onHandle: (message: unknown, handle: unknown) => void,
+  ) {
     // Its own session: Ctrl-C at a terminal reaches us, and we decide what the guest hears of it.
     const child = spawn(program, args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'ipc'],
       env: {},
       cwd: '/',
       detached: true,
     });
     this.#child = child;
     this.socket = child.stdio[3] as Socket;
+    child.on('message', onHandle);
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#diagnostics = (this.#diagnostics + chunk.toString()).slice(-DIAGNOSTICS_MAX);
     });
@@ -37,6 +47,7 @@ export class LauncherProcess {
       child.once('exit', (code, signal) => resolve({ reason: signal ?? `exit code ${code}` }));
     });
     child.unref();
+    child.channel?.unref();
     (child.stderr as Socket | null)?.unref();
   }
 

@@ -1,6 +1,12 @@
 /**
  * What a run came to, from bytes (protocol/PROTOCOL.md, "Result"); written in C by native/launcher.
  */
+import {
+  decodeRefusal,
+  decodeTraffic,
+  type RawNetwork,
+  type RawRefusal,
+} from './decode-network.ts';
 import { decodeViolation, type RawViolation } from './decode-violation.ts';
 import { malformed, readAmount, readFields, readI32, readU32 } from './fields.ts';
 
@@ -41,6 +47,8 @@ export interface RawUsage {
   memoryPeakSource: 'cgroup' | 'rusage';
   processesPeak: number | undefined;
   leftBehind: number;
+  /** Absent: no network of its own beside loopback. */
+  network?: RawNetwork;
 }
 
 export interface RawResult extends RawUsage {
@@ -79,6 +87,8 @@ export function decodeResult(body: Buffer): RawResult {
   let stdout: Buffer = nothing;
   let stderr: Buffer = nothing;
   let violations: RawViolation[] | undefined;
+  const refused: RawRefusal[] = [];
+  let traffic: Omit<RawNetwork, 'refused'> | undefined;
   const totals = [-1, -1];
   const heads = [-1, -1];
   for (const field of readFields(body)) {
@@ -142,6 +152,12 @@ export function decodeResult(body: Buffer): RawResult {
         violations ??= [];
         violations.push(decodeViolation(field.body));
         break;
+      case 21:
+        refused.push(decodeRefusal(field.body));
+        break;
+      case 22:
+        traffic = decodeTraffic(field.body);
+        break;
       default:
         throw malformed(`RESULT has an unknown field ${field.tag}`);
     }
@@ -149,6 +165,7 @@ export function decodeResult(body: Buffer): RawResult {
   return {
     ...out,
     violations: violations ?? none,
+    ...(traffic === undefined ? {} : { network: { ...traffic, refused } }),
     stdout: output(stdout, totals[0], heads[0]),
     stderr: output(stderr, totals[1], heads[1]),
   };

@@ -12,6 +12,7 @@ import type {
   Mount,
   MountFlag,
   Namespace,
+  NetworkSetup,
   NotifiedCall,
   Rlimit,
   RunLimits,
@@ -60,6 +61,14 @@ const mountFlags: Readonly<Record<MountFlag, number>> = {
   nosymfollow: 256,
 };
 
+const networkKinds: Readonly<Record<NetworkSetup['mode'], number>> = { filtered: 1 };
+
+/**
+ * Of the listener inside a filtered network. Above the range from which the guest's own sockets get their ports
+ * (net.ipv4.ip_local_port_range), so that none of them can be in its way.
+ */
+const LISTENER_PORT = 61_000;
+
 /** Throws PLAN_INVALID when a value does not fit its field. `defaultJob` is for `caisson-launcher run`. */
 export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
   const writer = new FieldWriter(PLAN_HEADER, 'PLAN_INVALID', 8192);
@@ -78,6 +87,12 @@ export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
   writeLimits(writer, 11, plan.limits);
   for (const path of plan.scaffold) writer.str(12, path, 'scaffold');
   if (defaultJob !== undefined) writer.bytes(13, defaultJob);
+  if (plan.network !== undefined) {
+    const mark = writer.begin(14);
+    writer.u32(1, networkKinds[plan.network.mode], 'network kind');
+    writer.u32(2, LISTENER_PORT, 'network listener port');
+    writer.end(mark);
+  }
   for (const call of plan.notified ?? []) writeNotified(writer, 15, call);
 
   const bytes = writer.finish();
