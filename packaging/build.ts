@@ -80,6 +80,8 @@ async function bundle(): Promise<void> {
     entryPoints: {
       commands: join(repository, 'src/cli/command-line.ts'),
       index: join(repository, 'src/index.ts'),
+      // Started as a process of its own, from beside the others (src/network/proxy-client.ts).
+      'proxy-process': join(repository, 'src/network/proxy-process.ts'),
     },
     format: 'esm',
     splitting: true,

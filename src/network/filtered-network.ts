@@ -1,0 +1,164 @@
+/**
+ * The network of one sandbox, in the proxy process: its judge, its resolver, its proxy.
+ */
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
+import { bindTo, listenOn, type NetworkHandles } from '../launcher/network-handles.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
+import { plainAddress } from '../policy/special-address.ts';
+import { DecisionLog, type NetworkDecision } from './decision-log.ts';
+import { dial } from './dial.ts';
+import { EgressProxy, type ProxyCounters } from './egress-proxy.ts';
+import { HostResolver } from './host-resolver.ts';
+import { HttpRelay } from './http-relay.ts';
+import { Authority } from './intercept/authority.ts';
+import { Interceptor } from './intercept/interceptor.ts';
+import { Secrets } from './intercept/secrets.ts';
+import { type Connecting, Judge } from './judge.ts';
+import type { OpenNetwork } from './proxy-messages.ts';
+import { type Ask, Questions } from './questions.ts';
+import { ResolverServer } from './resolver.ts';
+
+const TIMES = { quietMs: 200, headMs: 10_000, idleMs: 3_600_000 };
+const NO_COUNTERS: ProxyCounters = {
+  connections: 0,
+  openConnections: 0,
+  sentBytes: 0,
+  receivedBytes: 0,
+};
+const READ_AHEAD_BYTES = 256 * 1024;
+
+export class FilteredNetwork {
+  readonly #judge: Judge;
+  readonly #log: DecisionLog;
+  readonly #hostResolver: HostResolver;
+  readonly #http = new HttpRelay();
+  #interception: Interception | undefined;
+  #resolver: ResolverServer | undefined;
+  #proxy: EgressProxy | undefined;
+
+  private constructor(open: OpenNetwork, tell: (decision: NetworkDecision) => void, ask: Ask) {
+    this.#log = new DecisionLog(tell);
+    this.#hostResolver = new HostResolver(open.servers);
+    this.#judge = new Judge({
+      policy: open.policy,
+      lookUp: (name, family) => this.#hostResolver.lookUp(name, family),
+      report: (decision) => this.#log.add(decision),
+      ...(open.asks ? { questions: new Questions(ask) } : {}),
+    });
+  }
+
+  static async open(
+    open: OpenNetwork,
+    tell: (decision: NetworkDecision) => void,
+    ask: Ask,
+  ): Promise<FilteredNetwork> {
+    const network = new FilteredNetwork(open, tell, ask);
+    if (open.policy.intercept === true) {
+      network.#interception = await Interception.open(open, network.#judge, network.#log);
+    }
+    return network;
+  }
+
+  get certificatePem(): string | undefined {
+    return this.#interception?.certificatePem;
+  }
+
+  /** Begins to serve; the handles are ours from here on. */
+  attach(handles: NetworkHandles): void {
+    const dnsTcp = listenOn(createServer(), handles.dnsTcp);
+    const dnsUdp = bindTo(createSocket('udp4'), handles.dnsUdp);
+    this.#resolver = new ResolverServer(this.#judge, { udp: dnsUdp, tcp: dnsTcp });
+    const listener = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+      highWaterMark: READ_AHEAD_BYTES,
+    });
+    const interception = this.#interception;
+    this.#proxy = new EgressProxy(listener, {
+      judge: this.#judge,
+      dial,
+      http: this.#http,
+      report: (decision) => this.#log.add(decision),
+      times: TIMES,
+      ...(interception === undefined
+        ? {}
+        : { intercept: (connection, facts) => interception.accept(connection, facts) }),
+    });
+    listenOn(listener, handles.tcp);
+  }
+
+  /** Holds for what is open, too. */
+  update(policy: NetworkPolicy): void {
+    if (policy.intercept === true && this.#interception === undefined) {
+      throw new Error('interception cannot begin in an open sandbox: the guest would not trust it');
+    }
+    this.#judge.update(policy);
+    this.#proxy?.recheck();
+  }
+
+  counters(): ProxyCounters {
+    return this.#proxy?.counters() ?? NO_COUNTERS;
+  }
+
+  close(): void {
+    this.#proxy?.close();
+    this.#resolver?.close();
+    this.#interception?.close();
+    this.#hostResolver.close();
+    this.#log.flush();
+  }
+}
+
+/** Which connections a name's requests come on, by `name:port`: the guest may make many, so bounded. */
+const INTERCEPTED_MAX = 4096;
+
+class Interception {
+  readonly certificatePem: string;
+  readonly #interceptor: Interceptor;
+  readonly #facts: Map<string, Connecting>;
+
+  private constructor(
+    certificatePem: string,
+    interceptor: Interceptor,
+    facts: Map<string, Connecting>,
+  ) {
+    this.certificatePem = certificatePem;
+    this.#interceptor = interceptor;
+    this.#facts = facts;
+  }
+
+  static async open(open: OpenNetwork, judge: Judge, log: DecisionLog): Promise<Interception> {
+    const authority = await Authority.create();
+    const known = new Map<string, Connecting>();
+    const factsOf = (name: string, port: number): Connecting =>
+      known.get(`${name}:${port}`) ?? { address: plainAddress(name) ?? '', port, speaks: 'tls' };
+    const interceptor = new Interceptor({
+      authority,
+      secrets: new Secrets(
+        open.secrets.map((secret) => ({ ...secret, value: Buffer.from(secret.value) })),
+      ),
+      restricted: (name, port) => judge.restricted(factsOf(name, port)),
+      decideRequest: ({ method, path, name, port }) =>
+        judge.request(factsOf(name, port), { method, path }),
+      report: (decision) => log.add(decision),
+    });
+    return new Interception(authority.certificatePem, interceptor, known);
+  }
+
+  accept(connection: Parameters<Interceptor['accept']>[0], facts: Connecting): void {
+    const key = `${connection.name}:${connection.port}`;
+    this.#facts.delete(key);
+    this.#facts.set(key, facts);
+    if (this.#facts.size > INTERCEPTED_MAX) {
+      this.#facts.delete(this.#facts.keys().next().value ?? '');
+    }
+    void this.#interceptor.accept(connection);
+  }
+
+  close(): void {
+    this.#interceptor.close();
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * The library's side of the proxy process: starts it with the first network, speaks with it, and says when it is gone.
+ *
+ * A network whose proxy is gone stays shut: its listening sockets closed with the process. The next network gets a new
+ * process.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { CaissonError } from '../core/error.ts';
+import { forwardNetwork, type NetworkHandles } from '../launcher/network-handles.ts';
+import { startNodeProcess } from '../launcher/node-process.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
+import type { NetworkDecision } from './decision-log.ts';
+import type { ProxyCounters } from './egress-proxy.ts';
+import type {
+  FromProxy,
+  ProxyReply,
+  ProxyRequest,
+  SecretValue,
+  ToProxy,
+} from './proxy-messages.ts';
+import type { Ask } from './questions.ts';
+
+export interface NetworkOptions {
+  /** Of mode `filtered`. */
+  readonly policy: NetworkPolicy;
+  readonly secrets?: readonly SecretValue[];
+  /** Name servers to ask, `address` or `address:port`; default those of the host. */
+  readonly servers?: readonly string[];
+  readonly onDecision: (decision: NetworkDecision) => void;
+  /** The proxy process died: nothing passes any more. Not called after {@link FilteredNetworkClient.close}. */
+  readonly onGone?: (error: CaissonError) => void;
+  /** Asked about what no rule decides. Absent: it is refused. */
+  readonly ask?: Ask;
+  /** How long an answer may take; then it is a no. Default 30000. */
+  readonly askTimeoutMs?: number;
+}
+
+/** One network, as the library holds it. */
+export interface FilteredNetworkClient {
+  /** Of the authority that the guest must trust, in PEM; where the policy intercepts. */
+  readonly certificatePem?: string;
+  /** Gives the sandbox's sockets to the proxy, and closes them here. @throws NETWORK_GONE */
+  attach(handles: NetworkHandles): Promise<void>;
+  /** Changes the policy of an open sandbox; connections that it no longer allows are reset. @throws NETWORK_GONE */
+  update(policy: NetworkPolicy): Promise<void>;
+  /** Until now. @throws NETWORK_GONE */
+  counters(): Promise<ProxyCounters>;
+  /** Resets what is open. Decisions that were folded come before it resolves. Undefined: the proxy was gone. */
+  close(): Promise<ProxyCounters | undefined>;
+}
+
+const ASK_TIMEOUT_MS = 30_000;
+
+interface Pending {
+  readonly resolve: (reply: ProxyReply) => void;
+  readonly reject: (error: CaissonError) => void;
+}
+
+export class ProxyClient {
+  readonly #start: () => ChildProcess;
+  #process: ProxyProcess | undefined;
+  #closed = false;
+
+  /** @param start For tests. */
+  constructor(start: () => ChildProcess = () => startNodeProcess(proxyProgram())) {
+    this.#start = start;
+  }
+
+  /** The proxy's process id, while one runs. */
+  get pid(): number | undefined {
+    return this.#process?.isGone === false ? this.#process.pid : undefined;
+  }
+
+  /** Takes a policy in; connections are served from {@link FilteredNetworkClient.attach} on. @throws NETWORK_GONE */
+  async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
+    if (this.#closed) throw gone('it was closed');
+    if (this.#process === undefined || this.#process.isGone) {
+      this.#process = new ProxyProcess(this.#start());
+    }
+    return await this.#process.open(options);
+  }
+
+  /** Ends the process; networks that are open are shut. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#process?.end();
+  }
+}
+
+class ProxyProcess {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  readonly #networks = new Map<number, NetworkOptions>();
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #lastRequest = 0;
+  #gone: CaissonError | undefined;
+  #ending = false;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.on('message', (message) => this.#take(message as FromProxy));
+    this.#ended = new Promise((resolve) => {
+      const end = (how: string): void => {
+        this.#end(gone(how));
+        resolve();
+      };
+      child.once('error', (error) => end(error.message));
+      child.once('exit', (code, signal) => end(signal ?? `exit code ${code}`));
+      // Its listening sockets may still be open for an instant: kill what cannot be spoken with.
+      child.once('disconnect', () => child.kill('SIGKILL'));
+    });
+  }
+
+  get isGone(): boolean {
+    return this.#gone !== undefined;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
+    const id = ++this.#lastId;
+    this.#networks.set(id, options);
+    const { policy, secrets = [], servers, ask } = options;
+    const open = {
+      policy,
+      secrets,
+      asks: ask !== undefined,
+      ...(servers === undefined ? {} : { servers }),
+    };
+    let certificatePem: string | undefined;
+    try {
+      ({ certificatePem } = await this.#request(id, { type: 'open', open }));
+    } catch (error) {
+      this.#networks.delete(id);
+      throw error;
+    }
+    return {
+      ...(certificatePem === undefined ? {} : { certificatePem }),
+      attach: (handles) => this.#attach(id, handles),
+      update: async (changed) => {
+        await this.#request(id, { type: 'update', policy: changed });
+      },
+      counters: async () => countersOf(await this.#request(id, { type: 'counters' })),
+      close: () => this.#close(id),
+    };
+  }
+
+  async end(): Promise<void> {
+    this.#ending = true;
+    if (this.#gone !== undefined) return;
+    this.#child.ref();
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  async #attach(id: number, handles: NetworkHandles): Promise<void> {
+    if (this.#gone !== undefined) {
+      for (const handle of [handles.tcp, handles.dnsUdp, handles.dnsTcp]) handle.close();
+      throw this.#gone;
+    }
+    try {
+      await forwardNetwork(this.#child, id, handles);
+    } catch (error) {
+      throw this.#gone ?? gone('its channel is closed', error);
+    }
+  }
+
+  async #close(id: number): Promise<ProxyCounters | undefined> {
+    if (this.#gone !== undefined || !this.#networks.has(id)) return undefined;
+    try {
+      const reply = await this.#request(id, { type: 'close' });
+      return countersOf(reply);
+    } catch {
+      return undefined;
+    } finally {
+      this.#networks.delete(id);
+    }
+  }
+
+  #request(id: number, request: ProxyRequest): Promise<ProxyReply> {
+    const { promise, resolve, reject } = Promise.withResolvers<ProxyReply>();
+    if (this.#gone !== undefined) {
+      reject(this.#gone);
+      return promise;
+    }
+    const number = ++this.#lastRequest;
+    this.#pending.set(number, { resolve, reject });
+    this.#child.channel?.ref();
+    this.#send({ ...request, id, request: number });
+    return promise;
+  }
+
+  #send(message: ToProxy): void {
+    // A channel that has closed is told by the exit that follows.
+    this.#child.send(message, () => {});
+  }
+
+  #take(message: FromProxy): void {
+    if (message.type === 'decision') {
+      this.#networks.get(message.id)?.onDecision(message.decision);
+    } else if (message.type === 'ask') {
+      void this.#ask(message);
+    } else {
+      const pending = this.#pending.get(message.request);
+      this.#pending.delete(message.request);
+      if (this.#pending.size === 0) this.#child.channel?.unref();
+      if (message.type === 'reply') pending?.resolve(message.reply);
+      else pending?.reject(failed(message.message));
+    }
+  }
+
+  async #ask({ id, question, about }: Extract<FromProxy, { type: 'ask' }>): Promise<void> {
+    const { ask, askTimeoutMs = ASK_TIMEOUT_MS } = this.#networks.get(id) ?? {};
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), askTimeoutMs).unref();
+    });
+    // Whoever fails to answer has not said yes.
+    const answer = await Promise.race([ask?.(about).catch(() => undefined), late]);
+    clearTimeout(timer);
+    if (this.#gone !== undefined) return;
+    this.#send({ type: 'answer', question, ...(answer === undefined ? {} : { answer }) });
+  }
+
+  #end(error: CaissonError): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = error;
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+    const networks = [...this.#networks.values()];
+    this.#networks.clear();
+    if (this.#ending) return;
+    for (const { onGone } of networks) onGone?.(error);
+  }
+}
+
+function countersOf({ counters }: ProxyReply): ProxyCounters {
+  return counters ?? { connections: 0, openConnections: 0, sentBytes: 0, receivedBytes: 0 };
+}
+
+function gone(how: string, cause?: unknown): CaissonError {
+  return new CaissonError('NETWORK_GONE', {
+    layer: 'network',
+    message: `the proxy process of the network ended: ${how}`,
+    hint: 'its sandboxes have no network any more; make a new one',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function failed(message: string): CaissonError {
+  return new CaissonError('NETWORK_FAILED', { layer: 'network', message });
+}
+
+/** Beside this file: as a source, or bundled (`packaging/build.ts`). */
+function proxyProgram(): string {
+  const here = import.meta.url;
+  return fileURLToPath(
+    new URL(here.endsWith('.ts') ? 'proxy-process.ts' : 'proxy-process.js', here),
+  );
+}
