@@ -5,6 +5,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { execPath } from 'node:process';
 
+/** With an IPC channel. */
+export type NodeProcess = ChildProcess;
+
 /** What Node needs of the environment to verify servers as this machine does; nothing else is passed on. */
 const KEPT = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_DIR', 'SSL_CERT_FILE'];
 
@@ -13,7 +16,7 @@ const KEPT = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_DIR', 'SSL_CERT_FILE'];
  *
  * @param program Path of a module.
  */
-export function startNodeProcess(program: string): ChildProcess {
+export function startNodeProcess(program: string): NodeProcess {
   const env = Object.fromEntries(
     KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );

@@ -4,11 +4,10 @@
  * A network whose proxy is gone stays shut: its listening sockets closed with the process. The next network gets a new
  * process.
  */
-import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CaissonError } from '../core/error.ts';
 import { forwardNetwork, type NetworkHandles } from '../launcher/network-handles.ts';
-import { startNodeProcess } from '../launcher/node-process.ts';
+import { type NodeProcess, startNodeProcess } from '../launcher/node-process.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
@@ -58,12 +57,12 @@ interface Pending {
 }
 
 export class ProxyClient {
-  readonly #start: () => ChildProcess;
+  readonly #start: () => NodeProcess;
   #process: ProxyProcess | undefined;
   #closed = false;
 
   /** @param start For tests. */
-  constructor(start: () => ChildProcess = () => startNodeProcess(proxyProgram())) {
+  constructor(start: () => NodeProcess = () => startNodeProcess(proxyProgram())) {
     this.#start = start;
   }
 
@@ -89,7 +88,7 @@ export class ProxyClient {
 }
 
 class ProxyProcess {
-  readonly #child: ChildProcess;
+  readonly #child: NodeProcess;
   readonly #ended: Promise<void>;
   readonly #networks = new Map<number, NetworkOptions>();
   readonly #pending = new Map<number, Pending>();
@@ -98,7 +97,7 @@ class ProxyProcess {
   #gone: CaissonError | undefined;
   #ending = false;
 
-  constructor(child: ChildProcess) {
+  constructor(child: NodeProcess) {
     this.#child = child;
     child.on('message', (message) => this.#take(message as FromProxy));
     this.#ended = new Promise((resolve) => {
