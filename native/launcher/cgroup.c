@@ -526,9 +526,10 @@ struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell 
   return OK;
 }
 
-struct err cgroup_cell_freeze(const struct cgroup_cell *cell, bool freeze) {
+struct err cgroup_cell_freeze(struct cgroup_cell *cell, bool freeze) {
   int error = cell->v2 < 0 ? ENOTSUP : put(cell->v2, "cgroup.freeze", freeze ? "1" : "0");
   if (error) return fail(ERR_UNSUPPORTED, error, "freeze", NULL);
+  cell->frozen = freeze;
   if (!freeze) return OK;
   /* Written is not done: a task stops at its next return to user space. */
   int events = openat(cell->v2, "cgroup.events", O_RDONLY | O_CLOEXEC);

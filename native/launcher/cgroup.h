@@ -30,6 +30,7 @@ struct cgroup_cell {
   uint64_t cpu_base, oom_base, pids_base;
   bool peak_resets;
   bool killed;
+  bool frozen;
 };
 
 struct cgroup_usage {
@@ -65,6 +66,6 @@ bool cgroup_cell_kill(struct cgroup_cell *cell);
 struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell *cell);
 
 /* Freezes or thaws everything in the cell (v2 cgroup.freeze). Returns once it stands still, or after 0.1 s with ETIMEDOUT. */
-struct err cgroup_cell_freeze(const struct cgroup_cell *cell, bool freeze);
+struct err cgroup_cell_freeze(struct cgroup_cell *cell, bool freeze);
 
 #endif

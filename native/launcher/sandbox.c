@@ -327,8 +327,8 @@ void sandbox_kill(struct sandbox *sandbox, enum cause cause) {
   for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
     if (!exec->cause) exec->cause = cause;
   end_init(sandbox);
-  if (sandbox->cell->grouped && !S.host_view)
-    cgroup_cell_freeze(&sandbox->cell->cgroup, false); /* what is frozen dies only once it is thawed */
+  /* A supervisor that stands still ends nothing. */
+  if (S.host_view && sandbox->cell->cgroup.frozen) cgroup_cell_kill(&sandbox->cell->cgroup);
 }
 
 /* Its work is done: init sees the end of its control socket and goes, and with it whatever is left. */
@@ -353,6 +353,8 @@ void sandbox_reap(struct sandbox *sandbox) {
       .max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
   };
   watch_close(&sandbox->control);
+  /* Only now: what stands still dies without a thaw (v2 freezer), and runs no further before it does. */
+  if (sandbox->cell->cgroup.frozen) cgroup_cell_freeze(&sandbox->cell->cgroup, false);
   /* A guest that sees the host may have ended its supervisor, whose work the group does then. */
   if (S.host_view && sandbox->cell->grouped && info.si_code != CLD_EXITED)
     cgroup_cell_kill(&sandbox->cell->cgroup);

@@ -219,8 +219,8 @@ export class Sandbox {
 
   async #close(): Promise<void> {
     const { open, overlay, onClose, journal } = this.#setup;
-    for (const shell of this.#shells) await shell.close();
-    await open.close();
+    // Together: a shell in a sandbox that stands still ends only with the sandbox.
+    await Promise.all([...[...this.#shells].map((shell) => shell.close()), open.close()]);
     journal?.destroyed({ id: this.id }, 0);
     if (overlay !== undefined && !this.#keepsChanges) await overlay.discard();
     onClose?.(this);

@@ -5,8 +5,8 @@
  * - Between tenants: the one that uses least goes next (its dominant share over its weight; among equals, the one that was
  *   given least so far). What a tenant did before it had nothing to do with counts neither for nor against it.
  * - Within a tenant: by priority and age, strictly (waiting-line.ts).
- * - A request that is next, does not fit and would be passed is owed its room: from then on only such requests start beside it as leave its
- *   room free once everything has ended that ran then. So a large one waits for what runs, never for what
+ * - A request that is next, does not fit and would be passed is owed its room: from then on only such requests start beside
+ *   it as leave its room free once everything has ended that ran then. So a large one waits for what runs, never for what
  *   comes. A request that only its tenant's own part has no room for holds up nobody else.
  * - The queue is bounded, in total and for each tenant, so that one tenant's flood leaves places for the others.
  */
