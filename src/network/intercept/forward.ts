@@ -171,8 +171,8 @@ async function answerGuest(route: Route, response: GuestResponse, answer: Answer
     response.writeHead(answer.status, toHttp2(fields));
   } else {
     response.writeHead(answer.status, answer.reason, toFlat(fields));
-    // The header goes now: the body may be a stream of events whose first is far away.
-    response.flushHeaders();
+    // The header goes with the body's first bytes, or soon without them: a stream's first event may be far away.
+    setImmediate(() => response.flushHeaders());
   }
   const { body } = answer;
   body.once('end', () => {

@@ -2,7 +2,7 @@
  * The part of the egress proxy that reads requests: it opens the guest's TLS with a certificate of the sandbox's own
  * authority, holds every request against the rules, and speaks verified TLS to the real server.
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getCACertificates, TLSSocket } from 'node:tls';
 import type { Authority } from './authority.ts';
@@ -92,6 +92,8 @@ export class Interceptor {
     stream.once('close', ended);
     stream.on('error', () => stream.destroy());
     this.#open.add(stream);
+    // Header and body are written apart; waiting for the first one's acknowledgement costs 40 ms.
+    if (stream instanceof Socket) stream.setNoDelay(true);
     try {
       if (connection.speaks === 'http') this.#hand(connection, stream, false);
       else await this.#openTls(connection, ended);

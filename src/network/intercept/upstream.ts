@@ -131,6 +131,7 @@ export class Upstream {
   async #dial(protocols: readonly string[]): Promise<Socket> {
     const { name, speaks } = this.#connection;
     const plain = await this.#connection.dial();
+    plain.setNoDelay(true);
     const socket =
       speaks === 'http' ? plain : await verifyServer(plain, name, this.#roots, protocols);
     if (this.#closed) {
