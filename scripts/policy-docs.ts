@@ -41,9 +41,11 @@ ${table(['field', 'value', 'what it says'], rows(fields, ''))}
   workspace), \`~/x\` (below your home). \`!path\` carves out, and the longest match decides; for one
   path both named and carved out, the carve-out wins. \`..\`, wildcards and double slashes are errors.
 - **Destinations** are \`host[:ports][/udp]\`: \`pypi.org\` (port 443), \`*.example.org:80,443\` (proper
-  sub-domains), \`10.0.0.0/8:8000-8999\`, \`[fd00::]/8:53/udp\`, \`*:*\`. \`deny\` wins over \`allow\`. An
-  allowed block holds for connections to the address itself, an allowed name for that name; a
-  denied block holds for both.
+  sub-domains), \`10.0.0.0/8:8000-8999\`, \`[fd00::]/8:53/udp\`, \`*:*\` (any name). \`deny\` wins over
+  \`allow\`. An allowed block holds for connections to the address itself, an allowed name for that
+  name; a denied block holds for both. \`{host: "api.example.org", http: ["GET /repos/**", "POST
+  /graphql"]}\` allows some requests alone: a path is that path, \`/**\` at its end all below it, too;
+  case counts, the query does not. [network.md](network.md) says what holds how.
 - **Names** of the environment: \`LC_*\` is a prefix, \`*\` all, \`!NAME\` carves out.
 - **Sizes**: \`512MiB\`, \`1.5GB\`, bytes. \`KB\`, \`MB\`, \`GB\` are powers of 1000, \`KiB\` … and a bare
   \`K\`, \`M\`, \`G\` of 1024. **Durations**: \`500ms\`, \`30s\`, \`1h30m\`, seconds.
@@ -72,7 +74,9 @@ ${table(
 ## Comparing
 
 \`caisson policy diff a.yaml b.yaml\` lists what each allows and the other does not. Paths,
-destinations, names, capabilities and limits are compared exactly. System calls are compared by
+destinations with their requests, names, capabilities and limits are compared exactly. A secret is
+compared by name and host; groups by name. \`intercept\` is a difference that allows neither more
+nor less: it says how rules are checked. System calls are compared by
 preset and by name: a call that one policy names is counted as more even where the other's preset
 may hold it, so that "allows no more" is never said wrongly.
 `;

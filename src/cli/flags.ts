@@ -62,10 +62,10 @@ export const policyFlags = {
   },
   net: {
     short: 'n',
-    value: 'HOST[:PORT]|none|full',
+    value: 'HOST[:PORT]|none|full|internal:GROUP',
     repeatable: true,
     summary:
-      "None or the host's whole network; this release refuses to run with a HOST (no filter by destination yet)",
+      "May connect there, and nowhere else; or no network, the host's whole network, the network of a group of sandboxes",
   },
   env: {
     short: 'e',

@@ -221,10 +221,13 @@ export function workspaceOf({
 
 function networkOf(words: readonly string[]): PolicyDocument['network'] {
   if (words.length === 0) return undefined;
-  const [mode] = words.filter((word) => word === 'none' || word === 'full');
+  const [mode] = words.filter((word) => /^(none|full|internal(:.*)?)$/.test(word));
   if (mode === undefined) return { mode: 'filtered', allow: [...words] };
   if (words.length > 1) throw invalid(`--net ${mode} stands alone`, `leave out the other --net`);
-  return { mode: mode === 'none' ? 'none' : 'full' };
+  if (mode === 'none' || mode === 'full') return { mode };
+  const group = mode.slice('internal:'.length);
+  if (group === '') throw invalid('--net internal needs a group', 'write --net internal:NAME');
+  return { mode: 'internal', group };
 }
 
 function reasonOf(error: unknown): string {

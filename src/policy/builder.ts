@@ -6,6 +6,7 @@ import { type PolicyContext, policyFromDocument } from './parse.ts';
 import type { Level, Policy, WallName } from './policy.ts';
 import type { ProfileName } from './profiles.ts';
 
+type Rule = NonNullable<NonNullable<PolicyDocument['network']>['allow']>[number];
 type Section<K extends keyof PolicyDocument> = NonNullable<PolicyDocument[K]>;
 
 /**
@@ -86,12 +87,25 @@ export class PolicyBuilder {
     return this.#with({ filesystem: { ...this.#document.filesystem, sys: true } });
   }
 
-  network(mode: 'none' | 'internal' | 'filtered' | 'full'): PolicyBuilder {
-    return this.#with({ network: { ...this.#document.network, mode } });
+  /** @param group the network that sandboxes share; for `internal` */
+  network(mode: 'none' | 'internal' | 'filtered' | 'full', group?: string): PolicyBuilder {
+    const network = { ...this.#document.network, mode };
+    return this.#with({ network: group === undefined ? network : { ...network, group } });
   }
 
-  /** `pypi.org`, `*.example.org:80,443`, `10.0.0.0/8:53/udp`. */
-  connect(...destinations: readonly string[]): PolicyBuilder {
+  /** The egress proxy opens TLS and sees requests. */
+  intercept(): PolicyBuilder {
+    return this.#with({ network: { ...this.#document.network, intercept: true } });
+  }
+
+  /** The caller's variable of this name goes to these hosts alone, and never inside. */
+  secret(name: string, ...hosts: readonly string[]): PolicyBuilder {
+    const secrets = { ...this.#document.network?.secrets, [name]: { hosts: [...hosts] } };
+    return this.#with({ network: { ...this.#document.network, secrets } });
+  }
+
+  /** `pypi.org`, `*.example.org:80,443`, `10.0.0.0/8:5432`, `{host: 'api.x.org', http: ['GET /repos/**']}`. */
+  connect(...destinations: readonly Rule[]): PolicyBuilder {
     const allow = [...(this.#document.network?.allow ?? []), ...destinations];
     return this.#with({ network: { ...this.#document.network, allow } });
   }

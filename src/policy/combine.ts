@@ -5,16 +5,15 @@
  * allows what either allows. `subsumes(union(a, b), a)` and `subsumes(a, intersect(a, b))` hold.
  */
 import { CaissonError } from '../core/error.ts';
+import { intersectNetwork, unionNetwork } from './combine-network.ts';
 import { effectiveCapabilities, effectiveRead } from './compare.ts';
-import { allowedRules } from './compare-network.ts';
-import { canonicalRules, intersectRules } from './destination-set.ts';
 import { LEVEL_NAMES } from './levels.ts';
 import { joinLimits, meetLimits } from './limits.ts';
-import { intersectNames, unionNames } from './name-set.ts';
+import { containsName, intersectNames, unionNames } from './name-set.ts';
 import { combineEndings, onViolationFor } from './on-violation.ts';
 import { WORKSPACE } from './path.ts';
 import { containsPath, intersectPaths, touchesPath, unionPaths } from './path-set.ts';
-import type { NetworkPolicy, Policy } from './policy.ts';
+import type { Policy } from './policy.ts';
 import { coversProtected } from './protect.ts';
 import { SYSTEM_DIRECTORIES } from './system-directories.ts';
 
@@ -73,8 +72,19 @@ export function intersectPolicies(a: Policy, b: Policy): Policy {
   };
 }
 
-/** The least policy that allows what either allows. */
+/**
+ * The least policy that allows what either allows.
+ *
+ * @throws CaissonError `POLICY_INVALID` when there is none: one keeps a secret out of the guest, and the other hands it
+ * in, or has a network without the proxy that would put it in
+ */
 export function unionPolicies(a: Policy, b: Policy): Policy {
+  for (const [one, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    requireSecretsKept(one, other);
+  }
   const view = VIEWS[Math.max(VIEWS.indexOf(a.view), VIEWS.indexOf(b.view))] ?? 'host';
   return {
     ...common(a, b),
@@ -113,6 +123,23 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
     ...onViolationFor(lower(a, b), combineEndings('weaker', a, b)),
     limits: joinLimits(a.limits, b.limits),
   };
+}
+
+/** Whether the guest would have the value of a secret, or no proxy that knows it. */
+function requireSecretsKept(keeps: Policy, other: Policy): void {
+  for (const { name } of keeps.network.secrets ?? []) {
+    const { pass, set } = other.environment;
+    const handedIn = containsName(pass, name) || set.some(([known]) => known === name);
+    const { mode } = other.network;
+    if (!handedIn && mode !== 'full' && mode !== 'internal') continue;
+    throw new CaissonError('POLICY_INVALID', {
+      layer: 'policy',
+      message: handedIn
+        ? `${keeps.name} keeps ${name} out of the guest, and ${other.name} hands it in`
+        : `${keeps.name} sends ${name} through the egress proxy, and ${other.name} has the network mode ${mode}, which has none`,
+      hint: `take ${name} out of one of the two`,
+    });
+  }
 }
 
 function common(a: Policy, b: Policy): Pick<Policy, 'version' | 'name' | 'hostname'> {
@@ -180,40 +207,5 @@ function intersectSyscalls(a: Policy, b: Policy): Policy['syscalls'] {
       )
       .sort(),
     deny: [...new Set([...x.deny, ...y.deny])].sort(),
-  };
-}
-
-function intersectNetwork(a: Policy, b: Policy): NetworkPolicy {
-  const [x, y] = [a.network, b.network];
-  const listen = x.listen.filter((port) => y.listen.includes(port));
-  const deny = canonicalRules([...x.deny, ...y.deny]);
-  if (x.mode === 'none' || y.mode === 'none') return { mode: 'none', allow: [], deny: [], listen };
-  if (x.mode === y.mode && x.mode !== 'filtered') return { mode: x.mode, allow: [], deny, listen };
-  if (x.mode === 'internal' || y.mode === 'internal') {
-    // The unfiltered network holds the internal one; a filtered one does not.
-    const both = x.mode === 'full' || y.mode === 'full';
-    return { mode: both ? 'internal' : 'none', allow: [], deny: [], listen };
-  }
-  const allow = intersectRules(allowedRules(x), allowedRules(y));
-  return { mode: 'filtered', allow, deny, listen };
-}
-
-function unionNetwork(a: Policy, b: Policy): NetworkPolicy {
-  const [x, y] = [a.network, b.network];
-  const listen = [...new Set([...x.listen, ...y.listen])].sort((p, q) => p - q);
-  if (x.mode === 'none' || y.mode === 'none') {
-    return { ...(x.mode === 'none' ? y : x), listen };
-  }
-  const allow = canonicalRules([...x.allow, ...y.allow]);
-  // What one denies the other may allow, so only what both deny stays denied.
-  const deny = intersectRules(x.deny, y.deny);
-  if (x.mode === 'filtered' && y.mode === 'filtered')
-    return { mode: 'filtered', allow, deny, listen };
-  if (x.mode === 'internal' && y.mode === 'internal') return { ...x, listen };
-  return {
-    mode: 'full',
-    allow: [],
-    deny: x.mode === 'internal' || y.mode === 'internal' ? [] : deny,
-    listen,
   };
 }

@@ -205,6 +205,7 @@ function limitExcess(of: Policy, over: Policy): Excess[] {
 function neutralDifferences(a: Policy, b: Policy): string[] {
   const rows: [string, string, string][] = [
     ['hostname', a.hostname, b.hostname],
+    ['intercept', String(a.network.intercept ?? false), String(b.network.intercept ?? false)],
     ['onOutputLimit', a.limits.onOutputLimit, b.limits.onOutputLimit],
     ['onViolation', violationEnding(a), violationEnding(b)],
     ['hermetic', String(a.hermetic ?? false), String(b.hermetic ?? false)],

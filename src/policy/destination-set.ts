@@ -167,7 +167,8 @@ function intersectRule(a: Destination, b: Destination): Destination | undefined 
   return { host, ports, protocol: a.protocol, ...(http === undefined ? {} : { http }) };
 }
 
-function intersectHosts(a: string, b: string): string | undefined {
+/** The hosts that both patterns stand for: a pattern, or nothing. */
+export function intersectHosts(a: string, b: string): string | undefined {
   if (coversHost(a, b)) return b;
   return coversHost(b, a) ? a : undefined;
 }

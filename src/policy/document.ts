@@ -5,7 +5,6 @@
  * Every field is optional: what is not said, the level says (`levels.ts`).
  */
 import { z } from 'zod';
-import { isCaissonError } from '../core/error.ts';
 import {
   parseByteRate,
   parseBytes,
@@ -16,13 +15,20 @@ import {
   parseWeight,
 } from '../core/units.ts';
 import { CAPABILITY_NAMES, parseCapability } from './capability-names.ts';
-import { parseDestination } from './destination.ts';
+import {
+  checkedString,
+  ENVIRONMENT_NAME,
+  type Fault,
+  faultOf,
+  list,
+  nameFault,
+  report,
+  shorten,
+} from './checked-value.ts';
+import { networkSchema } from './document-network.ts';
 import { pathFault } from './path.ts';
 import { protectFault } from './protect.ts';
 import { suggest } from './suggest.ts';
-
-/** More entries than a person reads, and few enough that comparing two policies stays quick. */
-const MOST_ENTRIES = 256;
 
 const names = ['none', 'basic', 'moderate', 'strict', 'paranoid'] as const;
 const walls = [
@@ -37,17 +43,6 @@ const walls = [
   'wasm',
 ] as const;
 
-type Fault = { message: string; hint?: string | undefined } | undefined;
-
-/** A string that a pure function finds fault with, or not. */
-function checkedString(fault: (text: string) => Fault) {
-  return z.string().check((ctx) => report(ctx, () => fault(ctx.value)));
-}
-
-function list<T extends z.ZodType>(item: T) {
-  return z.array(item).max(MOST_ENTRIES, `a list holds at most ${MOST_ENTRIES} entries`);
-}
-
 /** A limit: a quantity, or `null` or `unlimited` to lift it. */
 function limit(parse: (value: string | number) => number, examples: string) {
   return z
@@ -60,45 +55,13 @@ function limit(parse: (value: string | number) => number, examples: string) {
     );
 }
 
-function report(ctx: z.core.ParsePayload<unknown>, find: () => Fault): void {
-  const fault = find();
-  if (!fault) return;
-  ctx.issues.push({
-    code: 'custom',
-    message: fault.message,
-    input: ctx.value,
-    ...(fault.hint === undefined ? {} : { params: { hint: fault.hint } }),
-  });
-}
-
-function faultOf(parse: () => unknown): Fault {
-  try {
-    parse();
-    return undefined;
-  } catch (error) {
-    if (isCaissonError(error)) return { message: error.message, hint: error.hint };
-    throw error;
-  }
-}
-
-function nameFault(pattern: RegExp, what: string) {
-  return (text: string): Fault =>
-    pattern.test(text) ? undefined : { message: `${shorten(text)} is not ${what}` };
-}
-
-function shorten(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
-}
-
 const path = checkedString(pathFault);
-const destination = checkedString((text) => faultOf(() => parseDestination(text)));
 const syscall = checkedString(nameFault(/^[a-z_][a-z0-9_]{0,63}$/, 'a name of a system call'));
 const capability = checkedString((text) => {
   if (parseCapability(text)) return undefined;
   const near = suggest(text.toUpperCase().replace(/^(CAP_)?/, 'CAP_'), CAPABILITY_NAMES);
   return { message: `${shorten(text)} is not a capability`, hint: near && `did you mean ${near}?` };
 });
-const ENVIRONMENT_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,254}$/;
 
 const filesystem = z
   .strictObject({
@@ -125,25 +88,6 @@ const filesystem = z
         'When the changes of an overlay or a staged workspace are applied: by hand after a look, or when the run has ended.',
       ),
     sys: z.boolean().describe('Whether /sys is there, read-only.'),
-  })
-  .partial();
-
-const network = z
-  .strictObject({
-    mode: z
-      .enum(['none', 'internal', 'filtered', 'full'])
-      .describe(
-        '`none`: no network; `internal`: other sandboxes on the same internal network; `filtered`: what `allow` names; `full`: anything. `allow` without a mode means `filtered`.',
-      ),
-    allow: list(destination).describe(
-      'Where one may connect: `host[:ports][/udp]`, where host is a name, `*.name`, `*`, an address or a block. Without ports it is 443.',
-    ),
-    deny: list(destination).describe(
-      'Where one may not, whatever `allow` says. A denied block holds for names that lead into it, too.',
-    ),
-    listen: list(z.int().min(1).max(65535)).describe(
-      'TCP ports of the guest that may listen and be published.',
-    ),
   })
   .partial();
 
@@ -258,7 +202,7 @@ export const policyDocumentSchema = z
       .boolean()
       .describe('Inputs and outputs are apart: no path may be both in `read` and in `write`.'),
     filesystem: filesystem.describe('What of the file system is seen and changed.'),
-    network: network.describe('Where one may connect.'),
+    network: networkSchema.describe('Where one may connect.'),
     environment: environment.describe('The environment variables.'),
     syscalls: syscalls.describe('The system calls.'),
     capabilities: capabilities.describe('The capabilities.'),

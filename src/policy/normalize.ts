@@ -6,16 +6,15 @@
  * so documents that TypeScript alone has checked are safe to pass.
  */
 import { parseCapability } from './capability-names.ts';
-import { parseDestination } from './destination.ts';
-import { canonicalRules } from './destination-set.ts';
 import { levels } from './levels.ts';
 import { nameSet } from './name-set.ts';
 import { resolveLimits } from './normalize-limits.ts';
+import { resolveNetwork } from './normalize-network.ts';
 import { isHermetic, type NormalizeContext, resolvePaths } from './normalize-paths.ts';
 import { onViolationFor, violationEnding } from './on-violation.ts';
 import { WORKSPACE } from './path.ts';
 import { touchesPath } from './path-set.ts';
-import type { Destination, Level, NetworkPolicy, PathSet, Policy } from './policy.ts';
+import type { Level, PathSet, Policy } from './policy.ts';
 import { protectFault } from './protect.ts';
 import { type DocumentLayer, Sheet } from './sheet.ts';
 
@@ -129,28 +128,6 @@ function resolveWalls(sheet: Sheet, level: Level): Policy['walls'] {
     }
   }
   return [...new Set(named)];
-}
-
-function resolveNetwork(sheet: Sheet, level: Level): NetworkPolicy {
-  const rules = (key: 'allow' | 'deny'): readonly Destination[] =>
-    canonicalRules(
-      (sheet.entries('network', key) ?? []).flatMap(
-        ({ value, layer, path }) => sheet.attempt(layer, path, () => parseDestination(value)) ?? [],
-      ),
-    );
-  const [allow, deny] = [rules('allow'), rules('deny')];
-  const named = sheet.last((document) => document.network?.mode);
-  const mode = named ?? (allow.length > 0 ? 'filtered' : levels[level].document.network);
-  if (allow.length > 0 && mode !== 'filtered') {
-    sheet.report(
-      sheet.lastLayer(['network', 'mode']),
-      ['network', 'mode'],
-      `allowed destinations have no meaning in the mode ${mode}`,
-      'write `mode: filtered`, or leave the mode out',
-    );
-  }
-  const listen = [...new Set(sheet.strings('network', 'listen').map(Number))].sort((a, b) => a - b);
-  return { mode, allow, deny: mode === 'filtered' || mode === 'full' ? deny : [], listen };
 }
 
 function resolveEnvironment(sheet: Sheet, level: Level): Policy['environment'] {

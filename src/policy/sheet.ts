@@ -46,7 +46,16 @@ export class Sheet {
     return this.layers.findLast(({ document }) => valueAt(document, path) !== undefined);
   }
 
-  /** All entries of a list, from all layers; nothing when no layer names it. */
+  /** All entries of a list, from all layers, as they stand there. */
+  items(...path: string[]): readonly (Omit<Entry, 'value'> & { readonly value: unknown })[] {
+    return this.layers.flatMap((layer) => {
+      const list = valueAt(layer.document, path);
+      if (!Array.isArray(list)) return [];
+      return list.map((value: unknown, i) => ({ value, layer, path: [...path, i] }));
+    });
+  }
+
+  /** The same for a list of words; nothing when no layer names it. */
   entries(...path: string[]): readonly Entry[] | undefined {
     const lists = this.layers.flatMap((layer) => {
       const list = valueAt(layer.document, path);

@@ -4,10 +4,11 @@
 import { formatByteRate, formatBytes, formatDuration } from '../core/units.ts';
 import { formatDestination } from './destination.ts';
 import type { PolicyDocument } from './document.ts';
+import { formatHttpRule } from './http-rule.ts';
 import { namePatterns } from './name-set.ts';
 import { WORKSPACE } from './path.ts';
 import { isWithin } from './path-set.ts';
-import type { Limits, PathSet, Policy } from './policy.ts';
+import type { Destination, Limits, PathSet, Policy } from './policy.ts';
 
 /** A document that normalises to the same policy again (same digest), nothing left to a default. */
 export function documentOf(policy: Policy): PolicyDocument {
@@ -30,9 +31,18 @@ export function documentOf(policy: Policy): PolicyDocument {
     },
     network: {
       mode: network.mode,
-      allow: network.allow.map(formatDestination),
+      allow: network.allow.map(ruleText),
       deny: network.deny.map(formatDestination),
       listen: [...network.listen],
+      ...(network.intercept ? { intercept: true } : {}),
+      ...(network.group === undefined ? {} : { group: network.group }),
+      ...(network.secrets === undefined
+        ? {}
+        : {
+            secrets: Object.fromEntries(
+              network.secrets.map(({ name, hosts }) => [name, { hosts: [...hosts] }]),
+            ),
+          }),
     },
     environment: {
       pass: namePatterns(policy.environment.pass),
@@ -52,6 +62,11 @@ export function documentOf(policy: Policy): PolicyDocument {
     hostname: policy.hostname,
     limits: limitTexts(policy.limits),
   };
+}
+
+function ruleText(rule: Destination): string | { host: string; http: string[] } {
+  const host = formatDestination(rule);
+  return rule.http === undefined ? host : { host, http: rule.http.map(formatHttpRule) };
 }
 
 /** The workspace's paths as one writes them: `.`, `src`. */

@@ -45,11 +45,15 @@ function explainIssue(issue: z.core.$ZodIssue, locate: Locate | undefined): Prob
     case 'invalid_key':
       return issue.issues.map((inner) => ({ ...at, message: inner.message }));
     case 'invalid_type':
+      if (issue.input === undefined) return [{ ...at, message: 'missing' }];
       return [{ ...at, message: `${show(issue.input)} is not ${article(issue.expected)}` }];
-    case 'invalid_union':
+    case 'invalid_union': {
+      const inner = innerIssues(issue);
+      if (inner.length > 0) return inner.flatMap((one) => explainIssue(one, locate));
       return [
         { ...at, message: `${show(issue.input)} does not fit here`, ...suggestion(issue.message) },
       ];
+    }
     case 'custom': {
       const hint: unknown = issue.params?.hint;
       return [
@@ -63,6 +67,14 @@ function explainIssue(issue: z.core.$ZodIssue, locate: Locate | undefined): Prob
     default:
       return [{ ...at, message: issue.message }];
   }
+}
+
+/** What is wrong with the one form that was meant: the one whose kind of value is there. */
+function innerIssues(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] {
+  const meant = issue.errors.find(
+    (issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
+  );
+  return (meant ?? []).map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
 }
 
 function suggestion(text: string | undefined | false): { suggestion?: string } {
@@ -81,16 +93,35 @@ function didYouMean(key: string, siblings: readonly string[]): string | undefine
 /** The keys that may stand in the object at `path`. */
 function keysAt(path: readonly (string | number)[]): string[] {
   let schema: unknown = policyDocumentSchema;
-  for (const step of path) schema = shapeOf(schema)?.[step];
+  for (const step of path) schema = stepInto(schema, step);
   return Object.keys(shapeOf(schema) ?? {});
 }
 
+function stepInto(schema: unknown, step: string | number): unknown {
+  const { element, valueType } = bare(schema) ?? {};
+  return typeof step === 'number' ? element : (shapeOf(schema)?.[step] ?? valueType);
+}
+
 function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  let inner = schema as { shape?: Record<string, unknown>; unwrap?: () => unknown } | undefined;
-  while (inner && inner.shape === undefined && typeof inner.unwrap === 'function') {
-    inner = inner.unwrap() as typeof inner;
+  const inner = bare(schema);
+  return inner?.shape ?? inner?.options?.map(shapeOf).find((shape) => shape !== undefined);
+}
+
+interface BareSchema {
+  readonly shape?: Record<string, unknown>;
+  readonly element?: unknown;
+  readonly valueType?: unknown;
+  readonly options?: readonly unknown[];
+  readonly unwrap?: () => unknown;
+}
+
+/** Without what makes it optional. */
+function bare(schema: unknown): BareSchema | undefined {
+  let inner = schema as BareSchema | undefined;
+  while (inner && !inner.shape && !inner.element && typeof inner.unwrap === 'function') {
+    inner = inner.unwrap() as BareSchema;
   }
-  return inner?.shape;
+  return inner;
 }
 
 function article(expected: string): string {

@@ -1,5 +1,5 @@
 /**
- * Every example of README.md and docs/library.md, run in order in an empty directory, one for each document.
+ * Every example of README.md, docs/library.md and docs/network.md, run in order in an empty directory, one for each document.
  *
  *   ```console       each `$ ` line is typed into sh; the lines below it are what must appear (stdout and stderr)
  *   ```sh            run with `sh -eu`, must succeed
@@ -119,7 +119,7 @@ function programPath(document: string, { line }: Block): string {
   return join(programs, `${document.replaceAll(/[/.]/g, '-').toLowerCase()}-${line}.ts`);
 }
 
-const documents = ['README.md', 'docs/library.md'].map((document) => ({
+const documents = ['README.md', 'docs/library.md', 'docs/network.md'].map((document) => ({
   document,
   blocks: blocksOf(document),
 }));

@@ -180,7 +180,7 @@ describe('a filtered network', () => {
   test('is refused for what is not built: UDP, internal networks, denials within the whole network', () => {
     const rows: [Document['network'], string][] = [
       [{ allow: ['a.example:123/udp'] }, 'network.udp:not-built'],
-      [{ mode: 'internal' }, 'network.internal:not-built'],
+      [{ mode: 'internal', group: 'a' }, 'network.internal:not-built'],
       [{ mode: 'full', deny: ['10.0.0.0/8:*'] }, 'network.deny:not-built'],
     ];
     for (const [what, id] of rows) {
