@@ -15,9 +15,12 @@ import { gatherFacts, minimalFacts } from './host/facts.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
 import { LauncherClient } from './launcher/client.ts';
 import { locateLauncher } from './launcher/locate.ts';
+import type { ProxyClient } from './network/proxy-client.ts';
+import type { Ask } from './network/questions.ts';
 import { compile, compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
+import type { Compiled } from './plan/plan.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
@@ -29,8 +32,9 @@ import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
-import { Runner } from './sandbox/run.ts';
+import { type NetworkOptions, Runner, type RunnerSetup } from './sandbox/run.ts';
 import type { ExecOptions, Sandbox, SpawnOptions } from './sandbox/sandbox.ts';
+import { SandboxNetwork } from './sandbox/sandbox-network.ts';
 import { defaultStateDirectory } from './sandbox/state-directory.ts';
 
 export interface CaissonOptions {
@@ -42,14 +46,19 @@ export interface CaissonOptions {
   readonly facts?: HostFacts;
   /** Told of everything that happens. */
   readonly observer?: Observer;
+  /** Name servers that filtered sandboxes' names are asked of, `address` or `address:port`; default the host's. */
+  readonly nameServers?: readonly string[];
+  /** Asked about destinations that no rule of a policy decides, for runs that bring no `ask` of their own. */
+  readonly ask?: Ask;
   /** Where everything that happens is recorded; what it cannot record does not run. */
   readonly audit?: Recorder;
 }
 
 export type { PlaceOptions } from './sandbox/place-options.ts';
 
-export interface RunOptions extends ExecOptions, PlaceOptions {}
-export interface SpawnRunOptions extends SpawnOptions, PlaceOptions {}
+export interface RunOptions extends ExecOptions, PlaceOptions, NetworkOptions {}
+export interface SpawnRunOptions extends SpawnOptions, PlaceOptions, NetworkOptions {}
+export interface CreateOptions extends PlaceOptions, NetworkOptions {}
 
 export interface PrepareOptions extends PlaceOptions {
   /** Sandboxes kept ready; default 4. */
@@ -77,6 +86,7 @@ export class Caisson {
   readonly #sandboxes = new Set<Sandbox>();
   readonly #managers = new Set<SandboxManager>();
   #client: LauncherClient | undefined;
+  #proxy: ProxyClient | undefined;
   #hostClient: LauncherClient | undefined;
   #program: string | undefined;
   #facts: Promise<HostFacts> | undefined;
@@ -161,19 +171,19 @@ export class Caisson {
    * await sandbox.exec(['make']);
    * console.log(await (await sandbox.changes()).diff());
    */
-  async create(options: PlaceOptions | PolicyInput = {}): Promise<Sandbox> {
-    const where: PlaceOptions = isPlace(options) ? options : { policy: options };
+  async create(options: CreateOptions | PolicyInput = {}): Promise<Sandbox> {
+    const where: CreateOptions = isPlace(options) ? options : { policy: options };
     try {
       const entry = this.#known(where) ?? (await this.#book.entry(where.policy ?? 'strict'));
       const place = this.#places.find(entry.policy, workspaceOf(where.workspace), ANY_COMMAND);
       const runner = await this.#runner(entry, where, place);
-      return await runner.open(place.workspace);
+      return await runner.open(place.workspace, where);
     } catch (error) {
       throw this.#refused(newId('sandbox'), where, error);
     }
   }
 
-  safeCreate(options: PlaceOptions | PolicyInput = {}): Promise<Result<Sandbox>> {
+  safeCreate(options: CreateOptions | PolicyInput = {}): Promise<Result<Sandbox>> {
     return toResult(() => this.create(options));
   }
 
@@ -290,6 +300,7 @@ export class Caisson {
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
     await this.#registry.close();
     await this.#client?.close();
+    await this.#proxy?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -337,6 +348,16 @@ export class Caisson {
       ...unisolated(options),
     });
     const backend = this.#registry.get(compiled.wall);
+    const journal =
+      this.#recorder === undefined
+        ? undefined
+        : new Journal(this.#recorder, {
+            policy: entry.policy.name,
+            policyDigest: entry.digest,
+            wall: compiled.wall,
+            ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
+          });
+    const filtered = compiled.wall === 'process' && compiled.kind.network !== undefined;
     return new Runner({
       policy: entry.policy,
       policyDigest: entry.digest,
@@ -348,16 +369,8 @@ export class Caisson {
       ...(place.worktree === undefined ? {} : { worktree: place.worktree }),
       state: this.#state(),
       launcher: this.#launcherProgram(),
-      ...(this.#recorder === undefined
-        ? {}
-        : {
-            journal: new Journal(this.#recorder, {
-              policy: entry.policy.name,
-              policyDigest: entry.digest,
-              wall: compiled.wall,
-              ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
-            }),
-          }),
+      ...(journal === undefined ? {} : { journal }),
+      ...(filtered ? { network: this.#networks(entry.policy, compiled, journal) } : {}),
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
     });
@@ -374,6 +387,30 @@ export class Caisson {
     const runner = await this.#runner(entry, place, at);
     this.#prepared.add(runner);
     runner.kind.keepReady?.(slots);
+  }
+
+  /** Each sandbox has a network of its own, all of them in one proxy process. */
+  #networks(
+    { network: policy }: Policy,
+    { job: { intercept } }: Compiled,
+    journal: Journal | undefined,
+  ): NonNullable<RunnerSetup['network']> {
+    return async (entry, { secrets, ask = this.#options.ask }) => {
+      const { ProxyClient } = await import('./network/proxy-client.ts');
+      this.#proxy ??= new ProxyClient();
+      const { nameServers } = this.#options;
+      return await SandboxNetwork.open({
+        proxy: this.#proxy,
+        id: entry.id,
+        policy,
+        intercept,
+        secrets: { ...this.#environment, ...secrets },
+        state: this.#state(),
+        onDecision: (decision) => journal?.network(entry, decision),
+        ...(nameServers === undefined ? {} : { servers: nameServers }),
+        ...(ask === undefined ? {} : { ask }),
+      });
+    };
   }
 
   #keepWarm(runner: Runner): void {
@@ -454,9 +491,9 @@ function commandOf(argv: readonly string[], { toolchain }: Place): readonly stri
     : argv.with(0, toolchain.command);
 }
 
-function isPlace(options: PlaceOptions | PolicyInput): options is PlaceOptions {
+function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions {
   if (typeof options === 'string') return false;
-  const names = ['policy', 'workspace', 'accept', 'allowUnisolated', 'tenant'];
+  const names = ['policy', 'workspace', 'accept', 'allowUnisolated', 'tenant', 'secrets', 'ask'];
   const keys = Object.keys(options);
   // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.
   return keys.every((key) => names.includes(key));

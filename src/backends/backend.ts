@@ -4,6 +4,7 @@
  * A kind is what one compiled policy makes; it is prepared once and used for any number of runs.
  */
 import type { Execution } from '../launcher/execution.ts';
+import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { RawResult, RawUsage } from '../launcher/protocol/decode-result.ts';
 import type { FilesReply, FilesRequest } from '../launcher/protocol/files-message.ts';
 import type { HostFacts } from '../plan/facts.ts';
@@ -56,9 +57,9 @@ export interface PreparedKind {
   /** Settles when the wall has taken the plan in. */
   readonly ready: Promise<void>;
   /** One job in a sandbox of its own, which is gone when the promise settles. */
-  run(job: Job, signal?: AbortSignal): Promise<RawResult>;
-  spawn(job: Job, signal?: AbortSignal): Execution;
-  open(job: Job): OpenSandbox;
+  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Promise<RawResult>;
+  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Execution;
+  open(job: Job, onNetwork?: OnNetwork): OpenSandbox;
   /** Keeps that many sandboxes ready from now on. Walls that cannot do so have no such method. */
   keepReady?(slots: number): void;
   close(): Promise<void>;

@@ -2,6 +2,7 @@
  * A kind of sandbox that a launcher holds, for every wall that a launcher carries out.
  */
 import type { LauncherClient, PlanHandle } from '../launcher/client.ts';
+import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { RawResult } from '../launcher/protocol/decode-result.ts';
 import type { Job } from '../plan/plan.ts';
 import type { Execution, OpenSandbox, PreparedKind, PrepareOptions } from './backend.ts';
@@ -32,19 +33,19 @@ export class LauncherKind implements PreparedKind {
     return this.#handle().handle.ready;
   }
 
-  run(job: Job, signal?: AbortSignal): Promise<RawResult> {
+  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Promise<RawResult> {
     const { client, handle } = this.#handle();
-    return client.run(handle, job, signal).catch((error) => explained(error, handle));
+    return client.run(handle, job, signal, onNetwork).catch((error) => explained(error, handle));
   }
 
-  spawn(job: Job, signal?: AbortSignal): Execution {
+  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Execution {
     const { client, handle } = this.#handle();
-    return client.spawn(handle, job, signal);
+    return client.spawn(handle, job, signal, onNetwork);
   }
 
-  open(job: Job): OpenSandbox {
+  open(job: Job, onNetwork?: OnNetwork): OpenSandbox {
     const { client, handle } = this.#handle();
-    return client.openSandbox(handle, job);
+    return client.openSandbox(handle, job, onNetwork);
   }
 
   keepReady(slots: number): void {

@@ -53,6 +53,19 @@ export interface Usage {
   /** `cgroup`: the whole tree; `rusage`: the largest single process. */
   readonly memoryPeakSource: 'cgroup' | 'rusage';
   readonly processesPeak?: number;
+  /** Absent: no network of its own beside loopback. */
+  readonly network?: NetworkUsage;
+}
+
+/** What passed between the guest and the world. */
+export interface NetworkUsage {
+  /** Asked for, refused ones included. */
+  readonly connections: number;
+  /** From the guest. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** By the packet filter: what no proxy sees. */
+  readonly refusedPackets: number;
 }
 
 export interface Outcome {

@@ -48,6 +48,8 @@ export interface BindInput {
     readonly access: 'read' | 'write';
     readonly file?: boolean;
     readonly layers?: OverlayDirectories;
+    /** Ours, of no owner inside. */
+    readonly toolchain?: true;
   }[];
   /** Inside. */
   readonly cwd?: string;

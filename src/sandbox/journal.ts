@@ -2,8 +2,10 @@
  * What is recorded of the runs of one policy: each step once, in the order in which it happens.
  */
 import type { CaissonError } from '../core/error.ts';
-import type { Outcome } from '../core/outcome.ts';
+import type { Outcome, Violation } from '../core/outcome.ts';
 import type { ObservedEvent, Recorder } from '../core/ports.ts';
+import type { NetworkDecision } from '../network/decision-log.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
 
 /** What is the same for every run of it. */
 export interface JournalSubject {
@@ -43,9 +45,30 @@ export class Journal {
   }
 
   ended(entry: Entry, argv: readonly string[], outcome: Outcome): void {
-    for (const violation of outcome.violations) this.#tell(entry, { kind: 'violation', violation });
+    this.violations(entry, outcome.violations);
     for (const limit of outcome.limitsHit) this.#tell(entry, { kind: 'limit', limit });
     this.#tell(entry, { kind: 'ended', argv, outcome });
+  }
+
+  violations(entry: Entry, violations: readonly Violation[]): void {
+    for (const violation of violations) this.#tell(entry, { kind: 'violation', violation });
+  }
+
+  /** A name, connection or request of the guest, at the moment at which it was decided. */
+  network(entry: Entry, decision: NetworkDecision): void {
+    const { target, allowed, rule, reason, count, details } = decision;
+    this.#tell(entry, {
+      kind: 'network',
+      target,
+      allowed,
+      rule,
+      details: { ...details, reason, count },
+    });
+  }
+
+  networkChanged(entry: Entry, from: NetworkPolicy, to: NetworkPolicy): void {
+    const { policyDigest } = this.#subject;
+    this.#tell(entry, { kind: 'network-changed', policyDigest, from, to });
   }
 
   /** The launcher reports an end only when the kernel says that nothing is left of the sandbox. */

@@ -2,10 +2,11 @@
  * Runs of one compiled policy: what is the same for all of them is worked out once, the workspace is bound at each.
  */
 import { posix } from 'node:path';
-import type { PreparedKind } from '../backends/backend.ts';
+import type { PreparedKind, RawUsage } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
+import type { Ask } from '../network/questions.ts';
 import { requireEnforceable } from '../plan/accept.ts';
 import { type BindInput, bindJob } from '../plan/bind.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
@@ -18,6 +19,7 @@ import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
 import { type ExecOptions, Sandbox, type SpawnOptions } from './sandbox.ts';
+import type { SandboxNetwork } from './sandbox-network.ts';
 import { mayLeave, stageWorkspace } from './stage.ts';
 import type { Worktree } from './worktree.ts';
 
@@ -37,8 +39,18 @@ export interface RunnerSetup {
   readonly launcher: string;
   /** Absent: nobody wants to know. */
   readonly journal?: Journal;
+  /** Makes the network of one sandbox, where the plan has a filtered one. */
+  readonly network?: (entry: Entry, options: NetworkOptions) => Promise<SandboxNetwork>;
   readonly onOpen?: (sandbox: Sandbox) => void;
   readonly onClose?: (sandbox: Sandbox) => void;
+}
+
+/** What a run may bring for its network. */
+export interface NetworkOptions {
+  /** Values of the policy's secrets; default: the caller's variables of these names. They never go inside. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** Asked about a destination that no rule decides; default: it is refused. */
+  readonly ask?: Ask;
 }
 
 type StreamOptions = Partial<Pick<Job, 'stdin' | 'stdout' | 'stderr' | 'pty'>>;
@@ -90,16 +102,17 @@ export class Runner {
   /** @param id names the run in its outcome and in what is recorded */
   async run(
     argv: readonly string[],
-    options: ExecOptions,
+    options: ExecOptions & NetworkOptions,
     workspace: Workspace,
     id: string,
   ): Promise<Outcome> {
     this.#runs++;
-    const { journal, kind, policy } = this.#setup;
+    const { journal, kind, policy, network: networked } = this.#setup;
     if (journal !== undefined) await this.#admit(journal, { id }, argv);
     let outcome: Outcome;
-    if (this.#looks) outcome = await this.#runLooking(argv, options, workspace, id);
-    else {
+    if (this.#looks || networked !== undefined) {
+      outcome = await this.#runLooking(argv, options, workspace, id);
+    } else {
       const job = finishJob(this.#base(workspace), argv, options, policy);
       outcome = toOutcome(await kind.run(job, options.signal), this.#context, id);
     }
@@ -110,20 +123,22 @@ export class Runner {
 
   async spawn(
     argv: readonly string[],
-    options: SpawnOptions,
+    options: SpawnOptions & NetworkOptions,
     workspace: Workspace,
     id: string,
   ): Promise<GuestProcess> {
     const { journal, kind, policy } = this.#setup;
     if (journal !== undefined) await this.#admit(journal, { id }, argv);
     const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
-    const { protection, context, overlay } = await this.#look(workspace);
-    const base = this.#looks ? this.#bind(workspace, protection, overlay) : this.#base(workspace);
+    const { base, context, overlay, network } = await this.#prepare(workspace, { id }, options);
     const job = finishJob(base, argv, { ...options, ...streams }, policy);
-    const execution = kind.spawn(job, options.signal);
-    if (overlay !== undefined) execution.result.catch(() => overlay.discard());
+    const execution = kind.spawn(job, options.signal, network?.onNetwork);
+    execution.result.catch(async () => {
+      await network?.close(undefined);
+      await overlay?.discard();
+    });
     return new GuestProcess(execution, async (raw) => {
-      const outcome = toOutcome(raw, context, id);
+      const outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
       const settled = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
       journal?.ended({ id }, argv, settled);
       journal?.destroyed({ id }, settled.leftBehind);
@@ -137,16 +152,16 @@ export class Runner {
     journal.started(entry, argv);
   }
 
-  /** A sandbox that stays; `overlay`: the changes that it starts with. */
-  async open(workspace: Workspace, from?: Overlay): Promise<Sandbox> {
+  /** A sandbox that stays; `from`: the changes that it starts with. */
+  async open(workspace: Workspace, options: NetworkOptions = {}, from?: Overlay): Promise<Sandbox> {
     const id = newId('sandbox');
-    const { journal } = this.#setup;
+    const { journal, kind } = this.#setup;
     await journal?.ready();
-    const { protection, context, overlay } = await this.#look(workspace, from);
+    const prepared = await this.#prepare(workspace, { id }, options, from);
+    const { base, context, overlay, network } = prepared;
     journal?.created({ id }, context.accepted);
     try {
-      const base = this.#bind(workspace, protection, overlay);
-      const open = this.#setup.kind.open(base);
+      const open = kind.open(base, network?.onNetwork);
       await open.opened;
       // What was mounted when it was opened stays; commands bring only what is theirs.
       const inside: Job = { ...base, mounts: [] };
@@ -155,22 +170,52 @@ export class Runner {
         id,
         open,
         context,
-        bind: (argv, options) => finishJob(inside, argv, options, policy),
+        bind: (argv, exec) => finishJob(inside, argv, exec, policy),
         cwd: base.cwd,
         launcher,
         ...(journal === undefined ? {} : { journal }),
+        ...(network === undefined ? {} : { network }),
         ...(onClose === undefined ? {} : { onClose }),
         ...(overlay === undefined
           ? {}
           : {
               overlay,
-              reopen: (copy: Overlay) => this.open(workspace, copy),
+              reopen: (copy: Overlay) => this.open(workspace, options, copy),
               copyOverlay: (original: Overlay) => original.copy(state),
             }),
       });
       onOpen?.(sandbox);
       return sandbox;
     } catch (error) {
+      await network?.close(undefined);
+      await overlay?.discard();
+      throw error;
+    }
+  }
+
+  /** What one sandbox alone has: its job without a command, its overlay, its network. */
+  async #prepare(
+    workspace: Workspace,
+    entry: Entry,
+    options: NetworkOptions,
+    from?: Overlay,
+  ): Promise<{
+    base: Job;
+    context: OutcomeContext;
+    overlay: Overlay | undefined;
+    network: SandboxNetwork | undefined;
+  }> {
+    const { protection, context, overlay } = await this.#look(workspace, from);
+    let network: SandboxNetwork | undefined;
+    try {
+      network = await this.#setup.network?.(entry, options);
+      const alone = this.#looks || network !== undefined;
+      const base = alone
+        ? this.#bind(workspace, protection, overlay, network)
+        : this.#base(workspace);
+      return { base, context, overlay, network };
+    } catch (error) {
+      await network?.close(undefined);
       await overlay?.discard();
       throw error;
     }
@@ -178,17 +223,19 @@ export class Runner {
 
   async #runLooking(
     argv: readonly string[],
-    options: ExecOptions,
+    options: ExecOptions & NetworkOptions,
     workspace: Workspace,
     id: string,
   ): Promise<Outcome> {
-    const { protection, context, overlay } = await this.#look(workspace);
+    const { base, context, overlay, network } = await this.#prepare(workspace, { id }, options);
     let outcome: Outcome;
     try {
-      const base = this.#bind(workspace, protection, overlay);
-      const job = finishJob(base, argv, options, this.#setup.policy);
-      outcome = toOutcome(await this.#setup.kind.run(job, options.signal), context, id);
+      const { kind, policy } = this.#setup;
+      const job = finishJob(base, argv, options, policy);
+      const raw = await kind.run(job, options.signal, network?.onNetwork);
+      outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
     } catch (error) {
+      await network?.close(undefined);
       await overlay?.discard();
       throw error;
     }
@@ -297,10 +344,15 @@ export class Runner {
     return base;
   }
 
-  #bind(workspace: Workspace, protection: Protection, overlay: Overlay | undefined): Job {
+  #bind(
+    workspace: Workspace,
+    protection: Protection,
+    overlay: Overlay | undefined,
+    network: SandboxNetwork | undefined,
+  ): Job {
     const { environment, compiled } = this.#setup;
     const { values } = takeEnvironment(environment, compiled.job.environment.pass);
-    return this.#bindWith(values, workspace, protection, overlay);
+    return this.#bindWith(values, workspace, protection, overlay, network);
   }
 
   /** Where a guest that sees the host starts: in the workspace, else where its caller is. */
@@ -313,10 +365,15 @@ export class Runner {
     workspace: Workspace,
     protection: Protection,
     overlay: Overlay | undefined,
+    network?: SandboxNetwork,
   ): Job {
     const { compiled, policy, toolchain, worktree } = this.#setup;
+    const binds = [
+      ...(worktree === undefined ? [] : [repositoryBind(worktree, overlay?.layers[1])]),
+      ...(network?.binds ?? []),
+    ];
     const staged = policy.workspace.mode === 'staged' ? overlay?.staged : undefined;
-    const [layers, beside] = overlay?.layers ?? [];
+    const layers = overlay?.layers[0];
     const hostHome = this.#hostHome(workspace);
     const job = bindJob(compiled.job, {
       argv: [],
@@ -327,13 +384,29 @@ export class Runner {
       ...(toolchain === undefined ? {} : { toolchain }),
       ...(hostHome === undefined ? {} : { cwd: hostHome }),
       ...(layers === undefined ? {} : { overlay: layers }),
-      ...(worktree === undefined ? {} : { binds: [repositoryBind(worktree, beside)] }),
+      ...(binds.length === 0 ? {} : { binds }),
+      ...(network === undefined ? {} : { set: network.variables }),
     });
     // Frozen lists are encoded once and sent as bytes from then on (protocol/encode-job.ts).
     Object.freeze(job.mounts);
     Object.freeze(job.landlock);
     return job;
   }
+}
+
+/** The outcome with what its network refused and let through; the network ends with it. */
+async function withNetwork(
+  outcome: Outcome,
+  raw: RawUsage,
+  network: SandboxNetwork | undefined,
+): Promise<Outcome> {
+  if (network === undefined) return outcome;
+  const { violations, usage } = await network.close(raw);
+  return {
+    ...outcome,
+    violations: [...outcome.violations, ...violations],
+    usage: { ...outcome.usage, ...(usage === undefined ? {} : { network: usage }) },
+  };
 }
 
 function besideOf({ repository, protect }: Worktree): { directory: string; protect: string[] } {

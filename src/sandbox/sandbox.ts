@@ -6,12 +6,14 @@ import { CaissonError, isCaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
 import type { Job } from '../plan/plan.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
 import { type Applied, type ApplyOptions, Changes } from './changes.ts';
 import { SandboxFiles } from './files.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome, toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
+import type { SandboxNetwork } from './sandbox-network.ts';
 import { Shell, type ShellOptions } from './shell.ts';
 
 export interface ExecOptions {
@@ -48,6 +50,7 @@ export interface SandboxSetup {
   /** Path of the launcher's program, for reading layers. */
   readonly launcher: string;
   readonly journal?: Journal;
+  readonly network?: SandboxNetwork;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
 
@@ -107,7 +110,7 @@ export class Sandbox {
     }
     try {
       const raw = await open.run(bind(argv, options), options.signal);
-      const outcome = toOutcome(raw, context, entry.id);
+      const outcome = this.#withRefusals(toOutcome(raw, context, entry.id));
       journal?.ended(entry, argv, outcome);
       return outcome;
     } catch (error) {
@@ -124,7 +127,7 @@ export class Sandbox {
     const job = bind(argv, { ...options, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
     journal?.started(entry, argv);
     return new GuestProcess(open.spawn(job, options.signal), (raw) => {
-      const outcome = toOutcome(raw, context, entry.id);
+      const outcome = this.#withRefusals(toOutcome(raw, context, entry.id));
       journal?.ended(entry, argv, outcome);
       return outcome;
     });
@@ -153,6 +156,26 @@ export class Sandbox {
   async thaw(): Promise<void> {
     this.#needOpen();
     await this.#setup.open.freeze(false);
+  }
+
+  /** What the sandbox may reach now; undefined where it has no filtered network. */
+  get network(): NetworkPolicy | undefined {
+    return this.#setup.network?.policy;
+  }
+
+  /**
+   * Changes what the sandbox may reach; connections that are no longer allowed are reset. Recorded.
+   *
+   * @throws REQUEST_INVALID where it has no filtered network, or the change needs another sandbox; NETWORK_GONE
+   */
+  async updateNetwork(policy: NetworkPolicy): Promise<void> {
+    this.#needOpen();
+    const { network, journal } = this.#setup;
+    if (network === undefined) throw noNetwork();
+    const from = network.policy;
+    requireSameMeans(from, policy);
+    await network.update(policy);
+    journal?.networkChanged({ id: this.id }, from, policy);
   }
 
   /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay */
@@ -202,6 +225,13 @@ export class Sandbox {
     await this.close();
   }
 
+  /** What the network refused since the last command that ended. */
+  #withRefusals(outcome: Outcome): Outcome {
+    const refused = this.#setup.network?.takeViolations() ?? [];
+    if (refused.length === 0) return outcome;
+    return { ...outcome, violations: [...outcome.violations, ...refused] };
+  }
+
   /** A shell is recorded as one command; what it is told to do is its input. */
   #shellProcess(argv: readonly string[], cwd: string | undefined): Execution {
     const { open, bind, context, journal } = this.#setup;
@@ -249,6 +279,34 @@ export class Sandbox {
   #needOpen(): void {
     if (this.#closing !== undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
   }
+}
+
+/** What was decided when the sandbox was made, and cannot be changed in it. */
+function requireSameMeans(from: NetworkPolicy, to: NetworkPolicy): void {
+  const names = (policy: NetworkPolicy): string =>
+    (policy.secrets ?? []).map(({ name }) => name).join();
+  const fault =
+    to.mode !== 'filtered'
+      ? `its mode is filtered, not ${to.mode}`
+      : from.intercept !== to.intercept
+        ? 'interception is decided when it is made'
+        : names(from) !== names(to)
+          ? 'its secrets are decided when it is made'
+          : undefined;
+  if (fault === undefined) return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `the network of an open sandbox cannot be changed so: ${fault}`,
+    hint: 'make another sandbox with that policy',
+  });
+}
+
+function noNetwork(): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: 'the sandbox has no filtered network that could be changed',
+    hint: 'make one with network: { mode: filtered, allow: [] }',
+  });
 }
 
 function noOverlay(): CaissonError {

@@ -1,0 +1,216 @@
+/**
+ * The filtered network of one sandbox, as the library holds it: what the guest must find inside for it, the sockets on
+ * their way to the proxy, and what was refused.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RawUsage } from '../backends/backend.ts';
+import { CaissonError } from '../core/error.ts';
+import type { NetworkUsage, Violation } from '../core/outcome.ts';
+import type { OnNetwork } from '../launcher/network-handles.ts';
+import type { NetworkDecision } from '../network/decision-log.ts';
+import { makePlaceholder } from '../network/intercept/secrets.ts';
+import type { FilteredNetworkClient, ProxyClient } from '../network/proxy-client.ts';
+import type { SecretValue } from '../network/proxy-messages.ts';
+import type { Ask } from '../network/questions.ts';
+import type { BindInput } from '../plan/bind.ts';
+import type { JobTemplate } from '../plan/plan.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
+import { openStateDirectory, STATE_MODE } from './state-directory.ts';
+
+export interface SandboxNetworkSetup {
+  readonly proxy: ProxyClient;
+  readonly id: string;
+  readonly policy: NetworkPolicy;
+  /** What each run must bring where the proxy opens TLS. */
+  readonly intercept: JobTemplate['intercept'];
+  /** Values of the policy's secrets, by name. */
+  readonly secrets: Readonly<Record<string, string | undefined>>;
+  readonly state: string;
+  readonly servers?: readonly string[];
+  readonly ask?: Ask;
+  readonly onDecision: (decision: NetworkDecision) => void;
+}
+
+/** More different refusals of one run are not kept one by one. */
+const VIOLATIONS_MAX = 256;
+
+export class SandboxNetwork {
+  /** Set in every job: placeholders of secrets. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Mounted with the sandbox. */
+  readonly binds: NonNullable<BindInput['binds']>;
+  readonly #client: FilteredNetworkClient;
+  readonly #directory: string | undefined;
+  readonly #refused: Refusals;
+  #policy: NetworkPolicy;
+  #attached: Promise<void> = Promise.resolve();
+
+  private constructor(
+    setup: SandboxNetworkSetup,
+    client: FilteredNetworkClient,
+    secrets: readonly SecretValue[],
+    refused: Refusals,
+  ) {
+    this.#client = client;
+    this.#policy = setup.policy;
+    this.#refused = refused;
+    this.variables = Object.fromEntries(
+      secrets.map(({ name, placeholder }) => [name, placeholder]),
+    );
+    const { certificatePem } = client;
+    if (setup.intercept === undefined || certificatePem === undefined) {
+      this.binds = [];
+      return;
+    }
+    const home = openStateDirectory(join(openStateDirectory(setup.state), 'networks'));
+    this.#directory = join(home, setup.id);
+    mkdirSync(this.#directory, { mode: STATE_MODE });
+    const source = join(this.#directory, 'ca.pem');
+    // Everything that is TLS inside is opened by the proxy, so its authority is the only one that the guest needs.
+    writeFileSync(source, certificatePem, { mode: 0o444 });
+    const target = setup.intercept.caFile;
+    this.binds = [{ source, target, access: 'read', file: true, toolchain: true }];
+  }
+
+  /** @throws NETWORK_GONE, REQUEST_INVALID for a secret without a value */
+  static async open(setup: SandboxNetworkSetup): Promise<SandboxNetwork> {
+    const secrets = (setup.policy.secrets ?? []).map(({ name, hosts }): SecretValue => {
+      const value = setup.secrets[name];
+      if (value === undefined || value === '') throw noValue(name);
+      return { name, hosts, value, placeholder: makePlaceholder() };
+    });
+    const refused = new Refusals();
+    const { policy, servers, ask, onDecision } = setup;
+    const client = await setup.proxy.open({
+      policy,
+      secrets,
+      onDecision: (decision) => {
+        if (!decision.allowed) refused.add(decision);
+        onDecision(decision);
+      },
+      onGone: ({ message }) => refused.gone(message),
+      ...(servers === undefined ? {} : { servers }),
+      ...(ask === undefined ? {} : { ask }),
+    });
+    try {
+      return new SandboxNetwork(setup, client, secrets, refused);
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  }
+
+  get policy(): NetworkPolicy {
+    return this.#policy;
+  }
+
+  /** For the launcher: where the sandbox's sockets go. */
+  readonly onNetwork: OnNetwork = (_id, handles) => {
+    this.#attached = this.#client.attach(handles);
+    // A proxy that died is told by its end; nothing passes meanwhile.
+    this.#attached.catch(() => {});
+  };
+
+  /** Holds for connections that are open, too. @throws NETWORK_GONE, NETWORK_FAILED */
+  async update(policy: NetworkPolicy): Promise<void> {
+    await this.#client.update(policy);
+    this.#policy = policy;
+  }
+
+  /** What was refused since the last time it was asked. */
+  takeViolations(): Violation[] {
+    return this.#refused.take();
+  }
+
+  /** Ends it. What was refused and not taken yet, and what passed. */
+  async close(
+    raw: RawUsage | undefined,
+  ): Promise<{ violations: Violation[]; usage: NetworkUsage | undefined }> {
+    await this.#attached.catch(() => {});
+    const counters = await this.#client.close();
+    if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
+    const violations = [...this.#refused.take(), ...packetViolations(raw)];
+    const traffic = raw?.network;
+    return {
+      violations,
+      usage: {
+        connections: counters?.connections ?? 0,
+        sentBytes: counters?.sentBytes ?? traffic?.sentBytes ?? 0,
+        receivedBytes: counters?.receivedBytes ?? traffic?.receivedBytes ?? 0,
+        refusedPackets: traffic?.refusedPackets ?? 0,
+      },
+    };
+  }
+}
+
+/** Folded by target and reason. */
+class Refusals {
+  readonly #byTarget = new Map<string, Violation & { count: number }>();
+  #beyond = 0;
+
+  add({ target, rule, reason, count, details }: NetworkDecision): void {
+    const key = `${target}\n${reason}`;
+    const known = this.#byTarget.get(key);
+    if (known !== undefined) known.count += count;
+    else if (this.#byTarget.size >= VIOLATIONS_MAX) this.#beyond += count;
+    else this.#byTarget.set(key, { kind: 'network', target, rule, reason, count, details });
+  }
+
+  gone(reason: string): void {
+    const rule = 'network';
+    this.#byTarget.set('', { kind: 'network', rule, reason, count: 1, details: {} });
+  }
+
+  take(): Violation[] {
+    const taken: Violation[] = [...this.#byTarget.values()].map(once);
+    if (this.#beyond > 0) taken.push(further(this.#beyond));
+    this.#byTarget.clear();
+    this.#beyond = 0;
+    return taken;
+  }
+}
+
+/** What the packet filter refused before any proxy saw it. */
+function packetViolations(raw: RawUsage | undefined): Violation[] {
+  return (raw?.network?.refused ?? []).map(({ protocol, address, port, packets }) => {
+    const host = address.includes(':') ? `[${address}]` : address;
+    const where = port === 0 ? host : `${host}:${port}`;
+    return once({
+      kind: 'network',
+      target: `${where}/${protocol}`,
+      rule: 'network.filtered',
+      reason: reasonOf(protocol, port),
+      count: packets,
+      details: { kind: 'packet', address, port, protocol },
+    });
+  });
+}
+
+function reasonOf(protocol: string | number, port: number): string {
+  if (protocol === 'udp' && port === 53) {
+    return 'names are asked of the resolver at 127.0.0.1 alone: take the name server of /etc/resolv.conf';
+  }
+  if (protocol === 'udp' && port === 443) return 'QUIC is refused: use HTTP over TCP';
+  if (protocol === 'tcp') return 'nobody listens for the sandbox any more: its proxy is gone';
+  return `${protocol === 'udp' ? 'UDP' : protocol === 'icmp' ? 'ICMP' : `IP protocol ${protocol}`} does not leave a filtered network: use TCP to what the policy allows`;
+}
+
+function once(violation: Violation & { count: number }): Violation {
+  const { count, ...rest } = violation;
+  return count === 1 ? rest : violation;
+}
+
+function further(count: number): Violation {
+  const reason = 'further refusals, more different ones than are kept apart';
+  return { kind: 'network', rule: 'network', reason, count, details: {} };
+}
+
+function noValue(name: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `the policy's secret ${name} has no value`,
+    hint: `set the variable ${name} where Caisson runs, or give secrets: { ${name}: … }`,
+    details: { secret: name },
+  });
+}
