@@ -16,7 +16,8 @@ import { relay, relayOneWay } from './relay.ts';
 export interface ConnectionContext {
   readonly judge: Judge;
   readonly dial: Dial;
-  readonly http: HttpRelay;
+  /** Loaded with the first request in clear text: Node's HTTP/2 and TLS double the start of the process. */
+  readonly http: () => Promise<HttpRelay>;
   /** Opens TLS; absent where the policy has no `intercept`. */
   readonly intercept?: (connection: GuestConnection, facts: Connecting) => void;
   readonly report: (decision: InterceptDecision) => void;
@@ -129,7 +130,9 @@ export class Connection {
       return this.#refuse(this.#malformed('its request has no Host'), 400);
     }
     await this.#dropEarly();
-    http.serve(this.#guestConnection(flight, judgement, carried, 'http'), {
+    const relayed = await http();
+    if (this.#socket.destroyed) throw new Error('the guest closed the connection');
+    relayed.serve(this.#guestConnection(flight, judgement, carried, 'http'), {
       restricted: () => judge.restricted(this.#facts),
       decide: ({ method, path }) => judge.request(this.#facts, { method, path }),
       report,

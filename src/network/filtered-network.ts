@@ -10,10 +10,8 @@ import { DecisionLog, type NetworkDecision } from './decision-log.ts';
 import { dial } from './dial.ts';
 import { EgressProxy, type ProxyCounters } from './egress-proxy.ts';
 import { HostResolver } from './host-resolver.ts';
-import { HttpRelay } from './http-relay.ts';
-import { Authority } from './intercept/authority.ts';
-import { Interceptor } from './intercept/interceptor.ts';
-import { Secrets } from './intercept/secrets.ts';
+import type { HttpRelay } from './http-relay.ts';
+import type { Interceptor } from './intercept/interceptor.ts';
 import { type Connecting, Judge } from './judge.ts';
 import type { OpenNetwork } from './proxy-messages.ts';
 import { type Ask, Questions } from './questions.ts';
@@ -32,7 +30,7 @@ export class FilteredNetwork {
   readonly #judge: Judge;
   readonly #log: DecisionLog;
   readonly #hostResolver: HostResolver;
-  readonly #http = new HttpRelay();
+  #http: Promise<HttpRelay> | undefined;
   #interception: Interception | undefined;
   #resolver: ResolverServer | undefined;
   #proxy: EgressProxy | undefined;
@@ -80,7 +78,10 @@ export class FilteredNetwork {
     this.#proxy = new EgressProxy(listener, {
       judge: this.#judge,
       dial,
-      http: this.#http,
+      http: () => {
+        this.#http ??= import('./http-relay.ts').then((loaded) => new loaded.HttpRelay());
+        return this.#http;
+      },
       report: (decision) => this.#log.add(decision),
       times: TIMES,
       ...(interception === undefined
@@ -131,6 +132,11 @@ class Interception {
   }
 
   static async open(open: OpenNetwork, judge: Judge, log: DecisionLog): Promise<Interception> {
+    const [{ Authority }, { Interceptor }, { Secrets }] = await Promise.all([
+      import('./intercept/authority.ts'),
+      import('./intercept/interceptor.ts'),
+      import('./intercept/secrets.ts'),
+    ]);
     const authority = await Authority.create();
     const known = new Map<string, Connecting>();
     const factsOf = (name: string, port: number): Connecting =>

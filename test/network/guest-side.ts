@@ -43,11 +43,12 @@ export async function openWorld(
   const servers = new Map<string, Server>();
   const dialled: string[] = [];
   const opened = new Set<Socket>();
+  const http = new HttpRelay();
   const proxy = new EgressProxy(
     listener,
     {
       judge,
-      http: new HttpRelay(),
+      http: async () => http,
       report: (decision) => reported.push(decision),
       times: {
         quietMs: options.quietMs ?? 50,
