@@ -11,7 +11,7 @@
  *   be told where a connection carries none.
  */
 import { parseCidr } from './address.ts';
-import { formatDestination } from './destination.ts';
+import { ALL_PORTS, formatDestination } from './destination.ts';
 import { reaches } from './destination-set.ts';
 import { hostName } from './host-name.ts';
 import { matchesRequest, requestPath } from './http-rule.ts';
@@ -59,9 +59,9 @@ export function decideConnection(
   network: NetworkPolicy,
   facts: ConnectionFacts,
 ): ConnectionDecision {
-  const { connection, decision } = weigh(network, facts);
-  if (decision || !connection)
-    return decision ?? refuse('network.allow', 'nothing is known', 'address');
+  const weighed = weigh(network, facts);
+  if ('decision' in weighed) return weighed.decision;
+  const { connection } = weighed;
   const { rules, by, told } = connection;
   const open = rules.find(({ http }) => http === undefined);
   if (open) {
@@ -93,13 +93,13 @@ export function decideRequest(
 ): ConnectionDecision {
   const decision = decideConnection(network, facts);
   if (!decision.allowed || decision.requests !== true) return decision;
-  const { connection } = weigh(network, facts);
-  const rule = connection?.rules.find((one) =>
-    one.http?.some((allowed) => matchesRequest(allowed, request)),
-  );
+  const weighed = weigh(network, facts);
+  if ('decision' in weighed) return weighed.decision;
+  const { rules, told: where } = weighed.connection;
+  const rule = rules.find((one) => one.http?.some((allowed) => matchesRequest(allowed, request)));
   const { requests: _, ...rest } = decision;
   const target = request.target.split(/[?#]/, 1)[0] ?? '';
-  const told = `${request.method} ${JSON.stringify(target.slice(0, 200)).slice(1, -1)} at ${connection?.told ?? ''}`;
+  const told = `${request.method} ${JSON.stringify(target.slice(0, 200)).slice(1, -1)} at ${where}`;
   if (rule) return { ...rest, rule: named('allow', rule), reason: `${told} is allowed` };
   const reason =
     requestPath(request.target) === undefined
@@ -128,7 +128,7 @@ export function decideName(
       reason: `${name}: there is no network beyond the sandbox`,
     };
   }
-  const allow = network.mode === 'full' ? EVERY_NAME : network.allow;
+  const allow = network.mode === 'full' ? [EVERY_NAME] : network.allow;
   let denied: Destination | undefined;
   for (const rule of allow.filter((one) => !isBlock(one) && coversName(one, name))) {
     const [open, by] = portLeft(
@@ -166,7 +166,7 @@ export function decideAnswer(
   }
   const heads = [plain, ...carriedAddresses(address)];
   const denied = network.deny.find(
-    (one) => isWhole(one) && isBlock(one) && heads.some((head) => coversName(one, head)),
+    (one) => coversAllPorts(one) && isBlock(one) && heads.some((head) => coversName(one, head)),
   );
   if (denied) {
     return {
@@ -178,16 +178,17 @@ export function decideAnswer(
   return { allowed: true, rule: 'network.allow', reason: `${name} may lead to ${plain}` };
 }
 
-interface Weighed {
-  /** Set where it is refused already, or allowed whatever the rules. */
-  readonly decision?: ConnectionDecision;
-  /** Rules of `allow` that cover it, at least one. */
-  readonly connection?: {
-    readonly rules: readonly Destination[];
-    readonly by: 'name' | 'address';
-    readonly told: string;
-  };
-}
+type Weighed =
+  /** Refused already, or allowed whatever the rules. */
+  | { readonly decision: ConnectionDecision }
+  | {
+      readonly connection: {
+        /** Rules of `allow` that cover it, at least one. */
+        readonly rules: readonly Destination[];
+        readonly by: 'name' | 'address';
+        readonly told: string;
+      };
+    };
 
 function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
   const { port, protocol, speaks } = facts;
@@ -252,15 +253,13 @@ function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
   );
 }
 
+const EVERY_NAME: Destination = { host: '*', ports: ALL_PORTS, protocol: 'tcp' };
+
 const nameless = {
   tls: 'TLS without a readable server name',
   http: 'a request without a host name',
   other: 'no allowed name was resolved to it',
 } as const;
-
-const EVERY_NAME: readonly Destination[] = [
-  { host: '*', ports: [{ from: 1, to: 65535 }], protocol: 'tcp' },
-];
 
 function leadsAstray(name: string, address: string, what: string, rule = address): string {
   return `${name} leads to ${address}, which is ${what}; only a rule for the address allows that, such as ${rule}`;
@@ -284,8 +283,8 @@ function coversName(rule: Destination, host: string): boolean {
   return first !== undefined && reaches(rule, { host, port: first.from, protocol: rule.protocol });
 }
 
-function isWhole(rule: Destination): boolean {
-  return rule.protocol === 'tcp' && rule.ports.some(({ from, to }) => from === 1 && to === 65535);
+function coversAllPorts({ ports, protocol }: Destination): boolean {
+  return protocol === 'tcp' && ports.some(({ from, to }) => from === 1 && to === 65535);
 }
 
 /** Whether some port of `rule` is left by the denying rules, and one of these where not. */
