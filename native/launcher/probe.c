@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #include "cgroup_base.h"
+#include "loopback.h"
+#include "network.h"
 #include "sys.h"
 
 enum cgroup_bit {
@@ -30,7 +32,7 @@ enum cgroup_bit {
 
 /* What the children find out; shared with them. Before a child has answered: that nothing works. */
 struct findings {
-  int user_namespace, other_namespaces, proc_mount, seccomp, tmpfs_xattr, listener;
+  int user_namespace, other_namespaces, proc_mount, seccomp, tmpfs_xattr, listener, network;
   bool overlay;
 };
 
@@ -95,6 +97,15 @@ static void try_overlay(struct findings *findings) {
   findings->overlay = mount("caisson", "merged", "overlay", MS_NOSUID | MS_NODEV, "lowerdir=lower,upperdir=upper,workdir=work,userxattr") == 0;
 }
 
+/* The network of a sandbox with a filtered one, whole; it ends with the process. */
+static void try_network(struct findings *findings) {
+  const struct network_plan plan = {NETWORK_FILTERED, 61000};
+  int fds[NETWORK_PARTS];
+  struct err result = loopback_up();
+  if (!failed(result)) result = network_make(&plan, fds);
+  findings->network = failed(result) ? result.errnum : 0;
+}
+
 /* The name spaces of a sandbox in the order in which an ordinary user has to make them. */
 static void try_namespaces(struct findings *findings) {
   char uid_map[32], gid_map[32];
@@ -116,6 +127,7 @@ static void try_namespaces(struct findings *findings) {
     if (refused != 0) findings->proc_mount = refused;
   }
   try_overlay(findings);
+  try_network(findings);
 }
 
 /* An idmapped clone of the working directory's mount, attached nowhere. */
@@ -354,13 +366,14 @@ static void write_findings(struct out *out, const struct findings *findings) {
   out_u32(out, 12, findings->overlay);
   out_i32(out, 17, findings->seccomp);
   out_i32(out, 20, findings->tmpfs_xattr);
+  out_i32(out, 21, findings->network);
   out_i32(out, 30, findings->listener);
 }
 
 struct err probe_facts(struct out *out) {
   struct findings *findings = mmap(NULL, sizeof *findings, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (findings == MAP_FAILED) return fail(ERR_RESOURCE, errno, "probe_facts", NULL);
-  *findings = (struct findings){ENOSYS, ENOSYS, UNTRIED, ENOSYS, ENOSYS, ENOSYS, false};
+  *findings = (struct findings){ENOSYS, ENOSYS, UNTRIED, ENOSYS, ENOSYS, ENOSYS, ENOSYS, false};
   struct utsname kernel;
   if (uname(&kernel) != 0) return fail(ERR_SYSTEM, errno, "probe_facts", "uname");
   if (geteuid() == 0) {

@@ -9,6 +9,7 @@ import { wallState } from '../plan/select.ts';
 import type { WallName } from '../policy/policy.ts';
 import { delegateByHand } from './cgroup-cure.ts';
 import { containerCgroupCure, containerCure, nameOf } from './container-cure.ts';
+import { networkFilter } from './network-filter.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface DoctorFinding {
@@ -19,6 +20,7 @@ export interface DoctorFinding {
     | '/proc'
     | 'seccomp'
     | 'Landlock'
+    | 'filtered network'
     | 'cgroups'
     | 'idmapped mounts'
     | 'overlay';
@@ -54,6 +56,7 @@ export function diagnose(facts: HostFacts, surroundings: Surroundings): Diagnosi
           procMount(facts, surroundings),
           seccomp(facts),
           landlock(facts, surroundings),
+          networkFilter(facts, surroundings),
           cgroups(facts, surroundings),
           idmapped(facts),
           overlay(facts),

@@ -72,6 +72,9 @@ export function gatherFacts(probe: LauncherFacts, options: FactsOptions = {}): H
       ? {}
       : { seccompListener: probe.seccompListenerErrno }),
     ...(probe.auditEnabled === undefined ? {} : { auditEnabled: probe.auditEnabled }),
+    ...(probe.networkFilterErrno === undefined
+      ? {}
+      : { networkFilterErrno: probe.networkFilterErrno }),
     userNamespace: probe.userNamespaceErrno,
     otherNamespaces: probe.otherNamespacesErrno,
     procMount: probe.procMountErrno,

@@ -193,6 +193,24 @@ const hosts: readonly {
     cure: /^(?!.*workspace: overlay).*volume.*ordinary user/,
     process: true,
   },
+  {
+    name: 'a kernel whose modules for a filtered network are not loaded',
+    facts: { ...ordinaryUser, networkFilterErrno: 93 },
+    where: {},
+    of: 'filtered network',
+    cause: /tproxy/,
+    cure: /^sudo modprobe -a nf_tables nft_tproxy/,
+    process: true,
+  },
+  {
+    name: 'a container that forbids a filtered network',
+    facts: { ...capableHost, networkFilterErrno: EPERM },
+    where: { container: 'docker' },
+    of: 'filtered network',
+    cause: /forbids it/,
+    cure: /^on the host, as root: modprobe/,
+    process: true,
+  },
 ];
 
 for (const { name, facts, where, of, cause, cure, process } of hosts) {

@@ -43,6 +43,8 @@ export interface LauncherFacts {
   /** Active security modules, where the host lets us read them. */
   lsm: string | undefined;
   tmpfsXattrErrno: number;
+  /** errno of the network of a sandbox with a filtered one; undefined from a launcher that did not try. */
+  networkFilterErrno?: number;
   /** errno of a filter whose calls are answered outside; undefined from a launcher that did not try. */
   seccompListenerErrno?: number;
   auditEnabled?: boolean;
@@ -132,6 +134,9 @@ export function decodeFacts(body: Buffer): LauncherFacts {
         break;
       case 20:
         out.tmpfsXattrErrno = readI32(field);
+        break;
+      case 21:
+        out.networkFilterErrno = readI32(field);
         break;
       case 30:
         out.seccompListenerErrno = readI32(field);
