@@ -78,7 +78,7 @@ enum notify_state notify_take(int listener, const struct plan *plan, int proc, s
   struct notify_record *record = log ? record_of(log, listener, proc, &call) : NULL;
   if (record) record->count++;
   else if (log) log->others++;
-  if (rule && rule->ends) {
+  if (rule && rule->ends && !(rule->spares && (uint32_t)call.data.args[0] == rule->spared)) {
     if (record) record->ended = true;
     return NOTIFY_ENDS;
   }

@@ -260,17 +260,18 @@ static struct err scaffold_parse(struct span body, struct plan *out) {
 
 static struct err notified_parse(struct span body, struct plan *out) {
   if (out->notified_count == PLAN_NOTIFIED_MAX) return refuse_with(SUBJECT_PLAN, E2BIG, "notified: too many");
-  uint32_t number = 0, errnum = 0, ends = 0, seen;
+  uint32_t number = 0, errnum = 0, ends = 0, spared = 0, seen;
   const char *name = NULL;
   const struct wire_slot slots[] = {
-      {1, WIRE_U32, true, &number}, {2, WIRE_U32, true, &errnum}, {3, WIRE_U32, true, &ends}, {4, WIRE_STR, true, &name}};
+      {1, WIRE_U32, true, &number}, {2, WIRE_U32, true, &errnum}, {3, WIRE_U32, true, &ends}, {4, WIRE_STR, true, &name},
+      {5, WIRE_U32, false, &spared}};
   TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
   /* 0 would tell the guest that it was done. */
   if (errnum < 1 || errnum > 4095) return refuse(SUBJECT_PLAN, "notified: errno is 1 to 4095");
   if (ends > 1) return refuse(SUBJECT_PLAN, "notified: ends is 0 or 1");
   for (size_t i = 0; i < out->notified_count; i++)
     if (out->notified[i].number == number) return refuse(SUBJECT_PLAN, "notified: a call named twice");
-  out->notified[out->notified_count++] = (struct notified){number, (int32_t)errnum, ends == 1, name};
+  out->notified[out->notified_count++] = (struct notified){number, (int32_t)errnum, ends == 1, (seen & BIT(5)) != 0, spared, name};
   return OK;
 }
 

@@ -61,8 +61,9 @@ struct capability_plan {
 
 struct rlimit_plan { uint32_t resource; uint64_t soft, hard; };
 
-/* A system call that the filter hands over: what it is answered, and whether the run ends for it. */
-struct notified { uint32_t number; int32_t errnum; bool ends; const char *name; };
+/* A system call that the filter hands over: what it is answered, and whether the run ends for it; with `spares`, not for a
+   call whose first argument, as 32 bits, is `spared`. */
+struct notified { uint32_t number; int32_t errnum; bool ends, spares; uint32_t spared; const char *name; };
 
 /* CG_* bits in `set` say which fields are given. */
 struct cgroup_plan {

@@ -117,6 +117,8 @@ export interface NotifiedCall {
   readonly errno: number;
   /** The run ends for it. */
   readonly ends: boolean;
+  /** But not for a call whose first argument, as 32 bits, is this. */
+  readonly spared?: number;
   /** For messages. */
   readonly name: string;
 }

@@ -121,6 +121,35 @@ static void plan_minimal(struct out *out) {
   out_free(&record);
 }
 
+static void notified(struct out *out, uint32_t number, uint32_t errnum, uint32_t ends, const char *name) {
+  size_t mark = out_begin(out, 15);
+  out_u32(out, 1, number);
+  out_u32(out, 2, errnum);
+  out_u32(out, 3, ends);
+  out_str(out, 4, name);
+  if (number == 101) out_u32(out, 5, 16);
+  out_end(out, mark);
+}
+
+static void plan_notified(struct out *out) {
+  struct out record = {0};
+  out_u32(&record, 1, 0x30020000);
+  out_u32(&record, 2, 65534);
+  out_u32(&record, 3, 65533);
+  out_str(&record, 4, "x");
+  mount_step(&record, 5, MOUNT_TMPFS, "/", (struct extra){.mode = 0755});
+  /* ld [0]; ret user_notif */
+  out_bytes(&record, 6, "\x20\0\0\0\0\0\0\0\6\0\0\0\0\0\xc0\x7f", 16);
+  capabilities(&record, 0, 0, 0);
+  size_t mark = out_begin(&record, 11);
+  out_u32(&record, 4, 0);
+  out_end(&record, mark);
+  notified(&record, 101, 1, 1, "ptrace");
+  notified(&record, 250, 38, 0, "keyctl");
+  *out = plan_wrapped(span_of(&record));
+  out_free(&record);
+}
+
 static void plan_mounts(struct out *out) {
   mount_step(out, 5, MOUNT_TMPFS, "/", (struct extra){.flags = MF_NOSUID | MF_NODEV, .bytes = 1048576, .inodes = 1024, .mode = 0755});
   mount_step(out, 5, MOUNT_DIRECTORY, "/usr", (struct extra){.mode = 0755});
@@ -338,6 +367,21 @@ static void result(struct out *out) {
   out_u32(out, 20, 2);
 }
 
+static void result_refused(struct out *out) {
+  result(out);
+  size_t mark = out_begin(out, 23);
+  out_u32(out, 1, 165);
+  out_u64(out, 2, 4294967296u);
+  out_i32(out, 3, 4242);
+  out_bytes(out, 4, "a\x1b[2J", 5);
+  for (uint16_t arg = 0; arg < 6; arg++) out_u64(out, (uint16_t)(5 + arg), arg == 3 ? 4096 : UINT64_MAX);
+  out_u32(out, 11, 1);
+  out_end(out, mark);
+  mark = out_begin(out, 23);
+  out_u64(out, 2, 7);
+  out_end(out, mark);
+}
+
 static void closed(struct out *out) {
   usage(out);
   out_u32(out, 20, 1);
@@ -396,6 +440,7 @@ static void stdin_credit(struct out *out) { out_u32(out, 1, 4096); }
 const struct golden goldens[] = {
     {"plan-minimal", GOLDEN_PLAN, plan_minimal, 0, 0},
     {"plan-full", GOLDEN_PLAN, plan_full, 0, 0},
+    {"plan-notified", GOLDEN_PLAN, plan_notified, 0, 0},
     {"plan-host", GOLDEN_HOST_PLAN, plan_host, 0, 0},
     {"job-minimal", GOLDEN_JOB, job_minimal, 0, 0},
     {"job-full", GOLDEN_JOB, job_full, 0, 0},
@@ -423,6 +468,7 @@ const struct golden goldens[] = {
     {"frame-stdout", GOLDEN_FRAME, raw_output, FRAME_STDOUT, 3},
     {"frame-stderr", GOLDEN_FRAME, raw_error, FRAME_STDERR, 3},
     {"frame-result", GOLDEN_FRAME, result, FRAME_RESULT, 3},
+    {"frame-result-refused", GOLDEN_FRAME, result_refused, FRAME_RESULT, 3},
     {"frame-closed", GOLDEN_FRAME, closed, FRAME_CLOSED, 2},
     {"frame-error", GOLDEN_FRAME, error_frame, FRAME_ERROR, 3},
     {"frame-files-reply", GOLDEN_FRAME, files_reply, FRAME_FILES_REPLY, 2},

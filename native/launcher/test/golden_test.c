@@ -64,6 +64,16 @@ static void full_plan_says_what_was_meant(void) {
   out_free(&bytes);
 }
 
+static void notified_plan_says_what_was_meant(void) {
+  struct out bytes = golden_named("plan-notified");
+  CHECK(!failed(plan_parse(span_of(&bytes), &plan, filter)));
+  CHECK(plan.notified_count == 2 && filter[1].k == 0x7fc00000);
+  CHECK(plan.notified[0].number == 101 && plan.notified[0].errnum == 1 && plan.notified[0].ends && strcmp(plan.notified[0].name, "ptrace") == 0);
+  CHECK(plan.notified[0].spares && plan.notified[0].spared == 16 && !plan.notified[1].spares);
+  CHECK(plan.notified[1].number == 250 && plan.notified[1].errnum == 38 && !plan.notified[1].ends);
+  out_free(&bytes);
+}
+
 static void host_plan_says_what_was_meant(void) {
   struct out bytes = golden_named("plan-host");
   CHECK(!failed(plan_parse_host(span_of(&bytes), &plan)));
@@ -101,6 +111,7 @@ static void full_job_says_what_was_meant(void) {
 int main(void) {
   committed_bytes_are_built();
   full_plan_says_what_was_meant();
+  notified_plan_says_what_was_meant();
   host_plan_says_what_was_meant();
   full_job_says_what_was_meant();
   return harness_end("golden");

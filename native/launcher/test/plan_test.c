@@ -110,7 +110,7 @@ static void plan_scalars(void) {
   for (size_t i = 0; i < sizeof required / sizeof *required; i++)
     plan_refused(record_patched(P, required[i], ABSENT), EBADMSG, "missing field", __LINE__);
   plan_refused(append(P, 2, "\1\0\0\0", 4), EBADMSG, "repeated field", __LINE__);
-  plan_refused(append(P, 14, "", 0), EBADMSG, "unknown tag", __LINE__);
+  plan_refused(append(P, 29, "", 0), EBADMSG, "unknown tag", __LINE__);
   plan_refused(record_patched(P, 2, "\1\0\0", 3), EBADMSG, "field of the wrong type", __LINE__);
   BAD_PLAN(patch_u32(P, 1, 0x20020000), "namespaces: user, mount and pid are required");
   BAD_PLAN(patch_u32(P, 1, 0x10020000), "namespaces: user, mount and pid are required");
@@ -131,6 +131,36 @@ static void plan_scalars(void) {
   struct out longest = patch_str(P, 4, name);
   CHECK(!failed(parse_plan_record(span_of(&longest))));
   out_free(&longest);
+}
+
+/* The plan with so many notified calls more: numbers from `number` on by `step`. */
+static struct out with_notified(unsigned count, uint32_t number, uint32_t step, uint32_t errnum, uint32_t ends) {
+  struct out record = {0};
+  out_raw(&record, plan_record.data, plan_record.length);
+  for (unsigned i = 0; i < count; i++) {
+    size_t mark = out_begin(&record, 15);
+    out_u32(&record, 1, number + i * step);
+    out_u32(&record, 2, errnum);
+    out_u32(&record, 3, ends);
+    out_str(&record, 4, "call");
+    out_end(&record, mark);
+  }
+  return record;
+}
+
+static void notified_calls(void) {
+  struct out most = with_notified(PLAN_NOTIFIED_MAX, 100, 1, 4095, 1);
+  CHECK(!failed(parse_plan_record(span_of(&most))) && plan.notified_count == PLAN_NOTIFIED_MAX && plan.notified[63].number == 163);
+  BAD_PLAN(record_patched(span_of(&most), 6, ABSENT), "notified: without seccomp");
+  out_free(&most);
+  struct out more = with_notified(PLAN_NOTIFIED_MAX + 1, 100, 1, 1, 1);
+  struct err error = parse_plan_record(span_of(&more));
+  CHECK(error.errnum == E2BIG && strcmp(error.what, "notified: too many") == 0);
+  out_free(&more);
+  BAD_PLAN(with_notified(2, 100, 0, 1, 0), "notified: a call named twice");
+  BAD_PLAN(with_notified(1, 100, 0, 0, 0), "notified: errno is 1 to 4095");
+  BAD_PLAN(with_notified(1, 100, 0, 4096, 0), "notified: errno is 1 to 4095");
+  BAD_PLAN(with_notified(1, 100, 0, 1, 2), "notified: ends is 0 or 1");
 }
 
 static void filters(void) {
@@ -546,6 +576,7 @@ int main(void) {
   headers();
   plan_scalars();
   filters();
+  notified_calls();
   mount_shapes();
   mount_values();
   mount_order_and_number();

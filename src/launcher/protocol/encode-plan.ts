@@ -171,6 +171,7 @@ function writeNotified(writer: FieldWriter, tag: number, call: NotifiedCall): vo
   writer.u32(2, call.errno, 'notified errno');
   writer.u32(3, call.ends ? 1 : 0, 'notified ends');
   writer.str(4, call.name, 'notified name');
+  if (call.spared !== undefined) writer.u32(5, call.spared, 'notified spared');
   writer.end(mark);
 }
 

@@ -56,7 +56,10 @@ export function notifiedCalls(
     const errno = errnoOf(handedOver(name, decided));
     if (errno === undefined) return [];
     const ends = ending === 'all' || (ending === 'escapes' && row.ends);
-    return [{ number, errno: errnos[errno], ends, name }];
+    const spared = ending === 'escapes' ? row.spared : undefined;
+    return [
+      { number, errno: errnos[errno], ends, name, ...(spared === undefined ? {} : { spared }) },
+    ];
   });
 }
 

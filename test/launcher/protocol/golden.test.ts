@@ -50,7 +50,7 @@ function meant(name: string): unknown {
 }
 
 test('plans and jobs', () => {
-  for (const name of ['plan-minimal', 'plan-full']) {
+  for (const name of ['plan-minimal', 'plan-full', 'plan-notified']) {
     same(encodePlan(meant(name) as KindPlan), name);
   }
   same(encodeHostPlan(meant('plan-host') as ChildPlan), 'plan-host');
@@ -109,6 +109,19 @@ test('frames that we receive', () => {
   assert.equal(result.stdout.totalBytes, 100);
   assert.equal(result.leftBehind, 2);
   assert.equal(result.runNs, 1_000_000);
+  assert.deepEqual(result.violations, []);
+  const all = 2n ** 64n - 1n;
+  assert.deepEqual(decodeResult(body('frame-result-refused').body).violations, [
+    {
+      number: 165,
+      count: 2 ** 32,
+      pid: 4242,
+      program: 'a?[2J',
+      args: [all, all, all, 4096n, all, all],
+      ended: true,
+    },
+    { number: undefined, count: 7, pid: undefined, program: '', args: [], ended: false },
+  ]);
   assert.equal(decodeResult(body('frame-closed').body).leftBehind, 1);
   assert.equal(decodeResult(body('frame-usage-reply').body).processesPeak, 3);
   const error = launcherError(body('frame-error').body);

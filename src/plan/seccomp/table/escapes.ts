@@ -14,7 +14,12 @@ export interface Escape {
   readonly reason: string;
   /** Only a call whose arguments fulfil all of these is an attempt; absent: every call. */
   readonly when?: readonly Condition[];
+  /** A call with this first argument is recorded, and ends no run. */
+  readonly spared?: number;
 }
+
+/** linux/ptrace.h */
+const PTRACE_ATTACH = 16;
 
 const mounts: Escape = { ends: true, reason: 'only who builds or breaks a sandbox changes mounts' };
 const namespace = 'a namespace of its own is how kernel code is reached';
@@ -49,7 +54,12 @@ export const escapes: Readonly<Record<string, Escape>> = {
   unshare: { ends: true, reason: namespace, when: unsharesNamespace },
   clone: { ends: true, reason: namespace, when: asksForNamespace },
   setns: { ends: true, reason: 'enters a namespace that is not its own' },
-  ptrace: { ends: true, reason: 'takes hold of another process; a debugger must be asked for' },
+  ptrace: {
+    ends: true,
+    reason:
+      'takes hold of another process, and a debugger must be asked for; but every program with a leak sanitizer attaches to itself at its end',
+    spared: PTRACE_ATTACH,
+  },
   process_vm_readv: memoryOfOthers,
   process_vm_writev: memoryOfOthers,
   pidfd_getfd: { ends: false, reason: 'checkpointing and sandboxing tools ask whether it works' },
