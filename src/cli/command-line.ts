@@ -37,9 +37,9 @@ async function generalAnswer(words: readonly string[]): Promise<string | undefin
     const { overview } = await import('./help.ts');
     return overview();
   }
-  if (first === 'policy' && (second === '--help' || second === '-h')) {
+  if ((first === 'policy' || first === 'audit') && (second === '--help' || second === '-h')) {
     const { overview } = await import('./help.ts');
-    return overview('policy');
+    return overview(first);
   }
   return undefined;
 }

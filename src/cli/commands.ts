@@ -14,6 +14,28 @@ const overlayId = {
 
 const policyFile = { name: 'POLICY', completes: 'file' } as const;
 
+const auditLog = {
+  name: 'PATH',
+  summary: 'directory of the log, or one of its files',
+  completes: 'directory',
+} as const;
+
+/** Which records, and how they are shown. */
+const recordFlags = {
+  event: {
+    value: 'NAME',
+    repeatable: true,
+    summary: 'Only these: created, started, ended, refused, violation, network …',
+  },
+  run: { value: 'ID', summary: 'Only of this run or sandbox' },
+  tenant: { value: 'NAME', summary: 'Only of this tenant' },
+  format: {
+    value: 'NAME',
+    choices: ['text', 'jsonl', 'pipe'],
+    summary: 'text (default), jsonl: as it was recorded, or pipe: columns for simple tools',
+  },
+} as const;
+
 const workspaceText = [
   'The workspace is the directory that `.` means in a policy. Without --policy and --profile, nothing of it',
   'shows inside at the level strict until --read or --write names it; --workspace DIR makes it writable.',
@@ -116,6 +138,15 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/clean.ts'),
   }),
   command({
+    name: 'ps',
+    summary: 'List the sandboxes of this user’s managers',
+    description:
+      'A manager is part of a program that uses the library; it writes down what it runs. Where the manager died, its sandboxes have gone with it, and the next manager to start cleans up after it.',
+    flags: { all: { short: 'a', summary: 'Those that have ended, too' } },
+    examples: ['caisson ps --json'],
+    load: () => import('./commands/ps.ts'),
+  }),
+  command({
     name: 'policy check',
     summary: 'Say whether policies are valid',
     flags: {},
@@ -165,6 +196,63 @@ export const commands: readonly Command[] = [
       },
     ],
     load: () => import('./commands/policy-init.ts'),
+  }),
+  command({
+    name: 'audit verify',
+    summary: 'Say whether an audit log is what was written, and where it is not',
+    description:
+      'Exit code 65 where it is not. A tail that was cut off cannot be found without --expect-head or --checkpoints.',
+    flags: {
+      key: {
+        short: 'k',
+        value: 'FILE',
+        completes: 'file',
+        summary:
+          'Public key of the log, from a place that its writer cannot reach; default: PATH.key.pub',
+      },
+      'expect-head': {
+        value: 'SEQ|HASH',
+        summary: 'A record that must be there: what an earlier verification printed as head',
+      },
+      checkpoints: {
+        value: 'DIR',
+        completes: 'directory',
+        summary: 'Where the checkpoints of the log were shipped to',
+      },
+      log: { value: 'ID', summary: 'The log that this must be' },
+    },
+    positionals: [auditLog],
+    examples: ['caisson audit verify /var/log/caisson --key audit.pub --checkpoints /mnt/witness'],
+    load: () => import('./commands/audit-verify.ts'),
+  }),
+  command({
+    name: 'audit query',
+    summary: 'Show the records of an audit log that match',
+    description: 'Does not verify them; caisson audit verify does.',
+    flags: {
+      ...recordFlags,
+      since: {
+        value: 'TIME',
+        summary: 'From then on: 2026-01-31, 2026-01-31T12:00:00Z, or 2h (ago)',
+      },
+      until: { value: 'TIME', summary: 'Before then' },
+      limit: { value: 'N', summary: 'So many at most, the oldest' },
+    },
+    positionals: [auditLog],
+    examples: ['caisson audit query /var/log/caisson --event violation --since 1h'],
+    load: () => import('./commands/audit-query.ts'),
+  }),
+  command({
+    name: 'audit tail',
+    summary: 'Show the last records of an audit log',
+    flags: {
+      ...recordFlags,
+      follow: { short: 'f', summary: 'And those that come, until it is interrupted' },
+      lines: { short: 'n', value: 'N', summary: 'So many; default: 10' },
+    },
+    positionals: [auditLog],
+    examples: ['caisson audit tail -f /var/log/caisson --event refused'],
+    load: () => import('./commands/audit-tail.ts'),
   }),
   command({
     name: 'completion',

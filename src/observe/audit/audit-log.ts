@@ -145,8 +145,9 @@ export class AuditLog implements AsyncDisposable {
       const clock = new AuditClock(recovered?.time, source);
       const shipper = await CheckpointShipper.open(directory, settings.ship);
       const log = new AuditLog(settings, { lock, key, clock, shipper, recovered });
-      await log.#begin(recovered);
+      // Older ones first: what is taken counts for all before it.
       if (settings.ship.length > 0) shipper.add(checkpointsFrom(directory, shipper.through, key));
+      await log.#begin(recovered);
       return log;
     } catch (cause) {
       lock?.[Symbol.dispose]();

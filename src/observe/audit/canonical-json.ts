@@ -4,6 +4,7 @@
  */
 
 const MAX_TEXT = 4096;
+const MAX_NAME = 256;
 const MAX_ITEMS = 256;
 const MAX_DEPTH = 8;
 /** Characters of one record's details. */
@@ -15,13 +16,12 @@ export const REDACTED = '[secret]';
 /** @param secrets values that are replaced wherever they stand, in names too */
 export function canonicalJson(value: unknown, secrets: readonly string[] = []): string {
   let left = MAX_TOTAL;
-  const text = (raw: string): string => {
+  const text = (raw: string, most = Math.max(0, Math.min(MAX_TEXT, left))): string => {
     let shown = raw;
     for (const secret of secrets) {
       if (secret !== '' && shown.includes(secret)) shown = shown.replaceAll(secret, REDACTED);
     }
-    const room = Math.max(0, Math.min(MAX_TEXT, left));
-    if (shown.length > room) shown = `${shown.slice(0, room)}… (+${shown.length - room})`;
+    if (shown.length > most) shown = `${shown.slice(0, most)}… (+${shown.length - most})`;
     left -= shown.length;
     return JSON.stringify(shown);
   };
@@ -66,7 +66,8 @@ export function canonicalJson(value: unknown, secrets: readonly string[] = []): 
       if (count >= MAX_ITEMS || left <= 0) break;
       count++;
       const member = write(held[name], depth + 1);
-      if (member !== undefined) shown += `${shown === '' ? '' : ','}${text(name)}:${member}`;
+      if (member !== undefined)
+        shown += `${shown === '' ? '' : ','}${text(name, MAX_NAME)}:${member}`;
     }
     if (count < names.length) shown += `${shown === '' ? '' : ','}"…":"+${names.length - count}"`;
     return `{${shown}}`;

@@ -59,6 +59,20 @@ export interface VerifierOptions {
   readonly onCheckpoint?: (bookmark: Bookmark) => void;
 }
 
+/** What a walk came to; plain data. */
+export interface Walk {
+  readonly findings: readonly Finding[];
+  readonly first: number;
+  readonly records: number;
+  readonly checkpoints: number;
+  readonly signedThrough: number;
+  readonly metExpected: boolean;
+  readonly retiredThrough: number;
+  readonly torn: { readonly bytes: number; readonly sha256: string; readonly offset: number };
+  readonly lastTime: readonly [seconds: number, nanos: number];
+  readonly state: ChainState;
+}
+
 /** A line: where it lies in the reader's buffer. */
 interface Line {
   readonly buffer: Buffer;
@@ -157,6 +171,23 @@ export class ChainVerifier {
     }
     this.#closeFile(reader, last);
     return true;
+  }
+
+  walk(): Walk {
+    const { findings, first, records, checkpoints, signedThrough, metExpected } = this;
+    const { retiredThrough, torn, lastTime } = this;
+    return {
+      findings,
+      first,
+      records,
+      checkpoints,
+      signedThrough,
+      metExpected,
+      retiredThrough,
+      torn,
+      lastTime,
+      state: this.state(),
+    };
   }
 
   /** Once all files were read. */

@@ -3,7 +3,8 @@
  *
  *   ts|seq|event|run|sandbox|tenant|policy|details|hash
  *
- * No column holds `|` or a control character: they are `\x7c`, `\n`, `\r`, `\t`, `\x00` …, and `\` is `\\`.
+ * No column holds `|`, a control character or what turns text round on a terminal: they are `\x7c`, `\n`,
+ * `\r`, `\t`, `\x00` …, `\u202e` …, and `\` is `\\`.
  * Such lines are not what is verified; the hash names the record that is.
  */
 import { canonicalJson } from './canonical-json.ts';
@@ -16,7 +17,7 @@ const NAMED: Readonly<Record<string, string>> = {
   '\t': '\\t',
 };
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is escaped
-const SPECIAL = /[\\|\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+const SPECIAL = /[\\|\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 export function pipeLine(record: AuditRecord): string {
   const {
@@ -69,19 +70,23 @@ export function parsePipeLine(line: string): AuditRecord | undefined {
 }
 
 function escapeColumn(text: string): string {
-  return text.replaceAll(
-    SPECIAL,
-    (found) => NAMED[found] ?? `\\x${found.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return text.replaceAll(SPECIAL, (found) => NAMED[found] ?? escapeCode(found.charCodeAt(0)));
+}
+
+function escapeCode(code: number): string {
+  const digits = code.toString(16);
+  return code < 256 ? `\\x${digits.padStart(2, '0')}` : `\\u${digits.padStart(4, '0')}`;
 }
 
 function unescapeColumn(text: string): string {
   const letters: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '\\': '\\' };
   return text.replaceAll(
-    /\\(?:x(2028|2029|[0-9a-f]{2})|([nrt\\]))/g,
-    (_, code: string | undefined, letter: string | undefined) =>
-      code === undefined
+    /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|([nrt\\]))/g,
+    (_, short?: string, long?: string, letter?: string) => {
+      const code = short ?? long;
+      return code === undefined
         ? (letters[letter ?? ''] ?? '')
-        : String.fromCharCode(Number.parseInt(code, 16)),
+        : String.fromCharCode(Number.parseInt(code, 16));
+    },
   );
 }

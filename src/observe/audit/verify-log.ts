@@ -1,11 +1,11 @@
 /** `verifyLog`: whether a log is what was written. docs/audit.md says what can be found, and what cannot. */
 import type { KeyObject } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { type Bookmark, ChainVerifier } from './chain-verifier.ts';
+import { type Bookmark, ChainVerifier, type Walk } from './chain-verifier.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Finding, Verification } from './finding.ts';
 import { type LogFile, logFilesOf, noLog, readHeader } from './log-files.ts';
-import { readShipped } from './shipped-checkpoints.ts';
+import { readShipped, type Shipped } from './shipped-checkpoints.ts';
 import { keyFingerprint } from './signing-key.ts';
 
 export interface VerifyOptions {
@@ -16,10 +16,12 @@ export interface VerifyOptions {
   /** Name of the log that this should be; default: the one that it gives itself. */
   readonly log?: string | undefined;
   /** A record that must be there: its number, its hash, or both. */
-  readonly expectHead?: {
-    readonly seq?: number | undefined;
-    readonly hash?: string | undefined;
-  };
+  readonly expectHead?:
+    | {
+        readonly seq?: number | undefined;
+        readonly hash?: string | undefined;
+      }
+    | undefined;
   /** A directory that checkpoints were shipped to, or a file of them. */
   readonly checkpoints?: string | undefined;
   /** Begins behind a checkpoint that an earlier verification from the start has passed. */
@@ -38,21 +40,43 @@ export interface VerifyOptions {
  * const { ok, findings } = verifyLog({ path: '/var/log/caisson', key: readPublicKey('audit.key.pub') });
  */
 export function verifyLog(options: VerifyOptions): Verification {
-  const { path, key, from, expectHead } = options;
+  const subject = subjectOf(options);
+  return judge(subject, walkInOrder(subject));
+}
+
+/** What is to be verified, and what is known of it from elsewhere. */
+export interface Subject {
+  readonly options: VerifyOptions;
+  readonly files: readonly LogFile[];
+  readonly log: string;
+  readonly fingerprint: string;
+  readonly shipped: Shipped | undefined;
+  /** Of the shipped checkpoints, by size. */
+  readonly roots: ReadonlyMap<number, string>;
+}
+
+/** @throws PATH_MISSING */
+export function subjectOf(options: VerifyOptions): Subject {
+  const { path, key, checkpoints, from } = options;
   const files = logFilesOf(path);
-  const [first] = files;
-  if (first === undefined) throw noLog(path);
+  if (files.length === 0) throw noLog(path);
   const log = options.log ?? from?.checkpoint.log ?? firstNameOf(files);
-  const shipped = options.checkpoints && readShipped(options.checkpoints, log, key);
-  const roots = new Map((shipped ? shipped.checkpoints : []).map(({ size, root }) => [size, root]));
+  const shipped = checkpoints === undefined ? undefined : readShipped(checkpoints, log, key);
+  const roots = new Map((shipped?.checkpoints ?? []).map(({ size, root }) => [size, root]));
+  return { options, files, log, fingerprint: keyFingerprint(key), shipped, roots };
+}
+
+export function walkInOrder({ options, files, log, fingerprint, roots }: Subject): Walk {
+  const { path, key, from, onCheckpoint, expectHead } = options;
+  const expectHash = expectHead?.hash;
   const verifier = new ChainVerifier(
     {
       key,
-      fingerprint: keyFingerprint(key),
+      fingerprint,
       log,
       shipped: roots,
-      expectHash: expectHead?.hash,
-      ...(options.onCheckpoint === undefined ? {} : { onCheckpoint: options.onCheckpoint }),
+      expectHash,
+      ...(onCheckpoint === undefined ? {} : { onCheckpoint }),
     },
     from?.state,
   );
@@ -64,21 +88,25 @@ export function verifyLog(options: VerifyOptions): Verification {
     const place = index === begin && from !== undefined ? from : {};
     verifier.read(file, index === files.length - 1, place, stop);
   }
-  const findings = [...verifier.findings];
-  if (!stop()) {
-    verifier.end();
-    const last = files.at(-1) ?? first;
-    findings.splice(0, findings.length, ...verifier.findings);
-    findings.push(...cutOff(verifier, options, shipped ? shipped.checkpoints : [], last));
-    if (shipped) findings.push(...shipped.findings);
-    if (from === undefined && statSync(path).isDirectory())
-      findings.push(...cutBefore(verifier, first));
-    if (shipped && shipped.checkpoints.length === 0) {
+  if (!stop()) verifier.end();
+  return verifier.walk();
+}
+
+/** What a walk says together with what is known from elsewhere. */
+export function judge({ options, files, log, shipped }: Subject, walk: Walk): Verification {
+  const findings = [...walk.findings];
+  const [first, last] = [files[0] as LogFile, files.at(-1) as LogFile];
+  if (findings.length === 0 || options.stopAtFirst !== true) {
+    findings.push(...cutOff(walk, options, shipped?.checkpoints ?? [], last));
+    findings.push(...(shipped?.findings ?? []));
+    const whole = options.from === undefined && statSync(options.path).isDirectory();
+    if (whole) findings.push(...cutBefore(walk, first));
+    if (shipped?.checkpoints.length === 0) {
       const message = `no checkpoint of the log ${log} was shipped to ${options.checkpoints}`;
       findings.push({ what: 'foreign', seq: 0, file: first.path, line: 0, message });
     }
   }
-  return report(verifier, log, files, findings);
+  return report(walk, log, files, findings);
 }
 
 function firstNameOf(files: readonly LogFile[]): string {
@@ -91,13 +119,13 @@ function firstNameOf(files: readonly LogFile[]): string {
 
 /** What must be there, by what is known from elsewhere, and is not. */
 function cutOff(
-  verifier: ChainVerifier,
+  walk: Walk,
   { expectHead }: VerifyOptions,
   shipped: readonly Checkpoint[],
   { path: file }: LogFile,
 ): Finding[] {
   const findings: Finding[] = [];
-  const last = verifier.state().size - 1;
+  const last = walk.state.size - 1;
   const truncated = (seq: number, message: string): void => {
     findings.push({ what: 'truncated', seq, file, line: 0, message });
   };
@@ -114,28 +142,28 @@ function cutOff(
       `the log ends with record ${last}; record ${expectHead.seq} is expected`,
     );
   }
-  if (expectHead?.hash !== undefined && !verifier.metExpected) {
+  if (expectHead?.hash !== undefined && !walk.metExpected) {
     truncated(last + 1, `no record has the hash ${expectHead.hash} that is expected`);
   }
   return findings;
 }
 
 /** A log that does not begin with its first record says itself why. */
-function cutBefore(verifier: ChainVerifier, { path: file }: LogFile): Finding[] {
-  const { first, retiredThrough } = verifier;
+function cutBefore(walk: Walk, { path: file }: LogFile): Finding[] {
+  const { first, retiredThrough } = walk;
   if (first === 0 || retiredThrough >= first - 1) return [];
   const message = `records 0 to ${first - 1} are not there, and the log does not say that it removed them`;
   return [{ what: 'removed', seq: 0, to: first - 1, file, line: 0, message }];
 }
 
 function report(
-  verifier: ChainVerifier,
+  walk: Walk,
   log: string,
   files: readonly LogFile[],
   findings: readonly Finding[],
 ): Verification {
-  const { size, head, sinceCheckpoint } = verifier.state();
-  const { first, torn, records, checkpoints, signedThrough } = verifier;
+  const { size, head, sinceCheckpoint } = walk.state;
+  const { first, torn, records, checkpoints, signedThrough } = walk;
   return {
     ok: findings.length === 0,
     log,
@@ -148,11 +176,11 @@ function report(
     unsigned: sinceCheckpoint,
     tornBytes: torn.bytes,
     findings,
-    notes: notesOf(verifier, sinceCheckpoint),
+    notes: notesOf(walk, sinceCheckpoint),
   };
 }
 
-function notesOf({ first, torn }: ChainVerifier, unsigned: number): string[] {
+function notesOf({ first, torn }: Walk, unsigned: number): string[] {
   const notes: string[] = [];
   if (first > 0) notes.push(`the records before ${first} are not here`);
   if (unsigned > 0) {
