@@ -29,6 +29,8 @@
 #define SAMPLE_MS 50
 /* A fork asks for a sample, but not more often than this. */
 #define SAMPLE_FORK_MS 5
+/* A reader that shows progress waits for no more than this. */
+#define FLUSH_MS 100
 /* What outlives the command has this long to end by itself. */
 #define LINGER_MS 200
 #define TREE_MAX 4096
@@ -40,7 +42,7 @@ struct tree {
 
 static struct {
   int listener;
-  long long started, sampled, wall_ms, ended;
+  long long started, sampled, flushed, wall_ms, ended;
   unsigned long long peak_bytes, notifications;
   long peak_tasks, left;
   int status;
@@ -174,15 +176,16 @@ static struct err watch(pid_t main_process) {
   } out;
   for (;;) {
     struct pollfd wait = {now.listener, POLLIN, 0};
-    int ready = poll(&wait, 1, 0);
-    if (ready == 0) {
-      TRY(record_flush());
-      ready = poll(&wait, 1, SAMPLE_MS);
-    }
+    int ready = poll(&wait, 1, SAMPLE_MS);
     if (ready < 0 && errno != EINTR) return fault(errno, "poll");
     if (ready > 0 && (wait.revents & POLLIN) != 0) answer(&in.notification, &out.response);
     else if (ready > 0 && (wait.revents & (POLLHUP | POLLERR)) != 0) break;
     long long at = clock_ms();
+    /* Not after each call: a write for every one would cost as much as the rest of it. */
+    if (at - now.flushed >= FLUSH_MS) {
+      TRY(record_flush());
+      now.flushed = at;
+    }
     bool forked = ready > 0 && starts_process(&in.notification);
     if (at - now.sampled >= (forked ? SAMPLE_FORK_MS : SAMPLE_MS)) {
       sample(at);

@@ -101,14 +101,25 @@ static uint64_t flags_of(notif n, const struct trace_call *call) {
   }
 }
 
+static bool looks_only(const char *op) {
+  static const char *const ops[] = {"stat", "exec", "link-read", "chdir"};
+  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+    if (strcmp(op, ops[i]) == 0) return true;
+  return false;
+}
+
 static void note_path(notif n, const struct trace_call *call, bool (*valid)(unsigned long long)) {
   char first[2 * PATH_MAX], second[2 * PATH_MAX];
   if (!path_of(n, call->directory, call->path, first)) return;
   bool two = call->kind == TRACE_TWO_PATHS;
   if (two && !path_of(n, call->second_directory, call->second_path, second)) return;
   uint64_t flags = flags_of(n, call);
-  if (!valid(n->id)) return;
   bool opens = strcmp(call->op, "open") == 0;
+  /* What only looks says nothing new the second time: that the place was empty then, or is not now, the run's own doing
+     has told. */
+  bool looks = opens ? (flags & (O_ACCMODE | O_CREAT | O_TRUNC)) == 0 : looks_only(call->op);
+  if (looks && record_seen(first, strlen(first), 1 + ((uint64_t)(unsigned)call->number << 32 | (uint32_t)flags))) return;
+  if (!valid(n->id)) return;
   bool follow = call->no_follow != ~0u && (flags & call->no_follow) == 0;
   if (opens && (flags & O_CREAT) != 0 && (flags & O_EXCL) != 0) follow = false;
   record_begin("path");

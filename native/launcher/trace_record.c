@@ -1,7 +1,6 @@
 #include "trace_record.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,23 +45,30 @@ void record_number(long long value) {
   record_word(text);
 }
 
-/* FNV-1a. Two records that collide are one in 2^40 or so, and one of them is then missing. */
-static bool is_new(void) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 4; i < state.length; i++) hash = (hash ^ state.record[i]) * 0x100000001b3u;
+/* FNV-1a, eight bytes at a time. Two keys that collide are one in 2^40 or so, and one of them is then missing. */
+bool record_seen(const void *key, size_t length, unsigned long long salt) {
+  const unsigned char *bytes = key;
+  uint64_t hash = 0xcbf29ce484222325u ^ salt;
+  for (size_t i = 0; i < length; i += 8) {
+    uint64_t word = 0;
+    memcpy(&word, bytes + i, length - i < 8 ? length - i : 8);
+    hash = (hash ^ word) * 0x100000001b3u;
+    hash ^= hash >> 29;
+  }
+  hash ^= length;
   if (hash == 0) hash = 1;
   size_t at = hash & (SEEN - 1);
   for (; state.seen[at] != 0; at = (at + 1) & (SEEN - 1))
-    if (state.seen[at] == hash) return false;
+    if (state.seen[at] == hash) return true;
   if (state.known < SEEN / 4 * 3) {
     state.seen[at] = hash;
     state.known++;
   }
-  return true;
+  return false;
 }
 
 void record_end(void) {
-  if (!is_new()) return;
+  if (record_seen(state.record + 4, state.length - 4, 0)) return;
   uint32_t length = (uint32_t)(state.length - 4);
   for (int i = 0; i < 4; i++) state.record[i] = (unsigned char)(length >> (8 * i));
   memcpy(state.out + state.waiting, state.record, state.length);

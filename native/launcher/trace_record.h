@@ -2,11 +2,14 @@
 #ifndef CAISSON_TRACE_RECORD_H
 #define CAISSON_TRACE_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "err.h"
 
 void record_to(int fd);
+/* Whether `key` was asked about before; remembers it. */
+bool record_seen(const void *key, size_t length, unsigned long long salt);
 void record_begin(const char *name);
 /* Up to `length` bytes or the first NUL. */
 void record_text(const char *text, size_t length);
