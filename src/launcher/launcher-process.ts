@@ -31,7 +31,14 @@ export class LauncherProcess {
   ) {
     // Its own session: Ctrl-C at a terminal reaches us, and we decide what the guest hears of it.
     const child = spawn(program, args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'ipc'],
+      // A guest that sees the host has its network, too: no sockets to hand over.
+      stdio: [
+        'ignore',
+        'ignore',
+        'pipe',
+        'pipe',
+        ...(args.at(-1) === 'child' ? [] : ['ipc' as const]),
+      ],
       env: {},
       cwd: '/',
       detached: true,
