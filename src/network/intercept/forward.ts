@@ -37,7 +37,7 @@ const WRITTEN_ANEW = ['host', 'content-length', 'expect'];
 /** QUIC is refused, so that offers of HTTP/3 would only cost the guest time. */
 const NOT_ANSWERED = ['alt-svc'];
 
-/** Never rejects: what goes wrong becomes an answer, or ends the stream. */
+/** What goes wrong on the way becomes an answer, or ends the stream; rejects when a rule or the report throws. */
 export async function forward(
   route: Route,
   request: GuestRequest,

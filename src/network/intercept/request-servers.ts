@@ -55,7 +55,7 @@ export class RequestServers {
     const handle = (request: IncomingMessage, response: ServerResponse) => {
       const route = this.#routes.get(request.socket);
       if (route === undefined) request.destroy();
-      else void forward(route, request, response);
+      else settle(forward(route, request, response), request.socket);
     };
     server.on('request', handle);
     server.on('checkContinue', handle);
@@ -63,7 +63,7 @@ export class RequestServers {
     server.on('upgrade', (request, socket, head) => {
       const route = this.#routes.get(socket);
       if (route === undefined) socket.destroy();
-      else void forwardUpgrade(route, request, socket, head);
+      else settle(forwardUpgrade(route, request, socket, head), socket);
     });
     server.on('connect', (request, socket) => {
       const route = this.#routes.get(socket);
@@ -72,7 +72,7 @@ export class RequestServers {
       response.assignSocket(socket as Socket);
       response.once('finish', () => socket.end());
       if (route === undefined) socket.destroy();
-      else void forward(route, request, response);
+      else settle(forward(route, request, response), socket);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const route = this.#routes.get(socket);
@@ -93,7 +93,7 @@ export class RequestServers {
       const { session } = request.stream;
       const route = session && routes.get(session as ServerHttp2Session);
       if (route === undefined) request.stream.close();
-      else void forward(route, request, response);
+      else settle(forward(route, request, response), request.stream);
     };
     server.on('request', handle);
     server.on('checkContinue', handle);
@@ -101,6 +101,11 @@ export class RequestServers {
     server.on('sessionError', () => {});
     return server;
   }
+}
+
+/** A fault of ours (in a rule, in a report) ends the one request that met it, and never lets it through. */
+function settle(forwarded: Promise<void>, stream: Duplex): void {
+  forwarded.catch((error: Error) => stream.destroy(error));
 }
 
 /** What came is no request, or one that can be read in two ways. */

@@ -61,8 +61,10 @@ async function request2(stand: Stand, headers: OutgoingHttpHeaders): Promise<num
   });
   session.on('error', () => {});
   const stream = session.request(headers);
-  stream.on('error', () => {});
   stream.resume();
+  // A stream that ends without an answer, with an error or without.
+  stream.on('error', () => {});
+  stream.on('close', () => stream.emit('response', {}));
   try {
     const [answer] = (await once(stream, 'response')) as [Record<string, number>];
     return answer[':status'] ?? 0;
@@ -448,4 +450,21 @@ test('requests that were bent at random: nothing but what is allowed reaches the
     await speak(stand, 'GET /repos HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n'),
     /^HTTP\/1.1 200 /,
   );
+});
+
+test('a rule that throws lets nothing through, and the next connection is served', async () => {
+  let broken = true;
+  await using stand = await open({
+    decide: (facts) => {
+      if (broken) throw new Error('a fault');
+      return reposAlone(facts);
+    },
+  });
+  const authority = `${stand.name}:${stand.port}`;
+  const bytes = 'GET /repos HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n';
+  assert.equal(await speak(stand, bytes), '');
+  assert.equal(await request2(stand, { ':path': '/repos', ':authority': authority }), 0);
+  assert.equal(stand.seen.length, 0);
+  broken = false;
+  assert.match(await speak(stand, bytes), /^HTTP\/1.1 200 /);
 });

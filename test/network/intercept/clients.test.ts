@@ -313,3 +313,39 @@ for _ in range(3): print(session.post(sys.argv[1], data=b'abc').text)`;
   assert.equal(ran.stdout.match(/POST \/requests 3/g)?.length, 3, ran.stderr);
   assert.equal(stand.dials, 1);
 });
+
+for (const protocol of ['http/1.1', 'h2'] as const) {
+  test(`a guest that goes away takes its request at the server with it (${protocol})`, async () => {
+    const gone = Promise.withResolvers<void>();
+    const began = Promise.withResolvers<void>();
+    await using stand = await Stand.open({
+      http2: protocol === 'h2',
+      serve: (_request, response) => {
+        (response as ServerResponse).write('begun');
+        response.once('close', () => gone.resolve());
+        began.resolve();
+      },
+    });
+    const { port, name, authorityPem: ca } = stand;
+    const options = { port, host: '127.0.0.1', servername: name, ca, ALPNProtocols: [protocol] };
+    const socket = connectTls(options);
+    socket.on('error', () => {});
+    await once(socket, 'secureConnect');
+    if (protocol === 'h2') {
+      const session = connectHttp2(`https://${name}:${port}`, { createConnection: () => socket });
+      session.on('error', () => {});
+      const stream = session.request({ ':path': '/' });
+      await once(stream, 'response');
+      // The connection stays; the stream alone ends.
+      stream.close(8);
+      await gone.promise;
+      assert.ok(!session.destroyed);
+      session.destroy();
+    } else {
+      socket.write(`GET / HTTP/1.1\r\nHost: ${name}:${port}\r\n\r\n`);
+      await began.promise;
+      socket.destroy();
+      await gone.promise;
+    }
+  });
+}
