@@ -30,12 +30,13 @@ import {
 import type { Bench, Suite } from './suite.ts';
 import { burst } from './suites/burst.ts';
 import { cli } from './suites/cli.ts';
+import { learn } from './suites/learn.ts';
 import { seccomp } from './suites/seccomp.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
 
-const SUITES: readonly Suite[] = [spaced, burst, seccomp, cli, slots, soak];
+const SUITES: readonly Suite[] = [spaced, burst, seccomp, cli, learn, slots, soak];
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
 
