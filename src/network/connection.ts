@@ -11,7 +11,7 @@ import type { HttpRelay } from './http-relay.ts';
 import type { GuestConnection, InterceptDecision } from './intercept/interceptor.ts';
 import type { Connecting, Judge, Judgement } from './judge.ts';
 import { refuse } from './refuse.ts';
-import { relay, relayOneWay } from './relay.ts';
+import { Download, relayOneWay } from './relay.ts';
 
 export interface ConnectionContext {
   readonly judge: Judge;
@@ -161,9 +161,11 @@ export class Connection {
     const { judge, dial, times } = this.#context;
     judge.reportConnection(this.#facts, judgement);
     const early = this.#early;
+    const download = new Download(this.#socket);
     let server: Socket;
     try {
-      server = await (early ?? dial(judge.targets(this.#facts, judgement), this.#facts.port));
+      const targets = judge.targets(this.#facts, judgement);
+      server = await (early ?? dial(targets, this.#facts.port, download.onread));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
       const reason = `${judgement.reason}, but it could not be reached (${code})`;
@@ -176,8 +178,8 @@ export class Connection {
       return;
     }
     if (bytes.length > 0) server.write(bytes);
-    if (early === undefined) relay(this.#socket, server, times.idleMs);
-    else relayOneWay(this.#socket, server, times.idleMs);
+    if (early === undefined) download.start(server, times.idleMs);
+    relayOneWay(this.#socket, server, times.idleMs);
   }
 
   /** What serves requests makes its own connections. */

@@ -1,16 +1,20 @@
 /**
  * The way out: a TCP connection to one of the addresses that were checked, never to a name.
  */
-import { connect, type LookupFunction, type Socket } from 'node:net';
+import { connect, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
 
-/** Connects, or rejects with what the last attempt failed with. */
-export type Dial = (addresses: readonly string[], port: number) => Promise<Socket>;
+/** Connects, or rejects with what the last attempt failed with. `onread`: who takes what is read, instead of a stream. */
+export type Dial = (
+  addresses: readonly string[],
+  port: number,
+  onread?: OnReadOpts,
+) => Promise<Socket>;
 
 const TIMEOUT_MS = 30_000;
 /** RFC 8305 section 8: when the next address is tried beside the first. */
 const NEXT_ADDRESS_MS = 250;
 
-export const dial: Dial = (addresses, port) => {
+export const dial: Dial = (addresses, port, onread) => {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const socket = connect({
     host: addresses[0] ?? '',
@@ -19,6 +23,7 @@ export const dial: Dial = (addresses, port) => {
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
     allowHalfOpen: true,
+    ...(onread === undefined ? {} : { onread }),
     ...(addresses.length > 1
       ? {
           host: 'checked-addresses',

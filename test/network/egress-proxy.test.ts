@@ -186,6 +186,22 @@ test('half-close passes both ways', async () => {
   assert.equal((await readAll(socket)).text, '300000 bytes');
 });
 
+test('what is transferred arrives whole, also to a reader that stops now and then', async () => {
+  await using world = await openWorld(filtered(['203.0.113.1/32:9']), ZONE);
+  const sent = Buffer.alloc(24 << 20);
+  for (let at = 0; at < sent.length; at += 4) sent.writeUInt32LE(at, at);
+  const server = createServer((socket) => void socket.once('data', () => socket.end(sent)));
+  await world.serve('203.0.113.1:9', server);
+  const socket = await world.connect('203.0.113.1', 9);
+  socket.write('go\n');
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    if (chunks.length % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 3));
+  }
+  assert.ok(Buffer.concat(chunks).equals(sent));
+});
+
 test('a reset of one side is a reset of the other', async () => {
   await using world = await openWorld(filtered(['203.0.113.1/32:9']), ZONE);
   const server = createServer((socket) => {

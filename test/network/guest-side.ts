@@ -55,13 +55,13 @@ export async function openWorld(
         headMs: options.headMs ?? 2000,
         idleMs: 60_000,
       },
-      dial: async (addresses, port) => {
+      dial: async (addresses, port, onread) => {
         dialled.push(`${addresses[0]}:${port}`);
         const server = servers.get(`${addresses[0]}:${port}`);
         if (server === undefined) {
           throw Object.assign(new Error('nobody is there'), { code: 'ECONNREFUSED' });
         }
-        return await dial(['127.0.0.1'], (server.address() as { port: number }).port);
+        return await dial(['127.0.0.1'], (server.address() as { port: number }).port, onread);
       },
     },
     () => destinations.shift(),
