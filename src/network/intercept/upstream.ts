@@ -2,11 +2,12 @@
  * The way to the real server, for one connection of the guest: verified TLS (or clear text where the guest spoke clear
  * text), HTTP/1.1 or HTTP/2. Nothing is shared between connections of guests.
  */
-import { Agent, type ClientRequest, type IncomingMessage, request as request1 } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request as request1 } from 'node:http';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connect2 } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { ConnectionAgent } from './connection-agent.ts';
 import { type Fields, fieldsOf, toFlat, toHttp2, withOneCookie } from './headers.ts';
 import type { GuestConnection } from './interceptor.ts';
 import { verifyServer } from './verify-server.ts';
@@ -179,26 +180,6 @@ export class Upstream {
 class StaleConnection extends Error {
   constructor(cause: Error) {
     super(cause.message, { cause });
-  }
-}
-
-/** An agent whose sockets are dialled by us. */
-class ConnectionAgent extends Agent {
-  readonly #dial: () => Promise<Socket>;
-
-  constructor(dial: () => Promise<Socket>, maxSockets: number) {
-    super({ keepAlive: true, maxSockets, maxFreeSockets: maxSockets });
-    this.#dial = dial;
-  }
-
-  override createConnection(
-    _options: unknown,
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): undefined {
-    this.#dial().then(
-      (socket) => callback?.(null, socket),
-      (error: Error) => callback?.(error, undefined as never),
-    );
   }
 }
 
