@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compileSeccomp } from '../src/plan/seccomp/compile.ts';
 import { describeMachine } from './machine.ts';
+import { manager } from './manager.ts';
 import { renderBars } from './plot.ts';
 import { buildPrograms } from './programs.ts';
 import {
@@ -28,15 +29,28 @@ import {
   renderTargets,
 } from './report.ts';
 import type { Bench, Suite } from './suite.ts';
+import { audit } from './suites/audit.ts';
 import { burst } from './suites/burst.ts';
 import { cli } from './suites/cli.ts';
 import { learn } from './suites/learn.ts';
+import { network } from './suites/network.ts';
 import { seccomp } from './suites/seccomp.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
 
-const SUITES: readonly Suite[] = [spaced, burst, seccomp, cli, learn, slots, soak];
+const SUITES: readonly Suite[] = [
+  spaced,
+  burst,
+  seccomp,
+  cli,
+  learn,
+  network,
+  slots,
+  manager,
+  soak,
+  audit,
+];
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
 

@@ -102,7 +102,7 @@ export class Entry {
 
   become(state: SandboxState, more: Partial<ManagedRecord> = {}): void {
     requireTransition(this.#record.state, state);
-    const { clock, store, observer } = this.#setup;
+    const { clock, observer } = this.#setup;
     const now = clock.monotonicMs();
     const { reason: _old, ...kept } = this.#record;
     this.#record = {
@@ -111,14 +111,7 @@ export class Entry {
       state,
       ...(isFinal(state) ? { endedMonotonicMs: now } : {}),
     };
-    store.put(this.#record).then(
-      () => {
-        this.#unrecorded = undefined;
-      },
-      (error: Error) => {
-        this.#unrecorded = error.message;
-      },
-    );
+    this.#write();
     const { id, tenant, reason, sandbox } = this.#record;
     observer?.({
       kind: 'state',
@@ -129,6 +122,24 @@ export class Entry {
       ...(reason === undefined ? {} : { reason }),
     });
     if (isFinal(state)) this.#ended.resolve();
+  }
+
+  /** Its pending changes are somebody's from now on: whoever cleans up after us leaves them. */
+  keepChanges(): void {
+    const { overlay: _kept, ...rest } = this.#record;
+    this.#record = rest;
+    if (!this.isFinal) this.#write();
+  }
+
+  #write(): void {
+    this.#setup.store.put(this.#record).then(
+      () => {
+        this.#unrecorded = undefined;
+      },
+      (error: Error) => {
+        this.#unrecorded = error.message;
+      },
+    );
   }
 
   /** What its caller is told whose run or sandbox was ended from outside. */

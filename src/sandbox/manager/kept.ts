@@ -52,6 +52,11 @@ export class Kept {
       state: () => entry.state,
       pause: () => this.pause(),
       resume: () => this.resume(),
+      keepChanges: () => {
+        const id = sandbox.keepChanges();
+        entry.keepChanges();
+        return id;
+      },
       close: () => this.#close('Completed', undefined),
     });
   }

@@ -15,6 +15,7 @@ export interface Keeper {
   state(): SandboxState;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  keepChanges(): string;
   /** Ends it; its room is free when this settles. */
   close(): Promise<void>;
 }
@@ -71,9 +72,9 @@ export class ManagedSandbox {
     return this.#activity.during(this.#sandbox.apply(options));
   }
 
-  /** Keeps the pending changes after {@link close}, to be found by their id; returns it. */
+  /** Keeps the pending changes after {@link close}, or its manager's death, to be found by their id; returns it. */
   keepChanges(): string {
-    return this.#sandbox.keepChanges();
+    return this.#keeper.keepChanges();
   }
 
   /** Stops everything inside where it stands. @throws REQUEST_INVALID unless it is running */

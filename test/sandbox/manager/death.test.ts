@@ -23,9 +23,12 @@ describe('a manager that is killed', { skip: needs.root }, () => {
   after(() => rmSync(directory, { recursive: true }));
 
   /** A manager in another process, full of sandboxes. */
-  async function fill(sandboxes: number): Promise<{ child: ChildProcess; footprint: Footprint }> {
+  async function fill(
+    sandboxes: number,
+    keep = '',
+  ): Promise<{ child: ChildProcess; footprint: Footprint }> {
     const program = join(import.meta.dirname, 'dying-manager.ts');
-    const child = spawn(process.execPath, [program, state, String(sandboxes)], {
+    const child = spawn(process.execPath, [program, state, String(sandboxes), keep], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [said] = await once(child.stdout as NodeJS.EventEmitter, 'data');
@@ -85,6 +88,17 @@ describe('a manager that is killed', { skip: needs.root }, () => {
     await footprint.assertGone(0);
     assert.deepEqual(readdirSync(overlays), []);
     assert.equal(manager.recovered.removed.filter((path) => path.startsWith(overlays)).length, 1);
+  });
+
+  test('changes that were to be kept are kept', async () => {
+    const { child } = await fill(4, 'keep');
+    await kill(child);
+    await using caisson = await Caisson.open({ stateDirectory: state });
+    await using manager = await caisson.manager();
+    assert.equal(manager.recovered.sandboxes.length, 5);
+    const pending = await caisson.pendingChanges();
+    assert.equal(pending.length, 1);
+    assert.deepEqual(readdirSync(join(state, 'overlays')), [pending[0]?.id]);
   });
 
   test('nothing is reported twice, nor anything of a manager that lives', async () => {

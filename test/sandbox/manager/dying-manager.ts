@@ -1,9 +1,9 @@
-/** Fills a manager with sandboxes and says so; killed by its test. Arguments: state directory, how many. */
+/** Fills a manager with sandboxes and says so; killed by its test. Arguments: state directory, how many, `keep` or not. */
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { Caisson, policyFromDocument } from '../../../src/index.ts';
 
-const [state = '', count = '0'] = process.argv.slice(2);
+const [state = '', count = '0', keep = ''] = process.argv.slice(2);
 const caisson = await Caisson.open({ stateDirectory: state });
 const manager = await caisson.manager({ pool: { concurrency: Number(count), memoryBytes: null } });
 const policy = policyFromDocument({
@@ -30,6 +30,7 @@ const kept = await Promise.all(
 for (const sandbox of kept) sandbox.exec(['sleep', '1000']).catch(() => {});
 for (let i = kept.length; i < Number(count); i++)
   manager.run(['sleep', '1000'], options).catch(() => {});
+if (keep !== '') kept[0]?.keepChanges();
 await kept[0]?.pause();
 // One more than there is room for.
 manager.run(['true'], options).catch(() => {});

@@ -17,7 +17,8 @@ export class Footprint {
   readonly #launchers = new Set<number>();
   /** Number and start time. */
   readonly #processes = new Map<number, string>();
-  readonly #namespaces = new Set<string>();
+  /** With the latest start, in ticks, of what was there when it was noted: the kernel gives the numbers out again. */
+  readonly #namespaces = new Map<string, number>();
 
   /** @param owner the process whose children are the launchers */
   constructor(owner: number = process.pid) {
@@ -28,13 +29,18 @@ export class Footprint {
   /** @returns how many of each were seen up to now; call it while they live. */
   note(): { launchers: number; processes: number; namespaces: number; groups: number } {
     for (const pid of childrenOf(this.#owner)) if (isLauncher(pid)) this.#launchers.add(pid);
+    let latest = 0;
+    const found = new Set<string>();
     for (const launcher of this.#launchers) {
       for (const pid of [launcher, ...descendantsOf(launcher)]) {
         const identity = identityOf(pid);
-        if (identity !== undefined) this.#processes.set(pid, identity.startTime);
-        for (const id of namespacesOf(pid)) if (!this.#before.has(id)) this.#namespaces.add(id);
+        if (identity === undefined) continue;
+        this.#processes.set(pid, identity.startTime);
+        latest = Math.max(latest, Number(identity.startTime));
+        for (const id of namespacesOf(pid)) if (!this.#before.has(id)) found.add(id);
       }
     }
+    for (const id of found) this.#namespaces.set(id, latest);
     return {
       launchers: this.#launchers.size,
       processes: this.#processes.size,
@@ -68,10 +74,13 @@ export class Footprint {
     return [...this.#processes].filter(same).map(([pid]) => pid);
   }
 
-  /** Namespaces that any process of the machine is in: also one that left its parents. */
+  /** Namespaces that any process of that time is in: also one that left its parents. */
   #inhabited(): string[] {
-    const all = new Set(numbersIn('/proc').flatMap(namespacesOf));
-    return [...this.#namespaces].filter((id) => all.has(id));
+    const left = numbersIn('/proc').flatMap((pid) => {
+      const start = Number(identityOf(pid)?.startTime ?? Infinity);
+      return namespacesOf(pid).filter((id) => start <= (this.#namespaces.get(id) ?? -1));
+    });
+    return [...new Set(left)];
   }
 
   #groups(): string[] {
