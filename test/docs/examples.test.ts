@@ -119,10 +119,12 @@ function programPath(document: string, { line }: Block): string {
   return join(programs, `${document.replaceAll(/[/.]/g, '-').toLowerCase()}-${line}.ts`);
 }
 
-const documents = ['README.md', 'docs/library.md', 'docs/network.md'].map((document) => ({
-  document,
-  blocks: blocksOf(document),
-}));
+const documents = ['README.md', 'docs/library.md', 'docs/network.md', 'docs/violations.md'].map(
+  (document) => ({
+    document,
+    blocks: blocksOf(document),
+  }),
+);
 
 rmSync(programs, { recursive: true, force: true });
 mkdirSync(programs, { recursive: true });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { seccompActions } from '../../../src/plan/seccomp/compile.ts';
 import { notifiedCalls } from '../../../src/plan/seccomp/notified.ts';
@@ -21,6 +22,16 @@ describe('the escape class', () => {
   it('is made of calls that Linux has, few enough for a plan', () => {
     for (const name of Object.keys(escapes)) assert.ok(policyTable.has(name), name);
     assert.ok(Object.keys(escapes).length <= 64);
+  });
+
+  it('stands in docs/violations.md, with what ends a run', () => {
+    const page = readFileSync(new URL('../../../docs/violations.md', import.meta.url), 'utf8');
+    const told = [...page.matchAll(/^\| (`[^|]*) \| (yes|no)[^|]* \|/gm)].flatMap(
+      ([, names, ends]) =>
+        [...(names ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => [name, ends === 'yes']),
+    );
+    const known = Object.entries(escapes).map(([name, { ends }]) => [name, ends]);
+    assert.deepEqual(told.toSorted(), known.toSorted());
   });
 
   for (const arch of archs) {
