@@ -72,8 +72,10 @@ export async function rememberRun(
 }
 
 /** Changes that are kept, paths that are protected, and limits that the launcher alone does not count. */
-function hasToBeLookedAfter({ workspace, protect, limits }: Policy): boolean {
+function hasToBeLookedAfter({ workspace, protect, limits, network }: Policy): boolean {
   return (
+    network.mode === 'filtered' ||
+    network.mode === 'internal' ||
     workspace.mode === 'overlay' ||
     workspace.mode === 'staged' ||
     protect.length > 0 ||

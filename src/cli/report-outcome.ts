@@ -22,8 +22,10 @@ export function report({ outcome, received }: Ended): Report {
 
 /** Limits have a line of their own. The same lines as native/launcher/run.c writes. */
 function refusalsOf({ violations }: Outcome): string[] {
-  return violations.flatMap(({ kind, target, program, pid, count }) => {
+  return violations.flatMap(({ kind, target, program, pid, count, reason }) => {
     if (kind === 'limit' || target === undefined) return [];
+    // What to ask for instead stands in the reason.
+    if (kind === 'network') return [`refused: ${target}: ${reason}`];
     const who = [program, pid === undefined ? undefined : `pid ${pid}`].filter(
       (part) => part !== undefined,
     );

@@ -31,7 +31,7 @@ export const action: Action<CompileFlags> = async ({ flags, positionals: [file] 
   }
   const set = environmentOf(flags);
   const { policy, workspace, allowUnisolated } = await placeOf(flags, file);
-  refuseOverlay(policy);
+  refuseWhatIsLookedAfter(policy);
   await using caisson = await Caisson.open();
   const accept = acceptedOf(flags);
   const protection =
@@ -71,8 +71,14 @@ export const action: Action<CompileFlags> = async ({ flags, positionals: [file] 
   };
 };
 
-/** Its changes would have nobody to look after them. */
-function refuseOverlay(policy: Policy): void {
+/** Its changes, and its network, would have nobody to look after them. */
+function refuseWhatIsLookedAfter(policy: Policy): void {
+  if (policy.network.mode === 'filtered' || policy.network.mode === 'internal') {
+    throw invalid(
+      'a plan file has no proxy to decide what its guest may reach',
+      'write network: none or full in the policy, or use caisson run',
+    );
+  }
   if (policy.workspace.mode !== 'overlay' && policy.workspace.mode !== 'staged') return;
   throw invalid(
     'a plan file cannot keep changes of the workspace aside',
