@@ -131,6 +131,25 @@ static void notified(struct out *out, uint32_t number, uint32_t errnum, uint32_t
   out_end(out, mark);
 }
 
+static void plan_network(struct out *out) {
+  struct out record = {0};
+  out_u32(&record, 1, 0x70020000);
+  out_u32(&record, 2, 65534);
+  out_u32(&record, 3, 65533);
+  out_str(&record, 4, "x");
+  mount_step(&record, 5, MOUNT_TMPFS, "/", (struct extra){.mode = 0755});
+  capabilities(&record, 0, 0, 0);
+  size_t mark = out_begin(&record, 11);
+  out_u32(&record, 4, 0);
+  out_end(&record, mark);
+  mark = out_begin(&record, 14);
+  out_u32(&record, 1, 1);
+  out_u32(&record, 2, 61000);
+  out_end(&record, mark);
+  *out = plan_wrapped(span_of(&record));
+  out_free(&record);
+}
+
 static void plan_notified(struct out *out) {
   struct out record = {0};
   out_u32(&record, 1, 0x30020000);
@@ -351,6 +370,26 @@ static void usage(struct out *out) {
   out_u64(out, 8, 3);
 }
 
+static void refusal(struct out *out, uint32_t protocol, const char *address, uint32_t port, uint64_t packets) {
+  size_t mark = out_begin(out, 21);
+  out_u32(out, 1, protocol);
+  out_bytes(out, 2, address, 16);
+  out_u32(out, 3, port);
+  out_u64(out, 4, packets);
+  out_end(out, mark);
+}
+
+static void usage_network(struct out *out) {
+  usage(out);
+  refusal(out, 17, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x08\x08\x08\x08", 443, 4294967297u);
+  refusal(out, 6, "\x20\x01\x0d\xb8\0\0\0\x01\0\0\0\0\0\0\0\x01", 80, 1);
+  refusal(out, 58, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01", 0, 2);
+  refusal(out, 132, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 0, 3);
+  size_t mark = out_begin(out, 22);
+  for (uint16_t tag = 1; tag <= 5; tag++) out_u64(out, tag, tag * 1000u);
+  out_end(out, mark);
+}
+
 static void result(struct out *out) {
   out_i32(out, 1, 0x300);
   out_u32(out, 2, 0);
@@ -441,6 +480,7 @@ const struct golden goldens[] = {
     {"plan-minimal", GOLDEN_PLAN, plan_minimal, 0, 0},
     {"plan-full", GOLDEN_PLAN, plan_full, 0, 0},
     {"plan-notified", GOLDEN_PLAN, plan_notified, 0, 0},
+    {"plan-network", GOLDEN_PLAN, plan_network, 0, 0},
     {"plan-host", GOLDEN_HOST_PLAN, plan_host, 0, 0},
     {"job-minimal", GOLDEN_JOB, job_minimal, 0, 0},
     {"job-full", GOLDEN_JOB, job_full, 0, 0},
@@ -475,6 +515,7 @@ const struct golden goldens[] = {
     {"frame-facts", GOLDEN_FRAME, facts, FRAME_FACTS, 0},
     {"frame-stdin-credit", GOLDEN_FRAME, stdin_credit, FRAME_STDIN_CREDIT, 3},
     {"frame-usage-reply", GOLDEN_FRAME, usage, FRAME_USAGE_REPLY, 2},
+    {"frame-usage-network", GOLDEN_FRAME, usage_network, FRAME_USAGE_REPLY, 2},
 };
 const size_t golden_count = sizeof goldens / sizeof *goldens;
 

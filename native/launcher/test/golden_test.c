@@ -74,6 +74,16 @@ static void notified_plan_says_what_was_meant(void) {
   out_free(&bytes);
 }
 
+static void network_plan_says_what_was_meant(void) {
+  struct out bytes = golden_named("plan-network");
+  CHECK(!failed(plan_parse(span_of(&bytes), &plan, filter)));
+  CHECK(plan.network.kind == NETWORK_FILTERED && plan.network.port == 61000);
+  out_free(&bytes);
+  bytes = golden_named("plan-minimal");
+  CHECK(!failed(plan_parse(span_of(&bytes), &plan, filter)) && plan.network.kind == NETWORK_NONE);
+  out_free(&bytes);
+}
+
 static void host_plan_says_what_was_meant(void) {
   struct out bytes = golden_named("plan-host");
   CHECK(!failed(plan_parse_host(span_of(&bytes), &plan)));
@@ -112,6 +122,7 @@ int main(void) {
   committed_bytes_are_built();
   full_plan_says_what_was_meant();
   notified_plan_says_what_was_meant();
+  network_plan_says_what_was_meant();
   host_plan_says_what_was_meant();
   full_job_says_what_was_meant();
   return harness_end("golden");

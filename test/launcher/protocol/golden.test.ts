@@ -50,7 +50,7 @@ function meant(name: string): unknown {
 }
 
 test('plans and jobs', () => {
-  for (const name of ['plan-minimal', 'plan-full', 'plan-notified']) {
+  for (const name of ['plan-minimal', 'plan-full', 'plan-notified', 'plan-network']) {
     same(encodePlan(meant(name) as KindPlan), name);
   }
   same(encodeHostPlan(meant('plan-host') as ChildPlan), 'plan-host');
@@ -124,6 +124,20 @@ test('frames that we receive', () => {
   ]);
   assert.equal(decodeResult(body('frame-closed').body).leftBehind, 1);
   assert.equal(decodeResult(body('frame-usage-reply').body).processesPeak, 3);
+  assert.equal(decodeResult(body('frame-usage-reply').body).network, undefined);
+  assert.deepEqual(decodeResult(body('frame-usage-network').body).network, {
+    sentBytes: 1000,
+    sentPackets: 2000,
+    receivedBytes: 3000,
+    receivedPackets: 4000,
+    refusedPackets: 5000,
+    refused: [
+      { protocol: 'udp', address: '8.8.8.8', port: 443, packets: 2 ** 32 + 1 },
+      { protocol: 'tcp', address: '2001:db8:0:1::1', port: 80, packets: 1 },
+      { protocol: 'icmp', address: '::1', port: 0, packets: 2 },
+      { protocol: 132, address: 'fe80::', port: 0, packets: 3 },
+    ],
+  });
   const error = launcherError(body('frame-error').body);
   assert.equal(error.code, 'REQUEST_INVALID');
   assert.match(error.message, /job_parse.*cwd: not absolute/);
