@@ -133,7 +133,7 @@ test('canonical JSON does not depend on the order of members, and is what JSON s
     fc.property(fc.dictionary(fc.string(), value, { maxKeys: 8 }), (members) => {
       const turned = Object.fromEntries(Object.entries(members).reverse());
       assert.equal(canonicalJson(members), canonicalJson(turned));
-      const plain = JSON.parse(JSON.stringify(members).replaceAll(/-0(?![.\d])/g, '0'));
+      const plain = JSON.parse(JSON.stringify(members));
       assert.deepEqual(JSON.parse(canonicalJson(members)), plain);
     }),
   );
