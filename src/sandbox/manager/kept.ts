@@ -1,13 +1,17 @@
 /**
  * A managed sandbox that is open: its clocks, how it is stopped and gone on with, and its one end.
  */
-import { CaissonError } from '../../core/error.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CaissonError, isCaissonError } from '../../core/error.ts';
 import type { Usage } from '../../core/outcome.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { Activity } from './activity.ts';
 import type { Entry } from './entry.ts';
 import { ManagedSandbox } from './managed-sandbox.ts';
 import type { SandboxState } from './states.ts';
+
+const FREEZE_ATTEMPTS = 20;
+const FREEZE_PAUSE_MS = 50;
 
 export interface KeptSetup {
   readonly entry: Entry;
@@ -68,7 +72,7 @@ export class Kept {
       // What stands still cannot ask for anything: it is not idle.
       this.#activity.begin();
       try {
-        await sandbox.freeze();
+        await freeze(sandbox);
         this.#need('Running');
         entry.become('Paused');
       } catch (error) {
@@ -124,5 +128,26 @@ export class Kept {
       message: `the sandbox ${entry.id} is ${this.#closing === undefined ? entry.state : 'being closed'}, not ${state}`,
       details: { id: entry.id, state: entry.state },
     });
+  }
+}
+
+/**
+ * A busy machine may need longer than the launcher waits (0.1 s) until everything stands. Half-frozen is neither one nor the
+ * other: what does not come to stand is let go again.
+ */
+async function freeze(sandbox: Sandbox): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await sandbox.freeze();
+      return;
+    } catch (error) {
+      const isLate = isCaissonError(error) && error.details.errno === 'ETIMEDOUT';
+      if (isLate && attempt < FREEZE_ATTEMPTS) {
+        await sleep(FREEZE_PAUSE_MS);
+        continue;
+      }
+      await sandbox.thaw().catch(() => {});
+      throw error;
+    }
   }
 }

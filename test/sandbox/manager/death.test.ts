@@ -31,7 +31,10 @@ describe('a manager that is killed', { skip: needs.root }, () => {
     const child = spawn(process.execPath, [program, state, String(sandboxes), keep], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [said] = await once(child.stdout as NodeJS.EventEmitter, 'data');
+    const [said] = await Promise.race([
+      once(child.stdout as NodeJS.EventEmitter, 'data'),
+      once(child, 'exit'),
+    ]);
     assert.equal(String(said), 'ready\n');
     const footprint = new Footprint(child.pid);
     const seen = footprint.note();
