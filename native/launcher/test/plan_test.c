@@ -163,6 +163,27 @@ static void notified_calls(void) {
   BAD_PLAN(with_notified(1, 100, 0, 1, 2), "notified: ends is 0 or 1");
 }
 
+/* A plan with a network namespace or without, and a network of that kind and port. */
+static struct out with_network(uint32_t namespaces, uint32_t kind, uint32_t port) {
+  struct out record = record_patched(P, 1, &namespaces, sizeof namespaces);
+  size_t mark = out_begin(&record, 14);
+  out_u32(&record, 1, kind);
+  out_u32(&record, 2, port);
+  out_end(&record, mark);
+  return record;
+}
+
+static void networks(void) {
+  struct out good = with_network(0x70020000, 1, 1024);
+  CHECK(!failed(parse_plan_record(span_of(&good))) && plan.network.kind == NETWORK_FILTERED && plan.network.port == 1024);
+  out_free(&good);
+  BAD_PLAN(with_network(0x30020000, 1, 61000), "network: without a network namespace");
+  BAD_PLAN(with_network(0x70020000, 0, 61000), "network: unknown kind");
+  BAD_PLAN(with_network(0x70020000, 2, 61000), "network: unknown kind");
+  BAD_PLAN(with_network(0x70020000, 1, 1023), "network: port is 1024 to 65535");
+  BAD_PLAN(with_network(0x70020000, 1, 65536), "network: port is 1024 to 65535");
+}
+
 static void filters(void) {
   const char *what = "seccomp: not 1 to 4096 instructions of 8 bytes";
   static uint8_t code[(PLAN_FILTER_MAX + 1) * 8];
@@ -577,6 +598,7 @@ int main(void) {
   plan_scalars();
   filters();
   notified_calls();
+  networks();
   mount_shapes();
   mount_values();
   mount_order_and_number();
