@@ -7,9 +7,11 @@ import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { Authority } from '../src/network/intercept/authority.ts';
 
 export interface Task {
-  readonly kind: 'download' | 'connect' | 'query';
+  readonly kind: 'plain' | 'tls' | 'query';
   readonly address: string;
   readonly port: number;
   /** First bytes, base64; the server is asked for {@link bytes} by what follows. */
@@ -23,12 +25,20 @@ if (role === 'serve') await serve();
 if (role === 'guest') await guest(process.argv[3]);
 
 async function serve(): Promise<void> {
-  const server = createServer({ noDelay: true }, (socket) => {
+  const answer = (socket: Socket): void => {
     socket.on('error', () => {});
     socket.once('data', (first) => stream(socket, first.readUIntBE(first.length - 6, 6)));
-  }).listen(0, '127.0.0.2');
-  await once(server, 'listening');
-  process.send?.((server.address() as { port: number }).port);
+  };
+  const authority = await Authority.create();
+  const secureContext = await authority.contextFor('www.bench.example');
+  const plain = createServer({ noDelay: true }, answer).listen(0, '127.0.0.2');
+  await once(plain, 'listening');
+  const tls = createTlsServer({ SNICallback: (_name, done) => done(null, secureContext) }, answer);
+  const { port } = plain.address() as { port: number };
+  // The same port, since a namespace of the benchmark listens on one alone; the address tells them apart.
+  tls.listen(port, '127.0.0.3');
+  await once(tls, 'listening');
+  process.send?.(port);
 }
 
 function stream(socket: Socket, bytes: number): void {
@@ -62,6 +72,7 @@ async function measure(task: Task): Promise<number> {
     socket.close();
     return performance.now() - started;
   }
+  if (task.kind === 'tls') return await measureTls(task, started);
   const buffer = Buffer.alloc(256 * 1024);
   let received = 0;
   const asked = Buffer.alloc(6);
@@ -81,6 +92,21 @@ async function measure(task: Task): Promise<number> {
   socket.write(Buffer.concat([Buffer.from(task.hello, 'base64'), asked]));
   await once(socket, 'end');
   if (received !== task.bytes) throw new Error(`${received} of ${task.bytes} bytes came`);
+  return performance.now() - started;
+}
+
+async function measureTls({ address, port, bytes }: Task, started: number): Promise<number> {
+  const asked = Buffer.alloc(6);
+  asked.writeUIntBE(bytes, 0, 6);
+  const servername = 'www.bench.example';
+  const socket = connectTls({ host: address, port, servername, rejectUnauthorized: false });
+  let received = 0;
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+  });
+  socket.write(asked);
+  await once(socket, 'end');
+  if (received !== bytes) throw new Error(`${received} of ${bytes} bytes came`);
   return performance.now() - started;
 }
 
