@@ -16,12 +16,6 @@ import type { NetworkSetup } from './plan.ts';
 export const LANDLOCK_NET_ABI = 4;
 export const LANDLOCK_SCOPE_ABI = 6;
 
-/** Names are asked here inside a filtered sandbox. */
-const DNS_PORT = 53;
-
-/** Landlock takes a rule for each port; a range of more than this many is left to the proxy alone. */
-const MOST_LANDLOCK_PORTS = 64;
-
 export interface NetworkPlan {
   /** Whether the sandbox stands in a network namespace of its own. */
   readonly ownNamespace: boolean;
@@ -29,7 +23,8 @@ export interface NetworkPlan {
   readonly setup?: NetworkSetup;
   /**
    * TCP ports that Landlock leaves open; absent where it rules over none. A second line at level strict; below it, the
-   * loopback of the sandbox is the guest's to use as it likes. `connect` is absent where too many would be named.
+   * loopback of the sandbox is the guest's to use as it likes. `connect` is absent where a proxy decides: a port that
+   * Landlock refused it could tell nobody of.
    */
   readonly landlockPorts?: {
     readonly bind: readonly number[];
@@ -94,14 +89,12 @@ function compileFiltered(
   if (facts.networkFilterErrno !== 0) findings.cannot(noFilter(facts));
   const udp = network.allow.filter(({ protocol }) => protocol === 'udp');
   if (udp.length > 0) findings.cannot(udpNotBuilt(udp));
-  const connect = connectPorts(network);
   const way = ['network namespace', 'routes to loopback', 'nftables tproxy', 'egress proxy'];
-  const port = ruled && connect !== undefined && 'Landlock TCP ports';
   for (const rule of network.allow.filter(({ protocol }) => protocol === 'tcp')) {
     findings.enforce(
       'network.allow',
       tellAllowed(rule, network),
-      [...way, parseCidr(rule.host) === undefined && 'resolver', port],
+      [...way, parseCidr(rule.host) === undefined && 'resolver'],
       'network-filtered',
     );
   }
@@ -124,25 +117,8 @@ function compileFiltered(
   return {
     ownNamespace: true,
     setup: { mode: 'filtered' },
-    ...(ruled
-      ? {
-          landlockPorts: { bind: network.listen, ...(connect === undefined ? {} : { connect }) },
-        }
-      : {}),
+    ...(ruled ? { landlockPorts: { bind: network.listen } } : {}),
   };
-}
-
-/** The guest connects to the port that it means, wherever that is routed; so these are the ports of the rules. */
-function connectPorts(network: NetworkPolicy): readonly number[] | undefined {
-  const ranges = network.allow
-    .filter(({ protocol }) => protocol === 'tcp')
-    .flatMap((rule) => rule.ports);
-  const size = ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0);
-  if (size > MOST_LANDLOCK_PORTS) return undefined;
-  const named = ranges.flatMap(({ from, to }) =>
-    Array.from({ length: to - from + 1 }, (_, i) => from + i),
-  );
-  return [...new Set([...named, ...network.listen, DNS_PORT])].sort((a, b) => a - b);
 }
 
 function tellAllowed(rule: Destination, network: NetworkPolicy): string {

@@ -282,3 +282,7 @@ test('nothing is left of it', async () => {
   const left = execFileSync('sh', ['-c', `ls -A ${world.state}/networks`], { encoding: 'utf8' });
   assert.equal(left, '');
 });
+
+test('a port that no rule names is refused with its reason', async () => {
+  refused(await world.run(curl('http://one.test:9999/'), one), /one\.test:9999/, ['one.test']);
+});
