@@ -247,7 +247,8 @@ function failed(
   const target = targetOf(route, method, path);
   route.report({
     target,
-    allowed: false,
+    // A server that is down was not refused; one that does not prove who it is was.
+    allowed: error.syscall !== undefined,
     rule,
     reason,
     details: { method, path, code: error.code },
