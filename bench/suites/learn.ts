@@ -9,7 +9,7 @@ import { spawnToEnd } from '../spawn.ts';
 import { summarize } from '../statistics.ts';
 import type { Bench, Suite, SuiteResult } from '../suite.ts';
 
-const FILES = 24;
+const FILES = 12;
 const PLAIN = 'make';
 const TRACED = 'make, traced for learn';
 const STRACED = 'make under strace -f';
@@ -79,7 +79,7 @@ function makeProject(directory: string): void {
   writeFileSync(join(directory, 'Makefile'), MAKEFILE);
   for (let file = 0; file < FILES; file++) {
     const lines = ['#include <stdio.h>', '#include <stdlib.h>', '#include <string.h>'];
-    for (let i = 0; i < 80; i++) {
+    for (let i = 0; i < 40; i++) {
       lines.push(
         `int f${file}_${i}(int x) { char b[64]; for (int k = 0; k < x; k++) x += k * ${i}; snprintf(b, sizeof b, "%d", x); return atoi(b); }`,
       );

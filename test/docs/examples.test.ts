@@ -119,7 +119,7 @@ function programPath(document: string, { line }: Block): string {
   return join(programs, `${document.replaceAll(/[/.]/g, '-').toLowerCase()}-${line}.ts`);
 }
 
-const documents = ['README.md', 'docs/library.md', 'docs/network.md', 'docs/manager.md', 'docs/violations.md'].map(
+const documents = ['README.md', 'docs/library.md', 'docs/learn.md', 'docs/network.md', 'docs/manager.md', 'docs/violations.md'].map(
   (document) => ({
     document,
     blocks: blocksOf(document),
