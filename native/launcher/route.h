@@ -5,7 +5,8 @@
 #include "err.h"
 
 /* Makes every IPv4 destination, and with `ipv6` every IPv6 one, an address of this namespace's own loopback, which must be
-   up: `ip route add local default dev lo table local`. Nothing that is sent can then leave the namespace. */
+   up: `ip route add local default dev lo table local`. Nothing that is sent can then leave the namespace. Where loopback has
+   no IPv6 (sysctl disable_ipv6) its destinations stay out of reach. */
 struct err route_all_to_loopback(bool ipv6);
 
 #endif

@@ -207,6 +207,25 @@ static void filtered_network(void) {
   close(fds[NETWORK_FILTER]);
 }
 
+/* A host may have switched IPv6 off. */
+static void without_ipv6(void) {
+  int fds[NETWORK_PARTS];
+  FILE *setting = fopen("/proc/sys/net/ipv6/conf/all/disable_ipv6", "we");
+  bool off = setting && fputs("1", setting) >= 0;
+  if (setting && fclose(setting) != 0) off = false;
+  if (!off) {
+    harness_skip("without IPv6", "the setting cannot be written here");
+    return;
+  }
+  CHECK(!failed(loopback_up()));
+  struct err result = network_make(&plan, fds);
+  if (!CHECK_THAT(!failed(result), "%s: %s", result.step, strerror(result.errnum))) return;
+  arrives(fds[NETWORK_TCP], "1.2.3.4", 443, "::ffff:1.2.3.4");
+  CHECK(connect_to("2001:db8::1", 443, NULL) != 0);
+  CHECK(send_to(SOCK_DGRAM, 0, "2001:db8::1", 53) != 0);
+  for (int i = 0; i < NETWORK_PARTS; i++) close(fds[i]);
+}
+
 static void bytes_that_do_not_fit(void) {
   uint8_t bytes[64];
   struct netlink out = {.data = bytes, .capacity = sizeof bytes};
@@ -227,5 +246,6 @@ int main(void) {
   /* LeakSanitizer needs a thread of the process's own; the namespace is entered by all of it. */
   if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) harness_skip("filtered network", strerror(errno));
   else filtered_network();
+  if (unshare(CLONE_NEWNET) == 0) without_ipv6();
   return harness_end("network");
 }
