@@ -213,6 +213,9 @@ static struct err on_running(const struct frame *frame) {
         if (exec->sandbox->control.fd >= 0) channel_send(exec->sandbox->control.fd, &request, sizeof request, NULL, 0);
       }
       return OK;
+    case FRAME_DENY:
+      if (exec) exec_kill(exec, CAUSE_VIOLATION);
+      return OK;
     default: /* KILL */
       if (exec) exec_kill(exec, CAUSE_KILLED);
       else if (sandbox_find(frame->id)) sandbox_kill(sandbox_find(frame->id), CAUSE_KILLED);
@@ -281,6 +284,7 @@ static void on_frame(const struct frame *frame) {
     case FRAME_SIGNAL:
     case FRAME_WINSIZE:
     case FRAME_KILL:
+    case FRAME_DENY:
       result = on_running(frame);
       break;
     case FRAME_CLOSE:

@@ -81,6 +81,11 @@ export class Execution implements Channel {
     this.#send(rawFrame(frameType.KILL, this.#id));
   }
 
+  /** As `kill`, for a violation that was seen from outside: the outcome is `denied`. */
+  deny(): void {
+    this.#send(rawFrame(frameType.DENY, this.#id));
+  }
+
   frame(type: number, body: Buffer): void {
     switch (type) {
       case frameType.STARTED:

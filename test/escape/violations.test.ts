@@ -324,3 +324,16 @@ test('each command of a kept sandbox has its own record, and ends alone', {
   await sandbox.close();
   await wall.client.forgetPlan(plan);
 });
+
+test('a violation seen from outside ends the run as denied', { skip: needs.root }, async () => {
+  await using wall = await Wall.open();
+  const { kind, job } = wall.prepare({ argv: ['sleep', '60'] });
+  const plan = wall.client.preparePlan(encodePlan(kind));
+  await plan.ready;
+  const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
+  const execution = wall.client.spawn(plan, { ...job, ...streams });
+  await execution.started;
+  execution.deny();
+  assert.equal((await execution.result).cause, 6);
+  await wall.client.forgetPlan(plan);
+});

@@ -39,6 +39,7 @@ export const frameType = {
   FACTS: 74,
   STDIN_CREDIT: 75,
   USAGE_REPLY: 76,
+  DENY: 90,
 } as const;
 
 /** Finishes a message whose body a FieldWriter wrote behind a reserve of FRAME_HEADER. */
