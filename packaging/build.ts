@@ -80,6 +80,8 @@ async function bundle(): Promise<void> {
     entryPoints: {
       commands: join(repository, 'src/cli/command-line.ts'),
       index: join(repository, 'src/index.ts'),
+      // A thread's program: a file of its own beside the others.
+      'verify-file-worker': join(repository, 'src/observe/audit/verify-file-worker.ts'),
       // Started as a process of its own, from beside the others (src/network/proxy-client.ts).
       'proxy-process': join(repository, 'src/network/proxy-process.ts'),
     },

@@ -302,8 +302,15 @@ export class AuditLog implements AsyncDisposable {
       if (waiter === undefined) this.#lose();
       return false;
     }
-    this.#add(draft(), waiter);
-    return true;
+    try {
+      this.#add(draft(), waiter);
+      return true;
+    } catch (cause) {
+      // An event that cannot be told, or a `secrets` that throws: what runs is not to be told of it, the log is.
+      this.#lose();
+      this.#fail(cause);
+      return false;
+    }
   }
 
   #lose(): void {
@@ -400,6 +407,10 @@ export class AuditLog implements AsyncDisposable {
     }
     this.#stalled = undefined;
     this.#waiting -= segment.records;
+    // What is shipped must not be lost here: it would look like a tail that was cut off.
+    if (!sync && segment.checkpoints.length > 0 && this.#settings.ship.length > 0) {
+      await this.#writer.sync().catch((cause) => this.#fail(cause));
+    }
     for (const { recorded, resolve } of segment.waiters) resolve(recorded);
     if (segment.checkpoints.length > 0) this.#shipper.add(segment.checkpoints);
     if (this.#waiting < this.#settings.queue.records) this.#open();

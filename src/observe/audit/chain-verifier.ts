@@ -115,6 +115,7 @@ export class ChainVerifier {
   /** Hashes were made anew from somewhere on: later checkpoints disagree for that reason alone. */
   #forged = false;
   #skippedFile = false;
+  #retiring = -1;
   #agreed = { seq: 0, file: '', line: 0 };
   readonly #misplaced = new Set<number>();
   readonly #missing = new Set<number>();
@@ -378,7 +379,7 @@ export class ChainVerifier {
       checkpoint = this.#checkpointOf(buffer, start, hashAt, newline, seq);
     } else if (initial === LETTER_R && startsWith(buffer, event, RETIRED)) {
       const through = parseRecord(buffer.toString('utf8', start, newline))?.details.through;
-      this.retiredThrough = Math.max(this.retiredThrough, Number(through));
+      if (typeof through === 'number') this.#retiring = Math.max(this.#retiring, through);
     }
     const shipped = this.#options.shipped?.get(seq);
     if (shipped !== undefined && !this.#treeBroken && shipped !== this.#tree.root()) {
@@ -444,7 +445,11 @@ export class ChainVerifier {
         seq,
         `the checkpoint of record ${seq} does not follow the one before`,
       );
-    } else if (this.findings.length === 0) this.signedThrough = seq;
+    } else if (this.findings.length === 0) {
+      this.signedThrough = seq;
+      // Not before it is signed: whoever takes files away could write such a record, too.
+      this.retiredThrough = this.#retiring;
+    }
     this.#checkpoint = checkpointHash(checkpoint);
     this.#explained = false;
     this.#treeBroken = false;

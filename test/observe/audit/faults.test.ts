@@ -217,6 +217,18 @@ test('more than may wait is refused, and what nobody was told of is counted and 
   assert.deepEqual(room.verify().findings, []);
 });
 
+test('what a log cannot tell is not told to what runs, and stops new runs', async () => {
+  using room = makeRoom();
+  const secrets = (): string[] => {
+    throw new Error('the vault is shut');
+  };
+  const log = await room.open({ secrets });
+  log.observer(event(1));
+  assert.equal(log.status.lost, 1);
+  await assert.rejects(log.ready(), UNAVAILABLE);
+  await assert.rejects(log.close(), UNAVAILABLE);
+});
+
 test('with block, the gate opens when there is room', async () => {
   using room = makeRoom();
   await using log = await room.open({ queue: { records: 10, whenFull: 'block' } });

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Finding } from '../../../src/observe/audit/finding.ts';
 import { logFilesOf } from '../../../src/observe/audit/log-files.ts';
+import { lineBody, parseRecord, recordHash } from '../../../src/observe/audit/record.ts';
 import { openSigningKey } from '../../../src/observe/audit/signing-key.ts';
 import { alter, type Forged, loadForged, makeHashesAnew, store } from './forger.ts';
 import { fill, makeRoom, type Room } from './sample-log.ts';
@@ -164,6 +165,22 @@ describe('files', () => {
   });
   test('the first missing', () => {
     tampered(() => {});
+    rmSync(paths()[0] ?? '');
+    const { findings } = room.verify();
+    assert.deepEqual(
+      findings.map(({ what, seq }) => [what, seq]),
+      [['removed', 0]],
+    );
+  });
+  test('the first missing, and a record that says so, which nobody signed', () => {
+    tampered((log) => {
+      const lines = log.files.at(-1)?.lines ?? [];
+      const last = parseRecord(lines.at(-1) ?? '');
+      const draft = { event: 'retired', details: '{"through":999999}' };
+      const body = lineBody(draft, (last?.seq ?? 0) + 1, BigInt(last?.ts ?? 0) + 1n);
+      lines.push(`${body}${recordHash(last?.hash ?? '', body)}"}`);
+    });
+    assert.deepEqual(room.verify().findings, []);
     rmSync(paths()[0] ?? '');
     const { findings } = room.verify();
     assert.deepEqual(
