@@ -234,7 +234,7 @@ export class Caisson {
             client === undefined || client.isGone ? [] : (client.pid ?? []),
           ),
         stateDirectory: this.#state(),
-        observer: this.#options.observer,
+        observer: this.#recorder?.observer,
         onClose: () => {
           this.#managers.delete(manager);
         },

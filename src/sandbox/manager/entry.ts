@@ -19,7 +19,7 @@ export interface EntrySetup {
   readonly need: Resources;
   readonly clock: Clock;
   readonly store: ManagedStore;
-  readonly observer: Observer | undefined;
+  readonly observer: Observer;
 }
 
 export class Entry {
@@ -83,7 +83,7 @@ export class Entry {
     const { store, observer } = this.#setup;
     await store.put(this.#record);
     const { id, tenant, state } = this.#record;
-    observer?.({ kind: 'state', id, ...(tenant === '' ? {} : { tenant }), state });
+    observer({ kind: 'state', id, ...(tenant === '' ? {} : { tenant }), state });
   }
 
   give(): void {
@@ -113,7 +113,7 @@ export class Entry {
     };
     this.#write();
     const { id, tenant, reason, sandbox } = this.#record;
-    observer?.({
+    observer({
       kind: 'state',
       id,
       ...(sandbox === undefined ? {} : { sandbox }),

@@ -98,7 +98,11 @@ export class Kept {
   }
 
   #close(state: SandboxState, reason: string | undefined): Promise<void> {
-    this.#closing ??= this.#end(state, reason);
+    if (this.#closing === undefined) {
+      this.#closing = this.#end(state, reason);
+      // Nobody waits for what a clock or a kill ended; its state says how that went.
+      this.#closing.catch(() => {});
+    }
     return this.#closing;
   }
 

@@ -28,7 +28,7 @@ export interface ManagerOptions {
   readonly warmSlots?: number;
   /** Ended sandboxes that `list` and `inspect` still know; default 1000. */
   readonly keepEnded?: number;
-  /** Told of every state; default: the observer of the Caisson. */
+  /** Told of every state, as the Caisson's own observer and audit are. */
   readonly observer?: Observer;
   /** Default: the real ones. */
   readonly clock?: Clock;

@@ -82,15 +82,20 @@ export async function recover({ store, adopt, discard }: RecoveryOptions): Promi
 async function endLaunchers(manager: ManagerRecord, here: ProcessWorld): Promise<string[]> {
   const alive = (): ProcessIdentity[] =>
     manager.launchers.filter((each) => livenessOf(each, manager, here) === 'alive');
-  await until(() => alive().length === 0);
-  // One that is stopped, say. It was just seen to be the one: its start time is part of what was compared.
-  for (const { pid } of alive()) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It ended in this moment, or it is not ours to end; the next look tells.
+  const signal = (name: 'SIGCONT' | 'SIGKILL'): void => {
+    // Just seen to be the one: its start time is part of what was compared.
+    for (const { pid } of alive()) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It ended in this moment, or it is not ours to end; the next look tells.
+      }
     }
-  }
+  };
+  // One that was stopped has not heard of its client's end.
+  signal('SIGCONT');
+  await until(() => alive().length === 0);
+  signal('SIGKILL');
   await until(() => alive().length === 0);
   return alive().map(({ pid }) => `process ${pid}`);
 }

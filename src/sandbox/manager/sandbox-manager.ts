@@ -175,7 +175,7 @@ export class SandboxManager {
     entry.ended.then(leave);
     try {
       await this.#room(entry, options);
-      this.#want(options, undefined);
+      this.#want(entry, options, undefined);
       const sandbox = await this.#host.create(placeOf(options));
       if (entry.ending !== undefined) {
         await sandbox.close();
@@ -312,7 +312,10 @@ export class SandboxManager {
       need,
       clock: this.#clock,
       store: this.#store,
-      observer: this.#options.observer ?? this.#host.observer,
+      observer: (event) => {
+        this.#host.observer?.(event);
+        this.#options.observer?.(event);
+      },
     });
     this.#entries.set(id, entry);
     try {
@@ -347,7 +350,7 @@ export class SandboxManager {
     made: { sandbox?: string; overlay?: string } = {},
   ): void {
     const { ttlMs } = options;
-    if (command !== undefined) this.#want(options, command);
+    if (command !== undefined) this.#want(entry, options, command);
     const now = this.#clock.monotonicMs();
     entry.become('Running', {
       ...made,
@@ -362,11 +365,12 @@ export class SandboxManager {
     }
   }
 
-  #want(options: ManagedOptions, command: string | undefined): void {
+  #want(entry: Entry, options: ManagedOptions, command: string | undefined): void {
     const place = placeOf(options);
-    const policy = typeof place.policy === 'string' ? place.policy : place.policy?.name;
+    const { workspace, tenant, accept, allowUnisolated } = place;
+    const { policyDigest } = entry.record;
     this.#warm.want({
-      key: JSON.stringify([policy, place.workspace, place.tenant, place.accept, command]),
+      key: JSON.stringify([policyDigest, workspace, tenant, accept, allowUnisolated, command]),
       keepReady: (slots) => this.#host.keepReady(place, command, slots),
     });
   }

@@ -81,6 +81,17 @@ describe('a manager that is killed', { skip: needs.root }, () => {
     assert.ok(groups.some((path) => path.includes(`caisson-${launcher}-`)));
   });
 
+  test('its launcher was stopped: it is woken, and takes everything down', async () => {
+    const { child, footprint } = await fill(6);
+    const [launcher = 0] = footprint.launchers();
+    process.kill(launcher, 'SIGSTOP');
+    await kill(child);
+    await using caisson = await Caisson.open({ stateDirectory: state });
+    await using manager = await caisson.manager();
+    await footprint.assertGone();
+    assert.deepEqual([manager.recovered.sandboxes.length, manager.recovered.left], [7, []]);
+  });
+
   test('changes of a sandbox that died with it are gone', async () => {
     const { child, footprint } = await fill(2);
     await kill(child);

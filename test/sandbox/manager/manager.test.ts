@@ -336,7 +336,7 @@ describe('states', () => {
           need: NOTHING,
           clock: { monotonicMs: () => 0, wallMs: () => 0 },
           store: { put: async ({ state }: { state: string }) => void written.push(state) } as never,
-          observer: (event) => event.kind === 'state' && seen.push(event.state),
+          observer: (event) => void (event.kind === 'state' && seen.push(event.state)),
         });
         let ended = false;
         entry.ended.then(() => {
