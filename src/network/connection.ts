@@ -159,13 +159,15 @@ export class Connection {
 
   async #relay({ bytes, kind }: FirstFlight, judgement: Judgement): Promise<void> {
     const { judge, dial, times } = this.#context;
-    judge.reportConnection(this.#facts, judgement);
     const early = this.#early;
     const download = new Download(this.#socket);
     let server: Socket;
     try {
       const targets = judge.targets(this.#facts, judgement);
-      server = await (early ?? dial(targets, this.#facts.port, download.onread));
+      const dialling = early ?? dial(targets, this.#facts.port, download.onread);
+      // While the connection is made: the guest does not wait for the telling.
+      judge.reportConnection(this.#facts, judgement);
+      server = await dialling;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
       const reason = `${judgement.reason}, but it could not be reached (${code})`;

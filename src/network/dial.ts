@@ -40,6 +40,8 @@ export const dial: Dial = (addresses, port, onread) => {
     resolve(socket);
   });
   socket.once('error', reject);
+  // Whoever gets the socket listens, too; an error that nobody heard would end every sandbox's network.
+  socket.on('error', () => {});
   socket.once('close', () => clearTimeout(timer));
   return promise;
 };

@@ -319,9 +319,12 @@ const HTTP_REFUSED: [title: string, request: string][] = [
   ['two hosts', 'GET / HTTP/1.1\r\nHost: good.example\r\nHost: front.example\r\n\r\n'],
   [
     'a URL that says another host',
-    'GET http://front.example/ HTTP/1.1\r\nHost: good.example\r\n\r\n',
+    'GET http://front.example/ HTTP/1.1\r\nHost: good.example\r\nConnection: close\r\n\r\n',
   ],
-  ['another port in Host', 'GET / HTTP/1.1\r\nHost: good.example:8080\r\n\r\n'],
+  [
+    'another port in Host',
+    'GET / HTTP/1.1\r\nHost: good.example:8080\r\nConnection: close\r\n\r\n',
+  ],
   ['CONNECT', 'CONNECT front.example:443 HTTP/1.1\r\nHost: good.example\r\n\r\n'],
   ['HTTP/2 without TLS', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ['NUL in Host', 'GET / HTTP/1.1\r\nHost: good.example\0.front.example\r\n\r\n'],
