@@ -26,6 +26,15 @@ export type {
 } from './core/outcome.ts';
 export type { ObservedEvent, Observer } from './core/ports.ts';
 export type { Diagnosis } from './host/doctor.ts';
+export { AuditLog, type AuditStatus, type Recorded } from './observe/audit/audit-log.ts';
+export type { AuditOptions } from './observe/audit/audit-options.ts';
+export type { Checkpoint } from './observe/audit/checkpoint.ts';
+export type { Finding, FindingKind, Verification } from './observe/audit/finding.ts';
+export { type RecordFilter, readLog } from './observe/audit/read-log.ts';
+export type { AuditRecord } from './observe/audit/record.ts';
+export { readPublicKey } from './observe/audit/signing-key.ts';
+export { verifyLogInParallel } from './observe/audit/verify-in-parallel.ts';
+export { type VerifyOptions, verifyLog } from './observe/audit/verify-log.ts';
 export type { Explanation } from './plan/explain.ts';
 export { renderExplanation } from './plan/explain.ts';
 export type { HostFacts } from './plan/facts.ts';

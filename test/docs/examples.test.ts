@@ -119,12 +119,18 @@ function programPath(document: string, { line }: Block): string {
   return join(programs, `${document.replaceAll(/[/.]/g, '-').toLowerCase()}-${line}.ts`);
 }
 
-const documents = ['README.md', 'docs/library.md', 'docs/learn.md', 'docs/network.md', 'docs/manager.md', 'docs/violations.md'].map(
-  (document) => ({
-    document,
-    blocks: blocksOf(document),
-  }),
-);
+const documents = [
+  'README.md',
+  'docs/library.md',
+  'docs/learn.md',
+  'docs/audit.md',
+  'docs/network.md',
+  'docs/manager.md',
+  'docs/violations.md',
+].map((document) => ({
+  document,
+  blocks: blocksOf(document),
+}));
 
 rmSync(programs, { recursive: true, force: true });
 mkdirSync(programs, { recursive: true });
