@@ -105,3 +105,26 @@ void notify_fields(struct out *out, const struct notify_log *log) {
   out_u64(out, 2, log->others);
   out_end(out, mark);
 }
+
+static const char *name_of(const struct plan *plan, uint32_t number) {
+  const struct notified *rule = rule_of(plan, number);
+  return rule ? rule->name : "a system call";
+}
+
+void notify_say(const struct plan *plan, const struct notify_log *log) {
+  for (size_t i = 0; i < log->count; i++)
+    if (log->records[i].ended)
+      fprintf(stderr, "caisson: ended: %s is refused, and this policy ends a run for it; onViolation: record lets it go on\n",
+              name_of(plan, log->records[i].number));
+  for (size_t i = 0; i < log->count; i++) {
+    const struct notify_record *record = &log->records[i];
+    char program[sizeof record->program];
+    snprintf(program, sizeof program, "%s", record->program);
+    /* The guest's own to choose, and this may be a terminal. */
+    for (char *at = program; *at; at++)
+      if (*at < ' ' || *at > '~') *at = '?';
+    fprintf(stderr, "caisson: refused: %s (%s, pid %d)", name_of(plan, record->number), program, (int)record->pid);
+    if (record->count > 1) fprintf(stderr, ", %llu times", (unsigned long long)record->count);
+    fputc('\n', stderr);
+  }
+}

@@ -33,4 +33,7 @@ enum notify_state notify_take(int listener, const struct plan *plan, int proc, s
 /* RESULT's tag 23, a record each (protocol/PROTOCOL.md). */
 void notify_fields(struct out *out, const struct notify_log *log);
 
+/* For a person, on stderr: the same lines as src/cli/report-outcome.ts. */
+void notify_say(const struct plan *plan, const struct notify_log *log);
+
 #endif

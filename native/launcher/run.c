@@ -255,31 +255,6 @@ static struct err run_sandbox(struct host *host, struct span plan_bytes, struct 
   return result;
 }
 
-static const char *name_of(uint32_t number) {
-  for (size_t i = 0; i < plan.notified_count; i++)
-    if (plan.notified[i].number == number) return plan.notified[i].name;
-  return "a system call";
-}
-
-/* The same lines as src/cli/report-outcome.ts. */
-static void say_refused(void) {
-  for (size_t i = 0; i < refused.count; i++)
-    if (refused.records[i].ended)
-      fprintf(stderr, "caisson: ended: %s is refused, and this policy ends a run for it; onViolation: record lets it go on\n",
-              name_of(refused.records[i].number));
-  for (size_t i = 0; i < refused.count; i++) {
-    const struct notify_record *record = &refused.records[i];
-    char program[sizeof record->program];
-    snprintf(program, sizeof program, "%s", record->program);
-    /* The guest's own to choose, and this may be a terminal. */
-    for (char *at = program; *at; at++)
-      if (*at < ' ' || *at > '~') *at = '?';
-    fprintf(stderr, "caisson: refused: %s (%s, pid %d)", name_of(record->number), program, (int)record->pid);
-    if (record->count > 1) fprintf(stderr, ", %llu times", (unsigned long long)record->count);
-    fputc('\n', stderr);
-  }
-}
-
 struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
   struct span bytes;
   struct out job_bytes = {0};
@@ -305,7 +280,7 @@ struct err run_plan(const char *plan_path, char **argv, int *exit_code) {
   }
   if (failed(result)) return result;
   bool signaled = !timed_out && !usage.out_of_memory && !run.denied && WIFSIGNALED(report.status);
-  say_refused();
+  notify_say(&plan, &refused);
   if (timed_out) fprintf(stderr, "caisson: timed out: ended after its wall-clock limit of %llu ms\n", (unsigned long long)limits.wall_ms);
   if (usage.out_of_memory) fprintf(stderr, "caisson: out of memory\n");
   if (signaled && run.killed) fprintf(stderr, "caisson: killed\n");
