@@ -52,6 +52,11 @@ export class PolicyBuilder {
     return this.#with({ onViolation });
   }
 
+  /** `{resultGrid: '100ms', tsc: 'deny'}`. */
+  sideChannels(sideChannels: Section<'sideChannels'>): PolicyBuilder {
+    return this.#with({ sideChannels: { ...this.#document.sideChannels, ...sideChannels } });
+  }
+
   /** No path may be both read and written. */
   hermetic(): PolicyBuilder {
     return this.#with({ hermetic: true });

@@ -15,6 +15,7 @@ import { WORKSPACE } from './path.ts';
 import { containsPath, intersectPaths, touchesPath, unionPaths } from './path-set.ts';
 import type { Policy } from './policy.ts';
 import { coversProtected } from './protect.ts';
+import { combineSideChannels } from './side-channels.ts';
 import { SYSTEM_DIRECTORIES } from './system-directories.ts';
 
 const VIEWS = ['named', 'system', 'host'] as const;
@@ -41,6 +42,7 @@ export function intersectPolicies(a: Policy, b: Policy): Policy {
   const shownAgain = SYSTEM_DIRECTORIES.some((path) => !containsPath(read, path));
   const view = stricter === 'system' && shownAgain ? 'named' : stricter;
   const scratch = intersectPaths(a.scratch, b.scratch);
+  const network = intersectNetwork(a, b);
   const used = [read, write, scratch].some((set) => touchesPath(set, WORKSPACE));
   return {
     ...common(a, b),
@@ -52,7 +54,7 @@ export function intersectPolicies(a: Policy, b: Policy): Policy {
     scratch,
     protect: [...new Set([...a.protect, ...b.protect])].sort(),
     workspace: used ? mostCareful(a, b) : { mode: 'none', apply: 'manual' },
-    network: intersectNetwork(a, b),
+    network,
     environment: {
       pass: intersectNames(a.environment.pass, b.environment.pass),
       set: mergeSet(a, b),
@@ -68,6 +70,7 @@ export function intersectPolicies(a: Policy, b: Policy): Policy {
     devices: a.devices.filter((device) => b.devices.includes(device)),
     sys: a.sys && b.sys,
     ...onViolationFor(higher(a, b), combineEndings('stricter', a, b)),
+    ...combineSideChannels('stricter', higher(a, b), network.secrets !== undefined, a, b),
     limits: meetLimits(a.limits, b.limits),
   };
 }
@@ -85,6 +88,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
   ] as const) {
     requireSecretsKept(one, other);
   }
+  const network = unionNetwork(a, b);
   const view = VIEWS[Math.max(VIEWS.indexOf(a.view), VIEWS.indexOf(b.view))] ?? 'host';
   return {
     ...common(a, b),
@@ -101,7 +105,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
       .filter((pattern, i, all) => all.indexOf(pattern) === i)
       .sort(),
     workspace: leastCareful(a, b),
-    network: unionNetwork(a, b),
+    network,
     environment: {
       pass: unionNames(a.environment.pass, b.environment.pass),
       set: mergeSet(a, b),
@@ -121,6 +125,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
     devices: [...new Set([...a.devices, ...b.devices])].sort(),
     sys: a.sys || b.sys,
     ...onViolationFor(lower(a, b), combineEndings('weaker', a, b)),
+    ...combineSideChannels('weaker', lower(a, b), network.secrets !== undefined, a, b),
     limits: joinLimits(a.limits, b.limits),
   };
 }

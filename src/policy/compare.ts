@@ -15,6 +15,7 @@ import { WORKSPACE } from './path.ts';
 import { pathSet, subtractPaths, touchesPath, unionPaths } from './path-set.ts';
 import type { PathSet, Policy } from './policy.ts';
 import { coversProtected } from './protect.ts';
+import { sideChannelExcess } from './side-channels.ts';
 import { SYSTEM_DIRECTORIES } from './system-directories.ts';
 
 export type { Excess };
@@ -74,6 +75,7 @@ export function excess(of: Policy, over: Policy): readonly Excess[] {
       .filter((device) => !over.devices.includes(device))
       .map((device) => ({ clause: 'devices', may: `use the device ${device}` })),
     ...(of.sys && !over.sys ? [{ clause: 'filesystem.sys', may: 'read /sys' }] : []),
+    ...sideChannelExcess(of, over),
     ...limitExcess(of, over),
   ];
 }

@@ -28,6 +28,7 @@ import {
 import { networkSchema } from './document-network.ts';
 import { pathFault } from './path.ts';
 import { protectFault } from './protect.ts';
+import { sideChannelsSchema } from './side-channels.ts';
 import { suggest } from './suggest.ts';
 
 const names = ['none', 'basic', 'moderate', 'strict', 'paranoid'] as const;
@@ -217,6 +218,9 @@ export const policyDocumentSchema = z
       .describe(
         'What is refused is recorded. `record`: and the guest goes on; `kill`: and the run ends. Not said, `strict` and `paranoid` end the run for an attempt to get out alone (mount, ptrace, new namespaces …), since programs probe; the others record.',
       ),
+    sideChannels: sideChannelsSchema.describe(
+      'What is done against side channels and leaks. What is not said, the level says.',
+    ),
     limits: limits.describe(
       'How much of everything. `null` or `unlimited` lifts a limit where the level allows it.',
     ),

@@ -17,6 +17,7 @@ import { touchesPath } from './path-set.ts';
 import type { Level, PathSet, Policy } from './policy.ts';
 import { protectFault } from './protect.ts';
 import { type DocumentLayer, Sheet } from './sheet.ts';
+import { normalizeSideChannels, type SideChannelDocument } from './side-channels.ts';
 
 export type { NormalizeContext };
 
@@ -27,6 +28,7 @@ export function normalize(layers: readonly DocumentLayer[], context: NormalizeCo
   const preset = levels[level];
   const { read, write, scratch } = resolvePaths(sheet, level, context);
   const protect = resolveProtect(sheet);
+  const network = resolveNetwork(sheet, level);
   const policy: Policy = {
     version: 1,
     name: sheet.last((document) => document.name) ?? level,
@@ -38,7 +40,7 @@ export function normalize(layers: readonly DocumentLayer[], context: NormalizeCo
     protect,
     scratch,
     workspace: resolveWorkspace(sheet, [read, write, scratch]),
-    network: resolveNetwork(sheet, level),
+    network,
     environment: resolveEnvironment(sheet, level),
     syscalls: {
       preset: sheet.last((document) => document.syscalls?.preset) ?? preset.document.syscalls,
@@ -55,6 +57,7 @@ export function normalize(layers: readonly DocumentLayer[], context: NormalizeCo
     hostname: sheet.last((document) => document.hostname) ?? 'caisson',
     ...(isHermetic(sheet) ? { hermetic: true as const } : {}),
     ...resolveOnViolation(sheet, level),
+    ...resolveSideChannels(sheet, level, network),
     limits: resolveLimits(sheet, level),
   };
   sheet.throwProblems();
@@ -155,6 +158,23 @@ function resolveOnViolation(sheet: Sheet, level: Level): Pick<Policy, 'onViolati
   const onViolation = sheet.last((document) => document.onViolation);
   if (onViolation === undefined) return {};
   return onViolationFor(level, violationEnding({ level, onViolation }));
+}
+
+function resolveSideChannels(
+  sheet: Sheet,
+  level: Level,
+  { secrets = [] }: Policy['network'],
+): Pick<Policy, 'sideChannels'> {
+  const said: SideChannelDocument = Object.assign(
+    {},
+    ...sheet.layers.map(({ document }) => document.sideChannels ?? {}),
+  );
+  const place = ['sideChannels', 'resultGrid'];
+  return (
+    sheet.attempt(sheet.lastLayer(place), place, () =>
+      normalizeSideChannels(said, level, secrets.length > 0),
+    ) ?? {}
+  );
 }
 
 function resolveCapabilities(sheet: Sheet, key: 'add' | 'drop'): string[] {

@@ -116,6 +116,16 @@ export interface Limits {
   readonly stackBytes: number | null;
 }
 
+/** Against side channels and leaks. What is absent the level says: `sideChannelsOf` of `side-channels.ts`. */
+export interface SideChannelPolicy {
+  readonly speculation?: boolean;
+  readonly coreScheduling?: boolean;
+  /** Milliseconds; absent: results are released at once. */
+  readonly resultGridMs?: number;
+  readonly redact?: false;
+  readonly tsc?: 'deny';
+}
+
 export interface Policy {
   readonly version: 1;
   readonly name: string;
@@ -162,5 +172,7 @@ export interface Policy {
   readonly hermetic?: true;
   /** Whether a violation ends the run. Absent: as the level says, see `violationEnding` of `on-violation.ts`. */
   readonly onViolation?: 'record' | 'kill';
+  /** Absent: everything as the level says. */
+  readonly sideChannels?: SideChannelPolicy;
   readonly limits: Limits;
 }

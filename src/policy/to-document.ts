@@ -9,6 +9,7 @@ import { namePatterns } from './name-set.ts';
 import { WORKSPACE } from './path.ts';
 import { isWithin } from './path-set.ts';
 import type { Destination, Limits, PathSet, Policy } from './policy.ts';
+import { sideChannelDocument } from './side-channels.ts';
 
 /** A document that normalises to the same policy again (same digest), nothing left to a default. */
 export function documentOf(policy: Policy): PolicyDocument {
@@ -20,6 +21,7 @@ export function documentOf(policy: Policy): PolicyDocument {
     walls: [...policy.walls],
     ...(policy.hermetic ? { hermetic: true } : {}),
     ...(policy.onViolation === undefined ? {} : { onViolation: policy.onViolation }),
+    ...sideChannelDocument(policy),
     filesystem: {
       read: pathTexts(policy.read),
       write: pathTexts(policy.write),
