@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
 import { isId, newId } from '../core/ids.ts';
+import { identityOf, ownWorld } from '../host/process-identity.ts';
 import { copyLayer } from '../launcher/layer.ts';
 import { removeTree } from './beneath.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
@@ -34,6 +35,16 @@ const recordSchema = z.strictObject({
   applied: z
     .record(z.string(), z.string())
     .check(z.describe('Paths that apply has written, with the ctime (ns) that they had then')),
+  owner: z.optional(
+    z
+      .strictObject({
+        pid: z.int(),
+        startTime: z.string(),
+        bootId: z.string(),
+        pidNamespace: z.string(),
+      })
+      .check(z.describe('Process that still works on it; absent: finished, and somebody’s work')),
+  ),
   beside: z.optional(
     z
       .strictObject({ directory: z.string(), protect: z.array(z.string()) })
@@ -87,6 +98,7 @@ export class Overlay {
       protect: [...about.protect],
       sinceNs: statSync(upper, { bigint: true }).ctimeNs.toString(),
       applied: {},
+      ...ownOwner(),
       ...(about.beside === undefined ? {} : { beside: about.beside }),
     };
     const overlay = new Overlay(directory, record);
@@ -146,6 +158,13 @@ export class Overlay {
   }
 
   /** A copy with a life of its own; the guest must not be writing meanwhile. */
+  /** Nobody works on it any more: from now on it is somebody's work, also when this process dies. */
+  release(): void {
+    const { owner: _gone, ...record } = this.#record;
+    this.#record = record;
+    this.#save();
+  }
+
   async copy(state: string): Promise<Overlay> {
     const { sinceNs, applied, ...about } = this.#record;
     const twin = Overlay.create(state, about);
@@ -184,6 +203,11 @@ export class Overlay {
 function makeLayer(lower: string, upper: string, work: string): void {
   mkdirSync(upper, { mode: statSync(lower).mode & 0o777 });
   mkdirSync(work, { mode: STATE_MODE });
+}
+
+function ownOwner(): Pick<OverlayRecord, 'owner'> {
+  const process_ = identityOf(process.pid);
+  return process_ === undefined ? {} : { owner: { ...process_, ...ownWorld() } };
 }
 
 function besideIn(directory: string): [upper: string, work: string] {

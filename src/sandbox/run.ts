@@ -250,6 +250,7 @@ export class Runner {
       await overlay.discard();
       return outcome;
     }
+    overlay.release();
     const all = changes.entries.length;
     const keep = (reason?: string): Outcome => ({
       ...outcome,

@@ -89,11 +89,6 @@ export class Sandbox {
     return this.#setup.open.closed;
   }
 
-  /** Id of the pending changes; absent without an overlay. */
-  get changesId(): string | undefined {
-    return this.#setup.overlay?.id;
-  }
-
   /**
    * Runs a command to its end.
    *
@@ -211,8 +206,10 @@ export class Sandbox {
 
   /** Keeps the pending changes after {@link close}, to be found by their id; returns it. */
   keepChanges(): string {
+    const overlay = this.#needOverlay();
     this.#keepsChanges = true;
-    return this.#needOverlay().id;
+    overlay.release();
+    return overlay.id;
   }
 
   /** Ends everything inside; pending changes go too, unless {@link keepChanges} was called. Idempotent. */

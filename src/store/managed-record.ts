@@ -45,7 +45,6 @@ export const managedRecordSchema = z.strictObject({
   sandbox: z
     .optional(z.string())
     .check(z.describe('Id of the sandbox, once it is made (kind sandbox)')),
-  overlay: z.optional(z.string()).check(z.describe('Id of its pending changes (kind sandbox)')),
   createdMs: z.number().check(z.describe('Wall clock, Unix ms; to be shown, never reckoned with')),
   createdMonotonicMs: z.number().check(z.describe('CLOCK_MONOTONIC, ms since boot')),
   startedMonotonicMs: z.optional(z.number()).check(z.describe('When it was given its room')),

@@ -124,13 +124,6 @@ export class Entry {
     if (isFinal(state)) this.#ended.resolve();
   }
 
-  /** Its pending changes are somebody's from now on: whoever cleans up after us leaves them. */
-  keepChanges(): void {
-    const { overlay: _kept, ...rest } = this.#record;
-    this.#record = rest;
-    if (!this.isFinal) this.#write();
-  }
-
   #write(): void {
     this.#setup.store.put(this.#record).then(
       () => {

@@ -56,11 +56,6 @@ export class Kept {
       state: () => entry.state,
       pause: () => this.pause(),
       resume: () => this.resume(),
-      keepChanges: () => {
-        const id = sandbox.keepChanges();
-        entry.keepChanges();
-        return id;
-      },
       close: () => this.#close('Completed', undefined),
     });
   }

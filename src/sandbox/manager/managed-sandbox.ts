@@ -15,7 +15,6 @@ export interface Keeper {
   state(): SandboxState;
   pause(): Promise<void>;
   resume(): Promise<void>;
-  keepChanges(): string;
   /** Ends it; its room is free when this settles. */
   close(): Promise<void>;
 }
@@ -74,7 +73,7 @@ export class ManagedSandbox {
 
   /** Keeps the pending changes after {@link close}, or its manager's death, to be found by their id; returns it. */
   keepChanges(): string {
-    return this.#keeper.keepChanges();
+    return this.#sandbox.keepChanges();
   }
 
   /** Stops everything inside where it stands. @throws REQUEST_INVALID unless it is running */

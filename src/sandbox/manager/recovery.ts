@@ -41,8 +41,8 @@ export interface Recovery {
 export interface RecoveryOptions {
   readonly store: ManagedStore;
   readonly adopt: ((record: ManagedRecord) => Promise<boolean>) | undefined;
-  /** Discards the pending changes with this id. @returns their directory; undefined where there were none */
-  readonly discard: (overlay: string) => Promise<string | undefined>;
+  /** Discards the changes that its process was at work on. @returns their directories */
+  readonly discard: (manager: ManagerRecord) => Promise<string[]>;
 }
 
 /** A launcher with hundreds of sandboxes takes some hundred milliseconds to end. */
@@ -63,10 +63,12 @@ export async function recover({ store, adopt, discard }: RecoveryOptions): Promi
       const fate = (await adopt?.(record)) === true ? 'adopted' : 'destroyed';
       const { id, kind, tenant, labels, state } = record;
       sandboxes.push({ id, manager: manager.id, kind, tenant, labels, was: state, fate });
-      if (fate === 'adopted' || record.overlay === undefined) continue;
-      const directory = await discard(record.overlay);
-      if (directory !== undefined) removed.push(directory);
     }
+    // Where something of it lives on, its changes do.
+    const isLost = !sandboxes.some(
+      (each) => each.manager === manager.id && each.fate === 'adopted',
+    );
+    if (isLost) removed.push(...(await discard(manager)));
   }
   if (managers.length > 0) {
     const groups = await removeGroups();

@@ -8,7 +8,7 @@ import { CaissonError } from '../../core/error.ts';
 import { UuidSource } from '../../core/ids.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import { identityOf, ownWorld, type ProcessIdentity } from '../../host/process-identity.ts';
-import type { ManagedStore } from '../../store/managed-record.ts';
+import type { ManagedStore, ManagerRecord } from '../../store/managed-record.ts';
 import { SqliteManagedStore } from '../../store/sqlite-managed-store.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import { openStateDirectory } from '../state-directory.ts';
@@ -123,7 +123,7 @@ export class SandboxManager {
       const recovered = await recover({
         store,
         adopt: options.adopt,
-        discard: (overlay) => discardChanges(state, overlay),
+        discard: (manager) => discardChanges(state, manager),
       });
       const manager = new SandboxManager(host, options, store, recovered);
       await host.start();
@@ -181,11 +181,7 @@ export class SandboxManager {
         await sandbox.close();
         throw entry.abort.signal.reason;
       }
-      const { changesId } = sandbox;
-      this.#start(entry, options, undefined, {
-        sandbox: sandbox.id,
-        ...(changesId === undefined ? {} : { overlay: changesId }),
-      });
+      this.#start(entry, options, undefined, { sandbox: sandbox.id });
       const kept = new Kept({
         entry,
         sandbox,
@@ -347,7 +343,7 @@ export class SandboxManager {
     entry: Entry,
     options: ManagedOptions,
     command: string | undefined,
-    made: { sandbox?: string; overlay?: string } = {},
+    made: { sandbox?: string } = {},
   ): void {
     const { ttlMs } = options;
     if (command !== undefined) this.#want(entry, options, command);
@@ -516,14 +512,19 @@ function checkWeight(weight: number): number {
   });
 }
 
-async function discardChanges(state: string, id: string): Promise<string | undefined> {
+/** What the process of a dead manager was at work on: nobody can go on with it. @returns the directories */
+async function discardChanges(state: string, manager: ManagerRecord): Promise<string[]> {
   const { Overlay } = await import('../overlay.ts');
-  try {
+  const discarded: string[] = [];
+  for (const { id, owner } of Overlay.list(state)) {
+    const isIts =
+      owner?.pid === manager.process.pid &&
+      owner.startTime === manager.process.startTime &&
+      owner.bootId === manager.bootId;
+    if (!isIts) continue;
     const overlay = Overlay.open(state, id);
     await overlay.discard();
-    return overlay.directory;
-  } catch (error) {
-    if ((error as { code?: string }).code === 'PATH_MISSING') return undefined;
-    throw error;
+    discarded.push(overlay.directory);
   }
+  return discarded;
 }
