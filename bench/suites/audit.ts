@@ -13,7 +13,7 @@ import type { Bench, Suite, SuiteResult } from '../suite.ts';
 
 export const audit: Suite = { name: 'audit', run };
 
-/** As many givers wait for their records at a time. */
+/** Given at a time, while as many before them are being written. */
 const AT_ONCE = 8192;
 
 async function run(bench: Bench): Promise<SuiteResult> {
@@ -48,7 +48,7 @@ async function run(bench: Bench): Promise<SuiteResult> {
   const median = (samples: readonly number[]): number => summarize(samples).median;
   return {
     title: 'Audit log',
-    method: `${count} records of ${round(bytes / count)} bytes in the mean (starts, connections, ends), each with its promise, ${AT_ONCE} waiting at a time; checkpoints every 1024 records; ${rounds} rounds, the log read back from the page cache.`,
+    method: `${count} records of ${round(bytes / count)} bytes in the mean (starts, connections, ends), each with its promise, ${AT_ONCE} given while ${AT_ONCE} are being written; checkpoints every 1024 records; ${rounds} rounds, the log read back from the page cache.`,
     table: {
       columns: ['', 'records a second, median', 'middle half'],
       rows: rows.map(([label, samples]) => {
@@ -80,10 +80,14 @@ async function run(bench: Bench): Promise<SuiteResult> {
 }
 
 async function write(log: AuditLog, count: number): Promise<void> {
+  let before: Promise<unknown> = Promise.resolve();
   for (let n = 0; n < count; n += AT_ONCE) {
     const some = Math.min(AT_ONCE, count - n);
-    await Promise.all(Array.from({ length: some }, (_, i) => log.append(event(n + i))));
+    const given = Promise.all(Array.from({ length: some }, (_, i) => log.append(event(n + i))));
+    await before;
+    before = given;
   }
+  await before;
 }
 
 function event(n: number): ObservedEvent {
