@@ -22,5 +22,6 @@ const patterns: readonly (readonly [pattern: RegExp, what: string])[] = [
 export function secretAt(path: string): string | undefined {
   // Certificates that everybody may have.
   if (path.startsWith('/usr/') || path.startsWith('/etc/ssl/certs/')) return undefined;
+  if (/(^|\/)(cacert|cacerts|ca-bundle|ca-certificates|roots)\.pem$/.test(path)) return undefined;
   return patterns.find(([pattern]) => pattern.test(path))?.[1];
 }

@@ -11,6 +11,7 @@ import type { Policy } from '../../policy/policy.ts';
 import type { Action, Report } from '../command.ts';
 import type { learnFlags } from '../flags.ts';
 import { policyOf, workspaceOf } from '../policy-request.ts';
+import { quoteForShell } from '../report-error.ts';
 
 export const action: Action<typeof learnFlags> = async ({ flags, argv, json }) => {
   const { out, tighten: against } = flags;
@@ -45,7 +46,8 @@ function asPolicy(
   exit: number,
   out: string | undefined,
 ): Report {
-  const text = writePolicy(policy, argv);
+  const words = argv.map(quoteForShell);
+  const text = writePolicy(policy, words);
   const document = { policy: policy.document, notes: policy.notes, usage: end, text };
   if (out === undefined) return { exit, document, text };
   writeFileSync(out, text, { flag: 'wx' });
@@ -54,7 +56,7 @@ function asPolicy(
     document: { ...document, file: out },
     notes: [
       ...policy.notes,
-      `wrote ${out}; read it, then: caisson run --policy ${out} -- ${argv.join(' ')}`,
+      `wrote ${out}; read it, then: caisson run --policy ${out} -- ${words.join(' ')}`,
     ],
   };
 }
