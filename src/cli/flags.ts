@@ -117,6 +117,15 @@ export const runFlags = {
     value: 'DIR',
     summary: 'Working directory inside (default: the workspace where it shows, else /tmp)',
   },
+  ask: {
+    summary:
+      'Ask at the terminal about destinations that no rule decides; the guest gets no terminal then',
+  },
+  audit: {
+    value: 'DIR',
+    completes: 'directory',
+    summary: 'Record what happens in a log of that directory; see caisson audit',
+  },
   tty: {
     negatable: true,
     summary: 'Give the guest a terminal of its own (default: when stdin and stdout are one)',

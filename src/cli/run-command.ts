@@ -3,6 +3,7 @@
  */
 import { Caisson } from '../compose.ts';
 import type { Outcome } from '../core/outcome.ts';
+import type { AuditLog } from '../observe/audit/audit-log.ts';
 import { OutputCapture } from '../sandbox/output-capture.ts';
 import { callerEnvironment } from './caller-environment.ts';
 import type { Invocation, Report } from './command.ts';
@@ -23,7 +24,8 @@ export async function runCommand(
   { flags, argv, json }: Invocation<RunFlags>,
   { ctrlCTwice }: { readonly ctrlCTwice: boolean },
 ): Promise<Report> {
-  const terminal = flags.tty ?? (hasTerminal() && !json);
+  const asks = flags.ask === true;
+  const terminal = !asks && (flags.tty ?? (hasTerminal() && !json));
   const env = environmentOf(flags);
   const files: KnownPlan['files'][number][] = [];
   const asked = await placeOf(flags, undefined, (path, text) =>
@@ -31,7 +33,12 @@ export async function runCommand(
   );
   const paths = files.map(({ path }) => path);
   const place = { ...asked, policy: holdPolicyFiles(asked.policy, asked.workspace, paths) };
-  await using caisson = await Caisson.open({ environment: callerEnvironment() });
+  await using audit = flags.audit === undefined ? undefined : await openAudit(flags.audit);
+  await using caisson = await Caisson.open({
+    environment: callerEnvironment(),
+    ...(audit === undefined ? {} : { audit }),
+    ...(asks ? { ask: (await import('./ask-person.ts')).askPerson() } : {}),
+  });
   const guest = await caisson.spawn(argv, {
     ...place,
     accept: acceptedOf(flags),
@@ -39,10 +46,17 @@ export async function runCommand(
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(terminal ? { pty: terminalSize() } : {}),
   });
-  if (!terminal && !json) await rememberRun(caisson, place, flags, files);
+  // A known run is the launcher's alone: nobody would record it, or answer.
+  if (!terminal && !json && !asks && audit === undefined)
+    await rememberRun(caisson, place, flags, files);
   const capture = json ? captureOf(guest, place.policy.limits.outputBytes) : undefined;
-  const ended = await runGuest(guest, { terminal, ctrlCTwice, captured: json });
+  const ended = await runGuest(guest, { terminal, ctrlCTwice, captured: json, noInput: asks });
   return report(capture === undefined ? ended : { ...ended, outcome: capture(ended.outcome) });
+}
+
+async function openAudit(directory: string): Promise<AuditLog> {
+  const { AuditLog } = await import('../observe/audit/audit-log.ts');
+  return await AuditLog.open({ directory });
 }
 
 /** @returns puts what was captured into the outcome */

@@ -27,6 +27,8 @@ export interface Foreground {
   readonly ctrlCTwice: boolean;
   /** Output goes to the outcome instead of to our streams. */
   readonly captured: boolean;
+  /** Our stdin is somebody else's to read. */
+  readonly noInput?: boolean;
 }
 
 export interface Ended {
@@ -78,7 +80,7 @@ async function connectInput(
       giveBack();
     };
   }
-  if (hasInput()) return passInput(guest.stdin);
+  if (how.noInput !== true && hasInput()) return passInput(guest.stdin);
   guest.stdin.on('error', () => {});
   guest.stdin.end();
   return () => {};

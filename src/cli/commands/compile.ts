@@ -22,7 +22,7 @@ import type { RunFlags } from '../flags.ts';
 import { acceptedOf, placeOf } from '../place.ts';
 import { quoteForShell } from '../report-error.ts';
 
-type CompileFlags = Omit<RunFlags, 'tty'> & { readonly out: Flag & { readonly value: 'FILE' } };
+type CompileFlags = Omit<RunFlags, 'tty' | 'ask' | 'audit'> & { readonly out: Flag & { readonly value: 'FILE' } };
 
 export const action: Action<CompileFlags> = async ({ flags, positionals: [file] }) => {
   const out = flags.out;
