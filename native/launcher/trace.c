@@ -261,6 +261,8 @@ struct err trace_run(int out, const char *listed, char *const argv[]) {
   signal(SIGINT, SIG_IGN);
   signal(SIGQUIT, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
+  /* Nobody is left to read: on_signal ends the command too. */
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
   now.started = clock_ms();
   pid_t child = fork();
   if (child < 0) return fault(errno, "fork");

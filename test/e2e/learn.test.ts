@@ -3,7 +3,8 @@
  * that needs another file fails and names it. As root and as an ordinary user.
  */
 import assert from 'node:assert/strict';
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -22,6 +23,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePolicy } from '../../src/policy/parse.ts';
 import { entry } from '../cli/caisson.ts';
 import { needs } from '../escape/harness.ts';
@@ -292,3 +294,25 @@ test('processes that outlive the command are ended and told', () => {
   assert.match(left.stdout, /still there when it ended/);
   assert.equal(existsSync(`/proc/${readFileSync(pidFile, 'utf8').trim()}`), false);
 });
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  test(`the command ends with who asked for it: ${signal}`, async () => {
+    using place = makePlace(false);
+    const pidFile = join(place.work, 'pid');
+    const script = `sleep 61 & echo $! > ${pidFile}.new; mv ${pidFile}.new ${pidFile}; wait`;
+    const child = spawn(entry, ['learn', '--', 'sh', '-c', script], {
+      cwd: place.work,
+      stdio: 'ignore',
+    });
+    const ended = once(child, 'exit');
+    while (!existsSync(pidFile)) await sleep(20);
+    const pid = readFileSync(pidFile, 'utf8').trim();
+    child.kill(signal);
+    await ended;
+    // A zombie is dead; whoever is its parent by then may take its time.
+    const isDead = () =>
+      !existsSync(`/proc/${pid}`) || /State:\tZ/.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    for (let i = 0; i < 200 && !isDead(); i++) await sleep(20);
+    assert.ok(isDead());
+  });
+}
