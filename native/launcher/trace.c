@@ -61,8 +61,10 @@ static long long clock_ms(void) {
   return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-/* musl's ioctl takes an int, and the numbers have the top bit set. */
-static int control(unsigned long request, void *argument) { return ioctl(now.listener, (int)(unsigned)request, argument); }
+/* Not ioctl(3): its request is an int in musl and an unsigned long in glibc, and these have the top bit set. */
+static int control(unsigned long request, void *argument) {
+  return (int)syscall(SYS_ioctl, now.listener, request, argument);
+}
 
 static bool still_waits(unsigned long long id) {
   uint64_t value = id;
@@ -244,7 +246,7 @@ static struct err take_listener(pid_t child, int from) {
   if (now.listener < 0) return fault(errnum, "pidfd_getfd");
   fcntl(now.listener, F_SETFD, FD_CLOEXEC);
   /* Linux before 6.6 has none of it, and is slower. */
-  ioctl(now.listener, (int)(unsigned)NOTIF_SET_FLAGS, SYNC_WAKE_UP);
+  syscall(SYS_ioctl, now.listener, NOTIF_SET_FLAGS, SYNC_WAKE_UP);
   return OK;
 }
 
