@@ -121,6 +121,7 @@ struct err confine_seal(const struct plan *plan, int ruleset, int *listener) {
   if (listener) *listener = -1;
   if (ruleset >= 0 && sys_landlock_restrict_self(ruleset) < 0) return fail(ERR_SYSTEM, errno, "landlock restrict", NULL);
   TRY(drop_capabilities(&plan->capabilities));
+  TRY(side_channels_job(plan->side_channels, listener != NULL));
   if (plan->seccomp.len == 0) return OK;
   bool listens = listener && plan->notified_count > 0;
   long done = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, listens ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0, &plan->seccomp);

@@ -18,7 +18,7 @@ struct err confine_rlimits(const struct rlimit_plan *limits, size_t count);
    stay, for the job's mounts. */
 struct err confine_prepare(const struct capability_plan *plan);
 
-/* Landlock, the capability sets, seccomp: in this order, and checked afterwards. The caller may make only system calls that
+/* Landlock, the capability sets, side channels, seccomp: in this order, and checked afterwards. The caller may make only system calls that
    the filter allows from here on; execve is next. With `listener`, it is where the calls wait that the plan has notified
    (close-on-exec), -1 where there are none; without, those calls end in ENOSYS. */
 struct err confine_seal(const struct plan *plan, int ruleset, int *listener);

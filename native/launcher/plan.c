@@ -307,6 +307,7 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
       {7, WIRE_BYTES, false, &landlock},       {8, WIRE_BYTES, true, &capabilities}, {9, WIRE_LIST, false, NULL},
       {10, WIRE_BYTES, false, &cgroup},        {11, WIRE_BYTES, true, &limits},     {12, WIRE_LIST, false, NULL},
       {13, WIRE_BYTES, false, &out->default_job}, {14, WIRE_BYTES, false, &network}, {15, WIRE_LIST, false, NULL},
+      {16, WIRE_U32, false, &out->side_channels},
   };
   TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
   if ((out->namespaces & NS_REQUIRED) != NS_REQUIRED) return refuse(SUBJECT_PLAN, "namespaces: user, mount and pid are required");
@@ -321,6 +322,7 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
       return refuse(SUBJECT_PLAN, "seccomp: not 1 to 4096 instructions of 8 bytes");
   }
   if (seen & BIT(15) && !(seen & BIT(6))) return refuse(SUBJECT_PLAN, "notified: without seccomp");
+  if (out->side_channels & ~(uint32_t)SIDE_ALL) return refuse(SUBJECT_PLAN, "side channels: unknown bits");
   if (seen & BIT(14)) TRY(network_parse(network, out));
   if (seen & BIT(7)) TRY(landlock_parse(landlock, &out->landlock));
   TRY(capabilities_parse(capabilities, &out->capabilities));

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "network.h"
+#include "side_channels.h"
 #include "wire.h"
 
 #define PLAN_VERSION 1u
@@ -101,6 +102,7 @@ struct plan {
   struct notified notified[PLAN_NOTIFIED_MAX];
   struct span default_job;
   struct network_plan network;
+  uint32_t side_channels; /* SIDE_* */
   /* Of a host plan alone: no namespace, no mount, no id, no filter. */
   bool host_view, no_new_privs;
   uint64_t processes; /* 0: not limited */

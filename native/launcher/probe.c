@@ -23,6 +23,7 @@
 #include "cgroup_base.h"
 #include "loopback.h"
 #include "network.h"
+#include "side_channels.h"
 #include "sys.h"
 
 enum cgroup_bit {
@@ -402,5 +403,6 @@ struct err probe_facts(struct out *out) {
   out_u32(out, 16, sys_close_range(0x7ffffffe, 0x7fffffff, 0) == 0);
   write_lsms(out);
   write_audit(out);
+  side_channels_facts(out);
   return out->failed ? fail(ERR_RESOURCE, ENOMEM, "probe_facts", NULL) : OK;
 }

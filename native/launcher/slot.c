@@ -465,6 +465,7 @@ static struct err become_supervisor(const struct slot_setup *setup) {
   if (proc < 0) return fail(ERR_SYSTEM, errno, "open", "/proc");
   TRY(place_descriptors(setup, proc));
   TRY(plan_parse_host(setup->plan, &plan));
+  TRY(side_channels_apart(plan.side_channels));
   /* Whatever loses its parent becomes our child, so that nothing gets away by forking twice. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return fail(ERR_SYSTEM, errno, "subreaper", NULL);
   return OK;

@@ -15,6 +15,7 @@ import type { HostFacts } from '../plan/facts.ts';
 import { SYSTEM_DIRECTORIES } from '../policy/system-directories.ts';
 import { diagnose } from './doctor.ts';
 import { hardLimits } from './hard-limits.ts';
+import { sideChannelFacts } from './side-channel-facts.ts';
 import { gatherSurroundings, type Surroundings } from './surroundings.ts';
 
 export interface FactsOptions {
@@ -75,6 +76,7 @@ export function gatherFacts(probe: LauncherFacts, options: FactsOptions = {}): H
     ...(probe.networkFilterErrno === undefined
       ? {}
       : { networkFilterErrno: probe.networkFilterErrno }),
+    ...sideChannelFacts(probe),
     userNamespace: probe.userNamespaceErrno,
     otherNamespaces: probe.otherNamespacesErrno,
     procMount: probe.procMountErrno,

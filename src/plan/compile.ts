@@ -17,6 +17,7 @@ import { compileNetwork } from './network.ts';
 import type { Compiled, KindPlan, Namespace, Unenforceable } from './plan.ts';
 import { compileRoot, type Root, type RootInput } from './root.ts';
 import { type Selection, type SelectOptions, selectForExplain, selectWall } from './select.ts';
+import { compileSideChannels, explainRelease, restrictsProcessor } from './side-channels.ts';
 
 export interface CompileOptions extends SelectOptions, RootInput {
   /** What else is known not to be enforceable for the runs to come (protected paths that do not exist yet). */
@@ -63,6 +64,7 @@ function compileFor(
     wall === 'process'
       ? compileProcess(policy, facts, options, findings)
       : compileHostView(wall, policy, facts, findings);
+  explainRelease(policy, findings);
   for (const item of options.unenforceable ?? []) findings.cannot(item);
   return { ...compiled, wallReason, ...findings.result() };
 }
@@ -116,6 +118,7 @@ function compileProcess(
     hostname: policy.hostname,
     mounts: root.mounts,
     ...confinement,
+    ...compileSideChannels(policy, facts, findings),
     rlimits,
     ...(cgroup === undefined ? {} : { cgroup }),
     limits,
@@ -204,6 +207,7 @@ function restrictionsOf(policy: Policy): string[] {
     ],
     ['network', policy.network.mode !== 'full' || policy.network.deny.length > 0],
     ['syscalls', policy.syscalls.preset !== 'all' || policy.syscalls.deny.length > 0],
+    ['sideChannels', restrictsProcessor(policy)],
     ['capabilities', policy.capabilities.base !== 'all' || policy.capabilities.drop.length > 0],
   ];
   return clauses.flatMap(([clause, restricted]) => (restricted ? [clause] : []));

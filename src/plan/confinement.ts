@@ -3,6 +3,7 @@
  */
 import { violationEnding } from '../policy/on-violation.ts';
 import type { Policy } from '../policy/policy.ts';
+import { sideChannelsOf } from '../policy/side-channels.ts';
 import { compileCapabilities, grantedCapabilities } from './capabilities.ts';
 import type { HostFacts } from './facts.ts';
 import type { Findings } from './findings.ts';
@@ -46,7 +47,8 @@ function compileFilter(
   );
   /* Only `explain` comes here for a processor without a table: no wall is ready there. */
   if (facts.arch === 'other') return {};
-  const request = { arch: facts.arch, ...syscalls };
+  const keepTsc = sideChannelsOf(policy).tsc === 'deny';
+  const request = { arch: facts.arch, ...syscalls, keepTsc };
   if (!compileViolations(policy, facts, findings)) return { seccomp: compileSeccomp(request) };
   return {
     seccomp: compileSeccomp({ ...request, notify: true }),

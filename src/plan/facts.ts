@@ -16,6 +16,21 @@ export interface HostFacts {
   readonly seccompListener?: number;
   /** Whether the kernel's audit log is on. Absent: not known. */
   readonly auditEnabled?: boolean;
+  /** What kernel and processor can do against side channels. Absent: not known. */
+  readonly sideChannels?: {
+    /** PR_GET_SPECULATION_CTRL (linux/prctl.h): 0 not affected, bit 1 can be set for a process; negative: errno. */
+    readonly storeBypass: number;
+    readonly indirectBranch: number;
+    readonly l1dFlush: number;
+    /** 0 works, ENODEV where no two threads share a core, else the errno that said no. */
+    readonly coreScheduling: number;
+    /** 0: reading the time stamp counter can be forbidden and then fails; else an errno. */
+    readonly tsc: number;
+    /** Whether threads share cores (SMT), as this kernel sees it; absent: it does not say. */
+    readonly smt?: boolean;
+    /** Whether this is a virtual machine, whose processors may share cores with strangers. */
+    readonly virtual: boolean;
+  };
   /** 0 works, else the errno that said no. */
   readonly userNamespace: number;
   readonly otherNamespaces: number;

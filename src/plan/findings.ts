@@ -33,10 +33,13 @@ export const networkTests = ['network-filtered'] as const;
 
 export const violationTests = ['violations'] as const;
 
+export const sideChannelTests = ['side-channels'] as const;
+
 export type EscapeTest =
   | (typeof escapeTests)[number]
   | (typeof networkTests)[number]
-  | (typeof violationTests)[number];
+  | (typeof violationTests)[number]
+  | (typeof sideChannelTests)[number];
 
 export class Findings {
   readonly #enforced: Enforcement[] = [];

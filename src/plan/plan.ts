@@ -123,6 +123,14 @@ export interface NotifiedCall {
   readonly name: string;
 }
 
+/** What the kernel is asked for against side channels; see `side-channels.ts`. */
+export type SideChannelControl =
+  | 'store-bypass'
+  | 'indirect-branch'
+  | 'l1d-flush'
+  | 'core-cookie'
+  | 'no-tsc';
+
 /** What the sandbox's own network namespace is made of beside its loopback. */
 export interface NetworkSetup {
   /**
@@ -143,6 +151,8 @@ export interface KindPlan {
   readonly seccomp?: Uint8Array;
   /** At most 64, each number once; they are answered and recorded outside. Absent: none is. */
   readonly notified?: readonly NotifiedCall[];
+  /** Absent: none. */
+  readonly sideChannels?: readonly SideChannelControl[];
   readonly landlock?: LandlockPlan;
   readonly capabilities: CapabilityPlan;
   readonly rlimits: readonly Rlimit[];

@@ -6,7 +6,7 @@ import { requireEnforceable } from '../../src/plan/accept.ts';
 import { type CompileOptions, compile, compileForExplain } from '../../src/plan/compile.ts';
 import { explain, renderExplanation } from '../../src/plan/explain.ts';
 import type { HostFacts } from '../../src/plan/facts.ts';
-import { escapeTests, violationTests } from '../../src/plan/findings.ts';
+import { escapeTests, sideChannelTests, violationTests } from '../../src/plan/findings.ts';
 import { RLIMIT } from '../../src/plan/limits.ts';
 import type { Compiled, KindPlan, Mount } from '../../src/plan/plan.ts';
 import type { PolicyDocument } from '../../src/policy/document.ts';
@@ -429,7 +429,9 @@ test('basic refuses a policy that restricts what it cannot keep', () => {
 
 test('every row names a test of test/escape, and at least one mechanism', () => {
   const known = new Set(
-    [...escapeTests, ...violationTests].map((name) => `test/escape/${name}.test.ts`),
+    [...escapeTests, ...violationTests, ...sideChannelTests].map(
+      (name) => `test/escape/${name}.test.ts`,
+    ),
   );
   for (const level of LEVEL_NAMES) {
     for (const row of compileForExplain(levelPolicy(level), capableHost).enforced) {

@@ -163,6 +163,23 @@ static void notified_calls(void) {
   BAD_PLAN(with_notified(1, 100, 0, 1, 2), "notified: ends is 0 or 1");
 }
 
+/* The plan with a record 16 more. */
+static struct out with_side_channels(uint32_t bits) {
+  struct out record = {0};
+  out_raw(&record, plan_record.data, plan_record.length);
+  out_u32(&record, 16, bits);
+  return record;
+}
+
+static void side_channels(void) {
+  CHECK(!failed(parse_plan_record(P)) && plan.side_channels == 0);
+  struct out most = with_side_channels(31);
+  CHECK(!failed(parse_plan_record(span_of(&most))) && plan.side_channels == SIDE_ALL);
+  out_free(&most);
+  BAD_PLAN(with_side_channels(32), "side channels: unknown bits");
+  BAD_PLAN(with_side_channels(0x80000001u), "side channels: unknown bits");
+}
+
 /* A plan with a network namespace or without, and a network of that kind and port. */
 static struct out with_network(uint32_t namespaces, uint32_t kind, uint32_t port) {
   struct out record = record_patched(P, 1, &namespaces, sizeof namespaces);
@@ -598,6 +615,7 @@ int main(void) {
   plan_scalars();
   filters();
   notified_calls();
+  side_channels();
   networks();
   mount_shapes();
   mount_values();

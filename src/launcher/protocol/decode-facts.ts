@@ -48,6 +48,12 @@ export interface LauncherFacts {
   /** errno of a filter whose calls are answered outside; undefined from a launcher that did not try. */
   seccompListenerErrno?: number;
   auditEnabled?: boolean;
+  /** PR_GET_SPECULATION_CTRL: bits PR_SPEC_*, or a negative errno. */
+  storeBypass?: number;
+  indirectBranch?: number;
+  l1dFlush?: number;
+  coreSchedulingErrno?: number;
+  tscErrno?: number;
 }
 
 export function decodeFacts(body: Buffer): LauncherFacts {
@@ -143,6 +149,21 @@ export function decodeFacts(body: Buffer): LauncherFacts {
         break;
       case 31:
         out.auditEnabled = readU32(field) !== 0;
+        break;
+      case 24:
+        out.storeBypass = readI32(field);
+        break;
+      case 25:
+        out.indirectBranch = readI32(field);
+        break;
+      case 26:
+        out.l1dFlush = readI32(field);
+        break;
+      case 27:
+        out.coreSchedulingErrno = readI32(field);
+        break;
+      case 28:
+        out.tscErrno = readI32(field);
         break;
       default:
         throw malformed(`FACTS has an unknown field ${field.tag}`);

@@ -16,6 +16,7 @@ import type {
   NotifiedCall,
   Rlimit,
   RunLimits,
+  SideChannelControl,
 } from '../../plan/plan.ts';
 import { FieldWriter } from './fields.ts';
 
@@ -61,6 +62,14 @@ const mountFlags: Readonly<Record<MountFlag, number>> = {
   nosymfollow: 256,
 };
 
+const sideChannelBits: Readonly<Record<SideChannelControl, number>> = {
+  'store-bypass': 1,
+  'indirect-branch': 2,
+  'l1d-flush': 4,
+  'core-cookie': 8,
+  'no-tsc': 16,
+};
+
 const networkKinds: Readonly<Record<NetworkSetup['mode'], number>> = { filtered: 1 };
 
 /**
@@ -94,6 +103,7 @@ export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
     writer.end(mark);
   }
   for (const call of plan.notified ?? []) writeNotified(writer, 15, call);
+  writeSideChannels(writer, plan.sideChannels ?? []);
 
   const bytes = writer.finish();
   bytes.write('CAISPLAN', 0, 'latin1');
@@ -173,6 +183,13 @@ function writeNotified(writer: FieldWriter, tag: number, call: NotifiedCall): vo
   writer.str(4, call.name, 'notified name');
   if (call.spared !== undefined) writer.u32(5, call.spared, 'notified spared');
   writer.end(mark);
+}
+
+function writeSideChannels(writer: FieldWriter, controls: readonly SideChannelControl[]): void {
+  if (controls.length === 0) return;
+  let bits = 0;
+  for (const control of controls) bits |= sideChannelBits[control];
+  writer.u32(16, bits, 'side channels');
 }
 
 function writeCapabilities(writer: FieldWriter, plan: CapabilityPlan): void {

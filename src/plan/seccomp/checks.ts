@@ -151,6 +151,16 @@ export const personalityPlain: CheckedAction = {
   otherwise: ALLOW,
 };
 
+const PR_SET_TSC = 26;
+
+/** prctl(option, …): `int option`. Where the time stamp counter is kept from the guest. */
+export const prctlWithoutTsc: CheckedAction = {
+  kind: 'check',
+  says: 'not PR_SET_TSC',
+  clauses: [{ when: [{ argument: 0, test: { in: [PR_SET_TSC] } }], answer: EPERM }],
+  otherwise: ALLOW,
+};
+
 const S_ISUID_S_ISGID = 0o6000;
 
 /** chmod(path, mode), fchmod(fd, mode). open(2) with such a mode makes an empty file that loses the bits when it is written. */

@@ -16,6 +16,7 @@ import {
   errnos,
   type PlainAction,
 } from './action.ts';
+import { prctlWithoutTsc } from './checks.ts';
 import { handedOver } from './notified.ts';
 import { auditArch, type SeccompArch, syscallNames } from './numbers.ts';
 import { decidePolicy } from './policy-table.ts';
@@ -37,6 +38,8 @@ export interface SeccompRequest {
   readonly deny?: readonly string[];
   /** Refusals of the escape class are handed to the launcher, to be recorded. Absent: the filter refuses them itself. */
   readonly notify?: boolean;
+  /** No process may give itself the time stamp counter back. Absent: nothing is kept from it. */
+  readonly keepTsc?: boolean;
 }
 
 /**
@@ -47,8 +50,8 @@ export interface SeccompRequest {
  * compileSeccomp({ arch: 'x86_64', preset: 'default', deny: ['ptrace'] });
  */
 export function compileSeccomp(request: SeccompRequest): Uint8Array {
-  const { arch, preset, allow = [], deny = [], notify = false } = request;
-  const key = JSON.stringify([arch, preset, allow, deny, notify]);
+  const { arch, preset, allow = [], deny = [], notify = false, keepTsc = false } = request;
+  const key = JSON.stringify([arch, preset, allow, deny, notify, keepTsc]);
   let bytes = compiled.get(key);
   if (bytes === undefined) {
     bytes = encodeProgram(compileActions(auditArch[arch], seccompActions(request)));
@@ -71,6 +74,9 @@ export function seccompActions(request: SeccompRequest): ReadonlyMap<number, Act
       notify ? handedOver(name, decided) : decided,
     ]),
   );
+  if (request.keepTsc === true && byName.get('prctl')?.kind === 'allow') {
+    byName.set('prctl', prctlWithoutTsc);
+  }
   return new Map(
     [...syscallNames[arch]].map(([number, name]) => [number, byName.get(name) ?? ENOSYS]),
   );

@@ -1,0 +1,116 @@
+/**
+ * Side channels between processes: what the guest has of speculation and clocks, seen from inside. Ablated: the plan
+ * without its record. What this machine cannot do must fail the run, never be left out.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import type { SideChannelControl } from '../../src/plan/plan.ts';
+import { needs, Range, Wall } from './harness.ts';
+
+const status = (text: string, name: string) =>
+  text
+    .split('\n')
+    .find((line) => line.startsWith(`${name}:`))
+    ?.slice(name.length + 1)
+    .trim();
+
+/** Whether prctl can turn one off for a process here: what /proc says then. */
+const own = readFileSync('/proc/self/status', 'utf8');
+const settable = (name: string) =>
+  /^(thread vulnerable|conditional enabled)$/.test(status(own, name) ?? '');
+
+const lines = {
+  'store-bypass': ['Speculation_Store_Bypass', 'thread force mitigated'],
+  'indirect-branch': ['SpeculationIndirectBranch', 'conditional force disabled'],
+} as const;
+
+for (const [control, [name, mitigated]] of Object.entries(lines)) {
+  test(`${control}: off in the guest and what it starts, for good, or the run is refused`, {
+    skip: needs.root,
+  }, async () => {
+    await using wall = await Wall.open();
+    const which = control === 'store-bypass' ? 0 : 1;
+    const program = `import ctypes, os
+ctypes.CDLL(None).prctl(53, ${which}, 2, 0, 0)
+os.execvp("sh", ["sh", "-c", "cat /proc/self/status"])`;
+    const setup = wall.prepare({ argv: ['/usr/bin/python3', '-c', program] });
+    const free = await wall.run(setup);
+    assert.notEqual(status(free.stdout, name), undefined);
+    assert.notEqual(status(free.stdout, name), mitigated, 'ablated');
+    const kind = { ...setup.kind, sideChannels: [control as SideChannelControl] };
+    if (settable(name)) {
+      assert.equal(status((await wall.run({ ...setup, kind })).stdout, name), mitigated);
+    } else if (status(own, name) === 'always disabled') {
+      assert.equal((await wall.run({ ...setup, kind })).code, 0, 'off for everybody');
+    } else {
+      await assert.rejects(wall.run({ ...setup, kind }), /speculat/);
+    }
+  });
+}
+
+test('core scheduling: a cookie for the whole sandbox, or no sandbox', {
+  skip: needs.root,
+}, async () => {
+  await using wall = await Wall.open();
+  const setup = wall.prepare({ argv: ['/bin/true'] });
+  assert.equal((await wall.run(setup)).code, 0, 'ablated');
+  const kind = { ...setup.kind, sideChannels: ['core-cookie'] as const };
+  if (wall.facts.sideChannels?.coreScheduling === 0) {
+    assert.equal((await wall.run({ ...setup, kind })).code, 0);
+  } else {
+    await assert.rejects(wall.run({ ...setup, kind }), /core scheduling/);
+  }
+});
+
+test('time stamp counter: reading it ends a program, and it cannot be had back', {
+  skip:
+    needs.rootAndGcc ||
+    (process.arch === 'x64' ? false : 'the time stamp counter is of x86-64 here'),
+}, async () => {
+  using range = new Range();
+  await using wall = await Wall.open();
+  assert.equal(wall.facts.sideChannels?.tsc, 0, 'the probe tried it');
+  const program = range.program(
+    'tsc',
+    `int main(int argc, char **argv) {
+  if (argc > 1 && argv[1][0] == 'u') printf("undo %d\\n", prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0) < 0 ? errno : 0);
+  if (argc > 1 && argv[1][0] == 'c') execl(argv[0], argv[0], "", (char *)0);
+  fflush(stdout);
+  if (argc > 1 && argv[1][0] == 'n') return 3;
+  unsigned low, high;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+  puts("read");
+  return 0;
+}`,
+  );
+  const run = async (policy: Readonly<Record<string, unknown>>, ...args: string[]) =>
+    await wall.run(
+      wall.prepare({
+        policy: { filesystem: { read: [range.path] }, ...policy },
+        argv: [program, ...args],
+      }),
+    );
+  const deny = { sideChannels: { tsc: 'deny' } };
+  assert.equal((await run({})).stdout, 'read\n', 'ablated');
+  assert.equal((await run({}, 'undo')).stdout, 'undo 0\nread\n', 'ablated');
+  assert.equal((await run(deny, 'nothing')).code, 3, 'a program that does not read it runs');
+  for (const args of [[], ['child']]) {
+    const ran = await run(deny, ...args);
+    assert.equal(ran.code, 128 + 11, 'SIGSEGV');
+    assert.equal(ran.stdout, '');
+  }
+  const undo = await run(deny, 'undo');
+  assert.equal(undo.stdout, 'undo 1\n');
+  assert.equal(undo.code, 128 + 11);
+  // Without the filter's check it would come back.
+  const setup = wall.prepare({
+    policy: { ...deny, filesystem: { read: [range.path] } },
+    argv: [program, 'undo'],
+  });
+  const open = wall.prepare({ policy: { filesystem: { read: [range.path] } }, argv: [program] });
+  const { seccomp, notified } = open.kind;
+  assert.ok(seccomp !== undefined && notified !== undefined);
+  const unguarded = await wall.run({ ...setup, kind: { ...setup.kind, seccomp, notified } });
+  assert.equal(unguarded.stdout, 'undo 0\nread\n', 'ablated');
+});
