@@ -22,6 +22,7 @@ import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
 import type { Compiled } from './plan/plan.ts';
 import type { Policy } from './policy/policy.ts';
+import { sideChannelsOf } from './policy/side-channels.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
 import { Journal } from './sandbox/journal.ts';
@@ -32,6 +33,7 @@ import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
+import { type Redactor, redactorOf } from './sandbox/redact.ts';
 import { type NetworkOptions, Runner, type RunnerSetup } from './sandbox/run.ts';
 import type { ExecOptions, Sandbox, SpawnOptions } from './sandbox/sandbox.ts';
 import { SandboxNetwork } from './sandbox/sandbox-network.ts';
@@ -358,6 +360,7 @@ export class Caisson {
             ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
           });
     const filtered = compiled.wall === 'process' && compiled.kind.network !== undefined;
+    const redacts = sideChannelsOf(entry.policy).redact;
     return new Runner({
       policy: entry.policy,
       policyDigest: entry.digest,
@@ -371,6 +374,7 @@ export class Caisson {
       launcher: this.#launcherProgram(),
       ...(journal === undefined ? {} : { journal }),
       ...(filtered ? { network: this.#networks(entry.policy, compiled, journal) } : {}),
+      ...(redacts ? { redactor: ({ secrets }) => this.#redactor(entry.policy, secrets) } : {}),
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
     });
@@ -391,26 +395,31 @@ export class Caisson {
 
   /** Each sandbox has a network of its own, all of them in one proxy process. */
   #networks(
-    { network: policy }: Policy,
+    policy: Policy,
     { job: { intercept } }: Compiled,
     journal: Journal | undefined,
   ): NonNullable<RunnerSetup['network']> {
     return async (entry, { secrets, ask = this.#options.ask }) => {
+      const redactor = this.#redactor(policy, secrets);
       const { ProxyClient } = await import('./network/proxy-client.ts');
       this.#proxy ??= new ProxyClient();
       const { nameServers } = this.#options;
       return await SandboxNetwork.open({
         proxy: this.#proxy,
         id: entry.id,
-        policy,
+        policy: policy.network,
         intercept,
         secrets: { ...this.#environment, ...secrets },
         state: this.#state(),
-        onDecision: (decision) => journal?.network(entry, decision),
+        onDecision: (decision) => journal?.network(entry, redactor?.value(decision) ?? decision),
         ...(nameServers === undefined ? {} : { servers: nameServers }),
         ...(ask === undefined ? {} : { ask }),
       });
     };
+  }
+
+  #redactor(policy: Policy, secrets: NetworkOptions['secrets']): Redactor | undefined {
+    return redactorOf(policy, { ...this.#environment, ...secrets });
   }
 
   #keepWarm(runner: Runner): void {

@@ -14,6 +14,7 @@ import {
 } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import { Beneath } from './beneath.ts';
+import type { Redactor } from './redact.ts';
 import { type FileEvent, type WatchOptions, watchTree } from './watch.ts';
 
 /** One message carries at most this much of a file. */
@@ -34,9 +35,11 @@ export interface ListedFile extends FileInfo {
 export class SandboxFiles {
   readonly #sandbox: OpenSandbox;
   readonly #cwd: string;
+  readonly #redactor: Redactor | undefined;
 
-  /** @param cwd what relative paths start from, inside */
-  constructor(sandbox: OpenSandbox, cwd: string) {
+  /** @param cwd what relative paths start from, inside; `redactor` replaces secrets in what is read */
+  constructor(sandbox: OpenSandbox, cwd: string, redactor?: Redactor) {
+    this.#redactor = redactor;
     this.#sandbox = sandbox;
     this.#cwd = cwd;
   }
@@ -51,7 +54,8 @@ export class SandboxFiles {
       parts.push(reply.data);
       offset += reply.data.length;
     }
-    return Buffer.concat(parts);
+    const bytes = Buffer.concat(parts);
+    return this.#redactor?.bytes(bytes) ?? bytes;
   }
 
   async readText(path: string): Promise<string> {
@@ -181,11 +185,13 @@ export class SandboxFiles {
     await into.replace(
       name,
       async (file) => {
+        const redacted = this.#redactor?.stream();
         for (let offset = 0; ; ) {
-          const reply = await this.#ask({ op: 'read', path: from, offset, length: CHUNK });
-          if (reply.data.length === 0) return;
-          await file.write(reply.data, 0, reply.data.length, offset);
-          offset += reply.data.length;
+          const { data } = await this.#ask({ op: 'read', path: from, offset, length: CHUNK });
+          offset += data.length;
+          const ended = data.length === 0;
+          await file.appendFile((ended ? redacted?.end() : redacted?.add(data)) ?? data);
+          if (ended) return;
         }
       },
       mode,

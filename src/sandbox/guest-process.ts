@@ -3,9 +3,10 @@
  */
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import type { Execution, RawResult } from '../backends/backend.ts';
+import type { RawResult } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
+import type { GuestExecution } from './release.ts';
 
 /** A piece of output, in the order in which it arrived. */
 export interface OutputChunk {
@@ -23,9 +24,9 @@ export class GuestProcess implements AsyncIterable<OutputChunk> {
   readonly outcome: Promise<Outcome>;
   /** Process id in the host's name space, once the program runs. */
   readonly started: Promise<number>;
-  readonly #execution: Execution;
+  readonly #execution: GuestExecution;
 
-  constructor(execution: Execution, finish: (raw: RawResult) => Outcome | Promise<Outcome>) {
+  constructor(execution: GuestExecution, finish: (raw: RawResult) => Outcome | Promise<Outcome>) {
     this.#execution = execution;
     this.started = execution.started;
     this.outcome = execution.result.then(finish);

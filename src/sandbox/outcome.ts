@@ -130,6 +130,10 @@ export class KeptOutput implements CapturedOutput {
 
   get bytes(): Uint8Array {
     return this.#raw.bytes;
+  get raw(): RawOutput {
+    return this.#raw;
+  }
+
   }
 
   get totalBytes(): number {

@@ -18,6 +18,8 @@ import type { Entry, Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
+import type { Redactor } from './redact.ts';
+import { beginRelease, type Release } from './release.ts';
 import { type ExecOptions, Sandbox, type SpawnOptions } from './sandbox.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
 import { mayLeave, stageWorkspace } from './stage.ts';
@@ -41,6 +43,8 @@ export interface RunnerSetup {
   readonly journal?: Journal;
   /** Makes the network of one sandbox, where the plan has a filtered one. */
   readonly network?: (entry: Entry, options: NetworkOptions) => Promise<SandboxNetwork>;
+  /** Knows the secrets of a run, where they are kept from leaving it. */
+  readonly redactor?: (options: NetworkOptions) => Redactor | undefined;
   readonly onOpen?: (sandbox: Sandbox) => void;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
@@ -108,7 +112,9 @@ export class Runner {
   ): Promise<Outcome> {
     this.#runs++;
     const { journal, kind, policy, network: networked } = this.#setup;
-    if (journal !== undefined) await this.#admit(journal, { id }, argv);
+    const release = this.#release(options);
+    const shown = release?.argv(argv) ?? argv;
+    if (journal !== undefined) await this.#admit(journal, { id }, shown);
     let outcome: Outcome;
     if (this.#looks || networked !== undefined) {
       outcome = await this.#runLooking(argv, options, workspace, id);
@@ -116,8 +122,10 @@ export class Runner {
       const job = finishJob(this.#base(workspace), argv, options, policy);
       outcome = toOutcome(await kind.run(job, options.signal), this.#context, id);
     }
-    journal?.ended({ id }, argv, outcome);
+    outcome = release?.outcome(outcome) ?? outcome;
+    journal?.ended({ id }, shown, outcome);
     journal?.destroyed({ id }, outcome.leftBehind);
+    await release?.line();
     return outcome;
   }
 
@@ -128,7 +136,9 @@ export class Runner {
     id: string,
   ): Promise<GuestProcess> {
     const { journal, kind, policy } = this.#setup;
-    if (journal !== undefined) await this.#admit(journal, { id }, argv);
+    const release = this.#release(options);
+    const shown = release?.argv(argv) ?? argv;
+    if (journal !== undefined) await this.#admit(journal, { id }, shown);
     const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
     const { base, context, overlay, network } = await this.#prepare(workspace, { id }, options);
     const job = finishJob(base, argv, { ...options, ...streams }, policy);
@@ -137,13 +147,19 @@ export class Runner {
       await network?.close(undefined);
       await overlay?.discard();
     });
-    return new GuestProcess(execution, async (raw) => {
+    return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
       const outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
-      const settled = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
-      journal?.ended({ id }, argv, settled);
+      const kept = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
+      const settled = release?.outcome(kept) ?? kept;
+      journal?.ended({ id }, shown, settled);
       journal?.destroyed({ id }, settled.leftBehind);
+      await release?.line();
       return settled;
     });
+  }
+
+  #release(options: NetworkOptions): Release | undefined {
+    return beginRelease(this.#setup.policy, this.#setup.redactor?.(options));
   }
 
   async #admit(journal: Journal, entry: Entry, argv: readonly string[]): Promise<void> {
@@ -166,6 +182,7 @@ export class Runner {
       // What was mounted when it was opened stays; commands bring only what is theirs.
       const inside: Job = { ...base, mounts: [] };
       const { policy, launcher, onOpen, onClose, state } = this.#setup;
+      const redactor = this.#setup.redactor?.(options);
       const sandbox = new Sandbox({
         id,
         open,
@@ -173,6 +190,8 @@ export class Runner {
         bind: (argv, exec) => finishJob(inside, argv, exec, policy),
         cwd: base.cwd,
         launcher,
+        release: () => beginRelease(policy, redactor),
+        ...(redactor === undefined ? {} : { redactor }),
         ...(journal === undefined ? {} : { journal }),
         ...(network === undefined ? {} : { network }),
         ...(onClose === undefined ? {} : { onClose }),

@@ -1,7 +1,7 @@
 /**
  * A sandbox that stays open: any number of commands in one private world, until it is closed.
  */
-import type { Execution, OpenSandbox } from '../backends/backend.ts';
+import type { OpenSandbox } from '../backends/backend.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
@@ -13,6 +13,8 @@ import { GuestProcess } from './guest-process.ts';
 import type { Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome, toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
+import type { Redactor } from './redact.ts';
+import type { GuestExecution, Release } from './release.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
 import { Shell, type ShellOptions } from './shell.ts';
 
@@ -49,6 +51,9 @@ export interface SandboxSetup {
   readonly copyOverlay?: (overlay: Overlay) => Promise<Overlay>;
   /** Path of the launcher's program, for reading layers. */
   readonly launcher: string;
+  /** What leaves a command that is asked for now; undefined: everything, at once. */
+  readonly release?: () => Release | undefined;
+  readonly redactor?: Redactor;
   readonly journal?: Journal;
   readonly network?: SandboxNetwork;
   readonly onClose?: (sandbox: Sandbox) => void;
@@ -72,7 +77,7 @@ export class Sandbox {
 
   constructor(setup: SandboxSetup) {
     this.#setup = setup;
-    this.files = new SandboxFiles(setup.open, setup.cwd);
+    this.files = new SandboxFiles(setup.open, setup.cwd, setup.redactor);
   }
 
   get id(): string {
@@ -99,14 +104,18 @@ export class Sandbox {
     this.#needOpen();
     const { open, bind, context, journal } = this.#setup;
     const entry = { id: newId('run'), sandbox: this.id };
+    const release = this.#setup.release?.();
+    const shown = release?.argv(argv) ?? argv;
     if (journal !== undefined) {
       await journal.ready();
-      journal.started(entry, argv);
+      journal.started(entry, shown);
     }
     try {
       const raw = await open.run(bind(argv, options), options.signal);
-      const outcome = this.#withRefusals(toOutcome(raw, context, entry.id));
-      journal?.ended(entry, argv, outcome);
+      const full = this.#withRefusals(toOutcome(raw, context, entry.id));
+      const outcome = release?.outcome(full) ?? full;
+      journal?.ended(entry, shown, outcome);
+      await release?.line();
       return outcome;
     } catch (error) {
       if (isCaissonError(error)) journal?.refused(entry, error);
@@ -120,10 +129,15 @@ export class Sandbox {
     const { open, bind, context, journal } = this.#setup;
     const entry = { id: newId('run'), sandbox: this.id };
     const job = bind(argv, { ...options, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
-    journal?.started(entry, argv);
-    return new GuestProcess(open.spawn(job, options.signal), (raw) => {
-      const outcome = this.#withRefusals(toOutcome(raw, context, entry.id));
-      journal?.ended(entry, argv, outcome);
+    const release = this.#setup.release?.();
+    const shown = release?.argv(argv) ?? argv;
+    journal?.started(entry, shown);
+    const execution = open.spawn(job, options.signal);
+    return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
+      const full = this.#withRefusals(toOutcome(raw, context, entry.id));
+      const outcome = release?.outcome(full) ?? full;
+      journal?.ended(entry, shown, outcome);
+      await release?.line();
       return outcome;
     });
   }
@@ -139,7 +153,8 @@ export class Sandbox {
   /** What the sandbox has used since it was opened. */
   async usage(): Promise<Usage> {
     this.#needOpen();
-    return toUsage(await this.#setup.open.usage(), performance.now() - this.#openedAt);
+    const usage = toUsage(await this.#setup.open.usage(), performance.now() - this.#openedAt);
+    return this.#setup.release?.()?.usage(usage) ?? usage;
   }
 
   /** Stops everything inside where it stands. */
@@ -230,7 +245,7 @@ export class Sandbox {
   }
 
   /** A shell is recorded as one command; what it is told to do is its input. */
-  #shellProcess(argv: readonly string[], cwd: string | undefined): Execution {
+  #shellProcess(argv: readonly string[], cwd: string | undefined): GuestExecution {
     const { open, bind, context, journal } = this.#setup;
     const entry = { id: newId('run'), sandbox: this.id };
     const where = cwd === undefined ? {} : { cwd };
@@ -241,7 +256,7 @@ export class Sandbox {
       (raw) => journal?.ended(entry, argv, toOutcome(raw, context, entry.id)),
       (error) => isCaissonError(error) && journal?.refused(entry, error),
     );
-    return execution;
+    return this.#setup.release?.()?.execution(execution) ?? execution;
   }
 
   async #close(): Promise<void> {

@@ -11,10 +11,10 @@
  * printf does not print.
  */
 import { randomBytes } from 'node:crypto';
-import type { Execution } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import type { CapturedOutput } from '../core/outcome.ts';
 import { OutputCapture } from './output-capture.ts';
+import type { GuestExecution } from './release.ts';
 
 export interface ShellOptions {
   /** Default bash where the sandbox has it, else sh. */
@@ -41,7 +41,7 @@ export interface ShellOutcome {
 }
 
 /** Starts the shell's program in the sandbox, in a directory where one is given. */
-export type StartShell = (argv: readonly string[], cwd: string | undefined) => Execution;
+export type StartShell = (argv: readonly string[], cwd: string | undefined) => GuestExecution;
 
 interface Running {
   readonly nonce: string;
@@ -62,7 +62,7 @@ const MARK_MAX = 8192;
 export class Shell {
   readonly #start: StartShell;
   readonly #options: ShellOptions;
-  #execution: Execution | undefined;
+  #execution: GuestExecution | undefined;
   #running: Running | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #cwd: string | undefined;
@@ -158,7 +158,7 @@ export class Shell {
   }
 
   /** A new shell, in the directory that the last one was seen in. */
-  #open(): Execution {
+  #open(): GuestExecution {
     const program = this.#options.program;
     // bash where there is one, by the sandbox's own sh; neither reads a start-up file.
     const argv =
@@ -205,8 +205,8 @@ export class Shell {
 
   /** Splits a stream into the command's output and the mark behind it. */
   #watch(
-    execution: Execution,
-    stream: Execution['stdout'],
+    execution: GuestExecution,
+    stream: GuestExecution['stdout'],
     name: 'stdout' | 'stderr',
   ): Promise<void> {
     let held: Buffer = Buffer.alloc(0);
@@ -246,7 +246,7 @@ export class Shell {
     if (running.marks === 2) running.done('exited');
   }
 
-  #ended(execution: Execution, status: number): void {
+  #ended(execution: GuestExecution, status: number): void {
     // A shell that was killed ends later, when the next command may be running in another one.
     if (this.#execution !== execution) return;
     this.#execution = undefined;
