@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
+#include "cgroup_meter.h"
 #include "sys.h"
 
 static const enum cgroup_v1 used[] = {CGROUP_V1_MEMORY, CGROUP_V1_CPU, CGROUP_V1_CPUACCT, CGROUP_V1_PIDS, CGROUP_V1_BLKIO};
@@ -261,6 +262,7 @@ struct err cgroup_cell_open(const struct cgroup_tree *tree, unsigned number, str
   memset(cell, 0, sizeof *cell);
   cell->number = number;
   for (size_t i = 0; i < CGROUP_V1_COUNT; i++) cell->v1[i] = -1;
+  cell->io = cell->memory_now = cell->tasks_now = -1;
   cell->v2 = cell->memory_peak = cell->memory_events = cell->cpu_usage = cell->pids_events = cell->oom_event = -1;
   if (tree->base.v2[0]) {
     cell->v2 = open_cell(tree->base.v2, tree->name, number);
@@ -296,6 +298,7 @@ static void shut(int *fd) {
 
 void cgroup_cell_close(const struct cgroup_tree *tree, struct cgroup_cell *cell) {
   char path[CGROUP_PATH_MAX + 160];
+  cgroup_meter_close(cell);
   shut(&cell->memory_peak);
   shut(&cell->memory_events);
   shut(&cell->cpu_usage);
@@ -493,6 +496,7 @@ void cgroup_cell_begin(struct cgroup_cell *cell) {
   cell->cpu_base = cgroup_cell_cpu_us(cell);
   cell->oom_base = get(cell->memory_events, "oom_kill");
   cell->pids_base = get(cell->pids_events, "max");
+  cgroup_meter_begin(cell);
 }
 
 void cgroup_cell_read(const struct cgroup_cell *cell, struct cgroup_usage *out) {
@@ -501,6 +505,10 @@ void cgroup_cell_read(const struct cgroup_cell *cell, struct cgroup_usage *out) 
   out->memory_peak_valid = cell->peak_resets;
   out->out_of_memory = get(cell->memory_events, "oom_kill") != cell->oom_base;
   out->processes_hit = get(cell->pids_events, "max") != cell->pids_base;
+  struct cgroup_io io = {0, 0};
+  out->io_valid = cgroup_meter_io(cell, &io);
+  out->read_bytes = io.read_bytes;
+  out->written_bytes = io.written_bytes;
 }
 
 bool cgroup_cell_kill(struct cgroup_cell *cell) {

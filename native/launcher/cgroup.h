@@ -25,6 +25,8 @@ struct cgroup_cell {
   int v1[CGROUP_V1_COUNT]; /* directories; -1 where there is none */
   int v2;
   int memory_peak, memory_events, cpu_usage, pids_events; /* files kept open */
+  int io, memory_now, tasks_now; /* cgroup_meter.h; -1 until they are wanted */
+  uint64_t read_base, written_base;
   int oom_event;           /* eventfd of v1; -1 on v2, where memory.oom.group does the work */
   struct cgroup_plan applied;
   uint64_t cpu_base, oom_base, pids_base;
@@ -34,8 +36,8 @@ struct cgroup_cell {
 };
 
 struct cgroup_usage {
-  uint64_t cpu_us, memory_peak;
-  bool memory_peak_valid, out_of_memory, processes_hit;
+  uint64_t cpu_us, memory_peak, read_bytes, written_bytes;
+  bool memory_peak_valid, io_valid, out_of_memory, processes_hit;
 };
 
 /* Finds where groups may be made and makes the launcher's own; removes what dead launchers left there. */

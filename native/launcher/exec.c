@@ -339,6 +339,9 @@ void usage_fields(struct out *out, const struct cgroup_usage *group, const struc
   out_u64(out, 5, report->system_us);
   out_u64(out, 6, usage.memory_peak_valid ? usage.memory_peak : report->max_rss_bytes);
   out_u32(out, 7, usage.memory_peak_valid ? 1 : 2);
+  if (!usage.io_valid) return;
+  out_u64(out, 24, usage.read_bytes);
+  out_u64(out, 25, usage.written_bytes);
 }
 
 static void send_result(struct exec *exec) {

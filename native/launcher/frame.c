@@ -11,7 +11,7 @@ static uint32_t get_u32(const uint8_t *at) {
 
 static bool type_is_known(uint16_t type) {
   return (type >= FRAME_HELLO && type <= FRAME_USAGE) || (type >= FRAME_READY && type <= FRAME_USAGE_REPLY) ||
-         type == FRAME_DENY;
+         type == FRAME_DENY || type == FRAME_STATS || type == FRAME_STATS_REPLY;
 }
 
 /* Frames about the connection itself, which may carry the id 0. */

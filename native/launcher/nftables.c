@@ -384,7 +384,7 @@ struct err nftables_read(int socket, struct nftables_totals *totals,
   netlink_end(&counters);
   TRY(netlink_dump(socket, &counters, sizeof(struct nfgenmsg), read_counter, &reader, "read counters"));
   /* Most runs have none, and then there is nothing to list. */
-  if (totals->refused_packets == 0) return OK;
+  if (totals->refused_packets == 0 || !each) return OK;
   struct netlink elements = request(bytes, sizeof bytes);
   begin(&elements, NFT_MSG_GETSETELEM, NLM_F_DUMP);
   netlink_string(&elements, NFTA_SET_ELEM_LIST_TABLE, TABLE);

@@ -36,7 +36,7 @@ struct nftables_totals {
   uint64_t refused_packets;
 };
 
-/* What was counted so far. Not for a namespace without the table: ENOENT. */
+/* What was counted so far; `each` NULL: the totals alone. Not for a namespace without the table: ENOENT. */
 struct err nftables_read(int socket, struct nftables_totals *totals,
                          void (*each)(void *context, const struct nftables_refusal *refusal), void *context);
 

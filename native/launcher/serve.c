@@ -298,6 +298,10 @@ static void on_frame(const struct frame *frame) {
     case FRAME_PROBE:
       probe(frame->id);
       return;
+    case FRAME_STATS:
+      result = frame_empty(frame->body);
+      if (!failed(result)) stats_send(frame->id);
+      break;
     default:
       result = fail(ERR_MESSAGE, EBADMSG, "frame type", NULL);
       S.stopping = true;

@@ -236,6 +236,11 @@ void usage_fields(struct out *out, const struct cgroup_usage *group, const struc
 
 /* traffic.c: what a filtered network let through and refused, into a RESULT or what is like one. */
 void traffic_fields(struct out *out, const struct sandbox *sandbox);
+/* The counters alone, as a field of that tag; nothing where there are none. */
+void traffic_totals(struct out *out, uint16_t tag, const struct sandbox *sandbox);
+
+/* stats.c: what every sandbox that a client knows uses now, as STATS_REPLY. */
+void stats_send(uint32_t id);
 
 /* capture.c */
 void capture_take(struct capture *capture, const uint8_t *bytes, size_t length);

@@ -56,10 +56,10 @@ export interface Backend {
 export interface PreparedKind {
   /** Settles when the wall has taken the plan in. */
   readonly ready: Promise<void>;
-  /** One job in a sandbox of its own, which is gone when the promise settles. */
-  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Promise<RawResult>;
-  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Execution;
-  open(job: Job, onNetwork?: OnNetwork): OpenSandbox;
+  /** One job in a sandbox of its own, which is gone when the promise settles. `name`: what a monitor calls it. */
+  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Promise<RawResult>;
+  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Execution;
+  open(job: Job, onNetwork?: OnNetwork, name?: string): OpenSandbox;
   /** Keeps that many sandboxes ready from now on. Walls that cannot do so have no such method. */
   keepReady?(slots: number): void;
   close(): Promise<void>;

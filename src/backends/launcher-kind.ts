@@ -33,19 +33,21 @@ export class LauncherKind implements PreparedKind {
     return this.#handle().handle.ready;
   }
 
-  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Promise<RawResult> {
+  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Promise<RawResult> {
     const { client, handle } = this.#handle();
-    return client.run(handle, job, signal, onNetwork).catch((error) => explained(error, handle));
+    return client
+      .run(handle, job, signal, onNetwork, name)
+      .catch((error) => explained(error, handle));
   }
 
-  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Execution {
+  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Execution {
     const { client, handle } = this.#handle();
-    return client.spawn(handle, job, signal, onNetwork);
+    return client.spawn(handle, job, signal, onNetwork, name);
   }
 
-  open(job: Job, onNetwork?: OnNetwork): OpenSandbox {
+  open(job: Job, onNetwork?: OnNetwork, name?: string): OpenSandbox {
     const { client, handle } = this.#handle();
-    return client.openSandbox(handle, job, onNetwork);
+    return client.openSandbox(handle, job, onNetwork, name);
   }
 
   keepReady(slots: number): void {

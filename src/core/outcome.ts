@@ -53,6 +53,9 @@ export interface Usage {
   /** `cgroup`: the whole tree; `rusage`: the largest single process. */
   readonly memoryPeakSource: 'cgroup' | 'rusage';
   readonly processesPeak?: number;
+  /** From and to block devices; what the page cache served or kept is not in it. Absent: nothing counts it here. */
+  readonly readBytes?: number;
+  readonly writtenBytes?: number;
   /** Absent: no network of its own beside loopback. */
   readonly network?: NetworkUsage;
 }

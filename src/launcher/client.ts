@@ -16,6 +16,7 @@ import { LauncherSandbox } from './launcher-sandbox.ts';
 import { NetworkDelivery, type OnNetwork } from './network-handles.ts';
 import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
 import type { RawResult } from './protocol/decode-result.ts';
+import { decodeStats, type RawSandboxStats, type RawStats } from './protocol/decode-stats.ts';
 import { encodeExec, encodeOpen } from './protocol/encode-job.ts';
 import { FieldWriter, malformed } from './protocol/fields.ts';
 import {
@@ -43,6 +44,10 @@ export interface PlanHandle {
   readonly ready: Promise<void>;
 }
 
+export interface NamedStats extends Omit<RawStats, 'sandboxes'> {
+  readonly sandboxes: readonly (RawSandboxStats & { readonly name: string })[];
+}
+
 export class LauncherClient implements Connection {
   /** Absent: a launcher that somebody else started. */
   readonly #process: LauncherProcess | undefined;
@@ -50,6 +55,7 @@ export class LauncherClient implements Connection {
   readonly #channels = new Map<number, Channel>();
   readonly #ended: Promise<Ending>;
   readonly #networks = new NetworkDelivery();
+  readonly #names = new Map<number, string>();
   #lastId = 0;
   #holders = 0;
   #greeted = false;
@@ -144,24 +150,52 @@ export class LauncherClient implements Connection {
    *
    * @param onNetwork called once where the plan has a network, with its sockets; without it they are closed, and nothing
    * passes
+   * @param name what {@link stats} calls it
    */
-  run(plan: PlanHandle, job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Promise<RawResult> {
-    return this.capture({ plan: plan.id }, job, signal, onNetwork);
+  run(
+    plan: PlanHandle,
+    job: Job,
+    signal?: AbortSignal,
+    onNetwork?: OnNetwork,
+    name?: string,
+  ): Promise<RawResult> {
+    return this.capture({ plan: plan.id }, job, signal, onNetwork, name);
   }
 
   /** Runs a job in a fresh sandbox; output comes as it is written. */
-  spawn(plan: PlanHandle, job: Job, signal?: AbortSignal, onNetwork?: OnNetwork): Execution {
-    return this.stream({ plan: plan.id }, job, signal, onNetwork);
+  spawn(
+    plan: PlanHandle,
+    job: Job,
+    signal?: AbortSignal,
+    onNetwork?: OnNetwork,
+    name?: string,
+  ): Execution {
+    return this.stream({ plan: plan.id }, job, signal, onNetwork, name);
   }
 
   /** Opens a sandbox that stays until it is closed. */
-  openSandbox(plan: PlanHandle, job: Job, onNetwork?: OnNetwork): LauncherSandbox {
+  openSandbox(plan: PlanHandle, job: Job, onNetwork?: OnNetwork, name?: string): LauncherSandbox {
     const id = this.nextId();
+    if (name !== undefined) this.#names.set(id, name);
     const sandbox = new LauncherSandbox(this, id);
     this.attach(id, sandbox);
     this.#networks.expect(id, onNetwork);
     this.send(encodeOpen(id, plan.id, job));
     return sandbox;
+  }
+
+  /** What every sandbox uses now, by what it was called when it was asked for; the unnamed are left out. */
+  async stats(): Promise<NamedStats> {
+    const id = this.nextId();
+    const frame = rawFrame(frameType.STATS, id);
+    const stats = await this.#request(id, frame, frameType.STATS_REPLY, decodeStats);
+    return {
+      ...stats,
+      sandboxes: stats.sandboxes.flatMap((sandbox) => {
+        const name = this.#names.get(sandbox.id);
+        return name === undefined ? [] : [{ ...sandbox, name }];
+      }),
+    };
   }
 
   /** The host's facts, tried by the launcher. */
@@ -210,6 +244,7 @@ export class LauncherClient implements Connection {
   detach(id: number): void {
     this.#channels.delete(id);
     this.#networks.forget(id);
+    this.#names.delete(id);
   }
 
   send(frame: Buffer): void {
@@ -229,6 +264,7 @@ export class LauncherClient implements Connection {
     job: Job,
     signal?: AbortSignal,
     onNetwork?: OnNetwork,
+    name?: string,
   ): Promise<RawResult> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) throw abortedError(signal);
@@ -236,6 +272,7 @@ export class LauncherClient implements Connection {
       const frame = encodeExec(id, target, job);
       this.attach(id, new CaptureExec(this, id, resolve, reject, signal));
       this.#networks.expect(id, onNetwork);
+      if (name !== undefined) this.#names.set(id, name);
       this.send(frame);
     });
   }
@@ -245,6 +282,7 @@ export class LauncherClient implements Connection {
     job: Job,
     signal?: AbortSignal,
     onNetwork?: OnNetwork,
+    name?: string,
   ): Execution {
     if (signal?.aborted === true) throw abortedError(signal);
     const id = this.nextId();
@@ -252,6 +290,7 @@ export class LauncherClient implements Connection {
     const execution = new Execution(this, id, job, signal);
     this.attach(id, execution);
     this.#networks.expect(id, onNetwork);
+    if (name !== undefined) this.#names.set(id, name);
     this.send(frame);
     return execution;
   }
@@ -314,6 +353,7 @@ export class LauncherClient implements Connection {
     const channels = [...this.#channels.values()];
     this.#channels.clear();
     this.#networks.clear();
+    this.#names.clear();
     for (const channel of channels) channel.gone(error);
   }
 

@@ -9,6 +9,7 @@ import { CaissonError } from '../core/error.ts';
 import type { NetworkUsage, Violation } from '../core/outcome.ts';
 import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { NetworkDecision } from '../network/decision-log.ts';
+import type { ProxyCounters } from '../network/egress-proxy.ts';
 import { makePlaceholder } from '../network/intercept/secrets.ts';
 import type { FilteredNetworkClient, ProxyClient } from '../network/proxy-client.ts';
 import type { SecretValue } from '../network/proxy-messages.ts';
@@ -30,6 +31,8 @@ export interface SandboxNetworkSetup {
   readonly servers?: readonly string[];
   readonly ask?: Ask;
   readonly onDecision: (decision: NetworkDecision) => void;
+  /** Called once, when it has ended. */
+  readonly onClose?: () => void;
 }
 
 /** More different refusals of one run are not kept one by one. */
@@ -43,6 +46,7 @@ export class SandboxNetwork {
   readonly #client: FilteredNetworkClient;
   readonly #directory: string | undefined;
   readonly #refused: Refusals;
+  readonly #onClose: (() => void) | undefined;
   #policy: NetworkPolicy;
   #attached: Promise<void> = Promise.resolve();
 
@@ -55,6 +59,7 @@ export class SandboxNetwork {
     this.#client = client;
     this.#policy = setup.policy;
     this.#refused = refused;
+    this.#onClose = setup.onClose;
     this.variables = Object.fromEntries(
       secrets.map(({ name, placeholder }) => [name, placeholder]),
     );
@@ -118,6 +123,11 @@ export class SandboxNetwork {
     this.#policy = policy;
   }
 
+  /** What passed until now, as its proxy counted it. @throws NETWORK_GONE */
+  async counters(): Promise<ProxyCounters> {
+    return await this.#client.counters();
+  }
+
   /** What was refused since the last time it was asked. */
   takeViolations(): Violation[] {
     return this.#refused.take();
@@ -128,6 +138,7 @@ export class SandboxNetwork {
     raw: RawUsage | undefined,
   ): Promise<{ violations: Violation[]; usage: NetworkUsage | undefined }> {
     await this.#attached.catch(() => {});
+    this.#onClose?.();
     const counters = await this.#client.close();
     if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
     const violations = [...this.#refused.take(), ...packetViolations(raw)];

@@ -390,6 +390,25 @@ static void usage_network(struct out *out) {
   out_end(out, mark);
 }
 
+static void stats(struct out *out) {
+  out_u64(out, 1, 123456789012u);
+  out_u32(out, 2, 4);
+  size_t mark = out_begin(out, 3);
+  out_u32(out, 1, 2);
+  out_u32(out, 2, 1);
+  for (uint16_t tag = 3; tag <= 8; tag++) out_u64(out, tag, tag * 1000u);
+  size_t network = out_begin(out, 9);
+  for (uint16_t tag = 1; tag <= 5; tag++) out_u64(out, tag, tag * 10u);
+  out_end(out, network);
+  out_u32(out, 10, 1);
+  out_end(out, mark);
+  mark = out_begin(out, 3);
+  out_u32(out, 1, 3);
+  out_u32(out, 2, 2);
+  out_u64(out, 3, 20000);
+  out_end(out, mark);
+}
+
 static void result(struct out *out) {
   out_i32(out, 1, 0x300);
   out_u32(out, 2, 0);
@@ -502,6 +521,8 @@ const struct golden goldens[] = {
     {"frame-probe", GOLDEN_FRAME, nothing, FRAME_PROBE, 0},
     {"frame-freeze", GOLDEN_FRAME, freeze, FRAME_FREEZE, 2},
     {"frame-usage", GOLDEN_FRAME, nothing, FRAME_USAGE, 2},
+    {"frame-stats", GOLDEN_FRAME, nothing, FRAME_STATS, 9},
+    {"frame-stats-reply", GOLDEN_FRAME, stats, FRAME_STATS_REPLY, 9},
     {"frame-ready", GOLDEN_FRAME, nothing, FRAME_READY, 1},
     {"frame-opened", GOLDEN_FRAME, opened, FRAME_OPENED, 2},
     {"frame-started", GOLDEN_FRAME, opened, FRAME_STARTED, 3},

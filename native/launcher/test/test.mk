@@ -13,6 +13,7 @@ TEST_SOURCES_plan := wire.c plan.c test/golden.c
 TEST_SOURCES_files := wire.c files.c
 TEST_SOURCES_layer := layer.c
 TEST_SOURCES_cgroup_base := cgroup_base.c
+TEST_SOURCES_cgroup_meter := cgroup_meter.c
 TEST_SOURCES_network := loopback.c netlink.c network.c nftables.c route.c
 TEST_SOURCES_probe := wire.c cgroup_base.c probe.c side_channels.c $(TEST_SOURCES_network)
 

@@ -47,6 +47,9 @@ export interface RawUsage {
   memoryPeakSource: 'cgroup' | 'rusage';
   processesPeak: number | undefined;
   leftBehind: number;
+  /** By block devices; absent: nothing counts it. */
+  readBytes?: number;
+  writtenBytes?: number;
   /** Absent: no network of its own beside loopback. */
   network?: RawNetwork;
 }
@@ -87,6 +90,8 @@ export function decodeResult(body: Buffer): RawResult {
   let stdout: Buffer = nothing;
   let stderr: Buffer = nothing;
   let violations: RawViolation[] | undefined;
+  let readBytes: number | undefined;
+  let writtenBytes: number | undefined;
   const refused: RawRefusal[] = [];
   let traffic: Omit<RawNetwork, 'refused'> | undefined;
   const totals = [-1, -1];
@@ -152,6 +157,12 @@ export function decodeResult(body: Buffer): RawResult {
         violations ??= [];
         violations.push(decodeViolation(field.body));
         break;
+      case 24:
+        readBytes = readAmount(field);
+        break;
+      case 25:
+        writtenBytes = readAmount(field);
+        break;
       case 21:
         refused.push(decodeRefusal(field.body));
         break;
@@ -166,6 +177,8 @@ export function decodeResult(body: Buffer): RawResult {
     ...out,
     violations: violations ?? none,
     ...(traffic === undefined ? {} : { network: { ...traffic, refused } }),
+    ...(readBytes === undefined ? {} : { readBytes }),
+    ...(writtenBytes === undefined ? {} : { writtenBytes }),
     stdout: output(stdout, totals[0], heads[0]),
     stderr: output(stderr, totals[1], heads[1]),
   };

@@ -39,6 +39,8 @@ export const frameType = {
   FACTS: 74,
   STDIN_CREDIT: 75,
   USAGE_REPLY: 76,
+  STATS: 96,
+  STATS_REPLY: 97,
   DENY: 90,
 } as const;
 

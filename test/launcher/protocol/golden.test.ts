@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { launcherError } from '../../../src/launcher/launcher-error.ts';
 import { decodeFacts } from '../../../src/launcher/protocol/decode-facts.ts';
 import { decodeResult } from '../../../src/launcher/protocol/decode-result.ts';
+import { decodeStats } from '../../../src/launcher/protocol/decode-stats.ts';
 import { encodeHostPlan } from '../../../src/launcher/protocol/encode-host-plan.ts';
 import { encodeExec, encodeJob, encodeOpen } from '../../../src/launcher/protocol/encode-job.ts';
 import { encodePlan } from '../../../src/launcher/protocol/encode-plan.ts';
@@ -75,6 +76,7 @@ test('frames that we send', () => {
   same(rawFrame(frameType.KILL, 3), 'frame-kill');
   same(rawFrame(frameType.CLOSE, 2), 'frame-close');
   same(rawFrame(frameType.USAGE, 2), 'frame-usage');
+  same(rawFrame(frameType.STATS, 9), 'frame-stats');
   same(
     encodeFiles(2, 7, {
       op: 'write',
@@ -125,6 +127,31 @@ test('frames that we receive', () => {
   assert.equal(decodeResult(body('frame-closed').body).leftBehind, 1);
   assert.equal(decodeResult(body('frame-usage-reply').body).processesPeak, 3);
   assert.equal(decodeResult(body('frame-usage-reply').body).network, undefined);
+  assert.deepEqual(decodeStats(body('frame-stats-reply').body), {
+    atNs: 123456789012,
+    waiting: 4,
+    sandboxes: [
+      {
+        id: 2,
+        source: 'cgroup',
+        cpuUs: 3000,
+        memoryBytes: 4000,
+        memoryPeakBytes: 5000,
+        processes: 6000,
+        readBytes: 7000,
+        writtenBytes: 8000,
+        network: {
+          sentBytes: 10,
+          sentPackets: 20,
+          receivedBytes: 30,
+          receivedPackets: 40,
+          refusedPackets: 50,
+        },
+        frozen: true,
+      },
+      { id: 3, source: 'proc', cpuUs: 20000, frozen: false },
+    ],
+  });
   assert.deepEqual(decodeResult(body('frame-usage-network').body).network, {
     sentBytes: 1000,
     sentPackets: 2000,
