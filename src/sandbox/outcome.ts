@@ -82,6 +82,8 @@ export function toUsage(raw: RawUsage, wallMs: number): Usage {
     memoryPeakBytes: raw.memoryPeakBytes,
     memoryPeakSource: raw.memoryPeakSource,
     ...(raw.processesPeak === undefined ? {} : { processesPeak: raw.processesPeak }),
+    ...(raw.readBytes === undefined ? {} : { readBytes: raw.readBytes }),
+    ...(raw.writtenBytes === undefined ? {} : { writtenBytes: raw.writtenBytes }),
   };
 }
 
@@ -128,12 +130,12 @@ export class KeptOutput implements CapturedOutput {
     this.#raw = raw;
   }
 
-  get bytes(): Uint8Array {
-    return this.#raw.bytes;
   get raw(): RawOutput {
     return this.#raw;
   }
 
+  get bytes(): Uint8Array {
+    return this.#raw.bytes;
   }
 
   get totalBytes(): number {
