@@ -130,12 +130,12 @@ export class KeptOutput implements CapturedOutput {
     this.#raw = raw;
   }
 
-  get bytes(): Uint8Array {
-    return this.#raw.bytes;
   get raw(): RawOutput {
     return this.#raw;
   }
 
+  get bytes(): Uint8Array {
+    return this.#raw.bytes;
   }
 
   get totalBytes(): number {
