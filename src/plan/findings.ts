@@ -31,9 +31,7 @@ export const escapeTests = [
 /** Attacks on what a filter lets through; beside the others until SPECIFICATION.md has their rows. */
 export const networkTests = ['network-filtered'] as const;
 
-export const violationTests = ['violations'] as const;
-
-export const sideChannelTests = ['side-channels'] as const;
+export const sideChannelTests = ['side-channels', 'secrets-redacted'] as const;
 
 export type EscapeTest =
   | (typeof escapeTests)[number]

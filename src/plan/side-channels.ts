@@ -59,7 +59,7 @@ export function explainRelease(policy: Policy, findings: Findings): void {
       'sideChannels.redact',
       `${names}: the value, its base64 and its percent-encoded form are replaced in output, files read, violations and audit. Costs one pass over the output`,
       ['the library replaces them'],
-      'side-channels',
+      'secrets-redacted',
     );
     findings.note(
       'sideChannels.redact: a guard against accident; a guest that gets hold of a value can write it in another form',
@@ -100,7 +100,7 @@ function speculation(facts: Facts | undefined, findings: Findings): SideChannelC
   if (mechanisms.length > 0) {
     findings.enforce(
       'sideChannels.speculation',
-      'the processor does not speculate across stores and foreign branches in what the guest runs. Costs 0 to 35 % by processor and program, docs/side-channels.md',
+      'the processor does not speculate across stores and foreign branches in what the guest runs. Costs by processor and program: from nothing to a few per cent; up to a half in published cases where threads share cores. docs/side-channels.md',
       [...mechanisms, flushed && 'prctl: L1 data cache flushed on leaving'],
       'side-channels',
     );
@@ -141,7 +141,7 @@ function coreScheduling(facts: Facts | undefined, findings: Findings): SideChann
   if (facts?.coreScheduling === 0 || alone) {
     findings.enforce(
       clause,
-      'no thread of others on a core at the same time. Costs nothing alone; where threads share cores, up to half of what the second thread would do',
+      'no thread of others on a core at the same time. Costs: while the sandbox runs on one thread of a core, the other one stands idle or runs the same sandbox',
       [
         facts.coreScheduling === 0
           ? 'prctl: core cookie of the sandbox'

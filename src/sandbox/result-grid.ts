@@ -58,8 +58,9 @@ export class ResultGrid {
     return new GridStream(this);
   }
 
+  /** Nothing at all is a cell too: whether a clock ticked tells more than the cell. */
   #up(ms: number): number {
-    return Math.ceil(ms / this.#cellMs) * this.#cellMs;
+    return Math.max(1, Math.ceil(ms / this.#cellMs)) * this.#cellMs;
   }
 }
 

@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { Caisson } from '../../src/compose.ts';
 import type { SideChannelControl } from '../../src/plan/plan.ts';
+import type { PolicyDocument } from '../../src/policy/document.ts';
 import { needs, Range, Wall } from './harness.ts';
 
 const status = (text: string, name: string) =>
@@ -48,6 +50,52 @@ os.execvp("sh", ["sh", "-c", "cat /proc/self/status"])`;
     }
   });
 }
+
+test('result grid: a guest that tells by how long it takes tells the cell alone', {
+  skip: needs.root,
+}, async () => {
+  await using caisson = await Caisson.open();
+  /** Times of the outcome, and when it was to be had. */
+  const told = async (policy: PolicyDocument, how: 'run' | 'spawn' | 'exec', secret: boolean) => {
+    const argv = ['sh', '-c', `sleep ${secret ? 0.15 : 0}; echo done`];
+    await using sandbox = how === 'exec' ? await caisson.create({ policy }) : undefined;
+    const begin = performance.now();
+    const first: number[] = [];
+    const outcome = await (async () => {
+      if (sandbox !== undefined) return await sandbox.exec(argv);
+      if (how === 'run') return await caisson.run(argv, { policy });
+      const guest = await caisson.spawn(argv, { policy });
+      for await (const _ of guest) first.push(performance.now() - begin);
+      return await guest.outcome;
+    })();
+    assert.equal(outcome.kind, 'exited');
+    const { usage, timing } = outcome;
+    const times = [usage.wallMs, usage.cpuUserMs, usage.cpuSystemMs, ...Object.values(timing)];
+    return {
+      times,
+      runMs: timing.runMs,
+      first: first[0] ?? Number.POSITIVE_INFINITY,
+      atMs: performance.now() - begin,
+    };
+  };
+  const cell = 3000;
+  const level = { version: 1, level: 'strict' } as const;
+  const grid = { ...level, sideChannels: { resultGrid: '3s' } };
+  for (const how of ['run', 'spawn', 'exec'] as const) {
+    const free = { quick: await told(level, how, false), slow: await told(level, how, true) };
+    assert.ok(free.slow.runMs >= 150 && free.quick.runMs !== free.slow.runMs, 'ablated');
+    const [quick, slow] = await Promise.all([told(grid, how, false), told(grid, how, true)]);
+    assert.deepEqual(quick.times, slow.times, how);
+    for (const one of [quick, slow]) {
+      assert.ok(
+        one.times.every((time) => time % cell === 0),
+        one.times.join(),
+      );
+      // A timer may come a moment later, never before.
+      assert.ok(Math.min(one.atMs, one.first) >= cell, `${how}: ${one.atMs}, ${one.first}`);
+    }
+  }
+});
 
 test('core scheduling: a cookie for the whole sandbox, or no sandbox', {
   skip: needs.root,

@@ -28,7 +28,7 @@ describe('ResultGrid', () => {
     assert.deepEqual(outcome.usage, {
       wallMs: 80,
       cpuUserMs: 40,
-      cpuSystemMs: 0,
+      cpuSystemMs: 40,
       memoryPeakBytes: 7,
     });
   });

@@ -14,6 +14,8 @@ export interface WorldRequest {
   readonly argv?: readonly string[];
   readonly policy: PolicyInput;
   readonly secrets?: Readonly<Record<string, string>>;
+  /** Through what the guest is run and its output read; default `run`. `file`: what it writes to /tmp/out. */
+  readonly how?: 'run' | 'spawn' | 'exec' | 'shell' | 'file';
   /** Another answer of the name server from now on. */
   readonly point?: readonly [name: string, addresses: readonly string[]];
 }
@@ -86,8 +88,9 @@ export class WorldClient {
     argv: readonly string[],
     policy: PolicyInput,
     secrets?: Readonly<Record<string, string>>,
+    how: NonNullable<WorldRequest['how']> = 'run',
   ): Promise<WorldRun> {
-    const request = { argv, policy, ...(secrets === undefined ? {} : { secrets }) };
+    const request = { argv, policy, how, ...(secrets === undefined ? {} : { secrets }) };
     const { run } = await this.#ask(request);
     return run as WorldRun;
   }

@@ -1,5 +1,7 @@
 /** Stands in a network namespace of its own: the small internet, and a Caisson that runs guests in reach of it. */
+import { readFileSync, rmSync } from 'node:fs';
 import { Caisson } from '../../../src/compose.ts';
+import type { Outcome } from '../../../src/core/outcome.ts';
 import type { ObservedEvent } from '../../../src/core/ports.ts';
 import { NAME_SERVER, type Seen, startWorld } from './world.ts';
 import type { WorldReply, WorldRequest } from './world-client.ts';
@@ -28,13 +30,8 @@ async function carryOut(request: WorldRequest): Promise<Omit<WorldReply, 'number
   if (request.argv === undefined) return {};
   const before = counts();
   const told = events.length;
-  const { secrets } = request;
-  const outcome = await caisson.run(request.argv, {
-    policy: request.policy,
-    ...(secrets === undefined ? {} : { secrets }),
-    timeoutMs: 20_000,
-  });
-  const { kind, code, stdout, stderr, violations, usage } = outcome;
+  const { outcome, stdout, stderr } = await guest(request.argv, request);
+  const { kind, code, violations, usage } = outcome;
   const seen: Seen = {
     requests: world.seen.requests.slice(before.requests),
     names: world.seen.names.slice(before.names),
@@ -44,14 +41,52 @@ async function carryOut(request: WorldRequest): Promise<Omit<WorldReply, 'number
     run: {
       kind,
       code,
-      stdout: stdout.text,
-      stderr: stderr.text,
+      stdout,
+      stderr,
       violations,
       usage,
       seen,
       events: events.slice(told),
     },
   };
+}
+
+interface Heard {
+  readonly outcome: Outcome;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function guest(
+  argv: readonly string[],
+  { policy, secrets, how }: WorldRequest,
+): Promise<Heard> {
+  const place = { policy, ...(secrets === undefined ? {} : { secrets }) };
+  if (how === undefined || how === 'run') {
+    return heard(await caisson.run(argv, { ...place, timeoutMs: 20_000 }));
+  }
+  if (how === 'spawn') {
+    const process = await caisson.spawn(argv, { ...place, timeoutMs: 20_000 });
+    const text = { stdout: '', stderr: '' };
+    for await (const { stream, data } of process) text[stream] += data;
+    return { outcome: await process.outcome, ...text };
+  }
+  await using sandbox = await caisson.create(place);
+  if (how === 'shell') {
+    const { stdout } = await sandbox.shell().run(argv.map((word) => `'${word}'`).join(' '));
+    return { ...heard(await sandbox.exec(['true'])), stdout: stdout.text };
+  }
+  const outcome = await sandbox.exec(argv);
+  if (how === 'exec') return heard(outcome);
+  const copy = `${process.argv[2]}.copy`;
+  await sandbox.files.download('/tmp/out', copy);
+  const stdout = `${await sandbox.files.readText('/tmp/out')}${readFileSync(copy, 'utf8')}`;
+  rmSync(copy);
+  return { ...heard(outcome), stdout };
+}
+
+function heard(outcome: Outcome): Heard {
+  return { outcome, stdout: outcome.stdout.text, stderr: outcome.stderr.text };
 }
 
 function counts(): { requests: number; names: number; strays: number } {

@@ -71,6 +71,16 @@ export async function startWorld(): Promise<World> {
       return void response.writeHead(302, { location: 'https://three.test/' }).end();
     if (path === '/inward')
       return void response.writeHead(302, { location: 'http://inner.test/' }).end();
+    // What it was sent, in the ways in which a careless server shows it again.
+    if (path === '/echo') {
+      const shown = token.replace(/^Bearer /, '');
+      const ways = [
+        shown,
+        encodeURIComponent(shown),
+        Buffer.from(`me:${shown}`).toString('base64'),
+      ];
+      return void response.end(`${ways.join('\n')}\n`);
+    }
     response.end(`this is ${host}${path}\n`);
   };
   const listen = async (server: Server, port: number, address: string): Promise<void> => {
