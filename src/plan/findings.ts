@@ -31,6 +31,8 @@ export const escapeTests = [
 /** Attacks on what a filter lets through; beside the others until SPECIFICATION.md has their rows. */
 export const networkTests = ['network-filtered'] as const;
 
+export const violationTests = ['violations'] as const;
+
 export const sideChannelTests = ['side-channels', 'secrets-redacted'] as const;
 
 export type EscapeTest =
