@@ -16,11 +16,15 @@ const holds: Readonly<Record<string, string>> = {
   store: 'the one place that opens a database: what is remembered of managed sandboxes',
   launcher: 'the one door to native code: where the launcher is, the protocol, the client',
   host: 'the facts of this machine, what is missing and what cures it, toolchains',
-  observe: 'what happened: the audit log, its chain, its verification',
+  observe:
+    'what happened: `audit/`, the log, its chain, its verification; `monitor/`, live usage and its thresholds',
+  network:
+    'the egress proxy, a process of its own, and the resolver; `intercept/`: requests inside TLS, secrets',
   backends:
     'a folder for each wall that carries plans out, behind the interface in `backend.ts`: `process` and `child`',
   sandbox:
     'runs, sandboxes that stay, guest processes, shell, files, overlays and their changes; `manager/`: many at once under one pool',
+  learn: 'from a traced run to the smallest policy for it; what a policy allows and was not used',
   compose: 'wires it all into a `Caisson`',
   index: 'the public library',
   cli: 'the command line: a file for each command',
