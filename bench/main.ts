@@ -35,6 +35,7 @@ import { cli } from './suites/cli.ts';
 import { learn } from './suites/learn.ts';
 import { network } from './suites/network.ts';
 import { seccomp } from './suites/seccomp.ts';
+import { sideChannels } from './suites/side-channels.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
@@ -50,6 +51,7 @@ const SUITES: readonly Suite[] = [
   manager,
   soak,
   audit,
+  sideChannels,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
