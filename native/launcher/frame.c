@@ -11,7 +11,7 @@ static uint32_t get_u32(const uint8_t *at) {
 
 static bool type_is_known(uint16_t type) {
   return (type >= FRAME_HELLO && type <= FRAME_USAGE) || (type >= FRAME_READY && type <= FRAME_USAGE_REPLY) ||
-         type == FRAME_DENY || type == FRAME_STATS || type == FRAME_STATS_REPLY;
+         type == FRAME_DENY || type == FRAME_DIAL || type == FRAME_DIALED || type == FRAME_STATS || type == FRAME_STATS_REPLY;
 }
 
 /* Frames about the connection itself, which may carry the id 0. */
@@ -105,6 +105,15 @@ struct err frame_winsize(struct span body, struct winsize_request *out) {
   TRY(wire_record(body, slots, COUNT(slots), &seen));
   if (out->rows < 1 || out->rows > 65535 || out->columns < 1 || out->columns > 65535)
     return refuse("frame_winsize", "rows and columns are 1 to 65535");
+  return OK;
+}
+
+struct err frame_dial(struct span body, struct dial_request *out) {
+  *out = (struct dial_request){0};
+  struct wire_slot slots[] = {{1, WIRE_U32, true, &out->request}, {2, WIRE_U32, true, &out->port}};
+  uint32_t seen;
+  TRY(wire_record(body, slots, COUNT(slots), &seen));
+  if (out->port < 1 || out->port > 65535) return refuse("frame_dial", "port is 1 to 65535");
   return OK;
 }
 

@@ -16,6 +16,7 @@ enum frame_type {
   FRAME_RESULT = 70, FRAME_CLOSED = 71, FRAME_ERROR = 72, FRAME_FILES_REPLY = 73, FRAME_FACTS = 74,
   FRAME_STDIN_CREDIT = 75, FRAME_USAGE_REPLY = 76,
   FRAME_STATS = 96, FRAME_STATS_REPLY = 97,
+  FRAME_DIAL = 80, FRAME_DIALED = 81,
   FRAME_DENY = 90,
 };
 
@@ -38,6 +39,7 @@ struct open_request { uint32_t plan_id; struct span job; };
 struct exec_request { uint32_t plan_id; uint32_t sandbox_id; struct span job; }; /* exactly one id is non-zero */
 struct credit { uint32_t stream; uint32_t bytes; };
 struct winsize_request { uint32_t rows, columns; };
+struct dial_request { uint32_t request, port; };
 
 struct err frame_hello(struct span body, struct hello *out);
 struct err frame_plan(struct span body, struct plan_request *out);
@@ -46,6 +48,7 @@ struct err frame_exec(struct span body, struct exec_request *out);
 struct err frame_credit(struct span body, struct credit *out);
 struct err frame_signal(struct span body, int32_t *signal);
 struct err frame_winsize(struct span body, struct winsize_request *out);
+struct err frame_dial(struct span body, struct dial_request *out);
 struct err frame_freeze(struct span body, bool *freeze);
 /* KILL, CLOSE, PROBE, USAGE: no body. */
 struct err frame_empty(struct span body);

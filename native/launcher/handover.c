@@ -11,11 +11,12 @@
 #include "state.h"
 #include "sys.h"
 
+enum { DIAL = NETWORK_HANDED };
 #define TRIES_MAX 3 /* a client may be out of descriptors for a moment; then it says NACK */
 
 struct parcel {
   struct parcel *next;
-  uint32_t id;
+  uint32_t id, dial; /* `dial`: of part DIAL, the client's number */
   int part, fd; /* fd -1: it is on its way, and nobody wants it any more */
   unsigned tries;
 };
@@ -56,29 +57,36 @@ static void give_up(void) {
 }
 
 static void send_next(void) {
-  static const char *const types[NETWORK_HANDED] = {"net.Native", "dgram.Native", "net.Native"};
-  static const char *const parts[NETWORK_HANDED] = {"tcp", "dnsUdp", "dnsTcp"};
+  static const char *const types[DIAL + 1] = {"net.Native", "dgram.Native", "net.Native", "net.Native"};
+  static const char *const parts[DIAL + 1] = {"tcp", "dnsUdp", "dnsTcp", "dial"};
   if (unanswered || !queue || channel.fd < 0) return;
   char text[160];
-  int length = snprintf(text, sizeof text, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s\",\"msg\":{\"id\":%u,\"part\":\"%s\"}}\n",
-                        types[queue->part], queue->id, parts[queue->part]);
+  int length = snprintf(text, sizeof text, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s\",\"msg\":{\"id\":%u,\"part\":\"%s\",\"dial\":%u}}\n",
+                        types[queue->part], queue->id, parts[queue->part], queue->dial);
   queue->tries++;
   unanswered = true;
   /* One message at a time: there is always room for it, or the client is no Node. */
   if (!channel_send(channel.fd, text, (size_t)length, &queue->fd, 1)) give_up();
 }
 
-void handover_send(uint32_t id, const int *fds) {
-  for (int part = 0; part < NETWORK_HANDED; part++) {
-    struct parcel *parcel = channel.fd >= 0 ? malloc(sizeof *parcel) : NULL;
-    if (!parcel) {
-      close(fds[part]);
-      continue;
-    }
-    *parcel = (struct parcel){.id = id, .part = part, .fd = fds[part]};
-    *tail = parcel;
-    tail = &parcel->next;
+static void enqueue(const struct parcel *parcel) {
+  struct parcel *kept = channel.fd >= 0 ? malloc(sizeof *kept) : NULL;
+  if (!kept) {
+    close(parcel->fd);
+    return;
   }
+  *kept = *parcel;
+  *tail = kept;
+  tail = &kept->next;
+}
+
+void handover_send(uint32_t id, const int *fds) {
+  for (int part = 0; part < NETWORK_HANDED; part++) enqueue(&(struct parcel){.id = id, .part = part, .fd = fds[part]});
+  send_next();
+}
+
+void handover_send_dial(uint32_t id, uint32_t request, int fd) {
+  enqueue(&(struct parcel){.id = id, .dial = request, .part = DIAL, .fd = fd});
   send_next();
 }
 

@@ -156,6 +156,7 @@ void sandbox_own_network(struct sandbox *sandbox, uint32_t id) {
 
 static void drop_network(struct sandbox *sandbox) {
   if (sandbox->network_owner) handover_forget(sandbox->network_owner);
+  if (sandbox->dial_owner) handover_forget(sandbox->dial_owner);
   for (int i = 0; i < NETWORK_PARTS; i++)
     if (sandbox->network[i] >= 0) close(sandbox->network[i]);
 }
@@ -184,7 +185,8 @@ static void release(struct sandbox *sandbox) {
   if (sandbox->state == SANDBOX_MAKING) kind->making--;
   leave_ready(sandbox);
   if (sandbox->net >= 0) {
-    if (kind->net_count < sizeof kind->nets / sizeof *kind->nets && !kind->forgotten) kind->nets[kind->net_count++] = sandbox->net;
+    /* A connection that is still being made would end in the next one's. */
+    if (kind->net_count < sizeof kind->nets / sizeof *kind->nets && !kind->forgotten && !sandbox->dial_owner) kind->nets[kind->net_count++] = sandbox->net;
     else close(sandbox->net);
   }
   for (int i = 0; i < 2; i++)
@@ -308,10 +310,15 @@ void sandbox_next_seat(struct sandbox *sandbox) {
 
 void sandbox_control_event(struct sandbox *sandbox) {
   struct slot_report report;
-  size_t none;
-  ssize_t got = channel_receive(sandbox->control.fd, &report, sizeof report, NULL, 0, &none);
+  int fd = -1;
+  size_t fd_count;
+  ssize_t got = channel_receive(sandbox->control.fd, &report, sizeof report, &fd, 1, &fd_count);
   if (got != (ssize_t)sizeof report) {
     watch_close(&sandbox->control); /* init is dying; its pidfd will say when it is done */
+    return;
+  }
+  if (report.event == SLOT_DIALED) {
+    dial_answer(sandbox, &report, fd);
     return;
   }
   sandbox->left += report.left;

@@ -193,6 +193,7 @@ static struct err on_running(const struct frame *frame) {
   struct exec *exec = exec_find(frame->id);
   struct credit credit;
   struct winsize_request size;
+  struct dial_request dial;
   int32_t number;
   switch (frame->type) {
     case FRAME_STDIN:
@@ -212,6 +213,10 @@ static struct err on_running(const struct frame *frame) {
         struct slot_request request = {.command = SLOT_SIGNAL, .job = exec->number, .signal = number};
         if (exec->sandbox->control.fd >= 0) channel_send(exec->sandbox->control.fd, &request, sizeof request, NULL, 0);
       }
+      return OK;
+    case FRAME_DIAL:
+      TRY(frame_dial(frame->body, &dial));
+      dial_ask(frame->id, &dial);
       return OK;
     case FRAME_DENY:
       if (exec) exec_kill(exec, CAUSE_VIOLATION);
@@ -285,6 +290,7 @@ static void on_frame(const struct frame *frame) {
     case FRAME_WINSIZE:
     case FRAME_KILL:
     case FRAME_DENY:
+    case FRAME_DIAL:
       result = on_running(frame);
       break;
     case FRAME_CLOSE:

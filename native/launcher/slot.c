@@ -359,6 +359,14 @@ static void end_job(pid_t pid) {
   close(proc);
 }
 
+static void dial(const struct slot_request *request) {
+  struct slot_report message = {.event = SLOT_DIALED, .job = request->job};
+  int fd = -1;
+  message.status = loopback_connect((uint16_t)request->signal, &fd);
+  channel_send(FD_CONTROL, &message, sizeof message, &fd, fd < 0 ? 0 : 1);
+  if (fd >= 0) close(fd);
+}
+
 static void obey(const struct slot_request *request, const int *fds, size_t fd_count, bool pipes, bool *keep) {
   switch (request->command) {
     case SLOT_KEEP:
@@ -381,6 +389,9 @@ static void obey(const struct slot_request *request, const int *fds, size_t fd_c
         /* Its group, or before setsid the process itself. */
         if (kill(-running[i].pid, request->signal) < 0) kill(running[i].pid, request->signal);
       }
+      return;
+    case SLOT_DIAL:
+      dial(request);
       return;
     default:
       return;
@@ -454,6 +465,7 @@ static struct err become_sandbox(const struct slot_setup *setup) {
   launch_blank_arguments();
   if ((plan.namespaces & CLONE_NEWUTS) && sethostname(plan.hostname, strlen(plan.hostname)) < 0)
     return fail(ERR_SYSTEM, errno, "hostname", NULL);
+  TRY(side_channels_apart(plan.side_channels));
   TRY(mount_private(&plan, FD_PROC));
   close(FD_PROC);
   return OK;
@@ -465,7 +477,6 @@ static struct err become_supervisor(const struct slot_setup *setup) {
   if (proc < 0) return fail(ERR_SYSTEM, errno, "open", "/proc");
   TRY(place_descriptors(setup, proc));
   TRY(plan_parse_host(setup->plan, &plan));
-  TRY(side_channels_apart(plan.side_channels));
   /* Whatever loses its parent becomes our child, so that nothing gets away by forking twice. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return fail(ERR_SYSTEM, errno, "subreaper", NULL);
   return OK;

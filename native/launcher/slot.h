@@ -19,19 +19,19 @@ struct slot_setup {
 struct slot_go { uint32_t ready; };
 
 /* Launcher → init, on `control`. */
-enum slot_command { SLOT_FORK = 1, SLOT_KEEP = 2, SLOT_SIGNAL = 3 };
+enum slot_command { SLOT_FORK = 1, SLOT_KEEP = 2, SLOT_SIGNAL = 3, SLOT_DIAL = 4 };
 struct slot_request {
   uint32_t command;
-  uint32_t job;    /* SLOT_FORK: number of the new job (its socket comes along). SLOT_SIGNAL: which */
-  int32_t signal;
+  uint32_t job;    /* SLOT_FORK: number of the new job (its socket comes along). SLOT_SIGNAL: which. SLOT_DIAL: for the answer */
+  int32_t signal;  /* SLOT_DIAL: the port of loopback */
 };
 
 /* Init → launcher, on `control`. */
-enum slot_event { SLOT_ENDED = 1, SLOT_FAILED = 2 };
+enum slot_event { SLOT_ENDED = 1, SLOT_FAILED = 2, SLOT_DIALED = 3 };
 struct slot_report {
   uint32_t event;
   uint32_t job;
-  int32_t status;      /* as wait(2) encodes it */
+  int32_t status;      /* as wait(2) encodes it. SLOT_DIALED: errno, or 0 and the socket comes along */
   uint32_t left;       /* processes that were still alive when a one-job sandbox's job ended, killed */
   uint64_t user_us, system_us, max_rss_bytes;
 };

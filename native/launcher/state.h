@@ -78,6 +78,8 @@ struct sandbox {
   int net;                      /* kept for the kind's pool */
   int network[NETWORK_PARTS];   /* -1: not there, or handed over */
   uint32_t network_owner;       /* exec or sandbox whose network it is; 0 while it waits for one */
+  uint32_t dial_owner;          /* exec or sandbox that asked for connections into it; 0: nobody has */
+  unsigned dials;               /* asked of its init and not answered */
   struct seat seat;
   uint32_t next_number;
   struct exec *execs;           /* running here */
@@ -233,6 +235,10 @@ void exec_window(struct exec *exec, const struct winsize_request *size);
 uint64_t execs_tick(void);
 void usage_fields(struct out *out, const struct cgroup_usage *group, const struct slot_report *report);
 
+/* dial.c: connections into a sandbox, for exec or sandbox `id`. */
+void dial_ask(uint32_t id, const struct dial_request *dial);
+/* `fd` -1: the report says why there is none. */
+void dial_answer(struct sandbox *sandbox, const struct slot_report *report, int fd);
 
 /* traffic.c: what a filtered network let through and refused, into a RESULT or what is like one. */
 void traffic_fields(struct out *out, const struct sandbox *sandbox);

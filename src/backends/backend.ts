@@ -3,6 +3,8 @@
  *
  * A kind is what one compiled policy makes; it is prepared once and used for any number of runs.
  */
+
+import type { OnDial } from '../launcher/dials.ts';
 import type { Execution } from '../launcher/execution.ts';
 import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { RawResult, RawUsage } from '../launcher/protocol/decode-result.ts';
@@ -11,6 +13,7 @@ import type { HostFacts } from '../plan/facts.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
 import type { WallName } from '../policy/policy.ts';
 
+export type { Dial, OnDial } from '../launcher/dials.ts';
 export type { Execution } from '../launcher/execution.ts';
 export type { RawOutput, RawResult, RawUsage } from '../launcher/protocol/decode-result.ts';
 export type { RawViolation } from '../launcher/protocol/decode-violation.ts';
@@ -57,9 +60,21 @@ export interface PreparedKind {
   /** Settles when the wall has taken the plan in. */
   readonly ready: Promise<void>;
   /** One job in a sandbox of its own, which is gone when the promise settles. `name`: what a monitor calls it. */
-  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Promise<RawResult>;
-  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Execution;
-  open(job: Job, onNetwork?: OnNetwork, name?: string): OpenSandbox;
+  run(
+    job: Job,
+    signal?: AbortSignal,
+    onNetwork?: OnNetwork,
+    name?: string,
+    onDial?: OnDial,
+  ): Promise<RawResult>;
+  spawn(
+    job: Job,
+    signal?: AbortSignal,
+    onNetwork?: OnNetwork,
+    name?: string,
+    onDial?: OnDial,
+  ): Execution;
+  open(job: Job, onNetwork?: OnNetwork, name?: string, onDial?: OnDial): OpenSandbox;
   /** Keeps that many sandboxes ready from now on. Walls that cannot do so have no such method. */
   keepReady?(slots: number): void;
   close(): Promise<void>;

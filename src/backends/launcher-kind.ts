@@ -2,6 +2,7 @@
  * A kind of sandbox that a launcher holds, for every wall that a launcher carries out.
  */
 import type { LauncherClient, PlanHandle } from '../launcher/client.ts';
+import type { OnDial } from '../launcher/dials.ts';
 import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { RawResult } from '../launcher/protocol/decode-result.ts';
 import type { Job } from '../plan/plan.ts';
@@ -33,21 +34,33 @@ export class LauncherKind implements PreparedKind {
     return this.#handle().handle.ready;
   }
 
-  run(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Promise<RawResult> {
+  run(
+    job: Job,
+    signal?: AbortSignal,
+    onNetwork?: OnNetwork,
+    name?: string,
+    onDial?: OnDial,
+  ): Promise<RawResult> {
     const { client, handle } = this.#handle();
     return client
-      .run(handle, job, signal, onNetwork, name)
+      .run(handle, job, signal, onNetwork, name, onDial)
       .catch((error) => explained(error, handle));
   }
 
-  spawn(job: Job, signal?: AbortSignal, onNetwork?: OnNetwork, name?: string): Execution {
+  spawn(
+    job: Job,
+    signal?: AbortSignal,
+    onNetwork?: OnNetwork,
+    name?: string,
+    onDial?: OnDial,
+  ): Execution {
     const { client, handle } = this.#handle();
-    return client.spawn(handle, job, signal, onNetwork, name);
+    return client.spawn(handle, job, signal, onNetwork, name, onDial);
   }
 
-  open(job: Job, onNetwork?: OnNetwork, name?: string): OpenSandbox {
+  open(job: Job, onNetwork?: OnNetwork, name?: string, onDial?: OnDial): OpenSandbox {
     const { client, handle } = this.#handle();
-    return client.openSandbox(handle, job, onNetwork, name);
+    return client.openSandbox(handle, job, onNetwork, name, onDial);
   }
 
   keepReady(slots: number): void {

@@ -9,11 +9,12 @@ import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Job } from '../plan/plan.ts';
 import { abortedError, CaptureExec } from './capture-exec.ts';
 import type { Channel, Connection } from './channel.ts';
+import { Dials, type OnDial } from './dials.ts';
 import { Execution } from './execution.ts';
 import { launcherError } from './launcher-error.ts';
 import { type Ending, LauncherProcess } from './launcher-process.ts';
 import { LauncherSandbox } from './launcher-sandbox.ts';
-import { NetworkDelivery, type OnNetwork } from './network-handles.ts';
+import { isRawHandle, NetworkDelivery, type OnNetwork } from './network-handles.ts';
 import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
 import type { RawResult } from './protocol/decode-result.ts';
 import { decodeStats, type RawSandboxStats, type RawStats } from './protocol/decode-stats.ts';
@@ -55,6 +56,7 @@ export class LauncherClient implements Connection {
   readonly #channels = new Map<number, Channel>();
   readonly #ended: Promise<Ending>;
   readonly #networks = new NetworkDelivery();
+  readonly #dials = new Dials((frame) => this.send(frame));
   readonly #names = new Map<number, string>();
   #lastId = 0;
   #holders = 0;
@@ -69,9 +71,7 @@ export class LauncherClient implements Connection {
   constructor(program: string | Socket, args: readonly string[] = ['serve']) {
     this.#process =
       typeof program === 'string'
-        ? new LauncherProcess(program, args, (message, handle) =>
-            this.#networks.take(message, handle),
-          )
+        ? new LauncherProcess(program, args, (message, handle) => this.#take(message, handle))
         : undefined;
     this.#socket =
       typeof program === 'string' ? (this.#process as LauncherProcess).socket : program;
@@ -158,8 +158,9 @@ export class LauncherClient implements Connection {
     signal?: AbortSignal,
     onNetwork?: OnNetwork,
     name?: string,
+    onDial?: OnDial,
   ): Promise<RawResult> {
-    return this.capture({ plan: plan.id }, job, signal, onNetwork, name);
+    return this.capture({ plan: plan.id }, job, signal, onNetwork, name, onDial);
   }
 
   /** Runs a job in a fresh sandbox; output comes as it is written. */
@@ -169,17 +170,25 @@ export class LauncherClient implements Connection {
     signal?: AbortSignal,
     onNetwork?: OnNetwork,
     name?: string,
+    onDial?: OnDial,
   ): Execution {
-    return this.stream({ plan: plan.id }, job, signal, onNetwork, name);
+    return this.stream({ plan: plan.id }, job, signal, onNetwork, name, onDial);
   }
 
   /** Opens a sandbox that stays until it is closed. */
-  openSandbox(plan: PlanHandle, job: Job, onNetwork?: OnNetwork, name?: string): LauncherSandbox {
+  openSandbox(
+    plan: PlanHandle,
+    job: Job,
+    onNetwork?: OnNetwork,
+    name?: string,
+    onDial?: OnDial,
+  ): LauncherSandbox {
     const id = this.nextId();
     if (name !== undefined) this.#names.set(id, name);
     const sandbox = new LauncherSandbox(this, id);
     this.attach(id, sandbox);
     this.#networks.expect(id, onNetwork);
+    onDial?.((port) => this.#dials.dial(id, port));
     this.send(encodeOpen(id, plan.id, job));
     return sandbox;
   }
@@ -244,6 +253,7 @@ export class LauncherClient implements Connection {
   detach(id: number): void {
     this.#channels.delete(id);
     this.#networks.forget(id);
+    this.#dials.forget(id);
     this.#names.delete(id);
   }
 
@@ -265,6 +275,7 @@ export class LauncherClient implements Connection {
     signal?: AbortSignal,
     onNetwork?: OnNetwork,
     name?: string,
+    onDial?: OnDial,
   ): Promise<RawResult> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) throw abortedError(signal);
@@ -273,6 +284,7 @@ export class LauncherClient implements Connection {
       this.attach(id, new CaptureExec(this, id, resolve, reject, signal));
       this.#networks.expect(id, onNetwork);
       if (name !== undefined) this.#names.set(id, name);
+      onDial?.((port) => this.#dials.dial(id, port));
       this.send(frame);
     });
   }
@@ -283,6 +295,7 @@ export class LauncherClient implements Connection {
     signal?: AbortSignal,
     onNetwork?: OnNetwork,
     name?: string,
+    onDial?: OnDial,
   ): Execution {
     if (signal?.aborted === true) throw abortedError(signal);
     const id = this.nextId();
@@ -291,6 +304,7 @@ export class LauncherClient implements Connection {
     this.attach(id, execution);
     this.#networks.expect(id, onNetwork);
     if (name !== undefined) this.#names.set(id, name);
+    onDial?.((port) => this.#dials.dial(id, port));
     this.send(frame);
     return execution;
   }
@@ -323,6 +337,11 @@ export class LauncherClient implements Connection {
     });
   }
 
+  #take(message: unknown, handle: unknown): void {
+    if (isRawHandle(handle) && this.#dials.take(message, handle)) return;
+    this.#networks.take(message, handle);
+  }
+
   #receive(type: number, id: number, body: Buffer): void {
     if (!this.#greeted) {
       if (type !== frameType.HELLO) {
@@ -338,7 +357,8 @@ export class LauncherClient implements Connection {
     }
     // An answer to something that has ended meanwhile (a KILL that crossed a RESULT) has no one to go to.
     const channel = this.#channels.get(id);
-    if (channel !== undefined) channel.frame(type, body);
+    if (type === frameType.DIALED) this.#dials.answered(body);
+    else if (channel !== undefined) channel.frame(type, body);
     else if (id === 0 && type === frameType.ERROR) throw launcherError(body);
   }
 
@@ -353,6 +373,7 @@ export class LauncherClient implements Connection {
     const channels = [...this.#channels.values()];
     this.#channels.clear();
     this.#networks.clear();
+    this.#dials.clear(error);
     this.#names.clear();
     for (const channel of channels) channel.gone(error);
   }

@@ -167,7 +167,7 @@ export function bindTo(socket: DatagramSocket, handle: RawHandle): DatagramSocke
   return socket.bind(handle as never);
 }
 
-function isRawHandle(value: unknown): value is RawHandle {
+export function isRawHandle(value: unknown): value is RawHandle {
   return typeof (value as RawHandle | null | undefined)?.close === 'function';
 }
 

@@ -90,6 +90,10 @@ static void bodies_say_what_was_meant(void) {
   struct winsize_request size;
   CHECK(!failed(frame_winsize(frame.body, &size)) && size.rows == 50 && size.columns == 132);
   out_free(&bytes);
+  frame = frame_of(&bytes, "frame-dial");
+  struct dial_request dial;
+  CHECK(!failed(frame_dial(frame.body, &dial)) && dial.request == 5 && dial.port == 8080);
+  out_free(&bytes);
   frame = frame_of(&bytes, "frame-freeze");
   bool freeze = false;
   CHECK(!failed(frame_freeze(frame.body, &freeze)) && freeze);
@@ -126,6 +130,7 @@ static void bodies_out_of_range_are_refused(void) {
   struct credit credit;
   struct winsize_request size;
   int32_t signal;
+  struct dial_request dial;
   bool freeze;
   REFUSED(frame_hello(body, &hello), numbers(-1, -1, -1));
   REFUSED(frame_hello(body, &hello), numbers(1, 1, -1));
@@ -150,6 +155,9 @@ static void bodies_out_of_range_are_refused(void) {
   REFUSED(frame_winsize(body, &size), numbers(1, 0, -1));
   REFUSED(frame_winsize(body, &size), numbers(65536, 1, -1));
   REFUSED(frame_winsize(body, &size), numbers(1, -1, -1));
+  REFUSED(frame_dial(body, &dial), numbers(1, 0, -1));
+  REFUSED(frame_dial(body, &dial), numbers(1, 65536, -1));
+  REFUSED(frame_dial(body, &dial), numbers(-1, 80, -1));
   REFUSED(frame_freeze(body, &freeze), numbers(2, -1, -1));
   REFUSED(frame_freeze(body, &freeze), numbers(-1, -1, -1));
 }

@@ -493,6 +493,16 @@ static void facts(struct out *out) {
   out_i32(out, 20, 0);
 }
 
+static void dial(struct out *out) {
+  out_u32(out, 1, 5);
+  out_u32(out, 2, 8080);
+}
+
+static void dialed(struct out *out) {
+  out_u32(out, 1, 5);
+  out_i32(out, 2, 111);
+}
+
 static void stdin_credit(struct out *out) { out_u32(out, 1, 4096); }
 
 const struct golden goldens[] = {
@@ -523,6 +533,8 @@ const struct golden goldens[] = {
     {"frame-usage", GOLDEN_FRAME, nothing, FRAME_USAGE, 2},
     {"frame-stats", GOLDEN_FRAME, nothing, FRAME_STATS, 9},
     {"frame-stats-reply", GOLDEN_FRAME, stats, FRAME_STATS_REPLY, 9},
+    {"frame-dial", GOLDEN_FRAME, dial, FRAME_DIAL, 2},
+    {"frame-dialed", GOLDEN_FRAME, dialed, FRAME_DIALED, 2},
     {"frame-ready", GOLDEN_FRAME, nothing, FRAME_READY, 1},
     {"frame-opened", GOLDEN_FRAME, opened, FRAME_OPENED, 2},
     {"frame-started", GOLDEN_FRAME, opened, FRAME_STARTED, 3},

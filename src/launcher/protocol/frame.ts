@@ -41,6 +41,8 @@ export const frameType = {
   USAGE_REPLY: 76,
   STATS: 96,
   STATS_REPLY: 97,
+  DIAL: 80,
+  DIALED: 81,
   DENY: 90,
 } as const;
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { decodeDialed, encodeDial } from '../../../src/launcher/dials.ts';
 import { launcherError } from '../../../src/launcher/launcher-error.ts';
 import { decodeFacts } from '../../../src/launcher/protocol/decode-facts.ts';
 import { decodeResult } from '../../../src/launcher/protocol/decode-result.ts';
@@ -77,6 +78,7 @@ test('frames that we send', () => {
   same(rawFrame(frameType.CLOSE, 2), 'frame-close');
   same(rawFrame(frameType.USAGE, 2), 'frame-usage');
   same(rawFrame(frameType.STATS, 9), 'frame-stats');
+  same(encodeDial(2, 5, 8080), 'frame-dial');
   same(
     encodeFiles(2, 7, {
       op: 'write',
@@ -102,6 +104,7 @@ test('frames that we receive', () => {
   assert.deepEqual(decodeHello(body('frame-hello-reply').body), { version: 1, build: '0.1.0' });
   assert.equal(decodeNumber(body('frame-opened').body), 4242);
   assert.equal(decodeNumber(body('frame-stdin-credit').body), 4096);
+  assert.deepEqual(decodeDialed(body('frame-dialed').body), { request: 5, errno: 111 });
   const result = decodeResult(body('frame-result').body);
   assert.equal(result.status, 0x300);
   assert.equal(result.limitsHit, 5);
