@@ -17,6 +17,7 @@ import { LauncherClient } from './launcher/client.ts';
 import { locateLauncher } from './launcher/locate.ts';
 import type { ProxyClient } from './network/proxy-client.ts';
 import type { Ask } from './network/questions.ts';
+import type { Monitor } from './observe/monitor/monitor.ts';
 import { compile, compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
@@ -87,6 +88,9 @@ export class Caisson {
   readonly #registry: BackendRegistry;
   readonly #sandboxes = new Set<Sandbox>();
   readonly #managers = new Set<SandboxManager>();
+  readonly #monitors = new Set<Monitor>();
+  /** Filtered networks that are open, by the id of their run or sandbox. */
+  readonly #open = new Map<string, SandboxNetwork>();
   #client: LauncherClient | undefined;
   #proxy: ProxyClient | undefined;
   #hostClient: LauncherClient | undefined;
@@ -247,6 +251,29 @@ export class Caisson {
     return manager;
   }
 
+  /**
+   * Live usage of every sandbox of this Caisson and of the whole, by the ids of sandboxes and runs. Counts only while
+   * somebody listens. It ends with this Caisson.
+   *
+   * @example
+   * using monitor = await caisson.monitor();
+   * const { sandboxes, total } = await monitor.snapshot();
+   */
+  async monitor(): Promise<Monitor> {
+    if (this.#closed) throw closedError();
+    const [{ Monitor }, { readLiveUsage }] = await Promise.all([
+      import('./observe/monitor/monitor.ts'),
+      import('./sandbox/live-usage.ts'),
+    ]);
+    const monitor = new Monitor({
+      source: () => readLiveUsage(this.#liveClients(), this.#open),
+      observer: this.#recorder?.observer,
+      onClose: (closed) => this.#monitors.delete(closed),
+    });
+    this.#monitors.add(monitor);
+    return monitor;
+  }
+
   /** What enforces each clause of a policy on this host, and what cannot be enforced. Runs nothing; works everywhere. */
   async explain(policy: PolicyInput = 'strict', options: PlaceOptions = {}): Promise<Explanation> {
     const entry = await this.#book.entry(policy);
@@ -298,6 +325,7 @@ export class Caisson {
   /** Closes every sandbox and ends the launcher. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const monitor of this.#monitors) monitor.close();
     await Promise.all([...this.#managers].map((manager) => manager.close()));
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
     await this.#registry.close();
@@ -404,17 +432,20 @@ export class Caisson {
       const { ProxyClient } = await import('./network/proxy-client.ts');
       this.#proxy ??= new ProxyClient();
       const { nameServers } = this.#options;
-      return await SandboxNetwork.open({
+      const network = await SandboxNetwork.open({
         proxy: this.#proxy,
         id: entry.id,
         policy: policy.network,
         intercept,
         secrets: { ...this.#environment, ...secrets },
         state: this.#state(),
+        onClose: () => this.#open.delete(entry.id),
         onDecision: (decision) => journal?.network(entry, redactor?.value(decision) ?? decision),
         ...(nameServers === undefined ? {} : { servers: nameServers }),
         ...(ask === undefined ? {} : { ask }),
       });
+      this.#open.set(entry.id, network);
+      return network;
     };
   }
 
@@ -427,6 +458,12 @@ export class Caisson {
     runner.kind.keepReady(1);
     this.#warm.push(runner);
     if (this.#warm.length > KEPT_WARM) this.#warm.shift()?.kind.keepReady?.(0);
+  }
+
+  #liveClients(): LauncherClient[] {
+    return [this.#client, this.#hostClient].flatMap((client) =>
+      client === undefined || client.isGone ? [] : client,
+    );
   }
 
   #state(): string {
