@@ -13,6 +13,7 @@ import { compile } from '../plan/compile.ts';
 import { levels } from '../policy/levels.ts';
 import { containsName, nameSet } from '../policy/name-set.ts';
 import type { Policy } from '../policy/policy.ts';
+import { sideChannelsOf } from '../policy/side-channels.ts';
 import { takeEnvironment } from '../sandbox/caller-environment.ts';
 import { PlaceFinder } from '../sandbox/place.ts';
 import { callerEnvironment } from './caller-environment.ts';
@@ -71,9 +72,11 @@ export async function rememberRun(
   );
 }
 
-/** Changes that are kept, paths that are protected, and limits that the launcher alone does not count. */
-function hasToBeLookedAfter({ workspace, protect, limits, network }: Policy): boolean {
+/** Changes that are kept, paths that are protected, limits and times that the launcher alone does not keep. */
+function hasToBeLookedAfter(policy: Policy): boolean {
+  const { workspace, protect, limits, network } = policy;
   return (
+    sideChannelsOf(policy).resultGridMs > 0 ||
     network.mode === 'filtered' ||
     network.mode === 'internal' ||
     workspace.mode === 'overlay' ||

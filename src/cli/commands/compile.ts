@@ -13,6 +13,7 @@ import { requireEnforceable } from '../../plan/accept.ts';
 import { bindJob } from '../../plan/bind.ts';
 import { compile } from '../../plan/compile.ts';
 import type { Policy } from '../../policy/policy.ts';
+import { sideChannelsOf } from '../../policy/side-channels.ts';
 import { PlaceFinder } from '../../sandbox/place.ts';
 import { protectionOf, unprotected } from '../../sandbox/protect.ts';
 import { callerEnvironment } from '../caller-environment.ts';
@@ -22,7 +23,9 @@ import type { RunFlags } from '../flags.ts';
 import { acceptedOf, placeOf } from '../place.ts';
 import { quoteForShell } from '../report-error.ts';
 
-type CompileFlags = Omit<RunFlags, 'tty' | 'ask' | 'audit'> & { readonly out: Flag & { readonly value: 'FILE' } };
+type CompileFlags = Omit<RunFlags, 'tty' | 'ask' | 'audit'> & {
+  readonly out: Flag & { readonly value: 'FILE' };
+};
 
 export const action: Action<CompileFlags> = async ({ flags, positionals: [file] }) => {
   const out = flags.out;
@@ -77,6 +80,12 @@ function refuseWhatIsLookedAfter(policy: Policy): void {
     throw invalid(
       'a plan file has no proxy to decide what its guest may reach',
       'write network: none or full in the policy, or use caisson run',
+    );
+  }
+  if (sideChannelsOf(policy).resultGridMs > 0) {
+    throw invalid(
+      'a plan file has nobody to hold results back until the next line of a time grid',
+      'take sideChannels.resultGrid out of the policy, or use caisson run',
     );
   }
   if (policy.workspace.mode !== 'overlay' && policy.workspace.mode !== 'staged') return;
