@@ -127,6 +127,7 @@ const documents = [
   'docs/network.md',
   'docs/manager.md',
   'docs/violations.md',
+  'docs/side-channels.md',
 ].map((document) => ({
   document,
   blocks: blocksOf(document),
