@@ -33,11 +33,12 @@ import type { OverlayRecord } from './sandbox/overlay.ts';
 import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
+import { SandboxPorts } from './sandbox/ports.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
 import { type Redactor, redactorOf } from './sandbox/redact.ts';
 import { type NetworkOptions, Runner, type RunnerSetup } from './sandbox/run.ts';
 import type { ExecOptions, Sandbox, SpawnOptions } from './sandbox/sandbox.ts';
-import { SandboxNetwork } from './sandbox/sandbox-network.ts';
+import { memberOf, SandboxNetwork } from './sandbox/sandbox-network.ts';
 import { defaultStateDirectory } from './sandbox/state-directory.ts';
 
 export interface CaissonOptions {
@@ -387,6 +388,7 @@ export class Caisson {
             wall: compiled.wall,
             ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
           });
+    const apart = compiled.wall === 'process' && compiled.kind.namespaces.includes('net');
     const filtered = compiled.wall === 'process' && compiled.kind.network !== undefined;
     const redacts = sideChannelsOf(entry.policy).redact;
     return new Runner({
@@ -401,7 +403,10 @@ export class Caisson {
       state: this.#state(),
       launcher: this.#launcherProgram(),
       ...(journal === undefined ? {} : { journal }),
-      ...(filtered ? { network: this.#networks(entry.policy, compiled, journal) } : {}),
+      ...(filtered
+        ? { network: this.#networks(entry.policy, compiled, journal, options.tenant) }
+        : {}),
+      ...(apart ? { ports: this.#ports(entry.policy, journal) } : {}),
       ...(redacts ? { redactor: ({ secrets }) => this.#redactor(entry.policy, secrets) } : {}),
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
@@ -426,19 +431,19 @@ export class Caisson {
     policy: Policy,
     { job: { intercept } }: Compiled,
     journal: Journal | undefined,
+    tenant: string | undefined,
   ): NonNullable<RunnerSetup['network']> {
-    return async (entry, { secrets, ask = this.#options.ask }) => {
+    return async (entry, { secrets, ask = this.#options.ask, name }, ports) => {
       const redactor = this.#redactor(policy, secrets);
-      const { ProxyClient } = await import('./network/proxy-client.ts');
-      this.#proxy ??= new ProxyClient();
       const { nameServers } = this.#options;
       const network = await SandboxNetwork.open({
-        proxy: this.#proxy,
+        proxy: await this.#proxyClient(),
         id: entry.id,
         policy: policy.network,
         intercept,
         secrets: { ...this.#environment, ...secrets },
         state: this.#state(),
+        ...memberOf(policy.network, { id: entry.id, name, tenant, ports }),
         onClose: () => this.#open.delete(entry.id),
         onDecision: (decision) => journal?.network(entry, redactor?.value(decision) ?? decision),
         ...(nameServers === undefined ? {} : { servers: nameServers }),
@@ -451,6 +456,21 @@ export class Caisson {
 
   #redactor(policy: Policy, secrets: NetworkOptions['secrets']): Redactor | undefined {
     return redactorOf(policy, { ...this.#environment, ...secrets });
+  }
+
+  #ports({ network }: Policy, journal: Journal | undefined): NonNullable<RunnerSetup['ports']> {
+    return (entry) =>
+      new SandboxPorts({
+        policy: network,
+        proxy: () => this.#proxyClient(),
+        tell: (decision) => journal?.network(entry, decision),
+      });
+  }
+
+  async #proxyClient(): Promise<ProxyClient> {
+    const { ProxyClient } = await import('./network/proxy-client.ts');
+    this.#proxy ??= new ProxyClient();
+    return this.#proxy;
   }
 
   #keepWarm(runner: Runner): void {
@@ -539,7 +559,15 @@ function commandOf(argv: readonly string[], { toolchain }: Place): readonly stri
 
 function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions {
   if (typeof options === 'string') return false;
-  const names = ['policy', 'workspace', 'accept', 'allowUnisolated', 'tenant', 'secrets', 'ask'];
+  const names = [
+    'policy',
+    'workspace',
+    'accept',
+    'allowUnisolated',
+    'tenant',
+    'secrets',
+    'ask',
+  ].concat(['name', 'publish', 'onPublished']);
   const keys = Object.keys(options);
   // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.
   return keys.every((key) => names.includes(key));

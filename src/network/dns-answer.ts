@@ -14,6 +14,7 @@ import {
   RECURSION_DESIRED,
 } from 'dns-packet';
 import { hostName } from '../policy/host-name.ts';
+import type { CheckedNames } from './checked-names.ts';
 import type { Judge } from './judge.ts';
 
 /** Queries longer than this are not queries for a name. */
@@ -29,6 +30,11 @@ const EDE_PROHIBITED = 18;
 /** Nothing that the guest keeps may outlive what was checked for long. */
 const TTL_MAX_SECONDS = 300;
 
+/** Who decides upon names and knows their addresses. */
+export interface NameSource extends Pick<Judge, 'name' | 'reportName'> {
+  readonly names: Pick<CheckedNames, 'resolve'>;
+}
+
 interface Reply {
   readonly code: number;
   readonly addresses?: readonly { readonly address: string; readonly ttlSeconds: number }[];
@@ -37,7 +43,7 @@ interface Reply {
 
 /** @returns Undefined: no answer, as to what is no query. */
 export async function answerQuery(
-  judge: Judge,
+  judge: NameSource,
   bytes: Buffer,
   transport: 'udp' | 'tcp',
 ): Promise<Buffer | undefined> {
@@ -54,7 +60,10 @@ export async function answerQuery(
   return write(query, reply, transport) ?? failure(bytes, CODE.SERVFAIL);
 }
 
-async function replyTo(judge: Judge, question: { name: string; type: string }): Promise<Reply> {
+async function replyTo(
+  judge: NameSource,
+  question: { name: string; type: string },
+): Promise<Reply> {
   const { type } = question;
   const name = hostName(question.name);
   const family = type === 'A' ? 4 : type === 'AAAA' ? 6 : undefined;

@@ -6,11 +6,17 @@
  */
 import { fileURLToPath } from 'node:url';
 import { CaissonError } from '../core/error.ts';
-import { forwardNetwork, type NetworkHandles } from '../launcher/network-handles.ts';
+import type { Dial } from '../launcher/dials.ts';
+import {
+  forwardNetwork,
+  type NetworkHandles,
+  type RawHandle,
+} from '../launcher/network-handles.ts';
 import { type NodeProcess, startNodeProcess } from '../launcher/node-process.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import type { MemberOptions } from './internal-groups.ts';
 import type {
   FromProxy,
   ProxyReply,
@@ -18,10 +24,11 @@ import type {
   SecretValue,
   ToProxy,
 } from './proxy-messages.ts';
+import type { PublishOptions } from './published-port.ts';
 import type { Ask } from './questions.ts';
 
 export interface NetworkOptions {
-  /** Of mode `filtered`. */
+  /** Of mode `filtered` or `internal`. */
   readonly policy: NetworkPolicy;
   readonly secrets?: readonly SecretValue[];
   /** Name servers to ask, `address` or `address:port`; default those of the host. */
@@ -33,6 +40,16 @@ export interface NetworkOptions {
   readonly ask?: Ask;
   /** How long an answer may take; then it is a no. Default 30000. */
   readonly askTimeoutMs?: number;
+  /** Where the policy's mode is `internal`: who the sandbox is in its group. */
+  readonly member?: MemberOptions;
+  /** The way into the sandbox, for the others of its group. */
+  readonly dial?: Dial;
+}
+
+/** A port of a sandbox, on a loopback port of the host. */
+export interface PublishedPortClient {
+  readonly port: number;
+  close(): Promise<void>;
 }
 
 /** One network, as the library holds it. */
@@ -73,11 +90,12 @@ export class ProxyClient {
 
   /** Takes a policy in; connections are served from {@link FilteredNetworkClient.attach} on. @throws NETWORK_GONE */
   async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
-    if (this.#closed) throw gone('it was closed');
-    if (this.#process === undefined || this.#process.isGone) {
-      this.#process = new ProxyProcess(this.#start());
-    }
-    return await this.#process.open(options);
+    return await this.#live().open(options);
+  }
+
+  /** Listens on the host for a port inside. @throws REQUEST_INVALID where its port is taken, NETWORK_GONE */
+  async publish(options: PublishOptions, dial: Dial): Promise<PublishedPortClient> {
+    return await this.#live().publish(options, dial);
   }
 
   /** Ends the process; networks that are open are shut. */
@@ -85,12 +103,23 @@ export class ProxyClient {
     this.#closed = true;
     await this.#process?.end();
   }
+
+  #live(): ProxyProcess {
+    if (this.#closed) throw gone('it was closed');
+    if (this.#process === undefined || this.#process.isGone) {
+      this.#process = new ProxyProcess(this.#start());
+    }
+    return this.#process;
+  }
 }
+
+type Served = Pick<NetworkOptions, 'onGone' | 'ask' | 'askTimeoutMs' | 'dial'> &
+  Partial<Pick<NetworkOptions, 'onDecision'>>;
 
 class ProxyProcess {
   readonly #child: NodeProcess;
   readonly #ended: Promise<void>;
-  readonly #networks = new Map<number, NetworkOptions>();
+  readonly #networks = new Map<number, Served>();
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #lastRequest = 0;
@@ -123,12 +152,13 @@ class ProxyProcess {
   async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
     const id = ++this.#lastId;
     this.#networks.set(id, options);
-    const { policy, secrets = [], servers, ask } = options;
+    const { policy, secrets = [], servers, ask, member } = options;
     const open = {
       policy,
       secrets,
       asks: ask !== undefined,
       ...(servers === undefined ? {} : { servers }),
+      ...(member === undefined ? {} : { member }),
     };
     let certificatePem: string | undefined;
     try {
@@ -148,6 +178,23 @@ class ProxyProcess {
     };
   }
 
+  async publish(publish: PublishOptions, dial: Dial): Promise<PublishedPortClient> {
+    const id = ++this.#lastId;
+    this.#networks.set(id, { dial });
+    try {
+      const { port = 0 } = await this.#request(id, { type: 'publish', publish });
+      return {
+        port,
+        close: async () => {
+          await this.#close(id);
+        },
+      };
+    } catch (error) {
+      this.#networks.delete(id);
+      throw error;
+    }
+  }
+
   async end(): Promise<void> {
     this.#ending = true;
     if (this.#gone !== undefined) return;
@@ -157,12 +204,21 @@ class ProxyProcess {
   }
 
   async #attach(id: number, handles: NetworkHandles): Promise<void> {
-    if (this.#gone !== undefined) {
+    const shut = (): void => {
       for (const handle of [handles.tcp, handles.dnsUdp, handles.dnsTcp]) handle.close();
+    };
+    if (this.#gone !== undefined) {
+      shut();
       throw this.#gone;
     }
+    // Node forgets handles that wait for a channel which closes, and whoever waits for them.
+    const ended = this.#ended.then(() => {
+      shut();
+      throw this.#gone;
+    });
+    ended.catch(() => {});
     try {
-      await forwardNetwork(this.#child, id, handles);
+      await Promise.race([forwardNetwork(this.#child, id, handles), ended]);
     } catch (error) {
       throw this.#gone ?? gone('its channel is closed', error);
     }
@@ -200,15 +256,17 @@ class ProxyProcess {
 
   #take(message: FromProxy): void {
     if (message.type === 'decision') {
-      this.#networks.get(message.id)?.onDecision(message.decision);
+      this.#networks.get(message.id)?.onDecision?.(message.decision);
     } else if (message.type === 'ask') {
       void this.#ask(message);
+    } else if (message.type === 'dial') {
+      void this.#dial(message);
     } else {
       const pending = this.#pending.get(message.request);
       this.#pending.delete(message.request);
       if (this.#pending.size === 0) this.#child.channel?.unref();
       if (message.type === 'reply') pending?.resolve(message.reply);
-      else pending?.reject(failed(message.message));
+      else pending?.reject(failed(message));
     }
   }
 
@@ -223,6 +281,22 @@ class ProxyProcess {
     clearTimeout(timer);
     if (this.#gone !== undefined) return;
     this.#send({ type: 'answer', question, ...(answer === undefined ? {} : { answer }) });
+  }
+
+  /** The socket goes from the launcher to the proxy; here it is not read. */
+  async #dial({ id, dial, port }: Extract<FromProxy, { type: 'dial' }>): Promise<void> {
+    let handle: RawHandle;
+    try {
+      const way = this.#networks.get(id)?.dial;
+      if (way === undefined) throw new Error('the sandbox has ended');
+      handle = await way(port);
+    } catch (error) {
+      this.#send({ type: 'dialled', dial, problem: (error as Error).message });
+      return;
+    }
+    const message: ToProxy = { type: 'dialled', dial };
+    if (this.#gone !== undefined) handle.close();
+    else this.#child.send(message, handle as never, () => handle.close());
   }
 
   #end(error: CaissonError): void {
@@ -250,8 +324,12 @@ function gone(how: string, cause?: unknown): CaissonError {
   });
 }
 
-function failed(message: string): CaissonError {
-  return new CaissonError('NETWORK_FAILED', { layer: 'network', message });
+function failed({ message, invalid }: Extract<FromProxy, { type: 'failed' }>): CaissonError {
+  return new CaissonError(invalid === undefined ? 'NETWORK_FAILED' : 'REQUEST_INVALID', {
+    layer: 'network',
+    message,
+    ...(invalid?.hint === undefined ? {} : { hint: invalid.hint }),
+  });
 }
 
 /** Beside this file: as a source, or bundled (`packaging/build.ts`). */

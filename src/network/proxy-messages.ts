@@ -5,6 +5,8 @@
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import type { MemberOptions } from './internal-groups.ts';
+import type { PublishOptions } from './published-port.ts';
 import type { NetworkAnswer, NetworkQuestion } from './questions.ts';
 
 /** A secret of the policy with its value, as it travels. */
@@ -22,27 +24,51 @@ export interface OpenNetwork {
   readonly servers?: readonly string[];
   /** Whether there is somebody to ask. */
   readonly asks: boolean;
+  /** Of mode `internal`. */
+  readonly member?: MemberOptions;
 }
 
 export type ProxyRequest =
   | { readonly type: 'open'; readonly open: OpenNetwork }
+  | { readonly type: 'publish'; readonly publish: PublishOptions }
   | { readonly type: 'update'; readonly policy: NetworkPolicy }
   | { readonly type: 'counters' }
   | { readonly type: 'close' };
 
 export type ToProxy =
   | (ProxyRequest & { readonly id: number; readonly request: number })
-  | { readonly type: 'answer'; readonly question: number; readonly answer?: NetworkAnswer };
+  | { readonly type: 'answer'; readonly question: number; readonly answer?: NetworkAnswer }
+  | {
+      /** With the connection as a handle, or why there is none. */
+      readonly type: 'dialled';
+      readonly dial: number;
+      readonly problem?: string;
+    };
 
 /** `certificatePem`: of the authority that the guest must trust, where the policy intercepts. */
 export interface ProxyReply {
   readonly certificatePem?: string;
   readonly counters?: ProxyCounters;
+  /** Of the host, where one was published on. */
+  readonly port?: number;
 }
 
 export type FromProxy =
   | { readonly type: 'reply'; readonly request: number; readonly reply: ProxyReply }
-  | { readonly type: 'failed'; readonly request: number; readonly message: string }
+  | {
+      readonly type: 'failed';
+      readonly request: number;
+      readonly message: string;
+      /** Where it is the caller's mistake. */
+      readonly invalid?: { readonly hint?: string };
+    }
+  | {
+      /** A connection to a port inside the sandbox of that network. */
+      readonly type: 'dial';
+      readonly id: number;
+      readonly dial: number;
+      readonly port: number;
+    }
   | { readonly type: 'decision'; readonly id: number; readonly decision: NetworkDecision }
   | {
       readonly type: 'ask';

@@ -4,13 +4,34 @@
  * Started by the library with an IPC channel (`launcher/proxy-start.ts`), ends with it. Everything that it knows comes
  * over that channel; it reads no arguments and no environment of its own.
  */
+
+import { Socket } from 'node:net';
 import process from 'node:process';
-import { receiveNetworks } from '../launcher/network-handles.ts';
+import { isCaissonError } from '../core/error.ts';
+import { type NetworkHandles, receiveNetworks } from '../launcher/network-handles.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
+import type { NetworkDecision } from './decision-log.ts';
+import type { ProxyCounters } from './egress-proxy.ts';
 import { FilteredNetwork } from './filtered-network.ts';
-import type { FromProxy, ProxyReply, ToProxy } from './proxy-messages.ts';
+import { InternalGroups } from './internal-groups.ts';
+import { InternalNetwork } from './internal-network.ts';
+import type { FromProxy, OpenNetwork, ProxyReply, ToProxy } from './proxy-messages.ts';
+import { PublishedPort } from './published-port.ts';
 import type { NetworkAnswer } from './questions.ts';
 
-const networks = new Map<number, Promise<FilteredNetwork>>();
+/** What is open under one number. */
+interface Served {
+  readonly certificatePem?: string | undefined;
+  attach?(handles: NetworkHandles): void;
+  update?(policy: NetworkPolicy): void;
+  counters(): ProxyCounters;
+  close(): void;
+}
+
+const networks = new Map<number, Promise<Served>>();
+const groups = new InternalGroups();
+const dials = new Map<number, PromiseWithResolvers<Socket>>();
+let lastDial = 0;
 const questions = new Map<number, (answer: NetworkAnswer | undefined) => void>();
 let lastQuestion = 0;
 
@@ -20,47 +41,101 @@ receiveNetworks(process, (id, handles) => {
   };
   const network = networks.get(id);
   if (network === undefined) close();
-  else network.then((opened) => opened.attach(handles)).catch(close);
+  else {
+    network
+      .then((opened) => (opened.attach === undefined ? close() : opened.attach(handles)))
+      .catch(close);
+  }
 });
-process.on('message', (message: ToProxy | { type?: undefined }) => {
-  if (message.type === 'answer') {
+process.on('message', (message: ToProxy | { type?: undefined }, handle: unknown) => {
+  if (message.type === 'dialled') {
+    takeDialled(message, handle);
+  } else if (message.type === 'answer') {
     questions.get(message.question)?.(message.answer);
     questions.delete(message.question);
   } else if (message.type !== undefined) {
     const { request } = message;
     carryOut(message).then(
       (reply) => say({ type: 'reply', request, reply }),
-      (error: Error) => say({ type: 'failed', request, message: error.message }),
+      (error: Error) => {
+        const { hint } = isCaissonError(error) ? error : {};
+        const invalid = isCaissonError(error) && error.code === 'REQUEST_INVALID';
+        say({
+          type: 'failed',
+          request,
+          message: error.message,
+          ...(invalid ? { invalid: hint === undefined ? {} : { hint } } : {}),
+        });
+      },
     );
   }
 });
 process.on('disconnect', () => process.exit(0));
 
-async function carryOut(message: Exclude<ToProxy, { type: 'answer' }>): Promise<ProxyReply> {
+async function carryOut(
+  message: Exclude<ToProxy, { type: 'answer' | 'dialled' }>,
+): Promise<ProxyReply> {
   const { id } = message;
   if (message.type === 'open') {
-    const opening = FilteredNetwork.open(
-      message.open,
-      (decision) => say({ type: 'decision', id, decision }),
-      (about) => {
-        const question = ++lastQuestion;
-        say({ type: 'ask', id, question, about });
-        return new Promise((resolve) => questions.set(question, resolve));
-      },
-    );
-    networks.set(id, opening);
-    opening.catch(() => networks.delete(id));
-    const { certificatePem } = await opening;
+    const { certificatePem } = await keep(id, open(id, message.open));
     return certificatePem === undefined ? {} : { certificatePem };
+  }
+  if (message.type === 'publish') {
+    const published = PublishedPort.open(id, message.publish, dialInto);
+    await keep(id, published);
+    return { port: (await published).port };
   }
   const network = await networks.get(id);
   if (network === undefined) throw new Error(`there is no network ${id}`);
-  if (message.type === 'update') network.update(message.policy);
+  if (message.type === 'update') network.update?.(message.policy);
   if (message.type === 'close') {
     networks.delete(id);
     network.close();
   }
   return { counters: network.counters() };
+}
+
+function keep(id: number, opening: Promise<Served>): Promise<Served> {
+  networks.set(id, opening);
+  opening.catch(() => networks.delete(id));
+  return opening;
+}
+
+async function open(id: number, options: OpenNetwork): Promise<Served> {
+  const tell = (decision: NetworkDecision): void => say({ type: 'decision', id, decision });
+  if (options.member !== undefined) {
+    return new InternalNetwork(id, options.member, groups, dialInto, tell);
+  }
+  return await FilteredNetwork.open(options, tell, (about) => {
+    const question = ++lastQuestion;
+    say({ type: 'ask', id, question, about });
+    return new Promise((resolve) => questions.set(question, resolve));
+  });
+}
+
+/** The library has the launcher, and answers each. */
+function dialInto(id: number, port: number): Promise<Socket> {
+  const dial = ++lastDial;
+  const waiting = Promise.withResolvers<Socket>();
+  dials.set(dial, waiting);
+  say({ type: 'dial', id, dial, port });
+  return waiting.promise;
+}
+
+function takeDialled(
+  { dial, problem }: Extract<ToProxy, { type: 'dialled' }>,
+  handle: unknown,
+): void {
+  const waiting = dials.get(dial);
+  dials.delete(dial);
+  if (problem !== undefined || handle === undefined) {
+    waiting?.reject(new Error(problem ?? 'the connection was lost on its way'));
+    return;
+  }
+  // Node makes its own sockets so; a paused one is read only from when it is joined to the other.
+  const inside = new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true } as never);
+  inside.setNoDelay(true);
+  waiting?.resolve(inside);
 }
 
 function say(message: FromProxy): void {

@@ -3,8 +3,7 @@
  */
 import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
-import { answerQuery } from './dns-answer.ts';
-import type { Judge } from './judge.ts';
+import { answerQuery, type NameSource } from './dns-answer.ts';
 
 /** Queries that wait for an answer at once; more go unanswered, and are asked again by who meant them. */
 const PENDING_MAX = 256;
@@ -21,14 +20,14 @@ export interface DnsSockets {
 }
 
 export class ResolverServer {
-  readonly #judge: Judge;
+  readonly #judge: NameSource;
   readonly #sockets: DnsSockets;
   readonly #connections = new Set<Socket>();
   #pending = 0;
   #tokens = BURST;
   #filledMs = performance.now();
 
-  constructor(judge: Judge, sockets: DnsSockets) {
+  constructor(judge: NameSource, sockets: DnsSockets) {
     this.#judge = judge;
     this.#sockets = sockets;
     sockets.udp.on('message', (bytes, from) => void this.#udp(bytes, from).catch(() => {}));

@@ -31,7 +31,7 @@ export function compileEtc(policy: Policy, facts: HostFacts): Mount[] {
       ...(online && facts.etc.hosts !== undefined ? [facts.etc.hosts.trimEnd()] : []),
     ]),
     file('resolv.conf', [
-      policy.network.mode === 'filtered'
+      policy.network.mode === 'filtered' || policy.network.mode === 'internal'
         ? 'nameserver 127.0.0.1'
         : online && facts.etc.resolvConf !== undefined
           ? facts.etc.resolvConf.trimEnd()

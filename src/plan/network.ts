@@ -37,9 +37,9 @@ export function compileNetwork(policy: Policy, facts: HostFacts, findings: Findi
   if (network.mode === 'full') return compileFull(network, facts, findings);
   const ruled =
     facts.landlockAbi >= LANDLOCK_NET_ABI && !['none', 'basic', 'moderate'].includes(policy.level);
+  if (network.listen.length > 0) explainListen(network, findings);
   if (network.mode === 'filtered') return compileFiltered(network, facts, ruled, findings);
-  // Mode `internal` gets its own branch, and a `NetworkSetup` of its own, here.
-  if (network.mode === 'internal') findings.cannot(internalNotBuilt(network));
+  if (network.mode === 'internal') return compileInternal(network, facts, ruled, findings);
   if (network.mode === 'none') {
     findings.enforce(
       'network.none',
@@ -171,11 +171,14 @@ function noteWhatIsNotChecked(network: NetworkPolicy, findings: Findings): void 
   }
 }
 
-function noFilter(facts: HostFacts): Parameters<Findings['cannot']>[0] {
+function noFilter(
+  facts: HostFacts,
+  clause = 'network.filtered',
+): Parameters<Findings['cannot']>[0] {
   const errno = facts.networkFilterErrno;
   return {
-    id: 'network.filtered:no-tproxy',
-    clause: 'network.filtered',
+    id: `${clause}:no-tproxy`,
+    clause,
     reason:
       errno === undefined
         ? 'the launcher has not found out whether nftables works in a network namespace here'
@@ -195,14 +198,43 @@ function udpNotBuilt(rules: readonly Destination[]): Parameters<Findings['cannot
   };
 }
 
-function internalNotBuilt({ group }: NetworkPolicy): Parameters<Findings['cannot']>[0] {
+/** Inside, the same as a filtered network; whom its connections lead to is the proxy's to say. */
+function compileInternal(
+  network: NetworkPolicy,
+  facts: HostFacts,
+  ruled: boolean,
+  findings: Findings,
+): NetworkPlan {
+  if (facts.networkFilterErrno !== 0) findings.cannot(noFilter(facts, 'network.internal'));
+  findings.enforce(
+    'network.internal',
+    `sandboxes of the group ${network.group} by name, on the TCP ports that their policies name under listen; no other group or tenant, no host, nothing else`,
+    [
+      'network namespace',
+      'routes to loopback',
+      'nftables tproxy',
+      'nftables reject',
+      'resolver of the group',
+      'internal proxy',
+      'seccomp socket families',
+    ],
+    'network-internal',
+  );
   return {
-    id: 'network.internal:not-built',
-    clause: 'network.internal',
-    reason: `this release connects no sandboxes with each other${group === undefined ? '' : `, and the policy names the group ${group}`}`,
-    cure: 'write `mode: none`, or `mode: filtered` with what is to be reached',
-    acceptable: false,
+    ownNamespace: true,
+    setup: { mode: 'filtered' },
+    ...(ruled ? { landlockPorts: { bind: network.listen } } : {}),
   };
+}
+
+function explainListen({ listen, mode }: NetworkPolicy, findings: Findings): void {
+  const others = mode === 'internal' ? ', and from the group' : '';
+  findings.enforce(
+    'network.listen',
+    `TCP ${listen.join(', ')} inside can be reached on a loopback port of the host once it is published${others}; no other port can`,
+    ['network namespace', 'connections made inside alone', 'publishing proxy'],
+    'network-internal',
+  );
 }
 
 function shorten(texts: readonly string[]): string {

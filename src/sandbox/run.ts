@@ -17,6 +17,7 @@ import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
+import { notPublishable, type PublishedPort, type SandboxPorts } from './ports.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
 import type { Redactor } from './redact.ts';
 import { beginRelease, type Release } from './release.ts';
@@ -41,8 +42,14 @@ export interface RunnerSetup {
   readonly launcher: string;
   /** Absent: nobody wants to know. */
   readonly journal?: Journal;
-  /** Makes the network of one sandbox, where the plan has a filtered one. */
-  readonly network?: (entry: Entry, options: NetworkOptions) => Promise<SandboxNetwork>;
+  /** Makes the network of one sandbox, where the plan has a filtered or internal one. */
+  readonly network?: (
+    entry: Entry,
+    options: NetworkOptions,
+    ports: SandboxPorts | undefined,
+  ) => Promise<SandboxNetwork>;
+  /** The ports of one sandbox, where it has a network namespace of its own. */
+  readonly ports?: (entry: Entry) => SandboxPorts;
   /** Knows the secrets of a run, where they are kept from leaving it. */
   readonly redactor?: (options: NetworkOptions) => Redactor | undefined;
   readonly onOpen?: (sandbox: Sandbox) => void;
@@ -55,6 +62,12 @@ export interface NetworkOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   /** Asked about a destination that no rule decides; default: it is refused. */
   readonly ask?: Ask;
+  /** What the others of its group call it (mode `internal`): a host label; default its id, with `-` for `_`. */
+  readonly name?: string;
+  /** Ports inside, of the policy's `listen`, to publish: a port of 127.0.0.1 for each, 0 for one that is free. */
+  readonly publish?: Readonly<Record<number, number>>;
+  /** Told where they are, before the guest starts. */
+  readonly onPublished?: (ports: readonly PublishedPort[]) => void;
 }
 
 type StreamOptions = Partial<Pick<Job, 'stdin' | 'stdout' | 'stderr' | 'pty'>>;
@@ -116,7 +129,7 @@ export class Runner {
     const shown = release?.argv(argv) ?? argv;
     if (journal !== undefined) await this.#admit(journal, { id }, shown);
     let outcome: Outcome;
-    if (this.#looks || networked !== undefined) {
+    if (this.#looks || networked !== undefined || options.publish !== undefined) {
       outcome = await this.#runLooking(argv, options, workspace, id);
     } else {
       const job = finishJob(this.#base(workspace), argv, options, policy);
@@ -140,14 +153,17 @@ export class Runner {
     const shown = release?.argv(argv) ?? argv;
     if (journal !== undefined) await this.#admit(journal, { id }, shown);
     const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
-    const { base, context, overlay, network } = await this.#prepare(workspace, { id }, options);
+    const prepared = await this.#prepare(workspace, { id }, options);
+    const { base, context, overlay, network, ports } = prepared;
     const job = finishJob(base, argv, { ...options, ...streams }, policy);
-    const execution = kind.spawn(job, options.signal, network?.onNetwork, id);
+    const execution = kind.spawn(job, options.signal, network?.onNetwork, id, ports?.onDial);
     execution.result.catch(async () => {
+      await ports?.close();
       await network?.close(undefined);
       await overlay?.discard();
     });
     return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
+      await ports?.close();
       const outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
       const kept = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
       const settled = release?.outcome(kept) ?? kept;
@@ -174,10 +190,10 @@ export class Runner {
     const { journal, kind } = this.#setup;
     await journal?.ready();
     const prepared = await this.#prepare(workspace, { id }, options, from);
-    const { base, context, overlay, network } = prepared;
+    const { base, context, overlay, network, ports } = prepared;
     journal?.created({ id }, context.accepted);
     try {
-      const open = kind.open(base, network?.onNetwork, id);
+      const open = kind.open(base, network?.onNetwork, id, ports?.onDial);
       await open.opened;
       // What was mounted when it was opened stays; commands bring only what is theirs.
       const inside: Job = { ...base, mounts: [] };
@@ -194,6 +210,7 @@ export class Runner {
         ...(redactor === undefined ? {} : { redactor }),
         ...(journal === undefined ? {} : { journal }),
         ...(network === undefined ? {} : { network }),
+        ...(ports === undefined ? {} : { ports }),
         ...(onClose === undefined ? {} : { onClose }),
         ...(overlay === undefined
           ? {}
@@ -206,6 +223,7 @@ export class Runner {
       onOpen?.(sandbox);
       return sandbox;
     } catch (error) {
+      await ports?.close();
       await network?.close(undefined);
       await overlay?.discard();
       throw error;
@@ -223,17 +241,21 @@ export class Runner {
     context: OutcomeContext;
     overlay: Overlay | undefined;
     network: SandboxNetwork | undefined;
+    ports: SandboxPorts | undefined;
   }> {
     const { protection, context, overlay } = await this.#look(workspace, from);
+    const ports = this.#setup.ports?.(entry);
     let network: SandboxNetwork | undefined;
     try {
-      network = await this.#setup.network?.(entry, options);
+      network = await this.#setup.network?.(entry, options, ports);
+      await publish(ports, options);
       const alone = this.#looks || network !== undefined;
       const base = alone
         ? this.#bind(workspace, protection, overlay, network)
         : this.#base(workspace);
-      return { base, context, overlay, network };
+      return { base, context, overlay, network, ports };
     } catch (error) {
+      await ports?.close();
       await network?.close(undefined);
       await overlay?.discard();
       throw error;
@@ -246,14 +268,17 @@ export class Runner {
     workspace: Workspace,
     id: string,
   ): Promise<Outcome> {
-    const { base, context, overlay, network } = await this.#prepare(workspace, { id }, options);
+    const prepared = await this.#prepare(workspace, { id }, options);
+    const { base, context, overlay, network, ports } = prepared;
     let outcome: Outcome;
     try {
       const { kind, policy } = this.#setup;
       const job = finishJob(base, argv, options, policy);
-      const raw = await kind.run(job, options.signal, network?.onNetwork, id);
+      const raw = await kind.run(job, options.signal, network?.onNetwork, id, ports?.onDial);
+      await ports?.close();
       outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
     } catch (error) {
+      await ports?.close();
       await network?.close(undefined);
       await overlay?.discard();
       throw error;
@@ -412,6 +437,15 @@ export class Runner {
     Object.freeze(job.landlock);
     return job;
   }
+}
+
+async function publish(
+  ports: SandboxPorts | undefined,
+  { publish: wanted, onPublished }: NetworkOptions,
+): Promise<void> {
+  if (wanted === undefined) return;
+  if (ports === undefined) throw notPublishable('the guest has no network of its own');
+  onPublished?.(await ports.publishAll(wanted));
 }
 
 /** The outcome with what its network refused and let through; the network ends with it. */

@@ -4,19 +4,21 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RawUsage } from '../backends/backend.ts';
+import type { Dial, RawUsage } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import type { NetworkUsage, Violation } from '../core/outcome.ts';
 import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyCounters } from '../network/egress-proxy.ts';
 import { makePlaceholder } from '../network/intercept/secrets.ts';
+import type { MemberOptions } from '../network/internal-groups.ts';
 import type { FilteredNetworkClient, ProxyClient } from '../network/proxy-client.ts';
 import type { SecretValue } from '../network/proxy-messages.ts';
 import type { Ask } from '../network/questions.ts';
 import type { BindInput } from '../plan/bind.ts';
 import type { JobTemplate } from '../plan/plan.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
+import type { SandboxPorts } from './ports.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
 
 export interface SandboxNetworkSetup {
@@ -31,6 +33,9 @@ export interface SandboxNetworkSetup {
   readonly servers?: readonly string[];
   readonly ask?: Ask;
   readonly onDecision: (decision: NetworkDecision) => void;
+  /** Who it is in its group, and the way into it, where the mode is `internal`. */
+  readonly member?: MemberOptions;
+  readonly dial?: Dial;
   /** Called once, when it has ended. */
   readonly onClose?: () => void;
 }
@@ -86,7 +91,7 @@ export class SandboxNetwork {
       return { name, hosts, value, placeholder: makePlaceholder() };
     });
     const refused = new Refusals();
-    const { policy, servers, ask, onDecision } = setup;
+    const { policy, servers, ask, onDecision, member, dial } = setup;
     const client = await setup.proxy.open({
       policy,
       secrets,
@@ -97,6 +102,8 @@ export class SandboxNetwork {
       onGone: ({ message }) => refused.gone(message),
       ...(servers === undefined ? {} : { servers }),
       ...(ask === undefined ? {} : { ask }),
+      ...(member === undefined ? {} : { member }),
+      ...(dial === undefined ? {} : { dial }),
     });
     try {
       return new SandboxNetwork(setup, client, secrets, refused);
@@ -223,5 +230,39 @@ function noValue(name: string): CaissonError {
     message: `the policy's secret ${name} has no value`,
     hint: `set the variable ${name} where Caisson runs, or give secrets: { ${name}: … }`,
     details: { secret: name },
+  });
+}
+
+/** A name that no resolver reads as an address; `localhost` is the guest's own. */
+const NAME = /^(?!localhost$)[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/**
+ * Who a sandbox is in its group: groups of one name are one network within a tenant of a Caisson.
+ *
+ * @throws REQUEST_INVALID for a name that is no host label
+ */
+export function memberOf(
+  { mode, group, listen }: NetworkPolicy,
+  at: {
+    readonly id: string;
+    readonly name: string | undefined;
+    readonly tenant: string | undefined;
+    readonly ports: SandboxPorts | undefined;
+  },
+): Pick<SandboxNetworkSetup, 'member' | 'dial'> {
+  if (mode !== 'internal' || group === undefined || at.ports === undefined) return {};
+  const name = at.name ?? at.id.replaceAll('_', '-');
+  if (!NAME.test(name)) throw noName(name);
+  // With the length of the tenant before it, no tenant can be part of another's group.
+  const { tenant = '' } = at;
+  const member = { group: `${tenant.length} ${tenant} ${group}`, name, ports: listen };
+  return { member, dial: at.ports.dial };
+}
+
+function noName(name: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `${JSON.stringify(name)} is no name for a sandbox`,
+    hint: 'take a-z, 0-9 and -, a letter first, at most 63 of them, and not localhost',
   });
 }

@@ -1,7 +1,7 @@
 /**
  * A sandbox that stays open: any number of commands in one private world, until it is closed.
  */
-import type { OpenSandbox } from '../backends/backend.ts';
+import type { OpenSandbox, RawUsage } from '../backends/backend.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
@@ -13,6 +13,12 @@ import { GuestProcess } from './guest-process.ts';
 import type { Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome, toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
+import {
+  notPublishable,
+  type PublishedPort,
+  type PublishOptions,
+  type SandboxPorts,
+} from './ports.ts';
 import type { Redactor } from './redact.ts';
 import type { GuestExecution, Release } from './release.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
@@ -56,6 +62,7 @@ export interface SandboxSetup {
   readonly redactor?: Redactor;
   readonly journal?: Journal;
   readonly network?: SandboxNetwork;
+  readonly ports?: SandboxPorts;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
 
@@ -74,10 +81,15 @@ export class Sandbox {
   readonly #openedAt = performance.now();
   #keepsChanges = false;
   #closing: Promise<void> | undefined;
+  readonly #networkEnded = Promise.withResolvers<void>();
 
   constructor(setup: SandboxSetup) {
     this.#setup = setup;
     this.files = new SandboxFiles(setup.open, setup.cwd, setup.redactor);
+    setup.open.closed.then(
+      (raw) => this.#endNetwork(raw),
+      () => this.#endNetwork(undefined),
+    );
   }
 
   get id(): string {
@@ -145,7 +157,11 @@ export class Sandbox {
   /** A shell whose directory, environment and background jobs persist between its commands. */
   shell(options: ShellOptions = {}): Shell {
     this.#needOpen();
-    const shell = new Shell((argv, cwd) => this.#shellProcess(argv, cwd), options);
+    const shell = new Shell(
+      (argv, cwd) => this.#shellProcess(argv, cwd),
+      options,
+      this.#setup.release,
+    );
     this.#shells.add(shell);
     return shell;
   }
@@ -181,11 +197,29 @@ export class Sandbox {
   async updateNetwork(policy: NetworkPolicy): Promise<void> {
     this.#needOpen();
     const { network, journal } = this.#setup;
-    if (network === undefined) throw noNetwork();
+    if (network?.policy.mode !== 'filtered') throw noNetwork();
     const from = network.policy;
     requireSameMeans(from, policy);
     await network.update(policy);
     journal?.networkChanged({ id: this.id }, from, policy);
+  }
+
+  /**
+   * Lets programs of this host reach a port inside, on a loopback port of the host, until either is closed. A connection
+   * to a port on which the guest does not listen yet is reset.
+   *
+   * @param guestPort One of the policy's `listen`.
+   * @throws REQUEST_INVALID where the policy does not name the port, the host's port is taken, or the guest has the
+   * host's network; NETWORK_GONE
+   * @example
+   * const { port } = await sandbox.publish(8080);
+   * await fetch(`http://127.0.0.1:${port}/`);
+   */
+  async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
+    this.#needOpen();
+    const { ports } = this.#setup;
+    if (ports === undefined) throw notPublishable('the guest has no network of its own');
+    return await ports.publish(guestPort, options);
   }
 
   /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay */
@@ -237,6 +271,15 @@ export class Sandbox {
     await this.close();
   }
 
+  /** Whoever ended the sandbox: its name and its ports are free again. What was refused and not told yet is told. */
+  async #endNetwork(raw: RawUsage | undefined): Promise<void> {
+    const { network, ports, journal } = this.#setup;
+    await ports?.close();
+    const ended = await network?.close(raw);
+    if (ended !== undefined) journal?.violations({ id: this.id }, ended.violations);
+    this.#networkEnded.resolve();
+  }
+
   /** What the network refused since the last command that ended. */
   #withRefusals(outcome: Outcome): Outcome {
     const refused = this.#setup.network?.takeViolations() ?? [];
@@ -256,13 +299,14 @@ export class Sandbox {
       (raw) => journal?.ended(entry, argv, toOutcome(raw, context, entry.id)),
       (error) => isCaissonError(error) && journal?.refused(entry, error),
     );
-    return this.#setup.release?.()?.execution(execution) ?? execution;
+    return this.#setup.release?.()?.shell(execution) ?? execution;
   }
 
   async #close(): Promise<void> {
     const { open, overlay, onClose, journal } = this.#setup;
     // Together: a shell in a sandbox that stands still ends only with the sandbox.
     await Promise.all([...[...this.#shells].map((shell) => shell.close()), open.close()]);
+    await this.#networkEnded.promise;
     journal?.destroyed({ id: this.id }, 0);
     if (overlay !== undefined && !this.#keepsChanges) await overlay.discard();
     onClose?.(this);

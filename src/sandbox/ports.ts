@@ -1,0 +1,139 @@
+/**
+ * The ports of one sandbox: the way in for those who may connect to it, and those that are published on the host.
+ */
+import type { Dial, OnDial } from '../backends/backend.ts';
+import { CaissonError } from '../core/error.ts';
+import type { NetworkDecision } from '../network/decision-log.ts';
+import type { ProxyClient } from '../network/proxy-client.ts';
+import type { NetworkPolicy } from '../policy/policy.ts';
+
+export interface PublishOptions {
+  /** Of the host; default any that is free. */
+  readonly port?: number;
+  /** `127.0.0.1` (default) or `::1`: ports are published on loopback alone. */
+  readonly host?: string;
+}
+
+/** A port of the host that leads to one of a sandbox. It is closed with the sandbox. */
+export interface PublishedPort {
+  /** Inside. */
+  readonly guestPort: number;
+  readonly host: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface SandboxPortsSetup {
+  readonly policy: NetworkPolicy;
+  /** Starts with the first port. */
+  readonly proxy: () => Promise<ProxyClient>;
+  /** Each port, published and closed. */
+  readonly tell: (decision: NetworkDecision) => void;
+}
+
+export class SandboxPorts {
+  readonly #setup: SandboxPortsSetup;
+  readonly #open = new Set<PublishedPort>();
+  readonly #way = Promise.withResolvers<Dial>();
+  #closed = false;
+
+  constructor(setup: SandboxPortsSetup) {
+    this.#setup = setup;
+    this.#way.promise.catch(() => {});
+  }
+
+  /** For the launcher: how the sandbox is reached. Who dials earlier waits. */
+  readonly onDial: OnDial = (dial) => this.#way.resolve(dial);
+
+  /** Unchecked: whoever calls it knows what `listen` says. */
+  readonly dial: Dial = async (port) => await (await this.#way.promise)(port);
+
+  /** @throws REQUEST_INVALID for a port that the policy does not name, or one of the host that is taken; NETWORK_GONE */
+  async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
+    const { policy, proxy, tell } = this.#setup;
+    const { host = '127.0.0.1', port = 0 } = options;
+    requirePublishable(policy, guestPort, host, port);
+    const client = await (await proxy()).publish({ guestPort, host, port }, this.dial);
+    const told = (kind: string, reason: string): void =>
+      tell({
+        target: `${host.includes(':') ? `[${host}]` : host}:${client.port}/tcp`,
+        allowed: true,
+        rule: 'network.listen',
+        reason,
+        count: 1,
+        details: { kind, guestPort, host, port: client.port },
+      });
+    const published: PublishedPort = {
+      guestPort,
+      host,
+      port: client.port,
+      close: async () => {
+        if (!this.#open.delete(published)) return;
+        await client.close();
+        told('unpublished', `closed: it led to port ${guestPort} of the sandbox`);
+      },
+    };
+    this.#open.add(published);
+    if (this.#closed) {
+      await published.close();
+      throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
+    }
+    told('published', `leads to port ${guestPort} of the sandbox`);
+    return published;
+  }
+
+  /** @param wanted port of the host by port inside, 0 for one that is free */
+  async publishAll(wanted: Readonly<Record<number, number>>): Promise<PublishedPort[]> {
+    const ports: PublishedPort[] = [];
+    for (const [inside, port] of Object.entries(wanted)) {
+      ports.push(await this.publish(Number(inside), { port }));
+    }
+    return ports;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#way.reject(new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' }));
+    await Promise.all([...this.#open].map((published) => published.close()));
+  }
+}
+
+/** What a wall without a network namespace says. */
+export function notPublishable(reason: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `no port can be published: ${reason}`,
+    hint: 'connect to the port of the host that the guest itself listens on',
+  });
+}
+
+function requirePublishable(
+  { mode, listen }: NetworkPolicy,
+  guestPort: number,
+  host: string,
+  port: number,
+): void {
+  if (mode === 'full') throw notPublishable("the guest has the host's network as it is");
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw invalid(
+      `${port} is no port of the host`,
+      'give one from 1 to 65535, or 0 for a free one',
+    );
+  }
+  if (host !== '127.0.0.1' && host !== '::1') {
+    throw invalid(
+      `ports are published on loopback alone, not on ${host}`,
+      'take 127.0.0.1 or ::1, and let a proxy of yours decide who comes from elsewhere',
+    );
+  }
+  if (listen.includes(guestPort)) return;
+  const named = listen.length === 0 ? 'none' : listen.join(', ');
+  throw invalid(
+    `port ${guestPort} is not one that the policy lets the guest listen on (${named})`,
+    `add \`listen: [${guestPort}]\` under network`,
+  );
+}
+
+function invalid(message: string, hint: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', { layer: 'sandbox', message, hint });
+}
