@@ -53,22 +53,31 @@ export class Release {
 
   /** With its output as it may be seen. */
   execution(execution: Execution): GuestExecution {
+    return this.#with(execution, this.#grid);
+  }
+
+  /** The same of a shell, whose commands each have a grid of their own: their results are held back, not its streams. */
+  shell(execution: Execution): GuestExecution {
+    return this.#with(execution, undefined);
+  }
+
+  #with(execution: Execution, grid: ResultGrid | undefined): GuestExecution {
     return {
       started: execution.started,
       result: execution.result,
       stdin: execution.stdin,
-      stdout: this.#shaped(execution.stdout),
-      stderr: this.#shaped(execution.stderr),
+      stdout: this.#shaped(execution.stdout, grid),
+      stderr: this.#shaped(execution.stderr, grid),
       kill: () => execution.kill(),
       signal: (number) => execution.signal(number),
       resize: (rows, columns) => execution.resize(rows, columns),
     };
   }
 
-  #shaped(stream: Readable): Readable {
+  #shaped(stream: Readable, grid: ResultGrid | undefined): Readable {
     const steps: Transform[] = [];
     if (this.#redactor !== undefined) steps.push(redactedStream(this.#redactor));
-    if (this.#grid !== undefined) steps.push(this.#grid.stream());
+    if (grid !== undefined) steps.push(grid.stream());
     return steps.reduce<Readable>((from, to) => {
       from.on('error', (error) => to.destroy(error));
       to.on('close', () => from.destroy());

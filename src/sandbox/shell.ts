@@ -14,7 +14,7 @@ import { randomBytes } from 'node:crypto';
 import { CaissonError } from '../core/error.ts';
 import type { CapturedOutput } from '../core/outcome.ts';
 import { OutputCapture } from './output-capture.ts';
-import type { GuestExecution } from './release.ts';
+import type { GuestExecution, Release } from './release.ts';
 
 export interface ShellOptions {
   /** Default bash where the sandbox has it, else sh. */
@@ -62,6 +62,7 @@ const MARK_MAX = 8192;
 export class Shell {
   readonly #start: StartShell;
   readonly #options: ShellOptions;
+  readonly #begin: () => Pick<Release, 'line'> | undefined;
   #execution: GuestExecution | undefined;
   #running: Running | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -69,8 +70,14 @@ export class Shell {
   #status = 0;
   #closed = false;
 
-  constructor(start: StartShell, options: ShellOptions = {}) {
+  /** @param begin called for each command; its result is seen once `line` has settled */
+  constructor(
+    start: StartShell,
+    options: ShellOptions = {},
+    begin: () => Pick<Release, 'line'> | undefined = () => undefined,
+  ) {
     this.#start = start;
+    this.#begin = begin;
     this.#options = options;
   }
 
@@ -86,9 +93,14 @@ export class Shell {
         message: 'a shell command holds a NUL byte',
       });
     }
+    const release = this.#begin();
     const turn = this.#last.then(() => this.#runNow(command, options));
     this.#last = turn.catch(() => {});
-    return turn;
+    if (release === undefined) return turn;
+    return turn.then(async (outcome) => {
+      await release.line();
+      return outcome;
+    });
   }
 
   /** Ends the shell and everything it started. Idempotent. */

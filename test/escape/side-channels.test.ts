@@ -97,6 +97,21 @@ test('result grid: a guest that tells by how long it takes tells the cell alone'
   }
 });
 
+test('result grid: each command of a shell has its own, and its time limit counts its own time', {
+  skip: needs.root,
+}, async () => {
+  await using caisson = await Caisson.open();
+  const policy = { version: 1, sideChannels: { resultGrid: '1500ms' } } as const;
+  await using sandbox = await caisson.create({ policy });
+  const shell = sandbox.shell();
+  for (const word of ['first', 'second']) {
+    const begin = performance.now();
+    const { kind, stdout } = await shell.run(`echo ${word}`, { timeoutMs: 1000 });
+    assert.deepEqual([kind, stdout.text], ['exited', `${word}\n`]);
+    assert.ok(performance.now() - begin >= 1500);
+  }
+});
+
 test('core scheduling: a cookie for the whole sandbox, or no sandbox', {
   skip: needs.root,
 }, async () => {
