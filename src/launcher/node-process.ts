@@ -21,8 +21,9 @@ export function startNodeProcess(program: string): NodeProcess {
     KEPT.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
   const child = fork(program, [], {
-    execPath,
-    execArgv: [],
+    // Secrets are in its memory: no core file of it, and no debugger at the sound of a signal.
+    execPath: '/bin/sh',
+    execArgv: ['-c', 'ulimit -c 0 && exec "$0" "$@"', execPath, '--disable-sigusr1'],
     env,
     cwd: '/',
     // A session of its own: Ctrl-C at a terminal reaches us, and we decide what ends.
