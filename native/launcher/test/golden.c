@@ -169,6 +169,17 @@ static void plan_notified(struct out *out) {
   out_free(&record);
 }
 
+static void plan_side_channels(struct out *out) {
+  struct out record = {0};
+  struct out minimal = {0};
+  plan_minimal(&minimal);
+  out_raw(&record, minimal.data + 16, minimal.length - 16);
+  out_u32(&record, 16, 29);
+  *out = plan_wrapped(span_of(&record));
+  out_free(&minimal);
+  out_free(&record);
+}
+
 static void plan_mounts(struct out *out) {
   mount_step(out, 5, MOUNT_TMPFS, "/", (struct extra){.flags = MF_NOSUID | MF_NODEV, .bytes = 1048576, .inodes = 1024, .mode = 0755});
   mount_step(out, 5, MOUNT_DIRECTORY, "/usr", (struct extra){.mode = 0755});
@@ -509,6 +520,7 @@ const struct golden goldens[] = {
     {"plan-minimal", GOLDEN_PLAN, plan_minimal, 0, 0},
     {"plan-full", GOLDEN_PLAN, plan_full, 0, 0},
     {"plan-notified", GOLDEN_PLAN, plan_notified, 0, 0},
+    {"plan-side-channels", GOLDEN_PLAN, plan_side_channels, 0, 0},
     {"plan-network", GOLDEN_PLAN, plan_network, 0, 0},
     {"plan-host", GOLDEN_HOST_PLAN, plan_host, 0, 0},
     {"job-minimal", GOLDEN_JOB, job_minimal, 0, 0},

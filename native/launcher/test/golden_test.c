@@ -64,6 +64,13 @@ static void full_plan_says_what_was_meant(void) {
   out_free(&bytes);
 }
 
+static void side_channels_say_what_was_meant(void) {
+  struct out bytes = golden_named("plan-side-channels");
+  CHECK(!failed(plan_parse(span_of(&bytes), &plan, filter)));
+  CHECK(plan.side_channels == (SIDE_STORE_BYPASS | SIDE_L1D_FLUSH | SIDE_CORE | SIDE_TSC));
+  out_free(&bytes);
+}
+
 static void notified_plan_says_what_was_meant(void) {
   struct out bytes = golden_named("plan-notified");
   CHECK(!failed(plan_parse(span_of(&bytes), &plan, filter)));
@@ -122,6 +129,7 @@ int main(void) {
   committed_bytes_are_built();
   full_plan_says_what_was_meant();
   notified_plan_says_what_was_meant();
+  side_channels_say_what_was_meant();
   network_plan_says_what_was_meant();
   host_plan_says_what_was_meant();
   full_job_says_what_was_meant();

@@ -52,7 +52,13 @@ function meant(name: string): unknown {
 }
 
 test('plans and jobs', () => {
-  for (const name of ['plan-minimal', 'plan-full', 'plan-notified', 'plan-network']) {
+  for (const name of [
+    'plan-minimal',
+    'plan-full',
+    'plan-notified',
+    'plan-network',
+    'plan-side-channels',
+  ]) {
     same(encodePlan(meant(name) as KindPlan), name);
   }
   same(encodeHostPlan(meant('plan-host') as ChildPlan), 'plan-host');
