@@ -7,7 +7,7 @@
  *     staged/                   copies that take the workspace's place below it, where the policy stages it
  *     beside/upper/  beside/work/   of the repository behind a worktree, where there is one
  */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
@@ -16,6 +16,7 @@ import { identityOf, ownWorld } from '../host/process-identity.ts';
 import { copyLayer } from '../launcher/layer.ts';
 import { removeTree } from './beneath.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
+import { inProgress } from './work-in-progress.ts';
 
 const recordSchema = z.strictObject({
   version: z.literal(1).check(z.describe('Version of this file')),
@@ -81,7 +82,9 @@ export class Overlay {
   /** @throws PATH_ESCAPES when the state directory is not the caller's alone. */
   static create(state: string, about: About): Overlay {
     const id = newId('overlay');
-    const directory = join(Overlay.#home(state), id);
+    const home = Overlay.#home(state);
+    // Whole, or not there: a process that is killed meanwhile leaves nothing that looks like somebody's changes.
+    const directory = join(home, inProgress(id));
     mkdirSync(directory, { mode: STATE_MODE });
     const upper = join(directory, 'upper');
     makeLayer(about.workspace, upper, join(directory, 'work'));
@@ -101,9 +104,9 @@ export class Overlay {
       ...ownOwner(),
       ...(about.beside === undefined ? {} : { beside: about.beside }),
     };
-    const overlay = new Overlay(directory, record);
-    overlay.#save();
-    return overlay;
+    new Overlay(directory, record).#save();
+    renameSync(directory, join(home, id));
+    return new Overlay(join(home, id), record);
   }
 
   /** @throws PATH_MISSING when there is no such overlay (any more). */
@@ -189,13 +192,21 @@ export class Overlay {
 
   /** Forgets the changes. Idempotent. */
   async discard(): Promise<void> {
-    await removeTree(join(this.directory, '..'), this.id);
+    const home = join(this.directory, '..');
+    const name = inProgress(this.id);
+    try {
+      renameSync(this.directory, join(home, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    await removeTree(home, name);
   }
 
   #save(): void {
-    writeFileSync(join(this.directory, 'overlay.json'), `${JSON.stringify(this.#record)}\n`, {
-      mode: 0o600,
-    });
+    const path = join(this.directory, 'overlay.json');
+    // Whoever is killed here leaves the old record or the new one.
+    writeFileSync(`${path}.new`, `${JSON.stringify(this.#record)}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
   }
 }
 

@@ -20,6 +20,7 @@ import type { JobTemplate } from '../plan/plan.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type { SandboxPorts } from './ports.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
+import { inProgress } from './work-in-progress.ts';
 
 export interface SandboxNetworkSetup {
   readonly proxy: ProxyClient;
@@ -74,7 +75,7 @@ export class SandboxNetwork {
       return;
     }
     const home = openStateDirectory(join(openStateDirectory(setup.state), 'networks'));
-    this.#directory = join(home, setup.id);
+    this.#directory = join(home, inProgress(setup.id));
     mkdirSync(this.#directory, { mode: STATE_MODE });
     const source = join(this.#directory, 'ca.pem');
     // Everything that is TLS inside is opened by the proxy, so its authority is the only one that the guest needs.

@@ -4,6 +4,7 @@
  *
  * Over 300 lines: the public surface, with what each method promises.
  */
+import { join } from 'node:path';
 import { CaissonError } from '../../core/error.ts';
 import { UuidSource } from '../../core/ids.ts';
 import type { Outcome } from '../../core/outcome.ts';
@@ -12,6 +13,7 @@ import type { ManagedStore, ManagerRecord } from '../../store/managed-record.ts'
 import { SqliteManagedStore } from '../../store/sqlite-managed-store.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import { openStateDirectory } from '../state-directory.ts';
+import { removeAbandoned } from '../work-in-progress.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Ending, Entry } from './entry.ts';
 import { Kept } from './kept.ts';
@@ -525,6 +527,10 @@ async function discardChanges(state: string, manager: ManagerRecord): Promise<st
     const overlay = Overlay.open(state, id);
     await overlay.discard();
     discarded.push(overlay.directory);
+  }
+  for (const name of ['overlays', 'networks']) {
+    const home = openStateDirectory(join(openStateDirectory(state), name));
+    discarded.push(...(await removeAbandoned(home)));
   }
   return discarded;
 }
