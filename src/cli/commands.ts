@@ -1,6 +1,7 @@
 /**
  * Every command: what it is called, what it takes, what help says of it. Its action lies in commands/.
  */
+import { parseDuration } from '../core/units.ts';
 import { LEVEL_NAMES } from '../policy/levels.ts';
 import { profiles } from '../policy/profiles.ts';
 import { type Command, command } from './command.ts';
@@ -145,6 +146,29 @@ export const commands: readonly Command[] = [
     flags: { all: { short: 'a', summary: 'Those that have ended, too' } },
     examples: ['caisson ps --json'],
     load: () => import('./commands/ps.ts'),
+  }),
+  command({
+    name: 'top',
+    summary: 'Show what the sandboxes of this machine use, live',
+    description:
+      'Sandboxes of every Caisson process that you may look at: your own, or all of them as root. They are found by their launchers in /proc and counted by their cgroups; those without one (~) by their processes. Keys: c, m, p, n sort, q quits. An open sandbox in which nothing runs looks like one that stands ready, and is counted with those. A rate under NET/s is what its network namespace received, loopback too.',
+    flags: {
+      once: { summary: 'Print one sample and end; so it does without a terminal, and with --json' },
+      interval: {
+        short: 'i',
+        value: 'TIME',
+        check: parseDuration,
+        summary: 'Between samples; default: 1s',
+      },
+      sort: {
+        short: 's',
+        value: 'KEY',
+        choices: ['cpu', 'memory', 'processes', 'network'],
+        summary: 'cpu (default), memory, processes or network',
+      },
+    },
+    examples: ['caisson top --sort memory', 'caisson top --once --json'],
+    load: () => import('./commands/top.ts'),
   }),
   command({
     name: 'policy check',

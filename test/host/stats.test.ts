@@ -1,5 +1,6 @@
 /** Live usage of real sandboxes: what a guest does is what a sample says, and after its end it is in no sample. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,8 @@ import { fileSystemName } from '../../src/launcher/file-system-name.ts';
 
 const MIB = 2 ** 20;
 const skip = process.geteuid?.() === 0 ? false : 'needs root';
+const hasPython = spawnSync('python3', ['-c', '']).status === 0;
+const skipPython = skip === false && !hasPython ? 'python3 is not installed' : skip;
 const onDisk = ['ext4', 'xfs', 'btrfs'].includes(fileSystemName(tmpdir()) ?? '');
 
 const policy: PolicyDocument = {
@@ -47,7 +50,9 @@ function find(sandboxes: readonly SandboxSample[], id: string): SandboxSample {
   return found;
 }
 
-test('CPU, memory, processes and I/O of a guest; nothing after its end', { skip }, async () => {
+test('CPU, memory, processes and I/O of a guest; nothing after its end', {
+  skip: skipPython,
+}, async () => {
   using at = workspace();
   await using caisson = await Caisson.open();
   using monitor = await caisson.monitor();
