@@ -12,6 +12,8 @@ export interface ClientHello {
   /** The real name may be inside, encrypted: also where it is only there as grease, which looks the same by design. */
   readonly encrypted: boolean;
   readonly protocols: readonly string[];
+  /** Application data may follow at once (0-RTT). */
+  readonly early?: true;
 }
 
 export type ClientHelloState =
@@ -23,6 +25,9 @@ export type ClientHelloState =
 export const CLIENT_HELLO_MAX_BYTES = 64 * 1024;
 
 const RECORD_HANDSHAKE = 22;
+/** change_cipher_spec to tls12_cid (IANA, TLS ContentType). */
+const RECORD_FIRST = 20;
+const RECORD_LAST = 25;
 const RECORD_HEADER_BYTES = 5;
 const RECORD_MAX_BYTES = 16384;
 const HANDSHAKE_CLIENT_HELLO = 1;
@@ -30,14 +35,18 @@ const HANDSHAKE_HEADER_BYTES = 4;
 
 const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_ALPN = 16;
+const EXTENSION_EARLY_DATA = 42;
 /** encrypted_client_hello, and the drafts that servers still answer: 0xfe08 to 0xfe0d, and 0xffce (ESNI). */
 const EXTENSIONS_ENCRYPTED = new Set([0xfe08, 0xfe09, 0xfe0a, 0xfe0b, 0xfe0c, 0xfe0d, 0xffce]);
 
 const MORE: ClientHelloState = { kind: 'more' };
 
-/** Whether these first bytes can only be those of TLS: a handshake record of version 3.x. */
-export function looksLikeTls(first: Uint8Array): boolean {
-  return first[0] === RECORD_HANDSHAKE && (first[1] === undefined || first[1] === 3);
+/**
+ * Whether these first bytes can only be those of TLS: a record of version 3.x. One of another type than a handshake's
+ * is refused then: some servers pass over a warning that comes before the hello.
+ */
+export function looksLikeTls([type = 0, major]: Uint8Array): boolean {
+  return RECORD_FIRST <= type && type <= RECORD_LAST && (major === undefined || major === 3);
 }
 
 /**
@@ -202,6 +211,7 @@ function parseExtensions(extensions: Fields): ClientHello {
     ...(serverName === undefined ? {} : { serverName }),
     encrypted: EXTENSIONS_ENCRYPTED.values().some((type) => seen.has(type)),
     protocols,
+    ...(seen.has(EXTENSION_EARLY_DATA) ? { early: true } : {}),
   };
 }
 

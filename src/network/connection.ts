@@ -5,6 +5,7 @@
  * but to a server that the policy allows by its address: protocols in which the server speaks first have no name.
  */
 import type { Socket } from 'node:net';
+import type { ClientHello } from './client-hello.ts';
 import type { Dial } from './dial.ts';
 import { type FirstFlight, type FirstFlightTimes, readFirstFlight } from './first-flight.ts';
 import type { HttpRelay } from './http-relay.ts';
@@ -12,6 +13,7 @@ import type { GuestConnection, InterceptDecision } from './intercept/interceptor
 import type { Connecting, Judge, Judgement } from './judge.ts';
 import { refuse } from './refuse.ts';
 import { Download, relayOneWay } from './relay.ts';
+import { SecondHello } from './second-hello.ts';
 
 export interface ConnectionContext {
   readonly judge: Judge;
@@ -157,7 +159,8 @@ export class Connection {
     };
   }
 
-  async #relay({ bytes, kind }: FirstFlight, judgement: Judgement): Promise<void> {
+  async #relay(flight: FirstFlight, judgement: Judgement): Promise<void> {
+    const { bytes, kind } = flight;
     const { judge, dial, times } = this.#context;
     const early = this.#early;
     const download = new Download(this.#socket);
@@ -181,7 +184,23 @@ export class Connection {
     }
     if (bytes.length > 0) server.write(bytes);
     if (early === undefined) download.start(server, times.idleMs);
+    // Before what passes the bytes on, so that it ends both first.
+    if (flight.kind === 'tls' && judgement.by === 'name') this.#watchHello(flight.hello, server);
     relayOneWay(this.#socket, server, times.idleMs);
+  }
+
+  #watchHello(first: ClientHello, server: Socket): void {
+    const second = new SecondHello(first);
+    const watch = (chunk: Buffer): void => {
+      const state = second.push(chunk);
+      if (state === 'more') return;
+      this.#socket.off('data', watch);
+      if (state === 'done') return;
+      this.#context.judge.reportConnection(this.#facts, this.#malformed(state.reason));
+      server.resetAndDestroy();
+      this.abort();
+    };
+    this.#socket.on('data', watch);
   }
 
   /** What serves requests makes its own connections. */

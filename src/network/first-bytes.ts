@@ -21,13 +21,21 @@ export type FirstBytesState =
 const LINE_MAX_BYTES = 8192;
 /** Nobody sends a first line in so many pieces but to cost us time. */
 const CHUNKS_MAX = 1024;
-const LINE_FEED = 0x0a;
+/**
+ * A method and a target, whatever comes behind: HTTP/0.9 has no version, RTSP another, and some servers go on to read a
+ * Host behind either. Nothing else that begins a connection looks so.
+ */
+const REQUEST = /^[a-z_-]+[^!-~]+(?:\/|\*(?:[^!-~]|$)|[a-z][a-z0-9+.-]*:\/\/)|^CONNECT[ \t]/i;
+/** What some servers take for white space before a request (Python's str.split), and drop. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const BLANK = /^[\r\n\t\v\f \x1c-\x1f\x85\xa0]+/;
 
 export class FirstBytes {
   readonly #chunks: Buffer[] = [];
   #hello: ClientHelloReader | undefined;
   /** The first line, leading line ends left out, as servers do (RFC 9112 section 2.2). */
   #line = '';
+  #isHttp = false;
 
   /** Everything that was pushed, in order. */
   get bytes(): Buffer {
@@ -37,10 +45,13 @@ export class FirstBytes {
 
   push(chunk: Buffer): FirstBytesState {
     this.#chunks.push(chunk);
+    if (this.#isHttp) return { kind: 'http' };
     if (this.#hello !== undefined) return asState(this.#hello.push(chunk));
     if (this.#line !== '') return this.#lineState(chunk);
     // Nothing but line ends until now, or the first byte of what may be a record's header: the second tells.
     const start = this.bytes;
+    const old = oldHello(start);
+    if (old !== undefined) return old;
     if (!looksLikeTls(start)) return this.#lineState(start);
     if (start.length < 2) return { kind: 'more' };
     this.#hello = new ClientHelloReader();
@@ -52,7 +63,10 @@ export class FirstBytes {
     this.#line = text.replace(/^[\r\n]+/, '');
     const end = this.#line.indexOf('\n');
     const line = end < 0 ? this.#line : this.#line.slice(0, end);
-    if (/HTTP\//i.test(line)) return { kind: 'http' };
+    if (/HTTP\//i.test(line) || REQUEST.test(line.replace(BLANK, ''))) {
+      this.#isHttp = true;
+      return { kind: 'http' };
+    }
     // Both forms of a PROXY header would hide from us the line that the server acts on.
     if (/^PROXY /i.test(line) || (line.startsWith('\0') && text !== this.#line)) {
       return { kind: 'refused', speaks: 'other', reason: 'it begins with a PROXY header' };
@@ -68,11 +82,19 @@ function asState(state: ClientHelloState): FirstBytesState {
   return state.kind === 'refused' ? { ...state, speaks: 'tls' } : state;
 }
 
-/** Bytes that stand in no request line: control bytes. (Beyond ASCII some servers take them.) */
+/**
+ * SSL 2's form of a hello, which has no place for a name, and which servers still answer with TLS 1.2 (RFC 5246
+ * appendix E.2): its length with the highest bit set, type 1, a version.
+ */
+function oldHello([first = 0, , type = 1, major, minor]: Uint8Array): FirstBytesState | undefined {
+  if (first < 0x80 || type !== 1) return undefined;
+  if (major === undefined || minor === undefined) return { kind: 'more' };
+  if (major !== 3 && !(major === 0 && minor === 2)) return undefined;
+  return { kind: 'refused', speaks: 'tls', reason: 'its hello is of SSL 2, which names no server' };
+}
+
+/** Control bytes, but those that some servers take for white space. (Beyond ASCII some take all in a request line.) */
 function isBinary(line: string): boolean {
-  for (let at = 0; at < line.length; at++) {
-    const code = line.charCodeAt(at);
-    if (code < 0x20 && code !== 0x0d && code !== 0x09 && code !== LINE_FEED) return true;
-  }
-  return false;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return /[\0-\x08\x0e-\x1b]/.test(line);
 }

@@ -2,9 +2,9 @@
  * Waits for what a guest sends first on a connection, and says what it is. Nothing of it has gone anywhere by then.
  */
 import type { Socket } from 'node:net';
-import type { ClientHello } from './client-hello.ts';
+import { type ClientHello, looksLikeTls } from './client-hello.ts';
 import { FirstBytes, type FirstBytesState } from './first-bytes.ts';
-import { hostOfRequest } from './http-host.ts';
+import { HEAD_END, HEAD_MAX_BYTES, hostOfRequest } from './http-host.ts';
 
 export type FirstFlight = { readonly bytes: Buffer } & (
   | { readonly kind: 'tls'; readonly hello: ClientHello }
@@ -36,6 +36,8 @@ export function readFirstFlight(
   const first = new FirstBytes();
   let state: FirstBytesState = { kind: 'more' };
   let started = false;
+  let tail = '';
+  let length = 0;
   const quiet = setTimeout(onQuiet, quietMs);
   const late = setTimeout(() => {
     if (started) settle(refused('what it sends first did not come in time'));
@@ -58,15 +60,20 @@ export function readFirstFlight(
     clearTimeout(quiet);
     if (!started) late.refresh();
     started = true;
-    const pushed = first.push(chunk);
-    state = state.kind === 'http' ? state : pushed;
+    const known = state.kind === 'http';
+    state = first.push(chunk);
+    // Small pieces must not have all that came before read again with each.
+    const text = tail + chunk.toString('latin1');
+    tail = text.slice(-2);
+    length += chunk.length;
+    if (known && length <= HEAD_MAX_BYTES && !HEAD_END.test(text)) return;
     const flight = flightOf(state, first);
     if (flight !== undefined) settle(flight);
   };
   const end = (): void => {
     const { bytes } = first;
     if (state.kind === 'http') settle(refused('its request has no end'));
-    else if (bytes[0] === 22) settle(refused('its TLS hello is cut short'));
+    else if (looksLikeTls(bytes)) settle(refused('its TLS hello is cut short'));
     else settle({ kind: 'other', bytes });
   };
   const gone = (): void => {

@@ -10,7 +10,10 @@ export type HostState =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** As much as the parser behind takes. */
-const HEAD_MAX_BYTES = 65_536;
+export const HEAD_MAX_BYTES = 65_536;
+
+/** Where there is none, there is no end of the head. */
+export const HEAD_END = /\n\r?\n/;
 
 export function hostOfRequest(bytes: Buffer): HostState {
   const text = bytes.toString('latin1', 0, HEAD_MAX_BYTES + 1);
