@@ -33,6 +33,7 @@ import { audit } from './suites/audit.ts';
 import { burst } from './suites/burst.ts';
 import { cli } from './suites/cli.ts';
 import { learn } from './suites/learn.ts';
+import { monitor } from './suites/monitor.ts';
 import { network } from './suites/network.ts';
 import { seccomp } from './suites/seccomp.ts';
 import { sideChannels } from './suites/side-channels.ts';
@@ -49,6 +50,7 @@ const SUITES: readonly Suite[] = [
   network,
   slots,
   manager,
+  monitor,
   soak,
   audit,
   sideChannels,

@@ -126,6 +126,7 @@ const documents = [
   'docs/audit.md',
   'docs/network.md',
   'docs/manager.md',
+  'docs/monitor.md',
   'docs/violations.md',
   'docs/side-channels.md',
 ].map((document) => ({
