@@ -57,6 +57,30 @@ test('--once --json shows a running sandbox of another process, and not after it
   }
 });
 
+test('a guest that calls itself a launcher is shown as what it is', {
+  skip: process.geteuid?.() !== 0 ? 'needs root' : python ? false : 'python3 is not installed',
+}, async () => {
+  using place = makePlace();
+  const program = `import ctypes, time
+ctypes.CDLL(None).prctl(15, b'caisson-launche', 0, 0, 0)
+print('named', flush=True)
+time.sleep(60)`;
+  const run = spawn(entry, ['run', '--', 'python3', '-c', program], {
+    cwd: place.work,
+    env: place.environment,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = once(run, 'exit');
+  await once(run.stdout, 'data');
+  const found = sampled(place).sandboxes.filter(({ command }) => command[2] === program);
+  run.kill('SIGTERM');
+  await ended;
+  assert.deepEqual(
+    found.map(({ processes }) => processes),
+    [1],
+  );
+});
+
 /** Runs top on a terminal of 10 × 70, types what it is told, and says how the terminal was before and after. */
 const ON_A_TERMINAL = `
 import fcntl, json, os, pty, select, struct, sys, termios, time

@@ -21,18 +21,21 @@ const policy: PolicyDocument = {
   limits: { timeout: '60s', memory: '256MiB', processes: 64 },
 };
 
-/** Memory that is held and written, forks that stay, bytes that reach the disk, a CPU that spins until it is told. */
+/**
+ * Memory that is held and written, forks that stay, a CPU that spins. Writes are direct: what the page cache keeps, the
+ * kernel may write on nobody's account.
+ */
 const GUEST = `
-import os, sys, time
+import mmap, os, sys, time
 held = bytearray(50 * 1024 * 1024)
 for i in range(0, len(held), 4096): held[i] = 1
 for _ in range(5):
     if os.fork() == 0:
         time.sleep(60)
         os._exit(0)
-fd = os.open('written', os.O_CREAT | os.O_WRONLY)
-for _ in range(10): os.write(fd, os.urandom(1024 * 1024))
-os.fsync(fd)
+fd = os.open('written', os.O_CREAT | os.O_WRONLY${onDisk ? ' | os.O_DIRECT' : ''})
+aligned = mmap.mmap(-1, 1024 * 1024)
+for _ in range(10): os.write(fd, aligned)
 spun = time.process_time()
 while time.process_time() - spun < 0.5: pass
 print('ready', flush=True)
@@ -90,7 +93,11 @@ test('a run is known by its audit id, and its outcome says what it wrote', { ski
   await using caisson = await Caisson.open();
   using monitor = await caisson.monitor();
   const guest = await caisson.spawn(
-    ['sh', '-c', 'head -c 10485760 /dev/urandom > big && sync big && echo ready && read line'],
+    [
+      'sh',
+      '-c',
+      `dd if=/dev/zero of=big bs=1M count=10 ${onDisk ? 'oflag=direct' : ''} && echo ready && read line`,
+    ],
     { policy, workspace: at.path },
   );
   await new Promise((resolve) => guest.stdout.once('data', resolve));
@@ -122,6 +129,28 @@ test('fifty sandboxes in one sample', { skip }, async () => {
   assert.ok(sample.sandboxes.every(({ memoryBytes }) => (memoryBytes ?? 0) > 0));
   await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
   assert.equal((await monitor.snapshot()).total.sandboxes, 0);
+});
+
+test('a filtered network: what passed, and what its proxy was asked for', {
+  skip: skipPython,
+}, async () => {
+  await using caisson = await Caisson.open();
+  using monitor = await caisson.monitor();
+  await using sandbox = await caisson.create({
+    policy: { version: 1, level: 'strict', network: { mode: 'filtered', allow: ['one.test'] } },
+  });
+  const quiet = find((await monitor.snapshot()).sandboxes, sandbox.id).network;
+  assert.deepEqual([quiet?.connections, quiet?.sentBytes], [0, 0]);
+  const refused = `
+import socket
+with socket.create_connection(('192.0.2.1', 80), 10) as s:
+    s.sendall(b'GET / HTTP/1.1\\r\\nHost: 192.0.2.1\\r\\n\\r\\n')
+    s.recv(100)`;
+  await sandbox.exec(['python3', '-c', refused]);
+  const after = find((await monitor.snapshot()).sandboxes, sandbox.id);
+  assert.equal(after.network?.connections, 1);
+  assert.ok((after.network?.sentBytes ?? 0) > 40);
+  assert.ok((after.rates?.connectionsPerSecond ?? 0) > 0);
 });
 
 test('a guest without cgroups is counted by its processes', { skip }, async () => {
