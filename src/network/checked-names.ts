@@ -21,12 +21,17 @@ export type CheckedAddresses =
 export class CheckedNames {
   readonly #lookUp: LookUp;
   readonly #policy: () => NetworkPolicy;
-  readonly #memory: NameMemory;
+  readonly #isOwn: (address: string) => boolean;
+  readonly #memory = new NameMemory();
 
-  constructor(lookUp: LookUp, policy: () => NetworkPolicy, memory = new NameMemory()) {
+  constructor(
+    lookUp: LookUp,
+    policy: () => NetworkPolicy,
+    isOwn: (address: string) => boolean = () => false,
+  ) {
     this.#lookUp = lookUp;
     this.#policy = policy;
-    this.#memory = memory;
+    this.#isOwn = isOwn;
   }
 
   /** @param name In its one form (`hostName`), and one that the policy lets be resolved. */
@@ -37,7 +42,7 @@ export class CheckedNames {
     let leftOut: Omit<ConnectionDecision, 'by' | 'requests'> | undefined;
     for (const { address, ttlSeconds } of found.addresses) {
       const plain = plainAddress(address);
-      const decision = decideAnswer(this.#policy(), name, address);
+      const decision = decideAnswer(this.#policy(), name, address, this.#isOwn(address));
       if (plain !== undefined && decision.allowed) {
         this.#memory.remember(name, plain, ttlSeconds);
         addresses.push({ address, ttlSeconds });

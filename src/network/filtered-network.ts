@@ -13,6 +13,7 @@ import { HostResolver } from './host-resolver.ts';
 import type { HttpRelay } from './http-relay.ts';
 import type { Interceptor } from './intercept/interceptor.ts';
 import { type Connecting, Judge } from './judge.ts';
+import { isOwnAddress } from './own-addresses.ts';
 import type { OpenNetwork } from './proxy-messages.ts';
 import { type Ask, Questions } from './questions.ts';
 import { ResolverServer } from './resolver.ts';
@@ -42,6 +43,7 @@ export class FilteredNetwork {
       policy: open.policy,
       lookUp: (name, family) => this.#hostResolver.lookUp(name, family),
       report: (decision) => this.#log.add(decision),
+      isOwn: isOwnAddress,
       ...(open.asks ? { questions: new Questions(ask) } : {}),
     });
   }

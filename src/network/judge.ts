@@ -4,6 +4,7 @@
  */
 import {
   type ConnectionDecision,
+  type ConnectionFacts,
   decideConnection,
   decideName,
   decideRequest,
@@ -11,7 +12,7 @@ import {
 import { ALL_PORTS, formatDestination } from '../policy/destination.ts';
 import { hostName } from '../policy/host-name.ts';
 import type { Destination, NetworkPolicy } from '../policy/policy.ts';
-import { plainAddress } from '../policy/special-address.ts';
+import { plainAddress, specialAddress } from '../policy/special-address.ts';
 import { CheckedNames } from './checked-names.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { LookUp } from './host-resolver.ts';
@@ -38,6 +39,8 @@ export interface JudgeOptions {
   readonly report: (decision: Omit<NetworkDecision, 'count'>) => void;
   /** Absent: what no rule decides is refused. */
   readonly questions?: Questions;
+  /** Whether an address is one of this host's own. Default: none is. */
+  readonly isOwn?: (address: string) => boolean;
 }
 
 type NameDecision = Omit<ConnectionDecision, 'by' | 'requests'>;
@@ -46,13 +49,15 @@ export class Judge {
   readonly names: CheckedNames;
   readonly #questions: Questions | undefined;
   readonly #report: JudgeOptions['report'];
+  readonly #isOwn: (address: string) => boolean;
   #policy: NetworkPolicy;
 
-  constructor({ policy, lookUp, report, questions }: JudgeOptions) {
+  constructor({ policy, lookUp, report, questions, isOwn = () => false }: JudgeOptions) {
     this.#policy = policy;
+    this.#isOwn = isOwn;
     this.#report = report;
     this.#questions = questions;
-    this.names = new CheckedNames(lookUp, () => this.policy);
+    this.names = new CheckedNames(lookUp, () => this.policy, isOwn);
   }
 
   /** As it is now, with what was answered. */
@@ -103,21 +108,19 @@ export class Judge {
     facts: Connecting,
     { method, path }: { method: string; path: string },
   ): ConnectionDecision {
-    const known = { ...facts, protocol: 'tcp', name: facts.name } as const;
+    const known = this.#known(facts, facts.name);
     return decideRequest(this.policy, known, { method, target: written(path) });
   }
 
   /** Whether some requests alone are allowed on such a connection. */
   restricted(facts: Connecting): boolean {
-    const known = { ...facts, protocol: 'tcp', name: facts.name } as const;
-    return decideConnection(this.policy, known).requests === true;
+    return decideConnection(this.policy, this.#known(facts, facts.name)).requests === true;
   }
 
   /** What the policy says now of a connection that was allowed before. */
   again(facts: Connecting, judgement: Judgement): Judgement {
     const name = judgement.name ?? facts.name;
-    const known = { ...facts, protocol: 'tcp', name } as const;
-    const decision = decideConnection(this.policy, known);
+    const decision = decideConnection(this.policy, this.#known(facts, name));
     return name === undefined ? decision : { ...decision, name };
   }
 
@@ -137,17 +140,21 @@ export class Judge {
     const { name } = judgement;
     if (name === undefined) return [facts.address];
     const others = this.names.addressesOf(name).filter((address) => {
-      const known = { ...facts, protocol: 'tcp', name, address } as const;
-      return address !== facts.address && decideConnection(this.policy, known).allowed;
+      // The loopback of a guest is its own: this host's is never meant, whatever the rules.
+      if (address === facts.address || isLoopback(address)) return false;
+      return decideConnection(this.policy, this.#known({ ...facts, address }, name)).allowed;
     });
     return [facts.address, ...others];
   }
 
+  #known(facts: Connecting, name: string | undefined): ConnectionFacts {
+    return { ...facts, protocol: 'tcp', name, own: this.#isOwn(facts.address) };
+  }
+
   async #judge(facts: Connecting): Promise<Judgement> {
     const { address, port, speaks } = facts;
-    const known = { port, address, speaks, protocol: 'tcp' } as const;
     const decide = (name: string | undefined): ConnectionDecision =>
-      decideConnection(this.policy, { ...known, name });
+      decideConnection(this.policy, this.#known(facts, name));
     if (speaks === 'other') {
       let refused: Judgement | undefined;
       for (const name of this.names.namesOf(address)) {
@@ -162,7 +169,8 @@ export class Judge {
     const decision = decide(facts.name);
     const name = hostName(facts.name);
     if (!decision.allowed || decision.by === 'address' || name === undefined) return decision;
-    if (await this.names.leadsTo(name, address)) return { ...decision, name };
+    // The rules may have changed while the name was looked up.
+    if (await this.names.leadsTo(name, address)) return { ...decide(facts.name), name };
     // A rule for the address itself holds whatever name is carried.
     const byAddress = decide(undefined);
     if (byAddress.allowed) return byAddress;
@@ -187,7 +195,7 @@ export class Judge {
     };
     // A name that is not where the connection goes is no question; and to look up what is not allowed is a way out.
     if (name !== undefined && !this.names.namesOf(facts.address).includes(name)) return refused;
-    const known = { ...facts, protocol: 'tcp', name: facts.name } as const;
+    const known = this.#known(facts, facts.name);
     const target = `${bracketed(host)}:${facts.port}`;
     const decide = (policy: NetworkPolicy): ConnectionDecision => decideConnection(policy, known);
     return (await this.#asked(target, rule, refused, decide)) ? await this.#judge(facts) : refused;
@@ -233,6 +241,10 @@ function detailsOf(facts: Connecting, judgement: Judgement): Record<string, unkn
     ...(name === undefined ? {} : { name }),
     by,
   };
+}
+
+function isLoopback(address: string): boolean {
+  return specialAddress(address) === 'loopback';
 }
 
 function bracketed(host: string): string {

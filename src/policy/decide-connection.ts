@@ -5,8 +5,9 @@
  * - A rule with a name (`pypi.org`, `*.x.org`, `*`) allows connections that carry the name. `*` is any name, not any
  *   address: a connection without a name needs a rule with an address or block.
  * - A rule with an address or block allows connections to it, whatever name they carry.
- * - A name that leads to a special address (private, loopback, metadata …: `special-address.ts`) is refused, unless a
- *   block of `allow` covers that address and port; then the block's rule is the one that holds.
+ * - A name that leads to a special address (private, loopback, metadata …: `special-address.ts`), or to one of this
+ *   host's own, is refused, unless a block of `allow` covers that address and port; then the block's rule is the one
+ *   that holds.
  * - `deny` wins, by the name, by the address, and by an IPv4 address that an IPv6 address carries. A denied name cannot
  *   be told where a connection carries none.
  */
@@ -31,6 +32,8 @@ export interface ConnectionFacts {
   readonly name: string | undefined;
   /** The address that will be dialled. `::ffff:1.2.3.4` is taken as 1.2.3.4. */
   readonly address: string;
+  /** The address is one of this host's own. Default: it is not. */
+  readonly own?: boolean;
   /** `tls` also where the ClientHello has no SNI or is encrypted (then without `name`). */
   readonly speaks: 'tls' | 'http' | 'other';
 }
@@ -154,9 +157,10 @@ export function decideAnswer(
   network: NetworkPolicy,
   name: string,
   address: string,
+  own = false,
 ): Omit<ConnectionDecision, 'by' | 'requests'> {
   const plain = plainAddress(address);
-  const what = specialAddress(address);
+  const what = specialTo(address, own);
   if (plain === undefined) {
     return { allowed: false, rule: 'network.allow', reason: `${name} leads to what is no address` };
   }
@@ -236,7 +240,7 @@ function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
   const names = network.allow.filter(
     (rule) => name !== undefined && !isBlock(rule) && reaches(rule, point(name)),
   );
-  const what = specialAddress(address);
+  const what = specialTo(address, facts.own === true);
   if (what !== undefined && blocks.length === 0 && names.length > 0 && name !== undefined) {
     return no('network.allow', leadsAstray(name, address, what, at));
   }
@@ -251,6 +255,11 @@ function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
     'network.allow',
     `${at} is not allowed: ${nameless[speaks]}, and no rule under allow covers the address`,
   );
+}
+
+/** What listens on a host's public address listens for the world, or trusts who is on the host. */
+function specialTo(address: string, own: boolean): string | undefined {
+  return specialAddress(address) ?? (own ? 'of this host itself' : undefined);
 }
 
 const EVERY_NAME: Destination = { host: '*', ports: ALL_PORTS, protocol: 'tcp' };

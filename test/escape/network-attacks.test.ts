@@ -53,4 +53,46 @@ describe('attacks on a filtered network', { skip }, () => {
       assert.notDeepEqual(run.violations, [], JSON.stringify(pieces));
     }
   });
+
+  test("a name that leads to the host's own public address does not lend the host's place", async () => {
+    const fetch = [
+      'python3',
+      '-c',
+      "import urllib.request as u; print(u.urlopen('http://own.test/x', timeout=5).read().decode())",
+    ];
+    const named = { level: 'strict', network: { mode: 'filtered', allow: ['*:80'] } } as const;
+    const run = await world.run(fetch, named);
+    assert.deepEqual(paths(run), []);
+    assert.match(run.violations[0]?.reason ?? '', /leads to 203\.0\.113\.5, which is of this host/);
+    // Where a rule names the address it was meant.
+    const meant = {
+      level: 'strict',
+      network: { mode: 'filtered', allow: ['*:80', '203.0.113.5:80'] },
+    } as const;
+    assert.deepEqual(paths(await world.run(fetch, meant)), ['own.test/x']);
+  });
+
+  test("a name that leads to a loopback beside another address does not fall over to the host's", async () => {
+    // Nobody listens on the first at that port; the second would be the host's own loopback.
+    await world.point('moved.test', ['198.51.100.99', '127.0.0.1']);
+    const all = {
+      level: 'strict',
+      network: { mode: 'filtered', allow: ['*:*', '0.0.0.0/0:*'] },
+    } as const;
+    const run = await world.run(
+      [
+        'python3',
+        '-c',
+        `
+import socket
+socket.getaddrinfo('moved.test', 80)
+s = socket.create_connection(('198.51.100.99', 80), 5); s.settimeout(3)
+s.sendall(b'GET /host HTTP/1.1\\r\\nHost: moved.test\\r\\n\\r\\n')
+try: print(s.recv(65536))
+except OSError as e: print(e)`,
+      ],
+      all,
+    );
+    assert.deepEqual(paths(run), [], run.stdout);
+  });
 });

@@ -9,6 +9,7 @@ import {
   ServerResponse,
 } from 'node:http';
 import {
+  constants,
   createServer as createHttp2,
   type Http2Server,
   type Http2ServerRequest,
@@ -21,6 +22,10 @@ import { forward, forwardUpgrade, type Route } from './forward.ts';
 import { PROBLEM_TYPE, problemBody } from './problem.ts';
 
 const MAXIMUM_HEADER_BYTES = 65_536;
+/** That wait for their answers on one connection of HTTP/1.1. Few programs send ahead at all; apt sends ten. */
+const AHEAD_MAX = 64;
+/** … and on all connections of one sandbox: each costs memory of a process that serves other sandboxes, too. */
+const WAITING_MAX = 2048;
 
 export class RequestServers {
   readonly #routes = new WeakMap<object, Route>();
@@ -28,6 +33,8 @@ export class RequestServers {
   readonly #http2: Http2Server = this.#createHttp2();
   /** The route of the stream that is being handed to HTTP/2's server in this very call. */
   #handing: Route | undefined;
+  #waiting = 0;
+  readonly #ahead = new WeakMap<Duplex, number>();
 
   serveHttp1(stream: Duplex, route: Route): void {
     this.#routes.set(stream, route);
@@ -53,9 +60,12 @@ export class RequestServers {
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
     });
     const handle = (request: IncomingMessage, response: ServerResponse) => {
-      const route = this.#routes.get(request.socket);
+      const { socket } = request;
+      const route = this.#routes.get(socket);
       if (route === undefined) request.destroy();
-      else settle(forward(route, request, response), request.socket);
+      else if (this.#mayWait(route, socket)) {
+        this.#wait(forward(route, request, response), socket, socket);
+      }
     };
     server.on('request', handle);
     server.on('checkContinue', handle);
@@ -82,6 +92,35 @@ export class RequestServers {
     return server;
   }
 
+  /** Node reads on while nothing has been answered, and what it has read becomes requests. */
+  #mayWait(route: Route, socket: Duplex): boolean {
+    if (socket.destroyed) return false;
+    const few = (this.#ahead.get(socket) ?? 0) < AHEAD_MAX;
+    if (few && this.#waiting < WAITING_MAX) return true;
+    const reason = few
+      ? `${WAITING_MAX} requests of this sandbox wait for their answers`
+      : `${AHEAD_MAX} requests on one connection wait for their answers`;
+    const { name, port } = route.connection;
+    const target = `${name}:${port}/tcp`;
+    route.report({ target, allowed: false, rule: 'network.connections', reason, details: {} });
+    socket.destroy();
+    return false;
+  }
+
+  #wait(forwarded: Promise<void>, stream: Duplex, connection?: Duplex): void {
+    const add = (count: 1 | -1): void => {
+      this.#waiting += count;
+      if (connection !== undefined) {
+        this.#ahead.set(connection, (this.#ahead.get(connection) ?? 0) + count);
+      }
+    };
+    add(1);
+    settle(
+      forwarded.finally(() => add(-1)),
+      stream,
+    );
+  }
+
   #createHttp2(): Http2Server {
     const server = createHttp2({ settings: { maxConcurrentStreams: 128 } });
     // The session's own `socket` is a proxy, so that routes are kept by session.
@@ -93,7 +132,8 @@ export class RequestServers {
       const { session } = request.stream;
       const route = session && routes.get(session as ServerHttp2Session);
       if (route === undefined) request.stream.close();
-      else settle(forward(route, request, response), request.stream);
+      else if (this.#waiting >= WAITING_MAX) request.stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      else this.#wait(forward(route, request, response), request.stream);
     };
     server.on('request', handle);
     server.on('checkContinue', handle);

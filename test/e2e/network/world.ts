@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { writeFileSync } from 'node:fs';
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { createServer as createTcp, type Server } from 'node:net';
@@ -16,6 +17,8 @@ export const SHARED = '198.51.100.10';
 export const ALONE = '198.51.100.20';
 const PRIVATE = '10.1.2.3';
 const METADATA = '169.254.169.254';
+/** The host's own public address, with a service of the host on it. */
+const OWN = '203.0.113.5';
 const SIX = '2001:db8::10';
 
 /** What the servers saw: the effect on this side of the wall. */
@@ -45,10 +48,12 @@ export interface World {
 
 export async function startWorld(): Promise<World> {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
-  for (const address of [NAME_SERVER, SHARED, ALONE, PRIVATE, METADATA]) {
-    execFileSync('ip', ['address', 'add', `${address}/32`, 'dev', 'lo']);
+  // Reached as if they were elsewhere: what is an address of an interface is the host's own.
+  for (const address of [NAME_SERVER, SHARED, ALONE, PRIVATE, METADATA, `${SIX}/128`]) {
+    execFileSync('ip', ['route', 'add', 'local', address, 'dev', 'lo']);
   }
-  execFileSync('ip', ['address', 'add', `${SIX}/128`, 'dev', 'lo']);
+  writeFileSync('/proc/sys/net/ipv6/ip_nonlocal_bind', '1');
+  execFileSync('ip', ['address', 'add', `${OWN}/32`, 'dev', 'lo']);
   const seen: Seen = { requests: [], names: [], strays: [] };
   const zone = new Map<string, readonly string[]>([
     ['one.test', [SHARED, SIX]],
@@ -57,6 +62,7 @@ export async function startWorld(): Promise<World> {
     ['moved.test', [ALONE]],
     ['inner.test', [PRIVATE]],
     ['cloud.test', [METADATA]],
+    ['own.test', [OWN]],
   ]);
   const authority = await Authority.create();
   const closing: (() => Promise<void>)[] = [];
@@ -96,6 +102,9 @@ export async function startWorld(): Promise<World> {
     [ALONE, ['three.test', 'moved.test']],
     [PRIVATE, ['inner.test']],
     [METADATA, ['cloud.test']],
+    [OWN, ['own.test']],
+    // Of the host, and never the guest's.
+    ['127.0.0.1', ['moved.test']],
   ] as const) {
     await listen(createHttp(answer), 80, address);
     const context = await authority.contextFor(names[0]);
