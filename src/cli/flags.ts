@@ -126,6 +126,12 @@ export const runFlags = {
     completes: 'directory',
     summary: 'Record what happens in a log of that directory; see caisson audit',
   },
+  publish: {
+    value: '[PORT:]GUESTPORT',
+    repeatable: true,
+    summary:
+      "Let programs of this machine reach a port that the policy's `listen` names, on a port of 127.0.0.1 (default: one that is free, which is printed)",
+  },
   tty: {
     negatable: true,
     summary: 'Give the guest a terminal of its own (default: when stdin and stdout are one)',

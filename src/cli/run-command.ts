@@ -12,6 +12,7 @@ import type { RunFlags } from './flags.ts';
 import { holdPolicyFiles } from './hold-policy-files.ts';
 import { acceptedOf, placeOf } from './place.ts';
 import type { KnownPlan } from './plan-cache.ts';
+import { publishedPorts } from './published-ports.ts';
 import { rememberRun } from './remember-run.ts';
 import { report } from './report-outcome.ts';
 import { type Guest, runGuest } from './run-guest.ts';
@@ -43,11 +44,12 @@ export async function runCommand(
     ...place,
     accept: acceptedOf(flags),
     env,
+    ...publishedPorts(flags.publish),
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(terminal ? { pty: terminalSize() } : {}),
   });
   // A known run is the launcher's alone: nobody would record it, or answer.
-  if (!terminal && !json && !asks && audit === undefined)
+  if (!terminal && !json && !asks && audit === undefined && flags.publish === undefined)
     await rememberRun(caisson, place, flags, files);
   const capture = json ? captureOf(guest, place.policy.limits.outputBytes) : undefined;
   const ended = await runGuest(guest, { terminal, ctrlCTwice, captured: json, noInput: asks });

@@ -46,7 +46,7 @@ export class SandboxPorts {
   readonly onDial: OnDial = (dial) => this.#way.resolve(dial);
 
   /** Unchecked: whoever calls it knows what `listen` says. */
-  readonly dial: Dial = async (port) => await (await this.#way.promise)(port);
+  readonly dial: Dial = async (port, address) => await (await this.#way.promise)(port, address);
 
   /** @throws REQUEST_INVALID for a port that the policy does not name, or one of the host that is taken; NETWORK_GONE */
   async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
@@ -83,10 +83,13 @@ export class SandboxPorts {
   }
 
   /** @param wanted port of the host by port inside, 0 for one that is free */
-  async publishAll(wanted: Readonly<Record<number, number>>): Promise<PublishedPort[]> {
+  async publishAll(
+    wanted: Readonly<Record<number, number | PublishOptions>>,
+  ): Promise<PublishedPort[]> {
     const ports: PublishedPort[] = [];
-    for (const [inside, port] of Object.entries(wanted)) {
-      ports.push(await this.publish(Number(inside), { port }));
+    for (const [inside, at] of Object.entries(wanted)) {
+      const options = typeof at === 'number' ? { port: at } : at;
+      ports.push(await this.publish(Number(inside), options));
     }
     return ports;
   }

@@ -17,7 +17,12 @@ import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
-import { notPublishable, type PublishedPort, type SandboxPorts } from './ports.ts';
+import {
+  notPublishable,
+  type PublishedPort,
+  type PublishOptions,
+  type SandboxPorts,
+} from './ports.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
 import type { Redactor } from './redact.ts';
 import { beginRelease, type Release } from './release.ts';
@@ -65,7 +70,7 @@ export interface NetworkOptions {
   /** What the others of its group call it (mode `internal`): a host label; default its id, with `-` for `_`. */
   readonly name?: string;
   /** Ports inside, of the policy's `listen`, to publish: a port of 127.0.0.1 for each, 0 for one that is free. */
-  readonly publish?: Readonly<Record<number, number>>;
+  readonly publish?: Readonly<Record<number, number | PublishOptions>>;
   /** Told where they are, before the guest starts. */
   readonly onPublished?: (ports: readonly PublishedPort[]) => void;
 }
@@ -445,7 +450,8 @@ async function publish(
 ): Promise<void> {
   if (wanted === undefined) return;
   if (ports === undefined) throw notPublishable('the guest has no network of its own');
-  onPublished?.(await ports.publishAll(wanted));
+  const published = await ports.publishAll(wanted);
+  onPublished?.(published);
 }
 
 /** The outcome with what its network refused and let through; the network ends with it. */
