@@ -110,9 +110,10 @@ struct err frame_winsize(struct span body, struct winsize_request *out) {
 
 struct err frame_dial(struct span body, struct dial_request *out) {
   *out = (struct dial_request){0};
-  struct wire_slot slots[] = {{1, WIRE_U32, true, &out->request}, {2, WIRE_U32, true, &out->port}};
+  struct wire_slot slots[] = {{1, WIRE_U32, true, &out->request}, {2, WIRE_U32, true, &out->port}, {3, WIRE_BYTES, false, &out->address}};
   uint32_t seen;
   TRY(wire_record(body, slots, COUNT(slots), &seen));
+  if (out->address.data && out->address.length != 16) return refuse("frame_dial", "an address has 16 bytes");
   if (out->port < 1 || out->port > 65535) return refuse("frame_dial", "port is 1 to 65535");
   return OK;
 }

@@ -39,7 +39,10 @@ struct open_request { uint32_t plan_id; struct span job; };
 struct exec_request { uint32_t plan_id; uint32_t sandbox_id; struct span job; }; /* exactly one id is non-zero */
 struct credit { uint32_t stream; uint32_t bytes; };
 struct winsize_request { uint32_t rows, columns; };
-struct dial_request { uint32_t request, port; };
+struct dial_request {
+  uint32_t request, port;
+  struct span address; /* 16 bytes: of a datagram socket. Absent: a TCP connection to loopback */
+};
 
 struct err frame_hello(struct span body, struct hello *out);
 struct err frame_plan(struct span body, struct plan_request *out);

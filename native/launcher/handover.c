@@ -11,12 +11,12 @@
 #include "state.h"
 #include "sys.h"
 
-enum { DIAL = NETWORK_HANDED };
+enum { DIAL = NETWORK_HANDED, DATAGRAM };
 #define TRIES_MAX 3 /* a client may be out of descriptors for a moment; then it says NACK */
 
 struct parcel {
   struct parcel *next;
-  uint32_t id, dial; /* `dial`: of part DIAL, the client's number */
+  uint32_t id, dial; /* `dial`: of parts DIAL and DATAGRAM, the client's number */
   int part, fd; /* fd -1: it is on its way, and nobody wants it any more */
   unsigned tries;
 };
@@ -57,8 +57,8 @@ static void give_up(void) {
 }
 
 static void send_next(void) {
-  static const char *const types[DIAL + 1] = {"net.Native", "dgram.Native", "net.Native", "net.Native"};
-  static const char *const parts[DIAL + 1] = {"tcp", "dnsUdp", "dnsTcp", "dial"};
+  static const char *const types[DATAGRAM + 1] = {"net.Native", "dgram.Native", "net.Native", "net.Native", "dgram.Native"};
+  static const char *const parts[DATAGRAM + 1] = {"tcp", "dnsUdp", "dnsTcp", "dial", "dial"};
   if (unanswered || !queue || channel.fd < 0) return;
   char text[160];
   int length = snprintf(text, sizeof text, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s\",\"msg\":{\"id\":%u,\"part\":\"%s\",\"dial\":%u}}\n",
@@ -85,8 +85,8 @@ void handover_send(uint32_t id, const int *fds) {
   send_next();
 }
 
-void handover_send_dial(uint32_t id, uint32_t request, int fd) {
-  enqueue(&(struct parcel){.id = id, .dial = request, .part = DIAL, .fd = fd});
+void handover_send_dial(uint32_t id, uint32_t request, int fd, bool datagram) {
+  enqueue(&(struct parcel){.id = id, .dial = request, .part = datagram ? DATAGRAM : DIAL, .fd = fd});
   send_next();
 }
 

@@ -17,8 +17,8 @@ bool handover_is_open(void);
    waits for it: what connects meanwhile waits in the backlog. Where the channel is gone they are closed, and nothing passes. */
 void handover_send(uint32_t id, const int *fds);
 
-/* As handover_send, of one connection into a sandbox, for that request of the client. */
-void handover_send_dial(uint32_t id, uint32_t request, int fd);
+/* As handover_send, of one connection into a sandbox, or of a datagram socket in it, for that request of the client. */
+void handover_send_dial(uint32_t id, uint32_t request, int fd, bool datagram);
 
 /* Closes what is not sent yet of an exec or sandbox that is gone. */
 void handover_forget(uint32_t id);

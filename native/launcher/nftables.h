@@ -1,7 +1,7 @@
 /* The packet filter of a sandbox with a filtered network (nf_tables over nfnetlink), and what it counted.
 
    TCP to anywhere but loopback goes to the transparent listener; names are asked at loopback:53; whatever else would leave
-   is refused at once, and noted: protocol, destination, port, packets. Nothing here keeps the guest in, the routes do
+   is refused at once, and noted: protocol, destination, port, packets; but for datagrams to what was opened for them. Nothing here keeps the guest in, the routes do
    (route.h): every destination is the namespace's own loopback. */
 #ifndef CAISSON_NFTABLES_H
 #define CAISSON_NFTABLES_H
@@ -22,6 +22,9 @@ struct err nftables_open(int *out);
 
 /* Makes the table. `port`: of the listener. */
 struct err nftables_filter(int socket, uint16_t port);
+
+/* Lets datagrams of the guest to that address and port through, to whoever is bound there. IPv4 as ::ffff:a.b.c.d. */
+struct err nftables_open_datagrams(int socket, const uint8_t address[16], uint16_t port);
 
 struct nftables_refusal {
   uint32_t protocol;   /* IPPROTO_* */

@@ -367,6 +367,15 @@ static void dial(const struct slot_request *request) {
   if (fd >= 0) close(fd);
 }
 
+/* Of this network namespace; the launcher binds it, which has the capability for low ports still. */
+static void open_datagram(const struct slot_request *request) {
+  struct slot_report message = {.event = SLOT_DIALED, .job = request->job};
+  int fd = socket(request->signal, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  message.status = fd < 0 ? errno : 0;
+  channel_send(FD_CONTROL, &message, sizeof message, &fd, fd < 0 ? 0 : 1);
+  if (fd >= 0) close(fd);
+}
+
 static void obey(const struct slot_request *request, const int *fds, size_t fd_count, bool pipes, bool *keep) {
   switch (request->command) {
     case SLOT_KEEP:
@@ -392,6 +401,9 @@ static void obey(const struct slot_request *request, const int *fds, size_t fd_c
       return;
     case SLOT_DIAL:
       dial(request);
+      return;
+    case SLOT_DATAGRAM:
+      open_datagram(request);
       return;
     default:
       return;

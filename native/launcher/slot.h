@@ -19,11 +19,11 @@ struct slot_setup {
 struct slot_go { uint32_t ready; };
 
 /* Launcher → init, on `control`. */
-enum slot_command { SLOT_FORK = 1, SLOT_KEEP = 2, SLOT_SIGNAL = 3, SLOT_DIAL = 4 };
+enum slot_command { SLOT_FORK = 1, SLOT_KEEP = 2, SLOT_SIGNAL = 3, SLOT_DIAL = 4, SLOT_DATAGRAM = 5 };
 struct slot_request {
   uint32_t command;
-  uint32_t job;    /* SLOT_FORK: number of the new job (its socket comes along). SLOT_SIGNAL: which. SLOT_DIAL: for the answer */
-  int32_t signal;  /* SLOT_DIAL: the port of loopback */
+  uint32_t job;    /* SLOT_FORK: number of the new job (its socket comes along). SLOT_SIGNAL: which. SLOT_DIAL, SLOT_DATAGRAM: for the answer */
+  int32_t signal;  /* SLOT_DIAL: the port of loopback. SLOT_DATAGRAM: AF_INET or AF_INET6 */
 };
 
 /* Init → launcher, on `control`. */

@@ -64,6 +64,9 @@ struct seat {
 
 enum sandbox_state { SANDBOX_MAKING, SANDBOX_READY, SANDBOX_BUSY, SANDBOX_ENDING };
 
+/* Datagram sockets asked for at once, for one sandbox. */
+#define DATAGRAMS_MAX 16
+
 struct sandbox {
   struct sandbox *next;         /* in kind->ready */
   struct sandbox *waiting_next; /* in nursery->waiting: it may be ready before the nursery's answer is read */
@@ -80,6 +83,12 @@ struct sandbox {
   uint32_t network_owner;       /* exec or sandbox whose network it is; 0 while it waits for one */
   uint32_t dial_owner;          /* exec or sandbox that asked for connections into it; 0: nobody has */
   unsigned dials;               /* asked of its init and not answered */
+  struct datagram {
+    uint32_t request;           /* 0: nothing */
+    uint16_t port;
+    uint8_t address[16];
+  } datagrams[DATAGRAMS_MAX];   /* sockets among these */
+  unsigned datagrams_open;      /* destinations that its filter lets datagrams to */
   struct seat seat;
   uint32_t next_number;
   struct exec *execs;           /* running here */

@@ -188,7 +188,7 @@ export class LauncherClient implements Connection {
     const sandbox = new LauncherSandbox(this, id);
     this.attach(id, sandbox);
     this.#networks.expect(id, onNetwork);
-    onDial?.((port) => this.#dials.dial(id, port));
+    onDial?.((port, address) => this.#dials.dial(id, port, address));
     this.send(encodeOpen(id, plan.id, job));
     return sandbox;
   }
@@ -284,7 +284,7 @@ export class LauncherClient implements Connection {
       this.attach(id, new CaptureExec(this, id, resolve, reject, signal));
       this.#networks.expect(id, onNetwork);
       if (name !== undefined) this.#names.set(id, name);
-      onDial?.((port) => this.#dials.dial(id, port));
+      onDial?.((port, address) => this.#dials.dial(id, port, address));
       this.send(frame);
     });
   }
@@ -304,7 +304,7 @@ export class LauncherClient implements Connection {
     this.attach(id, execution);
     this.#networks.expect(id, onNetwork);
     if (name !== undefined) this.#names.set(id, name);
-    onDial?.((port) => this.#dials.dial(id, port));
+    onDial?.((port, address) => this.#dials.dial(id, port, address));
     this.send(frame);
     return execution;
   }

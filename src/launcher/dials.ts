@@ -1,9 +1,11 @@
 /**
  * Connections into sandboxes: asked for with DIAL, made by the sandbox's init in its network namespace, handed over as
- * raw sockets (`network-handles.ts`), which this process passes on without reading.
+ * raw sockets (`network-handles.ts`), which this process passes on without reading. Datagram sockets at an address in there
+ * come the same way.
  */
 import { getSystemErrorName } from 'node:util';
 import { CaissonError } from '../core/error.ts';
+import { parseAddress } from '../policy/address.ts';
 import type { RawHandle } from './network-handles.ts';
 import { FieldWriter, malformed, readFields, readI32, readU32 } from './protocol/fields.ts';
 import { FRAME_HEADER, finishFrame, frameType } from './protocol/frame.ts';
@@ -12,9 +14,11 @@ import { FRAME_HEADER, finishFrame, frameType } from './protocol/frame.ts';
  * Connects to a TCP port of a sandbox's loopback, 127.0.0.1 or else ::1. The socket is the callee's to close; where the
  * guest listens and does not accept, it may still be connecting.
  *
+ * With an address: a datagram socket that is bound to it and to the port inside, which the guest may send to from then on.
+ *
  * @throws NETWORK_FAILED with `details.errno`, such as `ECONNREFUSED`; what ended the sandbox
  */
-export type Dial = (port: number) => Promise<RawHandle>;
+export type Dial = (port: number, address?: string) => Promise<RawHandle>;
 
 /** Gets the way into a sandbox as soon as it was asked for. */
 export type OnDial = (dial: Dial) => void;
@@ -40,13 +44,13 @@ export class Dials {
   }
 
   /** @param id of a sandbox that stays, or of the one job of another */
-  dial(id: number, port: number): Promise<RawHandle> {
+  dial(id: number, port: number, address?: string): Promise<RawHandle> {
     const { promise, resolve, reject } = Promise.withResolvers<RawHandle>();
     this.#lastRequest = (this.#lastRequest % 0xffff_ffff) + 1;
     const request = this.#lastRequest;
     const timer = setTimeout(() => this.#fail(request, 'ETIMEDOUT'), TIMEOUT_MS).unref();
     this.#pending.set(request, { id, port, resolve, reject, timer });
-    this.#send(encodeDial(id, request, port));
+    this.#send(encodeDial(id, request, port, address));
     return promise;
   }
 
@@ -96,10 +100,11 @@ export class Dials {
   }
 }
 
-export function encodeDial(id: number, request: number, port: number): Buffer {
+export function encodeDial(id: number, request: number, port: number, address?: string): Buffer {
   const writer = new FieldWriter(FRAME_HEADER, 'INTERNAL', 64);
   writer.u32(1, request, 'request');
   writer.u32(2, port, 'port');
+  if (address !== undefined) writer.bytes(3, addressBytes(address));
   return finishFrame(writer, frameType.DIAL, id);
 }
 
@@ -111,4 +116,12 @@ export function decodeDialed(body: Buffer): { request: number; errno: number } {
     else throw malformed(`DIALED has an unknown field ${field.tag}`);
   }
   return out;
+}
+
+/** IPv4 as ::ffff:a.b.c.d. */
+function addressBytes(text: string): Buffer {
+  const address = parseAddress(text);
+  if (address === undefined) throw new TypeError(`${JSON.stringify(text)} is no address`);
+  const bits = address.family === 4 ? (0xffffn << 32n) | address.bits : address.bits;
+  return Buffer.from(bits.toString(16).padStart(32, '0'), 'hex');
 }

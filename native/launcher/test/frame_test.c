@@ -92,7 +92,11 @@ static void bodies_say_what_was_meant(void) {
   out_free(&bytes);
   frame = frame_of(&bytes, "frame-dial");
   struct dial_request dial;
-  CHECK(!failed(frame_dial(frame.body, &dial)) && dial.request == 5 && dial.port == 8080);
+  CHECK(!failed(frame_dial(frame.body, &dial)) && dial.request == 5 && dial.port == 8080 && !dial.address.data);
+  out_free(&bytes);
+  frame = frame_of(&bytes, "frame-dial-datagram");
+  CHECK(!failed(frame_dial(frame.body, &dial)) && dial.request == 6 && dial.port == 123 && dial.address.length == 16);
+  CHECK(dial.address.data[11] == 0xff && dial.address.data[12] == 198 && dial.address.data[15] == 7);
   out_free(&bytes);
   frame = frame_of(&bytes, "frame-freeze");
   bool freeze = false;
@@ -158,6 +162,9 @@ static void bodies_out_of_range_are_refused(void) {
   REFUSED(frame_dial(body, &dial), numbers(1, 0, -1));
   REFUSED(frame_dial(body, &dial), numbers(1, 65536, -1));
   REFUSED(frame_dial(body, &dial), numbers(-1, 80, -1));
+  struct out short_address = numbers(6, 123, -1);
+  out_bytes(&short_address, 3, "\1\2\3\4", 4);
+  REFUSED(frame_dial(body, &dial), short_address);
   REFUSED(frame_freeze(body, &freeze), numbers(2, -1, -1));
   REFUSED(frame_freeze(body, &freeze), numbers(-1, -1, -1));
 }

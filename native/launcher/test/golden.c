@@ -509,6 +509,13 @@ static void dial(struct out *out) {
   out_u32(out, 2, 8080);
 }
 
+static void dial_datagram(struct out *out) {
+  static const uint8_t address[16] = {[10] = 0xff, 0xff, 198, 51, 100, 7};
+  out_u32(out, 1, 6);
+  out_u32(out, 2, 123);
+  out_bytes(out, 3, address, sizeof address);
+}
+
 static void dialed(struct out *out) {
   out_u32(out, 1, 5);
   out_i32(out, 2, 111);
@@ -546,6 +553,7 @@ const struct golden goldens[] = {
     {"frame-stats", GOLDEN_FRAME, nothing, FRAME_STATS, 9},
     {"frame-stats-reply", GOLDEN_FRAME, stats, FRAME_STATS_REPLY, 9},
     {"frame-dial", GOLDEN_FRAME, dial, FRAME_DIAL, 2},
+    {"frame-dial-datagram", GOLDEN_FRAME, dial_datagram, FRAME_DIAL, 2},
     {"frame-dialed", GOLDEN_FRAME, dialed, FRAME_DIALED, 2},
     {"frame-ready", GOLDEN_FRAME, nothing, FRAME_READY, 1},
     {"frame-opened", GOLDEN_FRAME, opened, FRAME_OPENED, 2},

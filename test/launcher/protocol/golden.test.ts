@@ -85,6 +85,7 @@ test('frames that we send', () => {
   same(rawFrame(frameType.USAGE, 2), 'frame-usage');
   same(rawFrame(frameType.STATS, 9), 'frame-stats');
   same(encodeDial(2, 5, 8080), 'frame-dial');
+  same(encodeDial(2, 6, 123, '198.51.100.7'), 'frame-dial-datagram');
   same(
     encodeFiles(2, 7, {
       op: 'write',
