@@ -32,6 +32,7 @@ import type { Bench, Suite } from './suite.ts';
 import { audit } from './suites/audit.ts';
 import { burst } from './suites/burst.ts';
 import { cli } from './suites/cli.ts';
+import { filtered } from './suites/filtered.ts';
 import { learn } from './suites/learn.ts';
 import { monitor } from './suites/monitor.ts';
 import { network } from './suites/network.ts';
@@ -48,6 +49,7 @@ const SUITES: readonly Suite[] = [
   cli,
   learn,
   network,
+  filtered,
   slots,
   manager,
   monitor,

@@ -29,11 +29,14 @@ import type { FromManager } from '../test/faults/loaded-manager.ts';
 /** The two most: longest pause before the next kill, and how long what was killed may take to be gone. */
 const PAUSE_MS = 2500;
 const PATIENCE_MS = 20_000;
-/** What fails so soon after the kill of a process inside failed by it. */
+/** What fails so soon after a kill may have failed by it. */
 const EXPLAINS_MS = 5000;
 const INSIDE = 'CAISSON_KILL_SOAK';
+const REPOSITORY = join(import.meta.dirname, '..');
 /** Anybody may leave something in these; in here they are empty at first, and nobody else's. */
-const SHARED = ['/tmp', '/var/tmp', '/run', '/dev/shm'];
+const SHARED = ['/tmp', '/var/tmp', '/run', '/dev/shm'].filter(
+  (path) => !REPOSITORY.startsWith(`${path}/`),
+);
 
 const { values: options } = parseArgs({
   options: {
@@ -58,7 +61,7 @@ function enter(): void {
 /** @returns the exit code */
 async function soak(): Promise<number> {
   for (const path of SHARED) execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path]);
-  const build = join(import.meta.dirname, '../build');
+  const build = join(REPOSITORY, 'build');
   mkdirSync(build, { recursive: true });
   const directory = mkdtempSync(join(build, 'kill-soak-'));
   chmodSync(directory, 0o755);
@@ -163,8 +166,8 @@ class Managers {
   readonly #arguments: (atOnce: number) => string[];
   readonly #roots: string;
   #child: ChildProcess | undefined;
-  /** When last a sandbox's process, or one that makes sandboxes, was killed. */
-  #insideKilled = Number.NEGATIVE_INFINITY;
+  /** When last anything was. */
+  #killed = Number.NEGATIVE_INFINITY;
 
   constructor(directory: string, nameServer: string, roots: string) {
     this.#arguments = (atOnce) => [directory, String(atOnce), nameServer];
@@ -200,7 +203,7 @@ class Managers {
       const victim = pick(victimsOf(child.pid as number, kind));
       if (victim === undefined || !kill(victim)) continue;
       killed[kind]++;
-      if (kind === 'helper' || kind === 'inside') this.#insideKilled = performance.now();
+      this.#killed = performance.now();
       if (kind !== 'manager') continue;
       await ended(child);
       this.#child = undefined;
@@ -222,7 +225,7 @@ class Managers {
   }
 
   async #start(atOnce: number): Promise<ChildProcess> {
-    const program = join(import.meta.dirname, '../test/faults/loaded-manager.ts');
+    const program = join(REPOSITORY, 'test/faults/loaded-manager.ts');
     const child = fork(program, this.#arguments(atOnce), {
       env: { ...process.env, SSL_CERT_FILE: this.#roots },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -237,10 +240,8 @@ class Managers {
         ready.resolve();
         return;
       }
-      const isInside = performance.now() - this.#insideKilled < EXPLAINS_MS;
-      const wrong = message.wrong.filter(
-        ({ isExplainedInside }) => !(isExplainedInside && isInside),
-      );
+      const isSoon = performance.now() - this.#killed < EXPLAINS_MS;
+      const wrong = message.wrong.filter(({ isExplained }) => !(isExplained && isSoon));
       this.wrong.push(...wrong.map(({ what }) => what));
       for (const [name, count] of Object.entries(message.counts))
         this.counts[name] = (this.counts[name] ?? 0) + count;

@@ -390,6 +390,7 @@ export class Caisson {
           });
     const apart = compiled.wall === 'process' && compiled.kind.namespaces.includes('net');
     const filtered = compiled.wall === 'process' && compiled.kind.network !== undefined;
+    if (filtered) this.#warmProxy(entry.policy);
     const redacts = sideChannelsOf(entry.policy).redact;
     return new Runner({
       policy: entry.policy,
@@ -468,9 +469,20 @@ export class Caisson {
   }
 
   async #proxyClient(): Promise<ProxyClient> {
-    const { ProxyClient } = await import('./network/proxy-client.ts');
-    this.#proxy ??= new ProxyClient();
+    if (this.#proxy === undefined) {
+      const { ProxyClient } = await import('./network/proxy-client.ts');
+      this.#proxy ??= new ProxyClient();
+    }
     return this.#proxy;
+  }
+
+  /** The proxy process starts while the launcher takes the plan in. */
+  #warmProxy({ network }: Policy): void {
+    this.#proxyClient().then(
+      (proxy) => proxy.warm(network),
+      // Told where it is needed.
+      () => {},
+    );
   }
 
   #keepWarm(runner: Runner): void {

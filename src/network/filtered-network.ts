@@ -12,6 +12,7 @@ import { EgressProxy, type ProxyCounters } from './egress-proxy.ts';
 import { HostResolver } from './host-resolver.ts';
 import type { HttpRelay } from './http-relay.ts';
 import type { Interceptor } from './intercept/interceptor.ts';
+import type { SpareAuthority } from './intercept/spare-authority.ts';
 import { type Connecting, Judge } from './judge.ts';
 import { isOwnAddress } from './own-addresses.ts';
 import type { OpenNetwork } from './proxy-messages.ts';
@@ -52,10 +53,11 @@ export class FilteredNetwork {
     open: OpenNetwork,
     tell: (decision: NetworkDecision) => void,
     ask: Ask,
+    spares: SpareAuthority,
   ): Promise<FilteredNetwork> {
     const network = new FilteredNetwork(open, tell, ask);
     if (open.policy.intercept === true) {
-      network.#interception = await Interception.open(open, network.#judge, network.#log);
+      network.#interception = await Interception.open(open, network.#judge, network.#log, spares);
     }
     return network;
   }
@@ -133,13 +135,17 @@ class Interception {
     this.#facts = facts;
   }
 
-  static async open(open: OpenNetwork, judge: Judge, log: DecisionLog): Promise<Interception> {
-    const [{ Authority }, { Interceptor }, { Secrets }] = await Promise.all([
-      import('./intercept/authority.ts'),
+  static async open(
+    open: OpenNetwork,
+    judge: Judge,
+    log: DecisionLog,
+    spares: SpareAuthority,
+  ): Promise<Interception> {
+    const [authority, { Interceptor }, { Secrets }] = await Promise.all([
+      spares.take(),
       import('./intercept/interceptor.ts'),
       import('./intercept/secrets.ts'),
     ]);
-    const authority = await Authority.create();
     const known = new Map<string, Connecting>();
     const factsOf = (name: string, port: number): Connecting =>
       known.get(`${name}:${port}`) ?? { address: plainAddress(name) ?? '', port, speaks: 'tls' };

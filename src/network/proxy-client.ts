@@ -56,6 +56,8 @@ export interface PublishedPortClient {
 export interface FilteredNetworkClient {
   /** Of the authority that the guest must trust, in PEM; where the policy intercepts. */
   readonly certificatePem?: string;
+  /** The proxy has taken the policy in; until then, and where it rejects, connections wait or are refused. */
+  readonly opened: Promise<void>;
   /** Gives the sandbox's sockets to the proxy, and closes them here. @throws NETWORK_GONE */
   attach(handles: NetworkHandles): Promise<void>;
   /** Changes the policy of an open sandbox; connections that it no longer allows are reset. @throws NETWORK_GONE */
@@ -93,6 +95,16 @@ export class ProxyClient {
     return await this.#live().open(options);
   }
 
+  /** As {@link open}, without waiting, where nothing comes back: neither an authority nor a place in a group. */
+  begin(options: NetworkOptions): FilteredNetworkClient {
+    return this.#live().begin(options).network;
+  }
+
+  /** Starts the process ahead of need, and makes what the first network of such a policy would wait for. */
+  warm(policy: NetworkPolicy): void {
+    if (!this.#closed) this.#live().warm(policy);
+  }
+
   /** Listens on the host for a port inside. @throws REQUEST_INVALID where its port is taken, NETWORK_GONE */
   async publish(options: PublishOptions, dial: Dial): Promise<PublishedPortClient> {
     return await this.#live().publish(options, dial);
@@ -123,6 +135,7 @@ class ProxyProcess {
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #lastRequest = 0;
+  #holders = 0;
   #gone: CaissonError | undefined;
   #ending = false;
 
@@ -150,6 +163,12 @@ class ProxyProcess {
   }
 
   async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
+    const { network, reply } = this.begin(options);
+    const { certificatePem } = await reply;
+    return certificatePem === undefined ? network : { ...network, certificatePem };
+  }
+
+  begin(options: NetworkOptions): { network: FilteredNetworkClient; reply: Promise<ProxyReply> } {
     const id = ++this.#lastId;
     this.#networks.set(id, options);
     const { policy, secrets = [], servers, ask, member } = options;
@@ -160,22 +179,30 @@ class ProxyProcess {
       ...(servers === undefined ? {} : { servers }),
       ...(member === undefined ? {} : { member }),
     };
-    let certificatePem: string | undefined;
-    try {
-      ({ certificatePem } = await this.#request(id, { type: 'open', open }));
-    } catch (error) {
-      this.#networks.delete(id);
-      throw error;
-    }
-    return {
-      ...(certificatePem === undefined ? {} : { certificatePem }),
-      attach: (handles) => this.#attach(id, handles),
-      update: async (changed) => {
+    const reply = this.#request(id, { type: 'open', open });
+    const opened = reply.then(
+      () => {},
+      (error) => {
+        this.#networks.delete(id);
+        throw error;
+      },
+    );
+    opened.catch(() => {});
+    const network = {
+      opened,
+      attach: (handles: NetworkHandles) => this.#attach(id, handles),
+      update: async (changed: NetworkPolicy) => {
         await this.#request(id, { type: 'update', policy: changed });
       },
       counters: async () => countersOf(await this.#request(id, { type: 'counters' })),
       close: () => this.#close(id),
     };
+    return { network, reply };
+  }
+
+  warm({ intercept }: NetworkPolicy): void {
+    // What goes wrong here goes wrong again where it is told: at the first network.
+    this.#request(0, { type: 'warm', intercept: intercept === true }).catch(() => {});
   }
 
   async publish(publish: PublishOptions, dial: Dial): Promise<PublishedPortClient> {
@@ -183,9 +210,14 @@ class ProxyProcess {
     this.#networks.set(id, { dial });
     try {
       const { port = 0 } = await this.#request(id, { type: 'publish', publish });
+      let isOpen = true;
+      // A published port keeps this process alive, as a server of its own would.
+      this.#hold();
       return {
         port,
         close: async () => {
+          if (isOpen) this.#release();
+          isOpen = false;
           await this.#close(id);
         },
       };
@@ -217,10 +249,13 @@ class ProxyProcess {
       throw this.#gone;
     });
     ended.catch(() => {});
+    this.#hold();
     try {
       await Promise.race([forwardNetwork(this.#child, id, handles), ended]);
     } catch (error) {
       throw this.#gone ?? gone('its channel is closed', error);
+    } finally {
+      this.#release();
     }
   }
 
@@ -244,9 +279,22 @@ class ProxyProcess {
     }
     const number = ++this.#lastRequest;
     this.#pending.set(number, { resolve, reject });
-    this.#child.channel?.ref();
+    this.#hold();
     this.#send({ ...request, id, request: number });
     return promise;
+  }
+
+  /** While held, this process waits: for what comes over the channel, and for the end of what can say no more. */
+  #hold(): void {
+    if (this.#holders++ > 0) return;
+    this.#child.channel?.ref();
+    this.#child.ref();
+  }
+
+  #release(): void {
+    if (--this.#holders > 0) return;
+    this.#child.channel?.unref();
+    this.#child.unref();
   }
 
   #send(message: ToProxy): void {
@@ -264,7 +312,7 @@ class ProxyProcess {
     } else {
       const pending = this.#pending.get(message.request);
       this.#pending.delete(message.request);
-      if (this.#pending.size === 0) this.#child.channel?.unref();
+      if (pending !== undefined) this.#release();
       if (message.type === 'reply') pending?.resolve(message.reply);
       else pending?.reject(failed(message));
     }

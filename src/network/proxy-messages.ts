@@ -30,6 +30,8 @@ export interface OpenNetwork {
 
 export type ProxyRequest =
   | { readonly type: 'open'; readonly open: OpenNetwork }
+  /** Makes ahead what the first network would wait for; its id is 0. */
+  | { readonly type: 'warm'; readonly intercept: boolean }
   | { readonly type: 'publish'; readonly publish: PublishOptions }
   | { readonly type: 'update'; readonly policy: NetworkPolicy }
   | { readonly type: 'counters' }

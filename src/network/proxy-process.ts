@@ -13,11 +13,12 @@ import type { NetworkPolicy } from '../policy/policy.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
 import { FilteredNetwork } from './filtered-network.ts';
+import { SpareAuthority } from './intercept/spare-authority.ts';
 import { InternalGroups } from './internal-groups.ts';
 import { InternalNetwork } from './internal-network.ts';
 import type { FromProxy, OpenNetwork, ProxyReply, ToProxy } from './proxy-messages.ts';
 import { PublishedPort } from './published-port.ts';
-import type { NetworkAnswer } from './questions.ts';
+import type { Ask, NetworkAnswer } from './questions.ts';
 
 /** What is open under one number. */
 interface Served {
@@ -30,6 +31,7 @@ interface Served {
 
 const networks = new Map<number, Promise<Served>>();
 const groups = new InternalGroups();
+const spares = new SpareAuthority();
 const dials = new Map<number, PromiseWithResolvers<Socket>>();
 let lastDial = 0;
 const questions = new Map<number, (answer: NetworkAnswer | undefined) => void>();
@@ -76,6 +78,10 @@ async function carryOut(
   message: Exclude<ToProxy, { type: 'answer' | 'dialled' }>,
 ): Promise<ProxyReply> {
   const { id } = message;
+  if (message.type === 'warm') {
+    if (message.intercept) await spares.warm();
+    return {};
+  }
   if (message.type === 'open') {
     const { certificatePem } = await keep(id, open(id, message.open));
     return certificatePem === undefined ? {} : { certificatePem };
@@ -106,11 +112,12 @@ async function open(id: number, options: OpenNetwork): Promise<Served> {
   if (options.member !== undefined) {
     return new InternalNetwork(id, options.member, groups, dialInto, tell);
   }
-  return await FilteredNetwork.open(options, tell, (about) => {
+  const ask: Ask = (about) => {
     const question = ++lastQuestion;
     say({ type: 'ask', id, question, about });
     return new Promise((resolve) => questions.set(question, resolve));
-  });
+  };
+  return await FilteredNetwork.open(options, tell, ask, spares);
 }
 
 /** The library has the launcher, and answers each. */

@@ -200,6 +200,7 @@ export class Runner {
     try {
       const open = kind.open(base, network?.onNetwork, id, ports?.onDial);
       await open.opened;
+      await network?.opened;
       // What was mounted when it was opened stays; commands bring only what is theirs.
       const inside: Job = { ...base, mounts: [] };
       const { policy, launcher, onOpen, onClose, state } = this.#setup;
@@ -254,7 +255,7 @@ export class Runner {
     try {
       network = await this.#setup.network?.(entry, options, ports);
       await publish(ports, options);
-      const alone = this.#looks || network !== undefined;
+      const alone = this.#looks || network?.isPlain === false;
       const base = alone
         ? this.#bind(workspace, protection, overlay, network)
         : this.#base(workspace);

@@ -12,7 +12,11 @@ import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyCounters } from '../network/egress-proxy.ts';
 import { makePlaceholder } from '../network/intercept/secrets.ts';
 import type { MemberOptions } from '../network/internal-groups.ts';
-import type { FilteredNetworkClient, ProxyClient } from '../network/proxy-client.ts';
+import type {
+  FilteredNetworkClient,
+  NetworkOptions,
+  ProxyClient,
+} from '../network/proxy-client.ts';
 import type { SecretValue } from '../network/proxy-messages.ts';
 import type { Ask } from '../network/questions.ts';
 import type { BindInput } from '../plan/bind.ts';
@@ -34,8 +38,9 @@ export interface SandboxNetworkSetup {
   readonly servers?: readonly string[];
   readonly ask?: Ask;
   readonly onDecision: (decision: NetworkDecision) => void;
-  /** Who it is in its group, and the way into it, where the mode is `internal`. */
+  /** Who it is in its group, where the mode is `internal`. */
   readonly member?: MemberOptions;
+  /** The way into it: for others of its group, and for sockets that datagrams go to. */
   readonly dial?: Dial;
   /** Called once, when it has ended. */
   readonly onClose?: () => void;
@@ -54,6 +59,8 @@ export class SandboxNetwork {
   readonly #refused: Refusals;
   readonly #onClose: (() => void) | undefined;
   #policy: NetworkPolicy;
+  #isChanged = false;
+  #problem: unknown;
   #attached: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -66,6 +73,9 @@ export class SandboxNetwork {
     this.#policy = setup.policy;
     this.#refused = refused;
     this.#onClose = setup.onClose;
+    client.opened.catch((error) => {
+      this.#problem = error;
+    });
     this.variables = Object.fromEntries(
       secrets.map(({ name, placeholder }) => [name, placeholder]),
     );
@@ -93,7 +103,7 @@ export class SandboxNetwork {
     });
     const refused = new Refusals();
     const { policy, servers, ask, onDecision, member, dial } = setup;
-    const client = await setup.proxy.open({
+    const options: NetworkOptions = {
       policy,
       secrets,
       onDecision: (decision) => {
@@ -105,13 +115,26 @@ export class SandboxNetwork {
       ...(ask === undefined ? {} : { ask }),
       ...(member === undefined ? {} : { member }),
       ...(dial === undefined ? {} : { dial }),
-    });
+    };
+    // Sockets and policy go one way, in order: nobody waits where nothing comes back.
+    const waits = policy.mode !== 'filtered' || policy.intercept === true;
+    const client = waits ? await setup.proxy.open(options) : setup.proxy.begin(options);
     try {
       return new SandboxNetwork(setup, client, secrets, refused);
     } catch (error) {
       await client.close();
       throw error;
     }
+  }
+
+  /** The job is the same as without it. */
+  get isPlain(): boolean {
+    return this.binds.length === 0 && Object.keys(this.variables).length === 0;
+  }
+
+  /** The proxy has taken it in. @throws NETWORK_GONE, NETWORK_FAILED */
+  get opened(): Promise<void> {
+    return this.#client.opened;
   }
 
   get policy(): NetworkPolicy {
@@ -127,6 +150,7 @@ export class SandboxNetwork {
 
   /** Holds for connections that are open, too. @throws NETWORK_GONE, NETWORK_FAILED */
   async update(policy: NetworkPolicy): Promise<void> {
+    this.#isChanged = true;
     await this.#client.update(policy);
     this.#policy = policy;
   }
@@ -145,9 +169,18 @@ export class SandboxNetwork {
   async close(
     raw: RawUsage | undefined,
   ): Promise<{ violations: Violation[]; usage: NetworkUsage | undefined }> {
-    await this.#attached.catch(() => {});
     this.#onClose?.();
-    const counters = await this.#client.close();
+    const isQuiet = this.#isQuiet(raw);
+    // It had no network, and its caller has no outcome yet: an error of ours, not a refusal of the policy's.
+    if (raw !== undefined && !isQuiet) await this.#client.opened;
+    if (raw !== undefined && this.#problem !== undefined) throw this.#problem;
+    let counters: ProxyCounters | undefined;
+    // Behind the sockets in the channel, so that it ends what they began.
+    if (isQuiet) void this.#client.close();
+    else {
+      await this.#attached.catch(() => {});
+      counters = await this.#client.close();
+    }
     if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
     const violations = [...this.#refused.take(), ...packetViolations(raw)];
     const traffic = raw?.network;
@@ -160,6 +193,16 @@ export class SandboxNetwork {
         refusedPackets: traffic?.refusedPackets ?? 0,
       },
     };
+  }
+
+  /** Nothing of the guest came to its proxy, names asked of the resolver included: there is nothing to be told. */
+  #isQuiet(raw: RawUsage | undefined): boolean {
+    // Datagrams that a rule lets through are not counted there.
+    const isCounted =
+      this.#policy.mode === 'filtered' &&
+      !this.#isChanged &&
+      this.#policy.allow.every(({ protocol }) => protocol === 'tcp');
+    return isCounted && raw?.network?.sentPackets === 0 && raw.network.receivedPackets === 0;
   }
 }
 
@@ -210,9 +253,11 @@ function reasonOf(protocol: string | number, port: number): string {
   if (protocol === 'udp' && port === 53) {
     return 'names are asked of the resolver at 127.0.0.1 alone: take the name server of /etc/resolv.conf';
   }
-  if (protocol === 'udp' && port === 443) return 'QUIC is refused: use HTTP over TCP';
+  if (protocol === 'udp' && port === 443) {
+    return 'QUIC is refused: use HTTP over TCP, or name it under allow with :443/udp';
+  }
   if (protocol === 'tcp') return 'nobody listens for the sandbox any more: its proxy is gone';
-  return `${protocol === 'udp' ? 'UDP' : protocol === 'icmp' ? 'ICMP' : `IP protocol ${protocol}`} does not leave a filtered network: use TCP to what the policy allows`;
+  return `${protocol === 'udp' ? 'UDP' : protocol === 'icmp' ? 'ICMP' : `IP protocol ${protocol}`} does not leave a filtered network: use TCP to what the policy allows${protocol === 'udp' ? ', or name host and port under allow with /udp' : ''}`;
 }
 
 function once(violation: Violation & { count: number }): Violation {
@@ -238,7 +283,7 @@ function noValue(name: string): CaissonError {
 const NAME = /^(?!localhost$)[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /**
- * Who a sandbox is in its group: groups of one name are one network within a tenant of a Caisson.
+ * The way into a sandbox, and who it is in its group: groups of one name are one network within a tenant of a Caisson.
  *
  * @throws REQUEST_INVALID for a name that is no host label
  */
@@ -251,13 +296,15 @@ export function memberOf(
     readonly ports: SandboxPorts | undefined;
   },
 ): Pick<SandboxNetworkSetup, 'member' | 'dial'> {
-  if (mode !== 'internal' || group === undefined || at.ports === undefined) return {};
+  if (at.ports === undefined) return {};
+  const { dial } = at.ports;
+  if (mode !== 'internal' || group === undefined) return { dial };
   const name = at.name ?? at.id.replaceAll('_', '-');
   if (!NAME.test(name)) throw noName(name);
   // With the length of the tenant before it, no tenant can be part of another's group.
   const { tenant = '' } = at;
   const member = { group: `${tenant.length} ${tenant} ${group}`, name, ports: listen };
-  return { member, dial: at.ports.dial };
+  return { member, dial };
 }
 
 function noName(name: string): CaissonError {

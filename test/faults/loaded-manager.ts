@@ -15,14 +15,14 @@ export type FromManager =
   | {
       readonly type: 'counts';
       readonly counts: Readonly<Record<string, number>>;
-      /** What no kill of a launcher or a proxy explains. */
+      /** What does not say itself that the launcher or the proxy went. */
       readonly wrong: readonly Wrong[];
     };
 
 export interface Wrong {
   readonly what: string;
-  /** A process of its sandbox, or one that makes sandboxes, may have been killed. */
-  readonly isExplainedInside: boolean;
+  /** By the kill of any process just before: of its sandbox, or one that makes sandboxes. */
+  readonly isExplained: boolean;
 }
 
 const HUNG_MS = 120_000;
@@ -164,16 +164,17 @@ async function worker(): Promise<void> {
   }
 }
 
-/** What a killed process makes of what it was at. */
+/** Says which process went. */
 const EXPECTED = ['LAUNCHER_GONE', 'NETWORK_GONE'];
+/** What a kill shortly before makes of others: a nursery that went; a sandbox that closed itself since its init or launcher did. */
+const BY_A_KILL = ['LAUNCHER_FAILED', 'SANDBOX_CLOSED', 'REQUEST_INVALID'];
 
 function failed(kind: string, error: Error): void {
   const code = isCaissonError(error) ? error.code : (error.message.split(' ')[0] ?? '');
   count(`failed: ${kind}: ${code}`);
   if (EXPECTED.includes(code) || code === 'PROXY_LOST') return;
-  const isExplainedInside =
-    code !== 'HUNG' && (!isCaissonError(error) || code === 'LAUNCHER_FAILED');
-  if (wrong.length < 20) wrong.push({ what: `${kind}: ${error.stack}`, isExplainedInside });
+  const isExplained = isCaissonError(error) ? BY_A_KILL.includes(code) : code !== 'HUNG';
+  if (wrong.length < 20) wrong.push({ what: `${kind}: ${error.stack}`, isExplained });
 }
 
 function count(name: string): void {
@@ -191,7 +192,7 @@ function say(message: FromManager): void {
 
 const unexpected = (error: unknown): void => {
   const what = `nobody waited for it: ${(error as Error)?.stack ?? error}`;
-  wrong.push({ what, isExplainedInside: false });
+  wrong.push({ what, isExplained: false });
 };
 process.on('unhandledRejection', unexpected);
 process.on('uncaughtException', unexpected);
