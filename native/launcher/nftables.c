@@ -14,12 +14,14 @@
 
 #define TABLE "caisson"
 #define REFUSED "refused"
+#define DATAGRAMS "datagrams" /* destinations that are open for them */
 #define TCP_FLAGS 13 /* offset in its header (RFC 9293) */
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
 
 /* Registers: the key of a refusal lies in one piece, the rest is for comparing. */
 enum { REG_ANY = NFT_REG_4, REG_PROTOCOL = NFT_REG32_00, REG_ADDRESS = NFT_REG32_01, REG_PORT = NFT_REG32_05 };
+enum { ID_REFUSED = 1, ID_DATAGRAMS = 2 }; /* of the sets, within the transaction that makes them */
 #define KEY_LENGTH 24u /* protocol 4, address 16, port 4 */
 
 static void begin(struct netlink *out, uint16_t operation, uint16_t flags) {
@@ -179,8 +181,8 @@ static void if_syn(struct netlink *out) {
   equals(out, &wanted, sizeof wanted);
 }
 
-/* Adds the packet's destination to the set of refusals, or one to its counter there. Where the set is full the rule ends. */
-static void note(struct netlink *out, uint8_t family, bool port) {
+/* Protocol, destination and port of a packet of that family, in one piece. */
+static void load_destination(struct netlink *out, uint8_t family, bool port) {
   static const uint8_t mapped[16] = {[10] = 255, [11] = 255};
   const uint32_t none = 0;
   if_family(out, family);
@@ -193,9 +195,24 @@ static void note(struct netlink *out, uint8_t family, bool port) {
   }
   if (port) load_payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, REG_PORT);
   else load_value(out, &none, sizeof none, REG_PORT);
+}
+
+static void if_open_for_datagrams(struct netlink *out, uint8_t family) {
+  if_protocol(out, IPPROTO_UDP);
+  load_destination(out, family, true);
+  struct expression mark = expression(out, "lookup");
+  netlink_string(out, NFTA_LOOKUP_SET, DATAGRAMS);
+  netlink_be32(out, NFTA_LOOKUP_SET_ID, ID_DATAGRAMS);
+  netlink_be32(out, NFTA_LOOKUP_SREG, REG_PROTOCOL);
+  finish(out, mark);
+}
+
+/* Adds the packet's destination to the set of refusals, or one to its counter there. Where the set is full the rule ends. */
+static void note(struct netlink *out, uint8_t family, bool port) {
+  load_destination(out, family, port);
   struct expression mark = expression(out, "dynset");
   netlink_string(out, NFTA_DYNSET_SET_NAME, REFUSED);
-  netlink_be32(out, NFTA_DYNSET_SET_ID, 1);
+  netlink_be32(out, NFTA_DYNSET_SET_ID, ID_REFUSED);
   netlink_be32(out, NFTA_DYNSET_OP, NFT_DYNSET_OP_ADD);
   netlink_be32(out, NFTA_DYNSET_SREG_KEY, REG_PROTOCOL);
   size_t counter = netlink_nest(out, NFTA_DYNSET_EXPR);
@@ -207,17 +224,20 @@ static void note(struct netlink *out, uint8_t family, bool port) {
 
 /* Table, set, counters, chains. */
 
-static void make_set(struct netlink *out) {
+/* `size` 0: it grows as it is filled. */
+static void make_set(struct netlink *out, const char *name, uint32_t id, uint32_t flags, uint32_t size) {
   begin(out, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL);
   netlink_string(out, NFTA_SET_TABLE, TABLE);
-  netlink_string(out, NFTA_SET_NAME, REFUSED);
-  netlink_be32(out, NFTA_SET_ID, 1);
-  netlink_be32(out, NFTA_SET_FLAGS, NFT_SET_EVAL);
+  netlink_string(out, NFTA_SET_NAME, name);
+  netlink_be32(out, NFTA_SET_ID, id);
+  netlink_be32(out, NFTA_SET_FLAGS, flags);
   netlink_be32(out, NFTA_SET_KEY_TYPE, 0);
   netlink_be32(out, NFTA_SET_KEY_LEN, KEY_LENGTH);
-  size_t description = netlink_nest(out, NFTA_SET_DESC);
-  netlink_be32(out, NFTA_SET_DESC_SIZE, NFTABLES_NOTED_MAX);
-  netlink_close(out, description);
+  if (size) {
+    size_t description = netlink_nest(out, NFTA_SET_DESC);
+    netlink_be32(out, NFTA_SET_DESC_SIZE, size);
+    netlink_close(out, description);
+  }
   netlink_end(out);
 }
 
@@ -274,6 +294,7 @@ static void output_rules(struct netlink *out, uint16_t port) {
   RULE(out, "output", if_proxy(out), count(out, "received"), verdict(out, NF_ACCEPT, NULL));
   for (int i = 0; i < 2; i++) RULE(out, "output", if_loopback(out, families[i]), verdict(out, NFT_GOTO, "own"));
   RULE(out, "output", if_protocol(out, IPPROTO_TCP), count(out, "sent"), verdict(out, NF_ACCEPT, NULL));
+  for (int i = 0; i < 2; i++) RULE(out, "output", if_open_for_datagrams(out, families[i]), count(out, "sent"), verdict(out, NF_ACCEPT, NULL));
   /* The kernel's word to the guest that something was refused: a guest cannot send these itself. */
   RULE(out, "output", if_icmp(out, IPPROTO_ICMP, 3), verdict(out, NF_ACCEPT, NULL));
   RULE(out, "output", if_icmp(out, IPPROTO_ICMPV6, 1), verdict(out, NF_ACCEPT, NULL));
@@ -319,7 +340,8 @@ struct err nftables_filter(int socket, uint16_t port) {
   begin(out, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
   netlink_string(out, NFTA_TABLE_NAME, TABLE);
   netlink_end(out);
-  make_set(out);
+  make_set(out, REFUSED, ID_REFUSED, NFT_SET_EVAL, NFTABLES_NOTED_MAX);
+  make_set(out, DATAGRAMS, ID_DATAGRAMS, 0, 0);
   make_counter(out, "sent");
   make_counter(out, "received");
   make_counter(out, REFUSED);
@@ -333,6 +355,26 @@ struct err nftables_filter(int socket, uint16_t port) {
   refusing_rules(out);
   batch(out, NFNL_MSG_BATCH_END);
   return netlink_carry_out(socket, out, "packet filter");
+}
+
+struct err nftables_open_datagrams(int socket, const uint8_t address[16], uint16_t port) {
+  uint8_t bytes[512] __attribute__((aligned(8))), key[KEY_LENGTH] = {IPPROTO_UDP};
+  struct netlink messages = {.data = bytes, .capacity = sizeof bytes};
+  struct netlink *out = &messages;
+  memcpy(key + 4, address, 16);
+  key[20] = (uint8_t)(port >> 8);
+  key[21] = (uint8_t)port;
+  batch(out, NFNL_MSG_BATCH_BEGIN);
+  begin(out, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_ACK);
+  netlink_string(out, NFTA_SET_ELEM_LIST_TABLE, TABLE);
+  netlink_string(out, NFTA_SET_ELEM_LIST_SET, DATAGRAMS);
+  size_t elements = netlink_nest(out, NFTA_SET_ELEM_LIST_ELEMENTS), element = netlink_nest(out, NFTA_LIST_ELEM);
+  value(out, NFTA_SET_ELEM_KEY, key, sizeof key);
+  netlink_close(out, element);
+  netlink_close(out, elements);
+  netlink_end(out);
+  batch(out, NFNL_MSG_BATCH_END);
+  return netlink_carry_out(socket, out, "open for datagrams");
 }
 
 /* Reading. */
