@@ -31,10 +31,15 @@ export interface SandboxPortsSetup {
   readonly tell: (decision: NetworkDecision) => void;
 }
 
+/** Asked of the launcher at once, which refuses more than 64; the others have their turn. */
+const DIALS_MAX = 32;
+
 export class SandboxPorts {
   readonly #setup: SandboxPortsSetup;
   readonly #open = new Set<PublishedPort>();
   readonly #way = Promise.withResolvers<Dial>();
+  readonly #waiting: (() => void)[] = [];
+  #dialling = 0;
   #closed = false;
 
   constructor(setup: SandboxPortsSetup) {
@@ -46,7 +51,18 @@ export class SandboxPorts {
   readonly onDial: OnDial = (dial) => this.#way.resolve(dial);
 
   /** Unchecked: whoever calls it knows what `listen` says. */
-  readonly dial: Dial = async (port, address) => await (await this.#way.promise)(port, address);
+  readonly dial: Dial = async (...where) => {
+    const way = await this.#way.promise;
+    if (this.#dialling < DIALS_MAX) this.#dialling++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await way(...where);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#dialling--;
+      else next();
+    }
+  };
 
   /** @throws REQUEST_INVALID for a port that the policy does not name, or one of the host that is taken; NETWORK_GONE */
   async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {

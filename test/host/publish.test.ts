@@ -167,6 +167,10 @@ describe('published ports', { skip }, () => {
       assert.equal(answer.subarray(0, 32).toString('hex'), expected);
       assert.equal(answer.length, 32 + bytes.length);
     }
+    const many = await Promise.all(
+      Array.from({ length: 200 }, () => exchange(port, Buffer.from('y'))),
+    );
+    assert.ok(many.every((answer) => answer.length === 33));
     const empty = await exchange(port, Buffer.alloc(0));
     assert.equal(empty.toString('hex'), createHash('sha256').digest('hex'));
   });
