@@ -86,10 +86,15 @@ export class Sandbox {
   constructor(setup: SandboxSetup) {
     this.#setup = setup;
     this.files = new SandboxFiles(setup.open, setup.cwd, setup.redactor);
-    setup.open.closed.then(
-      (raw) => this.#endNetwork(raw),
-      () => this.#endNetwork(undefined),
-    );
+    const { promise, resolve, reject } = this.#networkEnded;
+    setup.open.closed
+      .then(
+        (raw) => this.#endNetwork(raw),
+        () => this.#endNetwork(undefined),
+      )
+      .then(resolve, reject);
+    // What goes wrong there is told by close().
+    promise.catch(() => {});
   }
 
   get id(): string {
@@ -224,7 +229,14 @@ export class Sandbox {
 
   /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay */
   async changes(): Promise<Changes> {
-    return await Changes.read(this.#needOverlay(), this.#setup.launcher);
+    const overlay = this.#needOverlay();
+    try {
+      return await Changes.read(overlay, this.#setup.launcher);
+    } catch (error) {
+      // Closed meanwhile: its changes went while they were read.
+      if (this.#closing === undefined || isCaissonError(error)) throw error;
+      throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox', cause: error });
+    }
   }
 
   /** Brings the changes into the workspace; see {@link Changes.apply}. */
@@ -277,7 +289,6 @@ export class Sandbox {
     await ports?.close();
     const ended = await network?.close(raw);
     if (ended !== undefined) journal?.violations({ id: this.id }, ended.violations);
-    this.#networkEnded.resolve();
   }
 
   /** What the network refused since the last command that ended. */

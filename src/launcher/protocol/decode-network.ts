@@ -6,7 +6,7 @@ import { malformed, readAmount, readFields, readU32 } from './fields.ts';
 
 /** Since the sandbox was made. */
 export interface RawNetwork {
-  /** From the guest to its proxy; bytes with their IP and TCP headers. */
+  /** From the guest to its proxy, questions to the resolver included; bytes with their IP and TCP headers. */
   readonly sentBytes: number;
   readonly sentPackets: number;
   /** From the proxy to the guest. */
