@@ -8,6 +8,7 @@ import { leftOverCgroups, removeCgroup } from '../../host/left-over-cgroups.ts';
 import { removeTree } from '../../sandbox/beneath.ts';
 import { Overlay } from '../../sandbox/overlay.ts';
 import { defaultStateDirectory, openStateDirectory } from '../../sandbox/state-directory.ts';
+import { abandoned } from '../../sandbox/work-in-progress.ts';
 import type { Action } from '../command.ts';
 import { PlanCache } from '../plan-cache.ts';
 
@@ -17,7 +18,7 @@ const UNFINISHED_MS = 60_000;
 type CleanFlags = { readonly 'dry-run': { readonly summary: string } };
 
 interface LeftOver {
-  readonly what: 'control group' | 'unreadable changes' | 'compiled plans';
+  readonly what: 'control group' | 'unreadable changes' | 'unfinished work' | 'compiled plans';
   readonly path: string;
   readonly remove: () => boolean | Promise<boolean>;
 }
@@ -25,7 +26,8 @@ interface LeftOver {
 export const action: Action<CleanFlags> = async ({ flags }) => {
   const dry = flags['dry-run'] === true;
   const rows = [];
-  for (const { what, path, remove } of [...groups(), ...unreadableOverlays(), ...plans()]) {
+  const found = [...groups(), ...unreadableOverlays(), ...unfinished(), ...plans()];
+  for (const { what, path, remove } of found) {
     rows.push({ what, path, removed: dry ? false : await remove() });
   }
   const verb = (removed: boolean): string => (removed ? 'removed' : dry ? 'would remove' : 'kept');
@@ -61,6 +63,22 @@ function unreadableOverlays(): LeftOver[] {
         return true;
       },
     }));
+}
+
+/** Of processes that were killed at it. */
+function unfinished(): LeftOver[] {
+  return ['overlays', 'networks'].flatMap((name) => {
+    const home = join(defaultStateDirectory(), name);
+    if (statSync(home, { throwIfNoEntry: false }) === undefined) return [];
+    return abandoned(openStateDirectory(home)).map((entry) => ({
+      what: 'unfinished work' as const,
+      path: join(home, entry),
+      remove: async () => {
+        await removeTree(home, entry);
+        return true;
+      },
+    }));
+  });
 }
 
 function plans(): LeftOver[] {
