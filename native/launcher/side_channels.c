@@ -1,16 +1,13 @@
 #include "side_channels.h"
 
 #include <errno.h>
-#include <linux/prctl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "sys.h"
-
-/* linux/prctl.h collides with sys/prctl.h, whose function this is. */
-int prctl(int option, ...);
 
 /* linux/prctl.h of 5.14 and later. */
 #define SYS_PR_SPEC_L1D_FLUSH 2ul
