@@ -18,7 +18,7 @@ import type { CheckedNames } from './checked-names.ts';
 import type { Judge } from './judge.ts';
 
 /** Queries longer than this are not queries for a name. */
-const QUERY_MAX_BYTES = 1024;
+export const QUERY_MAX_BYTES = 1024;
 const PLAIN_UDP_BYTES = 512;
 /** What crosses every network unfragmented (DNS Flag Day 2020); here it never leaves the loopback. */
 const EDNS_UDP_BYTES = 1232;

@@ -24,6 +24,8 @@ const TRIES = 3;
 /** More lookups at once than this fail at once. */
 const PENDING_MAX = 128;
 const KEPT_MAX = 4096;
+/** Of one answer: its owner may be the guest's friend, and give thousands for each of its names. */
+const ADDRESSES_MAX = 64;
 /** What does not exist is asked again soon; RFC 2308 lets it be kept for longer. */
 const ABSENT_SECONDS = 5;
 
@@ -72,7 +74,9 @@ export class HostResolver {
         family === 4
           ? await this.#resolver.resolve4(name, { ttl: true })
           : await this.#resolver.resolve6(name, { ttl: true });
-      const addresses = found.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }));
+      const addresses = found
+        .slice(0, ADDRESSES_MAX)
+        .map(({ address, ttl }) => ({ address, ttlSeconds: ttl }));
       return { kind: 'addresses', addresses };
     } catch (error) {
       const code = String((error as NodeJS.ErrnoException).code);

@@ -2,8 +2,9 @@
  * The name server of one sandbox, on sockets that stand on 127.0.0.1:53 inside it.
  */
 import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
-import { answerQuery, type NameSource } from './dns-answer.ts';
+import { answerQuery, type NameSource, QUERY_MAX_BYTES } from './dns-answer.ts';
 
 /** Queries that wait for an answer at once; more go unanswered, and are asked again by who meant them. */
 const PENDING_MAX = 256;
@@ -76,8 +77,11 @@ export class ResolverServer {
         if (answer === undefined) return void socket.destroy();
         const length = Buffer.alloc(2);
         length.writeUInt16BE(answer.length);
-        socket.write(Buffer.concat([length, answer]));
+        // Who asks and does not read would have its answers kept here.
+        if (!socket.write(Buffer.concat([length, answer]))) await once(socket, 'drain');
       }
+      if (bytes.length >= 2 && bytes.readUInt16BE(0) > QUERY_MAX_BYTES)
+        return void socket.destroy();
     }
   }
 

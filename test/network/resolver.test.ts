@@ -225,3 +225,41 @@ test('an undecided name is asked about; a yes holds, a no and silence refuse', a
   assert.deepEqual(questions, ['pypi.org pypi.org:*', 'mixed.example.org mixed.example.org:*']);
   assert.ok(dns.upstream.asked.every((each) => each.endsWith(' pypi.org')));
 });
+
+test('over TCP what is too long for a query ends the connection before it has come', async () => {
+  await using dns = await open(filtered(['pypi.org']));
+  const socket = connect(dns.tcpPort, '127.0.0.1');
+  const ended = new Promise((resolve) => socket.once('close', resolve));
+  socket.on('error', () => {}).resume();
+  socket.write(Buffer.from([0xff, 0xff, 1]));
+  await ended;
+});
+
+test('over TCP who reads his answers late gets each of them', async () => {
+  await using dns = await open(filtered(['pypi.org']));
+  const query = encode({ type: 'query', id: 7, questions: [{ name: 'pypi.org', type: 'TXT' }] });
+  const framed = Buffer.concat([Buffer.from([0, query.length]), query]);
+  const socket = connect(dns.tcpPort, '127.0.0.1').on('error', () => {});
+  socket.write(framed);
+  await once(socket, 'data');
+  socket.pause();
+  socket.write(Buffer.concat(Array.from({ length: 900 }, () => framed)));
+  let bytes = 0;
+  await new Promise<void>((resolve) => {
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes >= 900 * framed.length) resolve();
+    });
+    socket.resume();
+  });
+  socket.destroy();
+});
+
+test('of an answer with a hundred addresses some are kept', async () => {
+  const many = Array.from({ length: 100 }, (_, at) => `203.0.113.${at + 1}`);
+  await using upstream = await openDnsServer({ 'many.example': many });
+  const { judge, resolver } = openJudge(filtered(['many.example']), upstream.address);
+  const found = await judge.names.resolve('many.example', 4);
+  assert.equal(found.kind === 'addresses' && found.addresses.length, 64);
+  resolver.close();
+});
