@@ -91,11 +91,13 @@ static int place_datagram(struct sandbox *sandbox, const struct datagram *at, in
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
   bool ipv4 = is_ipv4(at->address);
   uint32_t mark = NFTABLES_PROXY_MARK;
-  int only = 1;
+  int yes = 1;
   memcpy(&v4.sin_addr, at->address + 12, sizeof v4.sin_addr);
   memcpy(&v6.sin6_addr, at->address, sizeof v6.sin6_addr);
   if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0) return errno;
-  if (!ipv4 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) < 0) return errno;
+  /* IPv6 takes addresses of interfaces alone for its own, and not those of a route. */
+  if (!ipv4 && (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) < 0 ||
+                setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &yes, sizeof yes) < 0)) return errno;
   if (bind(fd, ipv4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6, ipv4 ? sizeof v4 : sizeof v6) < 0) return errno;
   struct err opened = nftables_open_datagrams(sandbox->network[NETWORK_FILTER], at->address, at->port);
   if (failed(opened)) return opened.errnum ? opened.errnum : EIO;

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { bindTo, listenOn, type NetworkHandles } from '../launcher/network-handles.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import { plainAddress } from '../policy/special-address.ts';
+import { DatagramRelay, type OpenDatagram } from './datagram-relay.ts';
 import { DecisionLog, type NetworkDecision } from './decision-log.ts';
 import { dial } from './dial.ts';
 import { EgressProxy, type ProxyCounters } from './egress-proxy.ts';
@@ -36,6 +37,7 @@ export class FilteredNetwork {
   #interception: Interception | undefined;
   #resolver: ResolverServer | undefined;
   #proxy: EgressProxy | undefined;
+  #datagrams: DatagramRelay | undefined;
 
   private constructor(open: OpenNetwork, tell: (decision: NetworkDecision) => void, ask: Ask) {
     this.#log = new DecisionLog(tell);
@@ -67,10 +69,21 @@ export class FilteredNetwork {
   }
 
   /** Begins to serve; the handles are ours from here on. */
-  attach(handles: NetworkHandles): void {
+  attach(handles: NetworkHandles, openDatagram: OpenDatagram): void {
+    const datagrams = new DatagramRelay({
+      judge: this.#judge,
+      isOwn: isOwnAddress,
+      open: openDatagram,
+      report: (decision) => this.#log.add(decision),
+    });
+    this.#datagrams = datagrams;
+    datagrams.update();
     const dnsTcp = listenOn(createServer(), handles.dnsTcp);
     const dnsUdp = bindTo(createSocket('udp4'), handles.dnsUdp);
-    this.#resolver = new ResolverServer(this.#judge, { udp: dnsUdp, tcp: dnsTcp });
+    this.#resolver = new ResolverServer(datagrams.preparing(this.#judge), {
+      udp: dnsUdp,
+      tcp: dnsTcp,
+    });
     const listener = createServer({
       allowHalfOpen: true,
       noDelay: true,
@@ -102,15 +115,25 @@ export class FilteredNetwork {
     }
     this.#judge.update(policy);
     this.#proxy?.recheck();
+    this.#datagrams?.update();
   }
 
   counters(): ProxyCounters {
-    return this.#proxy?.counters() ?? NO_COUNTERS;
+    const { connections, openConnections, sentBytes, receivedBytes } =
+      this.#proxy?.counters() ?? NO_COUNTERS;
+    const datagrams = this.#datagrams?.counters() ?? NO_COUNTERS;
+    return {
+      connections: connections + datagrams.connections,
+      openConnections: openConnections + datagrams.openConnections,
+      sentBytes: sentBytes + datagrams.sentBytes,
+      receivedBytes: receivedBytes + datagrams.receivedBytes,
+    };
   }
 
   close(): void {
     this.#proxy?.close();
     this.#resolver?.close();
+    this.#datagrams?.close();
     this.#interception?.close();
     this.#hostResolver.close();
     this.#log.flush();

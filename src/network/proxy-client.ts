@@ -42,7 +42,7 @@ export interface NetworkOptions {
   readonly askTimeoutMs?: number;
   /** Where the policy's mode is `internal`: who the sandbox is in its group. */
   readonly member?: MemberOptions;
-  /** The way into the sandbox, for the others of its group. */
+  /** The way into the sandbox: for the others of its group, and for sockets that datagrams go to. */
   readonly dial?: Dial;
 }
 
@@ -332,12 +332,12 @@ class ProxyProcess {
   }
 
   /** The socket goes from the launcher to the proxy; here it is not read. */
-  async #dial({ id, dial, port }: Extract<FromProxy, { type: 'dial' }>): Promise<void> {
+  async #dial({ id, dial, port, address }: Extract<FromProxy, { type: 'dial' }>): Promise<void> {
     let handle: RawHandle;
     try {
       const way = this.#networks.get(id)?.dial;
       if (way === undefined) throw new Error('the sandbox has ended');
-      handle = await way(port);
+      handle = await way(port, address);
     } catch (error) {
       this.#send({ type: 'dialled', dial, problem: (error as Error).message });
       return;

@@ -65,11 +65,12 @@ export type FromProxy =
       readonly invalid?: { readonly hint?: string };
     }
   | {
-      /** A connection to a port inside the sandbox of that network. */
+      /** A connection to a port inside the sandbox of that network; with an address a datagram socket there. */
       readonly type: 'dial';
       readonly id: number;
       readonly dial: number;
       readonly port: number;
+      readonly address?: string;
     }
   | { readonly type: 'decision'; readonly id: number; readonly decision: NetworkDecision }
   | {

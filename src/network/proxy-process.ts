@@ -8,8 +8,14 @@
 import { Socket } from 'node:net';
 import process from 'node:process';
 import { isCaissonError } from '../core/error.ts';
-import { type NetworkHandles, receiveNetworks } from '../launcher/network-handles.ts';
+import {
+  isRawHandle,
+  type NetworkHandles,
+  type RawHandle,
+  receiveNetworks,
+} from '../launcher/network-handles.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
+import type { OpenDatagram } from './datagram-relay.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
 import { FilteredNetwork } from './filtered-network.ts';
@@ -23,7 +29,7 @@ import type { Ask, NetworkAnswer } from './questions.ts';
 /** What is open under one number. */
 interface Served {
   readonly certificatePem?: string | undefined;
-  attach?(handles: NetworkHandles): void;
+  attach?(handles: NetworkHandles, datagrams: OpenDatagram): void;
   update?(policy: NetworkPolicy): void;
   counters(): ProxyCounters;
   close(): void;
@@ -32,7 +38,7 @@ interface Served {
 const networks = new Map<number, Promise<Served>>();
 const groups = new InternalGroups();
 const spares = new SpareAuthority();
-const dials = new Map<number, PromiseWithResolvers<Socket>>();
+const dials = new Map<number, PromiseWithResolvers<RawHandle>>();
 let lastDial = 0;
 const questions = new Map<number, (answer: NetworkAnswer | undefined) => void>();
 let lastQuestion = 0;
@@ -41,11 +47,12 @@ receiveNetworks(process, (id, handles) => {
   const close = (): void => {
     for (const handle of Object.values(handles)) handle.close();
   };
+  const datagrams: OpenDatagram = (address, port) => wayInto(id, port, address);
   const network = networks.get(id);
   if (network === undefined) close();
   else {
     network
-      .then((opened) => (opened.attach === undefined ? close() : opened.attach(handles)))
+      .then((opened) => (opened.attach === undefined ? close() : opened.attach(handles, datagrams)))
       .catch(close);
   }
 });
@@ -121,12 +128,20 @@ async function open(id: number, options: OpenNetwork): Promise<Served> {
 }
 
 /** The library has the launcher, and answers each. */
-function dialInto(id: number, port: number): Promise<Socket> {
+function wayInto(id: number, port: number, address?: string): Promise<RawHandle> {
   const dial = ++lastDial;
-  const waiting = Promise.withResolvers<Socket>();
+  const waiting = Promise.withResolvers<RawHandle>();
   dials.set(dial, waiting);
-  say({ type: 'dial', id, dial, port });
+  say({ type: 'dial', id, dial, port, ...(address === undefined ? {} : { address }) });
   return waiting.promise;
+}
+
+async function dialInto(id: number, port: number): Promise<Socket> {
+  const handle = await wayInto(id, port);
+  // Node makes its own sockets so; a paused one is read only from when it is joined to the other.
+  const inside = new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true } as never);
+  inside.setNoDelay(true);
+  return inside;
 }
 
 function takeDialled(
@@ -135,14 +150,12 @@ function takeDialled(
 ): void {
   const waiting = dials.get(dial);
   dials.delete(dial);
-  if (problem !== undefined || handle === undefined) {
-    waiting?.reject(new Error(problem ?? 'the connection was lost on its way'));
+  if (isRawHandle(handle)) {
+    if (waiting === undefined) handle.close();
+    else waiting.resolve(handle);
     return;
   }
-  // Node makes its own sockets so; a paused one is read only from when it is joined to the other.
-  const inside = new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true } as never);
-  inside.setNoDelay(true);
-  waiting?.resolve(inside);
+  waiting?.reject(new Error(problem ?? 'the connection was lost on its way'));
 }
 
 function say(message: FromProxy): void {

@@ -33,7 +33,7 @@ export const escapeTests = [
   'secrets-redacted',
 ] as const;
 /** Beside the others until SPECIFICATION.md has their rows. */
-export const networkTests = ['network-internal'] as const;
+export const networkTests = ['network-internal', 'network-udp'] as const;
 
 export type EscapeTest = (typeof escapeTests)[number] | (typeof networkTests)[number];
 

@@ -5,6 +5,13 @@
  * that the launcher hands out are all that answers. What a rule means is decided by `policy/decide-connection.ts`.
  */
 import { parseCidr } from '../policy/address.ts';
+import {
+  DATAGRAM_BLOCK_MAX,
+  DATAGRAM_FIXED_MAX,
+  DATAGRAM_PORTS_MAX,
+  datagramProblem,
+  fixedDatagrams,
+} from '../policy/datagram-rules.ts';
 import { formatDestination } from '../policy/destination.ts';
 import { formatHttpRule } from '../policy/http-rule.ts';
 import type { Destination, NetworkPolicy, Policy } from '../policy/policy.ts';
@@ -87,8 +94,7 @@ function compileFiltered(
   findings: Findings,
 ): NetworkPlan {
   if (facts.networkFilterErrno !== 0) findings.cannot(noFilter(facts));
-  const udp = network.allow.filter(({ protocol }) => protocol === 'udp');
-  if (udp.length > 0) findings.cannot(udpNotBuilt(udp));
+  explainDatagrams(network, findings);
   const way = ['network namespace', 'routes to loopback', 'nftables tproxy', 'egress proxy'];
   for (const rule of network.allow.filter(({ protocol }) => protocol === 'tcp')) {
     findings.enforce(
@@ -108,7 +114,7 @@ function compileFiltered(
   }
   findings.enforce(
     'network.filtered',
-    'nothing else: no other name, address or protocol; no UDP but to the resolver inside; names lead to no private, loopback or metadata address unless a block of allow names it',
+    'nothing else: no other name, address or protocol; no UDP but to the resolver inside and to what a rule with /udp names; names lead to no private, loopback or metadata address unless a block of allow names it',
     [...way, 'nftables reject', 'resolver', 'seccomp socket families'],
     'network-filtered',
   );
@@ -188,12 +194,50 @@ function noFilter(
   };
 }
 
-function udpNotBuilt(rules: readonly Destination[]): Parameters<Findings['cannot']>[0] {
+function explainDatagrams(network: NetworkPolicy, findings: Findings): void {
+  const rules = network.allow.filter(({ protocol }) => protocol === 'udp');
+  const fixed = fixedDatagrams(network).length;
+  for (const rule of rules) {
+    const problem = datagramProblem(rule);
+    if (problem !== undefined) findings.cannot(tooWide([rule], problem));
+    const how =
+      parseCidr(rule.host) === undefined
+        ? 'by an address that the resolver gave for it'
+        : 'by address';
+    findings.enforce(
+      'network.allow',
+      `${formatDestination(rule)}: datagrams ${how}, whatever is in them`,
+      ['network namespace', 'routes to loopback', 'nftables set', 'datagram relay'],
+      'network-udp',
+    );
+  }
+  if (fixed > DATAGRAM_FIXED_MAX) {
+    const blocks = rules.filter(({ host }) => parseCidr(host) !== undefined);
+    findings.cannot(
+      tooWide(
+        blocks,
+        `they cover ${fixed} pairs of address and port, and ${DATAGRAM_FIXED_MAX} is the most`,
+      ),
+    );
+  }
+  const quic = rules.filter(({ ports }) => ports.some(({ from, to }) => from <= 443 && 443 <= to));
+  if (quic.length > 0) {
+    const blind = network.intercept === true ? ', nor does intercept open it' : '';
+    findings.note(
+      `network.allow: ${shorten(quic.map(formatDestination))} lets QUIC through, and nothing within it is checked: no server name, no request${blind}`,
+    );
+  }
+}
+
+function tooWide(
+  rules: readonly Destination[],
+  problem: string,
+): Parameters<Findings['cannot']>[0] {
   return {
-    id: 'network.udp:not-built',
+    id: 'network.udp:too-wide',
     clause: 'network.allow',
-    reason: `the filter lets TCP through, and the policy allows ${shorten(rules.map(formatDestination))}`,
-    cure: 'take the UDP destinations out; names are resolved without one',
+    reason: `a socket stands for each destination of datagrams, and of ${shorten(rules.map(formatDestination))} ${problem}`,
+    cure: `name single ports (at most ${DATAGRAM_PORTS_MAX} for a name) and few addresses (at most ${DATAGRAM_BLOCK_MAX} pairs of address and port)`,
     acceptable: false,
   };
 }

@@ -64,6 +64,13 @@ export class SandboxPorts {
     }
   };
 
+  /** Sockets for datagrams alone: what filters the guest's connections has no business with its ports. */
+  readonly datagrams: Dial = async (port, address) => {
+    const message = 'a filtered network has no way to ports of its sandbox';
+    if (address === undefined) throw new CaissonError('INTERNAL', { layer: 'sandbox', message });
+    return await this.dial(port, address);
+  };
+
   /** @throws REQUEST_INVALID for a port that the policy does not name, or one of the host that is taken; NETWORK_GONE */
   async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
     const { policy, proxy, tell } = this.#setup;

@@ -297,14 +297,13 @@ export function memberOf(
   },
 ): Pick<SandboxNetworkSetup, 'member' | 'dial'> {
   if (at.ports === undefined) return {};
-  const { dial } = at.ports;
-  if (mode !== 'internal' || group === undefined) return { dial };
+  if (mode !== 'internal' || group === undefined) return { dial: at.ports.datagrams };
   const name = at.name ?? at.id.replaceAll('_', '-');
   if (!NAME.test(name)) throw noName(name);
   // With the length of the tenant before it, no tenant can be part of another's group.
   const { tenant = '' } = at;
   const member = { group: `${tenant.length} ${tenant} ${group}`, name, ports: listen };
-  return { member, dial };
+  return { member, dial: at.ports.dial };
 }
 
 function noName(name: string): CaissonError {

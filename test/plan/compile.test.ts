@@ -186,9 +186,26 @@ describe('a filtered network', () => {
     assert.deepEqual(ids(result), ['network.internal:no-tproxy']);
   });
 
-  test('is refused for what is not built: UDP, denials within the whole network', () => {
+  test('is refused for what is not built: wide rules for UDP, denials within the whole network', () => {
     const rows: [Document['network'], string][] = [
-      [{ allow: ['a.example:123/udp'] }, 'network.udp:not-built'],
+      [{ allow: ['a.example:1-17/udp'] }, 'network.udp:too-wide'],
+      [{ allow: ['192.0.2.0/25:123/udp'] }, 'network.udp:too-wide'],
+      [{ allow: ['0.0.0.0/0:53/udp'] }, 'network.udp:too-wide'],
+      [{ allow: ['[::]/0:*/udp'] }, 'network.udp:too-wide'],
+      [{ allow: ['127.0.0.1:53/udp'] }, 'network.udp:too-wide'],
+      [{ allow: ['224.0.0.1:53/udp'] }, 'network.udp:too-wide'],
+      [
+        {
+          allow: [
+            '192.0.2.1:1-60/udp',
+            '192.0.2.2:1-60/udp',
+            '192.0.2.3:1-60/udp',
+            '192.0.2.4:1-60/udp',
+            '192.0.2.5:1-60/udp',
+          ],
+        },
+        'network.udp:too-wide',
+      ],
       [{ mode: 'full', deny: ['10.0.0.0/8:*'] }, 'network.deny:not-built'],
     ];
     for (const [what, id] of rows) {

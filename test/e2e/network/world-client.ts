@@ -16,6 +16,8 @@ export interface WorldRequest {
   readonly secrets?: Readonly<Record<string, string>>;
   /** Through what the guest is run and its output read; default `run`. `file`: what it writes to /tmp/out. */
   readonly how?: 'run' | 'spawn' | 'exec' | 'shell' | 'file';
+  /** A second command in the same sandbox, under other destinations: its output alone is told. */
+  readonly then?: { readonly allow: readonly string[]; readonly argv: readonly string[] };
   /** Another answer of the name server from now on. */
   readonly point?: readonly [name: string, addresses: readonly string[]];
 }
@@ -92,6 +94,16 @@ export class WorldClient {
   ): Promise<WorldRun> {
     const request = { argv, policy, how, ...(secrets === undefined ? {} : { secrets }) };
     const { run } = await this.#ask(request);
+    return run as WorldRun;
+  }
+
+  /** Two commands in one sandbox, the second after its destinations were changed. */
+  async runUpdated(
+    argv: readonly string[],
+    policy: PolicyInput,
+    then: NonNullable<WorldRequest['then']>,
+  ): Promise<WorldRun> {
+    const { run } = await this.#ask({ argv, policy, how: 'exec', then });
     return run as WorldRun;
   }
 

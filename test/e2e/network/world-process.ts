@@ -36,6 +36,7 @@ async function carryOut(request: WorldRequest): Promise<Omit<WorldReply, 'number
     requests: world.seen.requests.slice(before.requests),
     names: world.seen.names.slice(before.names),
     strays: world.seen.strays.slice(before.strays),
+    datagrams: world.seen.datagrams.slice(before.datagrams),
   };
   return {
     run: {
@@ -59,7 +60,7 @@ interface Heard {
 
 async function guest(
   argv: readonly string[],
-  { policy, secrets, how }: WorldRequest,
+  { policy, secrets, how, then }: WorldRequest,
 ): Promise<Heard> {
   const place = { policy, ...(secrets === undefined ? {} : { secrets }) };
   if (how === undefined || how === 'run') {
@@ -77,6 +78,14 @@ async function guest(
     return { ...heard(await sandbox.exec(['true'])), stdout: stdout.text };
   }
   const outcome = await sandbox.exec(argv);
+  if (then !== undefined) {
+    const changed = await caisson.policy({
+      level: 'strict',
+      network: { mode: 'filtered', allow: [...then.allow] },
+    });
+    await sandbox.updateNetwork(changed.policy.network);
+    return heard(await sandbox.exec(then.argv));
+  }
   if (how === 'exec') return heard(outcome);
   const copy = `${process.argv[2]}.copy`;
   await sandbox.files.download('/tmp/out', copy);
@@ -89,7 +98,12 @@ function heard(outcome: Outcome): Heard {
   return { outcome, stdout: outcome.stdout.text, stderr: outcome.stderr.text };
 }
 
-function counts(): { requests: number; names: number; strays: number } {
-  const { requests, names, strays } = world.seen;
-  return { requests: requests.length, names: names.length, strays: strays.length };
+function counts(): Record<keyof Seen, number> {
+  const { requests, names, strays, datagrams } = world.seen;
+  return {
+    requests: requests.length,
+    names: names.length,
+    strays: strays.length,
+    datagrams: datagrams.length,
+  };
 }

@@ -10,6 +10,7 @@ import { createServer as createHttps } from 'node:https';
 import { createServer as createTcp, type Server } from 'node:net';
 import { decode, encode } from 'dns-packet';
 import { Authority } from '../../../src/network/intercept/authority.ts';
+import { startEchoes } from './echoes.ts';
 
 export const NAME_SERVER = '198.51.100.53';
 /** `one.test` and `two.test` share an address; `three.test` has its own. */
@@ -35,6 +36,8 @@ export interface Seen {
   readonly names: string[];
   /** Bytes and datagrams that came in on addresses and ports where nothing should: `tcp 198.51.100.20:9999`. */
   readonly strays: string[];
+  /** Datagrams that an echo server answered: `198.51.100.10:7000 hello`. */
+  readonly datagrams: string[];
 }
 
 export interface World {
@@ -54,7 +57,7 @@ export async function startWorld(): Promise<World> {
   }
   writeFileSync('/proc/sys/net/ipv6/ip_nonlocal_bind', '1');
   execFileSync('ip', ['address', 'add', `${OWN}/32`, 'dev', 'lo']);
-  const seen: Seen = { requests: [], names: [], strays: [] };
+  const seen: Seen = { requests: [], names: [], strays: [], datagrams: [] };
   const zone = new Map<string, readonly string[]>([
     ['one.test', [SHARED, SIX]],
     ['two.test', [SHARED]],
@@ -137,6 +140,13 @@ export async function startWorld(): Promise<World> {
     await new Promise<void>((resolve) => socket.bind(port, address, resolve));
     closing.push(() => new Promise((resolve) => socket.close(() => resolve())));
   }
+
+  const echoes = [SHARED, ALONE, PRIVATE, METADATA, OWN, SIX].map(
+    (address) => [address, 7000] as const,
+  );
+  closing.push(
+    await startEchoes([...echoes, [ALONE, 123], [ALONE, 7001], [SHARED, 443]], seen.datagrams),
+  );
 
   const dns = createSocket('udp4');
   dns.on('message', (message, from) => {

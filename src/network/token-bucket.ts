@@ -1,0 +1,30 @@
+/** So many of something in a second on average, and a burst of them at once. */
+export class TokenBucket {
+  readonly #rate: number;
+  readonly #burst: number;
+  readonly #now: () => number;
+  #tokens: number;
+  #filledMs: number;
+
+  /**
+   * @param rate In a second.
+   * @param now Milliseconds that only grow.
+   */
+  constructor(rate: number, burst: number, now: () => number = () => performance.now()) {
+    this.#rate = rate;
+    this.#burst = burst;
+    this.#now = now;
+    this.#tokens = burst;
+    this.#filledMs = now();
+  }
+
+  take(): boolean {
+    const nowMs = this.#now();
+    const added = ((nowMs - this.#filledMs) / 1000) * this.#rate;
+    this.#tokens = Math.min(this.#burst, this.#tokens + added);
+    this.#filledMs = nowMs;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}
