@@ -53,3 +53,26 @@ function answerWith(addresses: readonly string[]): LookupFunction {
     else callback(null, all[0]?.address ?? '', all[0]?.family);
   };
 }
+
+/**
+ * As {@link dial}, but so many at once: one connection of a guest on which requests are read may have sixteen servers',
+ * and descriptors are of all sandboxes.
+ */
+export function dialAtMost(most: number): Dial {
+  let open = 0;
+  return async (addresses, port, onread) => {
+    if (open >= most) {
+      const error = new Error(`${most} connections to servers are open already: close some`);
+      throw Object.assign(error, { code: 'EMFILE' });
+    }
+    open++;
+    try {
+      const socket = await dial(addresses, port, onread);
+      socket.once('close', () => open--);
+      return socket;
+    } catch (error) {
+      open--;
+      throw error;
+    }
+  };
+}

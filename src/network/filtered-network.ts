@@ -8,7 +8,7 @@ import type { NetworkPolicy } from '../policy/policy.ts';
 import { plainAddress } from '../policy/special-address.ts';
 import { DatagramRelay, type OpenDatagram } from './datagram-relay.ts';
 import { DecisionLog, type NetworkDecision } from './decision-log.ts';
-import { dial } from './dial.ts';
+import { dialAtMost } from './dial.ts';
 import { EgressProxy, type ProxyCounters } from './egress-proxy.ts';
 import { HostResolver } from './host-resolver.ts';
 import type { HttpRelay } from './http-relay.ts';
@@ -27,6 +27,8 @@ const NO_COUNTERS: ProxyCounters = {
   sentBytes: 0,
   receivedBytes: 0,
 };
+/** To servers, at once: twice what the guest may have open itself. */
+const DIALLED_MAX = 1024;
 const READ_AHEAD_BYTES = 256 * 1024;
 
 export class FilteredNetwork {
@@ -94,7 +96,7 @@ export class FilteredNetwork {
     const interception = this.#interception;
     this.#proxy = new EgressProxy(listener, {
       judge: this.#judge,
-      dial,
+      dial: dialAtMost(DIALLED_MAX),
       http: () => {
         this.#http ??= import('./http-relay.ts').then((loaded) => new loaded.HttpRelay());
         return this.#http;
