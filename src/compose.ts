@@ -22,6 +22,7 @@ import { compile, compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
 import type { Compiled } from './plan/plan.ts';
+import { violationEnding } from './policy/on-violation.ts';
 import type { Policy } from './policy/policy.ts';
 import { sideChannelsOf } from './policy/side-channels.ts';
 import type { Changes } from './sandbox/changes.ts';
@@ -446,6 +447,7 @@ export class Caisson {
         state: this.#state(),
         ...memberOf(policy.network, { id: entry.id, name, tenant, ports }),
         onClose: () => this.#open.delete(entry.id),
+        refusalEnds: violationEnding(policy) === 'all',
         onDecision: (decision) => journal?.network(entry, redactor?.value(decision) ?? decision),
         ...(nameServers === undefined ? {} : { servers: nameServers }),
         ...(ask === undefined ? {} : { ask }),

@@ -59,9 +59,50 @@ static void done_with_sandbox(struct sandbox *sandbox) {
   else if (!sandbox->keep) sandbox_dismiss(sandbox);
 }
 
+static void send_result(struct exec *exec) {
+  static struct out body;
+  struct sandbox *sandbox = exec->sandbox;
+  const struct slot_report *report = &exec->report;
+  uint64_t now = clock_ns();
+  body.length = 0;
+  out_i32(&body, 1, report->status);
+  out_u32(&body, 2, exec->cause);
+  out_u32(&body, 3, exec->limits_hit);
+  usage_fields(&body, &exec->usage, report);
+  if (!exec->started_ns || exec->started_ns > exec->ended_ns) exec->started_ns = exec->ended_ns;
+  out_u64(&body, 9, exec->started_ns - exec->received_ns);
+  out_u64(&body, 10, exec->ended_ns - exec->started_ns);
+  out_u64(&body, 11, now - exec->ended_ns);
+  for (uint16_t i = 0; i < 2; i++) {
+    struct capture *capture = &exec->out[i];
+    if (capture->mode == STDIO_CAPTURE) {
+      capture_finish(capture);
+      out_bytes(&body, (uint16_t)(12 + i), capture->bytes, capture->length);
+      if (capture->head) out_u64(&body, (uint16_t)(16 + i), capture->head);
+    }
+    out_u64(&body, (uint16_t)(14 + i), capture->total);
+  }
+  out_u32(&body, 18, sandbox->from_slot);
+  out_u32(&body, 20, report->left);
+  traffic_fields(&body, sandbox);
+  if (exec->refused) notify_fields(&body, exec->refused);
+  if (body.failed) {
+    S.client_gone = true;
+    return;
+  }
+  client_send(FRAME_RESULT, exec->id, body.data, body.length);
+}
+
 void exec_fail(struct exec *exec, struct err error) {
   struct sandbox *sandbox = exec->sandbox;
-  client_error(exec->id, error);
+  /* What was ended before it could start was ended all the same: that is no failure of ours. */
+  if (exec->cause) {
+    exec->ended_ns = clock_ns();
+    exec->report.status = SIGKILL;
+    send_result(exec);
+  } else {
+    client_error(exec->id, error);
+  }
   unlink_from_sandbox(exec);
   exec_free(exec);
   if (sandbox->reaped || sandbox->keep) sandbox_settle(sandbox);
@@ -342,40 +383,6 @@ void usage_fields(struct out *out, const struct cgroup_usage *group, const struc
   if (!usage.io_valid) return;
   out_u64(out, 24, usage.read_bytes);
   out_u64(out, 25, usage.written_bytes);
-}
-
-static void send_result(struct exec *exec) {
-  static struct out body;
-  struct sandbox *sandbox = exec->sandbox;
-  const struct slot_report *report = &exec->report;
-  uint64_t now = clock_ns();
-  body.length = 0;
-  out_i32(&body, 1, report->status);
-  out_u32(&body, 2, exec->cause);
-  out_u32(&body, 3, exec->limits_hit);
-  usage_fields(&body, &exec->usage, report);
-  if (!exec->started_ns || exec->started_ns > exec->ended_ns) exec->started_ns = exec->ended_ns;
-  out_u64(&body, 9, exec->started_ns - exec->received_ns);
-  out_u64(&body, 10, exec->ended_ns - exec->started_ns);
-  out_u64(&body, 11, now - exec->ended_ns);
-  for (uint16_t i = 0; i < 2; i++) {
-    struct capture *capture = &exec->out[i];
-    if (capture->mode == STDIO_CAPTURE) {
-      capture_finish(capture);
-      out_bytes(&body, (uint16_t)(12 + i), capture->bytes, capture->length);
-      if (capture->head) out_u64(&body, (uint16_t)(16 + i), capture->head);
-    }
-    out_u64(&body, (uint16_t)(14 + i), capture->total);
-  }
-  out_u32(&body, 18, sandbox->from_slot);
-  out_u32(&body, 20, report->left);
-  traffic_fields(&body, sandbox);
-  if (exec->refused) notify_fields(&body, exec->refused);
-  if (body.failed) {
-    S.client_gone = true;
-    return;
-  }
-  client_send(FRAME_RESULT, exec->id, body.data, body.length);
 }
 
 static void try_to_finish(struct exec *exec) {

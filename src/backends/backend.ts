@@ -4,11 +4,10 @@
  * A kind is what one compiled policy makes; it is prepared once and used for any number of runs.
  */
 
-import type { OnDial } from '../launcher/dials.ts';
 import type { Execution } from '../launcher/execution.ts';
-import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { RawResult, RawUsage } from '../launcher/protocol/decode-result.ts';
 import type { FilesReply, FilesRequest } from '../launcher/protocol/files-message.ts';
+import type { Ties } from '../launcher/ties.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
 import type { WallName } from '../policy/policy.ts';
@@ -59,22 +58,10 @@ export interface Backend {
 export interface PreparedKind {
   /** Settles when the wall has taken the plan in. */
   readonly ready: Promise<void>;
-  /** One job in a sandbox of its own, which is gone when the promise settles. `name`: what a monitor calls it. */
-  run(
-    job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): Promise<RawResult>;
-  spawn(
-    job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): Execution;
-  open(job: Job, onNetwork?: OnNetwork, name?: string, onDial?: OnDial): OpenSandbox;
+  /** One job in a sandbox of its own, which is gone when the promise settles. */
+  run(job: Job, ties?: Ties): Promise<RawResult>;
+  spawn(job: Job, ties?: Ties): Execution;
+  open(job: Job, ties?: Ties): OpenSandbox;
   /** Keeps that many sandboxes ready from now on. Walls that cannot do so have no such method. */
   keepReady?(slots: number): void;
   close(): Promise<void>;
@@ -83,8 +70,8 @@ export interface PreparedKind {
 export interface OpenSandbox {
   readonly opened: Promise<number>;
   readonly closed: Promise<RawUsage>;
-  run(job: Job, signal?: AbortSignal): Promise<RawResult>;
-  spawn(job: Job, signal?: AbortSignal): Execution;
+  run(job: Job, ties?: Ties): Promise<RawResult>;
+  spawn(job: Job, ties?: Ties): Execution;
   files(request: FilesRequest): Promise<FilesReply>;
   freeze(frozen: boolean): Promise<void>;
   usage(): Promise<RawUsage>;

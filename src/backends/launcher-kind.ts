@@ -2,9 +2,8 @@
  * A kind of sandbox that a launcher holds, for every wall that a launcher carries out.
  */
 import type { LauncherClient, PlanHandle } from '../launcher/client.ts';
-import type { OnDial } from '../launcher/dials.ts';
-import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { RawResult } from '../launcher/protocol/decode-result.ts';
+import type { Ties } from '../launcher/ties.ts';
 import type { Job } from '../plan/plan.ts';
 import type { Execution, OpenSandbox, PreparedKind, PrepareOptions } from './backend.ts';
 
@@ -34,33 +33,19 @@ export class LauncherKind implements PreparedKind {
     return this.#handle().handle.ready;
   }
 
-  run(
-    job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): Promise<RawResult> {
+  run(job: Job, ties?: Ties): Promise<RawResult> {
     const { client, handle } = this.#handle();
-    return client
-      .run(handle, job, signal, onNetwork, name, onDial)
-      .catch((error) => explained(error, handle));
+    return client.run(handle, job, ties).catch((error) => explained(error, handle));
   }
 
-  spawn(
-    job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): Execution {
+  spawn(job: Job, ties?: Ties): Execution {
     const { client, handle } = this.#handle();
-    return client.spawn(handle, job, signal, onNetwork, name, onDial);
+    return client.spawn(handle, job, ties);
   }
 
-  open(job: Job, onNetwork?: OnNetwork, name?: string, onDial?: OnDial): OpenSandbox {
+  open(job: Job, ties?: Ties): OpenSandbox {
     const { client, handle } = this.#handle();
-    return client.openSandbox(handle, job, onNetwork, name, onDial);
+    return client.openSandbox(handle, job, ties);
   }
 
   keepReady(slots: number): void {

@@ -6,31 +6,33 @@ import type { Channel, Connection } from './channel.ts';
 import { launcherError } from './launcher-error.ts';
 import { decodeResult, type RawResult } from './protocol/decode-result.ts';
 import { frameType, rawFrame } from './protocol/frame.ts';
+import type { Ties } from './ties.ts';
 
 export class CaptureExec implements Channel {
   readonly #connection: Connection;
   readonly #id: number;
   readonly #resolve: (result: RawResult) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort: (() => void) | undefined;
+  readonly #ties: Ties;
+  readonly #onAbort: () => void;
+  readonly #onDenied: () => void;
 
   constructor(
     connection: Connection,
     id: number,
     resolve: (result: RawResult) => void,
     reject: (error: unknown) => void,
-    signal?: AbortSignal,
+    ties: Ties,
   ) {
     this.#connection = connection;
     this.#id = id;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#signal = signal;
-    if (signal !== undefined) {
-      this.#onAbort = () => connection.send(rawFrame(frameType.KILL, id));
-      signal.addEventListener('abort', this.#onAbort, { once: true });
-    }
+    this.#ties = ties;
+    this.#onAbort = () => connection.send(rawFrame(frameType.KILL, id));
+    this.#onDenied = () => connection.send(rawFrame(frameType.DENY, id));
+    ties.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    ties.denied?.addEventListener('abort', this.#onDenied, { once: true });
     connection.hold();
   }
 
@@ -40,7 +42,8 @@ export class CaptureExec implements Channel {
     try {
       if (type === frameType.ERROR) throw launcherError(body);
       // The promise settles only now that the guest is gone: an aborted run leaves nothing behind either.
-      if (this.#signal?.aborted === true) throw abortedError(this.#signal);
+      const { signal } = this.#ties;
+      if (signal?.aborted === true) throw abortedError(signal);
       this.#resolve(decodeResult(body));
     } catch (error) {
       this.#reject(error);
@@ -55,7 +58,8 @@ export class CaptureExec implements Channel {
   #end(): void {
     this.#connection.detach(this.#id);
     this.#connection.release();
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#ties.signal?.removeEventListener('abort', this.#onAbort);
+    this.#ties.denied?.removeEventListener('abort', this.#onDenied);
   }
 }
 

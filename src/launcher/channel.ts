@@ -5,6 +5,7 @@ import type { Job } from '../plan/plan.ts';
 import type { Execution } from './execution.ts';
 import type { RawResult } from './protocol/decode-result.ts';
 import type { ExecTarget } from './protocol/encode-job.ts';
+import type { Ties } from './ties.ts';
 
 /** Receives the frames of one id. */
 export interface Channel {
@@ -21,6 +22,6 @@ export interface Connection {
   /** While held, the connection keeps Node alive. */
   hold(): void;
   release(): void;
-  capture(target: ExecTarget, job: Job, signal?: AbortSignal): Promise<RawResult>;
-  stream(target: ExecTarget, job: Job, signal?: AbortSignal): Execution;
+  capture(target: ExecTarget, job: Job, ties?: Ties): Promise<RawResult>;
+  stream(target: ExecTarget, job: Job, ties?: Ties): Execution;
 }

@@ -9,12 +9,12 @@ import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Job } from '../plan/plan.ts';
 import { abortedError, CaptureExec } from './capture-exec.ts';
 import type { Channel, Connection } from './channel.ts';
-import { Dials, type OnDial } from './dials.ts';
+import { Dials } from './dials.ts';
 import { Execution } from './execution.ts';
 import { launcherError } from './launcher-error.ts';
 import { type Ending, LauncherProcess } from './launcher-process.ts';
 import { LauncherSandbox } from './launcher-sandbox.ts';
-import { isRawHandle, NetworkDelivery, type OnNetwork } from './network-handles.ts';
+import { isRawHandle, NetworkDelivery } from './network-handles.ts';
 import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
 import type { RawResult } from './protocol/decode-result.ts';
 import { decodeStats, type RawSandboxStats, type RawStats } from './protocol/decode-stats.ts';
@@ -30,6 +30,7 @@ import {
   PROTOCOL_VERSION,
   rawFrame,
 } from './protocol/frame.ts';
+import type { Ties } from './ties.ts';
 
 export interface PlanOptions {
   /** Sandboxes kept ready for this plan; default 0. */
@@ -145,50 +146,22 @@ export class LauncherClient implements Connection {
     await this.#request(plan.id, rawFrame(frameType.CLOSE, plan.id), frameType.CLOSED, () => {});
   }
 
-  /**
-   * Runs a job in a fresh sandbox; output comes with the result.
-   *
-   * @param onNetwork called once where the plan has a network, with its sockets; without it they are closed, and nothing
-   * passes
-   * @param name what {@link stats} calls it
-   */
-  run(
-    plan: PlanHandle,
-    job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): Promise<RawResult> {
-    return this.capture({ plan: plan.id }, job, signal, onNetwork, name, onDial);
+  /** Runs a job in a fresh sandbox; output comes with the result. */
+  run(plan: PlanHandle, job: Job, ties?: Ties): Promise<RawResult> {
+    return this.capture({ plan: plan.id }, job, ties);
   }
 
   /** Runs a job in a fresh sandbox; output comes as it is written. */
-  spawn(
-    plan: PlanHandle,
-    job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): Execution {
-    return this.stream({ plan: plan.id }, job, signal, onNetwork, name, onDial);
+  spawn(plan: PlanHandle, job: Job, ties?: Ties): Execution {
+    return this.stream({ plan: plan.id }, job, ties);
   }
 
   /** Opens a sandbox that stays until it is closed. */
-  openSandbox(
-    plan: PlanHandle,
-    job: Job,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): LauncherSandbox {
+  openSandbox(plan: PlanHandle, job: Job, ties: Ties = {}): LauncherSandbox {
     const id = this.nextId();
-    if (name !== undefined) this.#names.set(id, name);
     const sandbox = new LauncherSandbox(this, id);
     this.attach(id, sandbox);
-    this.#networks.expect(id, onNetwork);
-    onDial?.((port, address) => this.#dials.dial(id, port, address));
+    this.#tie(id, ties);
     this.send(encodeOpen(id, plan.id, job));
     return sandbox;
   }
@@ -272,41 +245,33 @@ export class LauncherClient implements Connection {
   capture(
     target: { plan: number } | { sandbox: number },
     job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
+    ties: Ties = {},
   ): Promise<RawResult> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) throw abortedError(signal);
+      if (ties.signal?.aborted === true) throw abortedError(ties.signal);
       const id = this.nextId();
       const frame = encodeExec(id, target, job);
-      this.attach(id, new CaptureExec(this, id, resolve, reject, signal));
-      this.#networks.expect(id, onNetwork);
-      if (name !== undefined) this.#names.set(id, name);
-      onDial?.((port, address) => this.#dials.dial(id, port, address));
+      this.attach(id, new CaptureExec(this, id, resolve, reject, ties));
+      this.#tie(id, ties);
       this.send(frame);
     });
   }
 
-  stream(
-    target: { plan: number } | { sandbox: number },
-    job: Job,
-    signal?: AbortSignal,
-    onNetwork?: OnNetwork,
-    name?: string,
-    onDial?: OnDial,
-  ): Execution {
-    if (signal?.aborted === true) throw abortedError(signal);
+  stream(target: { plan: number } | { sandbox: number }, job: Job, ties: Ties = {}): Execution {
+    if (ties.signal?.aborted === true) throw abortedError(ties.signal);
     const id = this.nextId();
     const frame = encodeExec(id, target, job);
-    const execution = new Execution(this, id, job, signal);
+    const execution = new Execution(this, id, job, ties);
     this.attach(id, execution);
+    this.#tie(id, ties);
+    this.send(frame);
+    return execution;
+  }
+
+  #tie(id: number, { onNetwork, onDial, name }: Ties): void {
     this.#networks.expect(id, onNetwork);
     if (name !== undefined) this.#names.set(id, name);
     onDial?.((port, address) => this.#dials.dial(id, port, address));
-    this.send(frame);
-    return execution;
   }
 
   #request<T>(

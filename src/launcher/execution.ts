@@ -17,6 +17,7 @@ import {
   rawFrame,
   STREAM_WINDOW,
 } from './protocol/frame.ts';
+import type { Ties } from './ties.ts';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -32,18 +33,19 @@ export class Execution implements Channel {
 
   readonly #connection: Connection;
   readonly #id: number;
-  readonly #signal: AbortSignal | undefined;
+  readonly #ties: Ties;
   readonly #input: InputGate;
   readonly #output: readonly [OutputGate, OutputGate];
   #ended = false;
   readonly #settle = Promise.withResolvers<RawResult>();
   readonly #start = Promise.withResolvers<number>();
   readonly #onAbort = (): void => this.kill();
+  readonly #onDenied = (): void => this.#send(rawFrame(frameType.DENY, this.#id));
 
-  constructor(connection: Connection, id: number, job: Job, signal?: AbortSignal) {
+  constructor(connection: Connection, id: number, job: Job, ties: Ties) {
     this.#connection = connection;
     this.#id = id;
-    this.#signal = signal;
+    this.#ties = ties;
     this.result = this.#settle.promise;
     this.started = this.#start.promise;
     // Nobody has to await both; a failure to start arrives through either.
@@ -58,7 +60,8 @@ export class Execution implements Channel {
     this.stdout = this.#output[0].stream;
     this.stderr = this.#output[1].stream;
     if (job.stdin !== 'stream' && job.pty === undefined) this.#input.close();
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    ties.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    ties.denied?.addEventListener('abort', this.#onDenied, { once: true });
     connection.hold();
   }
 
@@ -79,11 +82,6 @@ export class Execution implements Channel {
   /** Ends the whole tree at once. */
   kill(): void {
     this.#send(rawFrame(frameType.KILL, this.#id));
-  }
-
-  /** As `kill`, for a violation that was seen from outside: the outcome is `denied`. */
-  deny(): void {
-    this.#send(rawFrame(frameType.DENY, this.#id));
   }
 
   frame(type: number, body: Buffer): void {
@@ -121,8 +119,9 @@ export class Execution implements Channel {
   #finish(body: Buffer): void {
     if (!this.#end()) return;
     this.#start.resolve(0);
-    if (this.#signal?.aborted === true) {
-      this.#settle.reject(abortedError(this.#signal));
+    const { signal } = this.#ties;
+    if (signal?.aborted === true) {
+      this.#settle.reject(abortedError(signal));
       return;
     }
     try {
@@ -137,7 +136,8 @@ export class Execution implements Channel {
     this.#ended = true;
     this.#connection.detach(this.#id);
     this.#connection.release();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#ties.signal?.removeEventListener('abort', this.#onAbort);
+    this.#ties.denied?.removeEventListener('abort', this.#onDenied);
     this.#input.close();
     for (const gate of this.#output) gate.finish();
     return true;

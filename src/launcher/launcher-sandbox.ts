@@ -15,6 +15,7 @@ import {
   type FilesRequest,
 } from './protocol/files-message.ts';
 import { decodeNumber, FRAME_HEADER, finishFrame, frameType, rawFrame } from './protocol/frame.ts';
+import type { Ties } from './ties.ts';
 
 interface Waiting<T> {
   readonly resolve: (value: T) => void;
@@ -48,14 +49,14 @@ export class LauncherSandbox implements Channel {
     connection.hold();
   }
 
-  run(job: Job, signal?: AbortSignal): Promise<RawResult> {
+  run(job: Job, ties?: Ties): Promise<RawResult> {
     this.#needOpen();
-    return this.#connection.capture({ sandbox: this.#id }, job, signal);
+    return this.#connection.capture({ sandbox: this.#id }, job, ties);
   }
 
-  spawn(job: Job, signal?: AbortSignal): Execution {
+  spawn(job: Job, ties?: Ties): Execution {
     this.#needOpen();
-    return this.#connection.stream({ sandbox: this.#id }, job, signal);
+    return this.#connection.stream({ sandbox: this.#id }, job, ties);
   }
 
   files(request: FilesRequest): Promise<FilesReply> {

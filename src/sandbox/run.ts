@@ -6,6 +6,7 @@ import type { PreparedKind, RawUsage } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
+import type { Ties } from '../launcher/ties.ts';
 import type { Ask } from '../network/questions.ts';
 import { requireEnforceable } from '../plan/accept.ts';
 import { type BindInput, bindJob } from '../plan/bind.ts';
@@ -138,7 +139,11 @@ export class Runner {
       outcome = await this.#runLooking(argv, options, workspace, id);
     } else {
       const job = finishJob(this.#base(workspace), argv, options, policy);
-      outcome = toOutcome(await kind.run(job, options.signal, undefined, id), this.#context, id);
+      outcome = toOutcome(
+        await kind.run(job, tiesOf(id, options.signal, undefined, undefined)),
+        this.#context,
+        id,
+      );
     }
     outcome = release?.outcome(outcome) ?? outcome;
     journal?.ended({ id }, shown, outcome);
@@ -161,7 +166,7 @@ export class Runner {
     const prepared = await this.#prepare(workspace, { id }, options);
     const { base, context, overlay, network, ports } = prepared;
     const job = finishJob(base, argv, { ...options, ...streams }, policy);
-    const execution = kind.spawn(job, options.signal, network?.onNetwork, id, ports?.onDial);
+    const execution = kind.spawn(job, tiesOf(id, options.signal, network, ports));
     execution.result.catch(async () => {
       await ports?.close();
       await network?.close(undefined);
@@ -198,7 +203,7 @@ export class Runner {
     const { base, context, overlay, network, ports } = prepared;
     journal?.created({ id }, context.accepted);
     try {
-      const open = kind.open(base, network?.onNetwork, id, ports?.onDial);
+      const open = kind.open(base, tiesOf(id, undefined, network, ports));
       await open.opened;
       await network?.opened;
       // What was mounted when it was opened stays; commands bring only what is theirs.
@@ -280,7 +285,7 @@ export class Runner {
     try {
       const { kind, policy } = this.#setup;
       const job = finishJob(base, argv, options, policy);
-      const raw = await kind.run(job, options.signal, network?.onNetwork, id, ports?.onDial);
+      const raw = await kind.run(job, tiesOf(id, options.signal, network, ports));
       await ports?.close();
       outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
     } catch (error) {
@@ -482,6 +487,22 @@ function repositoryBind(
   return layers === undefined
     ? { ...where, access: 'read' }
     : { ...where, access: 'write', layers };
+}
+
+function tiesOf(
+  name: string,
+  signal: AbortSignal | undefined,
+  network: SandboxNetwork | undefined,
+  ports: SandboxPorts | undefined,
+): Ties {
+  const denied = network?.denied();
+  return {
+    name,
+    ...(signal === undefined ? {} : { signal }),
+    ...(denied === undefined ? {} : { denied }),
+    ...(network === undefined ? {} : { onNetwork: network.onNetwork }),
+    ...(ports === undefined ? {} : { onDial: ports.onDial }),
+  };
 }
 
 function finishJob(base: Job, argv: readonly string[], options: JobOptions, policy: Policy): Job {

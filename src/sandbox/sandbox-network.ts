@@ -38,6 +38,8 @@ export interface SandboxNetworkSetup {
   readonly servers?: readonly string[];
   readonly ask?: Ask;
   readonly onDecision: (decision: NetworkDecision) => void;
+  /** A refusal ends whatever runs (`onViolation: kill`). */
+  readonly refusalEnds: boolean;
   /** Who it is in its group, where the mode is `internal`. */
   readonly member?: MemberOptions;
   /** The way into it: for others of its group, and for sockets that datagrams go to. */
@@ -58,6 +60,7 @@ export class SandboxNetwork {
   readonly #directory: string | undefined;
   readonly #refused: Refusals;
   readonly #onClose: (() => void) | undefined;
+  readonly #ends: Ending | undefined;
   #policy: NetworkPolicy;
   #isChanged = false;
   #problem: unknown;
@@ -68,8 +71,10 @@ export class SandboxNetwork {
     client: FilteredNetworkClient,
     secrets: readonly SecretValue[],
     refused: Refusals,
+    ends: Ending | undefined,
   ) {
     this.#client = client;
+    this.#ends = ends;
     this.#policy = setup.policy;
     this.#refused = refused;
     this.#onClose = setup.onClose;
@@ -102,12 +107,16 @@ export class SandboxNetwork {
       return { name, hosts, value, placeholder: makePlaceholder() };
     });
     const refused = new Refusals();
+    const ends = setup.refusalEnds ? new Ending() : undefined;
     const { policy, servers, ask, onDecision, member, dial } = setup;
     const options: NetworkOptions = {
       policy,
       secrets,
       onDecision: (decision) => {
-        if (!decision.allowed) refused.add(decision);
+        if (!decision.allowed) {
+          refused.add(decision);
+          ends?.now();
+        }
         onDecision(decision);
       },
       onGone: ({ message }) => refused.gone(message),
@@ -120,11 +129,16 @@ export class SandboxNetwork {
     const waits = policy.mode !== 'filtered' || policy.intercept === true;
     const client = waits ? await setup.proxy.open(options) : setup.proxy.begin(options);
     try {
-      return new SandboxNetwork(setup, client, secrets, refused);
+      return new SandboxNetwork(setup, client, secrets, refused, ends);
     } catch (error) {
       await client.close();
       throw error;
     }
+  }
+
+  /** For one command: aborted at the next refusal, where that ends it. */
+  denied(): AbortSignal | undefined {
+    return this.#ends?.next();
   }
 
   /** The job is the same as without it. */
@@ -203,6 +217,20 @@ export class SandboxNetwork {
       !this.#isChanged &&
       this.#policy.allow.every(({ protocol }) => protocol === 'tcp');
     return isCounted && raw?.network?.sentPackets === 0 && raw.network.receivedPackets === 0;
+  }
+}
+
+/** Commands that a refusal ends. */
+class Ending {
+  #controller = new AbortController();
+
+  next(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  now(): void {
+    this.#controller.abort();
+    this.#controller = new AbortController();
   }
 }
 

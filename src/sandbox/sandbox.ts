@@ -5,6 +5,7 @@ import type { OpenSandbox, RawUsage } from '../backends/backend.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
+import type { Ties } from '../launcher/ties.ts';
 import type { Job } from '../plan/plan.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import { type Applied, type ApplyOptions, Changes } from './changes.ts';
@@ -128,7 +129,7 @@ export class Sandbox {
       journal.started(entry, shown);
     }
     try {
-      const raw = await open.run(bind(argv, options), options.signal);
+      const raw = await open.run(bind(argv, options), this.#ties(options.signal));
       const full = this.#withRefusals(toOutcome(raw, context, entry.id));
       const outcome = release?.outcome(full) ?? full;
       journal?.ended(entry, shown, outcome);
@@ -149,7 +150,7 @@ export class Sandbox {
     const release = this.#setup.release?.();
     const shown = release?.argv(argv) ?? argv;
     journal?.started(entry, shown);
-    const execution = open.spawn(job, options.signal);
+    const execution = open.spawn(job, this.#ties(options.signal));
     return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
       const full = this.#withRefusals(toOutcome(raw, context, entry.id));
       const outcome = release?.outcome(full) ?? full;
@@ -291,6 +292,14 @@ export class Sandbox {
     if (ended !== undefined) journal?.violations({ id: this.id }, ended.violations);
   }
 
+  #ties(signal: AbortSignal | undefined): Ties {
+    const denied = this.#setup.network?.denied();
+    return {
+      ...(signal === undefined ? {} : { signal }),
+      ...(denied === undefined ? {} : { denied }),
+    };
+  }
+
   /** What the network refused since the last command that ended. */
   #withRefusals(outcome: Outcome): Outcome {
     const refused = this.#setup.network?.takeViolations() ?? [];
@@ -305,7 +314,7 @@ export class Sandbox {
     const where = cwd === undefined ? {} : { cwd };
     const job = bind(argv, { ...where, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
     journal?.started(entry, argv);
-    const execution = open.spawn(job);
+    const execution = open.spawn(job, this.#ties(undefined));
     execution.result.then(
       (raw) => journal?.ended(entry, argv, toOutcome(raw, context, entry.id)),
       (error) => isCaissonError(error) && journal?.refused(entry, error),

@@ -299,6 +299,15 @@ s.sendall(b'GET / HTTP/1.1\\r\\nHost: one.test\\0.two.test\\r\\n\\r\\n'); print(
     assert.equal(left, '');
   });
 
+  test('with onViolation: kill a refusal ends the run', async () => {
+    const strict = { ...one, onViolation: 'kill' } as const;
+    const run = await world.run(['sh', '-c', 'curl -sS -m 5 http://two.test/; sleep 9'], strict);
+    assert.equal(run.kind, 'denied');
+    refused(run, /two\.test is not allowed/);
+    const fine = await world.run(curl('http://one.test/fine'), strict);
+    assert.deepEqual([fine.kind, ...paths(fine)], ['exited', 'one.test/fine']);
+  });
+
   test('a port that no rule names is refused with its reason', async () => {
     refused(await world.run(curl('http://one.test:9999/'), one), /one\.test:9999/, ['one.test']);
   });

@@ -331,9 +331,12 @@ test('a violation seen from outside ends the run as denied', { skip: needs.root 
   const plan = wall.client.preparePlan(encodePlan(kind));
   await plan.ready;
   const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
-  const execution = wall.client.spawn(plan, { ...job, ...streams });
+  const denied = new AbortController();
+  const execution = wall.client.spawn(plan, { ...job, ...streams }, { denied: denied.signal });
   await execution.started;
-  execution.deny();
+  const captured = wall.client.run(plan, job, { denied: denied.signal });
+  denied.abort();
   assert.equal((await execution.result).cause, 6);
+  assert.equal((await captured).cause, 6);
   await wall.client.forgetPlan(plan);
 });

@@ -62,11 +62,10 @@ async function start(wall: Wall, argv: readonly string[], listen: number[] = [])
   const execution = wall.client.spawn(
     plan,
     { ...job, ...streams },
-    undefined,
-    undefined,
-    undefined,
-    (given) => {
-      dial = given;
+    {
+      onDial: (given) => {
+        dial = given;
+      },
     },
   );
   await firstOutput(execution);
@@ -134,15 +133,11 @@ s = socket.create_server(('127.0.0.1', 8080), backlog=0); print('up'); time.slee
     await using wall = await Wall.open();
     const { kind, job } = wall.prepare({ argv: [], policy: { limits: { memory: '1GiB' } } });
     let dial: Dial = () => assert.fail();
-    const sandbox = wall.client.openSandbox(
-      wall.client.preparePlan(encodePlan(kind)),
-      job,
-      undefined,
-      undefined,
-      (given) => {
+    const sandbox = wall.client.openSandbox(wall.client.preparePlan(encodePlan(kind)), job, {
+      onDial: (given) => {
         dial = given;
       },
-    );
+    });
     await sandbox.opened;
     await sandbox.freeze(true);
     const errnos = Array.from({ length: 100 }, () => errnoOf(dial(8080)));

@@ -98,7 +98,9 @@ async function lines(wall: Wall, { kind, job }: Prepared, onNetwork?: OnNetwork)
   const plan = wall.client.preparePlan(encodePlan(kind));
   await plan.ready;
   try {
-    const ran = ranFrom(await wall.client.run(plan, job, undefined, onNetwork));
+    const ran = ranFrom(
+      await wall.client.run(plan, job, onNetwork === undefined ? {} : { onNetwork }),
+    );
     assert.equal(ran.code, 0, ran.stderr);
     return { lines: ran.stdout.trimEnd().split('\n'), network: ran.raw.network };
   } finally {
@@ -189,9 +191,11 @@ test('with nobody at the sockets, and with nobody who wants them, nothing passes
   const job: Job = { ...prepared.job, stdin: 'stream', stdout: 'stream', stderr: 'stream' };
   const plan = wall.client.preparePlan(encodePlan(prepared.kind));
   const closed = Promise.withResolvers<void>();
-  const execution = wall.client.spawn(plan, job, undefined, (_id, handles) => {
-    closeAll(handles);
-    closed.resolve();
+  const execution = wall.client.spawn(plan, job, {
+    onNetwork: (_id, handles) => {
+      closeAll(handles);
+      closed.resolve();
+    },
   });
   await closed.promise;
   await sleep(50); // closing a handle takes Node a turn, and the launcher its own copies an answer
@@ -260,24 +264,24 @@ test('slots have it already, and each sandbox one of its own', {
     let warm = 0;
     for (let i = 0; i < 12; i++) {
       await sleep(20);
-      const ran = ranFrom(await wall.client.run(plan, job, undefined, decider.onNetwork));
+      const ran = ranFrom(await wall.client.run(plan, job, { onNetwork: decider.onNetwork }));
       assert.match(ran.stdout, /^tcp 1.2.3.4 443 0 ::ffff:1.2.3.4 443 said hello\nown 8080 0 x\n$/);
       if (ran.raw.warm) warm++;
     }
     assert.ok(warm > 0, 'no run had a slot');
     assert.equal(new Set(decider.ids).size, 12);
     const together = Array.from({ length: 20 }, () =>
-      wall.client.run(plan, job, undefined, decider.onNetwork),
+      wall.client.run(plan, job, { onNetwork: decider.onNetwork }),
     );
     for (const raw of await Promise.all(together)) assert.equal(ranFrom(raw).code, 0);
     assert.equal(decider.seen.length, 32);
     await wall.client.forgetPlan(plan);
     const bare = wall.client.preparePlan(encodePlan(kind));
-    await wall.client.run(bare, job, undefined, decider.onNetwork);
+    await wall.client.run(bare, job, { onNetwork: decider.onNetwork });
     const launcher = wall.client.pid ?? 0;
     await sleep(100);
     const held = socketsOf(launcher);
-    for (let i = 0; i < 10; i++) await wall.client.run(bare, job, undefined, decider.onNetwork);
+    for (let i = 0; i < 10; i++) await wall.client.run(bare, job, { onNetwork: decider.onNetwork });
     await becomes(held, () => socketsOf(launcher), 'the launcher keeps sockets of what has ended');
     left.note();
   }
@@ -294,7 +298,11 @@ test('a kept sandbox: one network for all its commands, counted while it lives a
   const { kind, job } = filtered(wall, range, []);
   const run = (...argv: string[]): Job => ({ ...job, argv: [job.argv[0] ?? '', ...argv] });
   const plan = wall.client.preparePlan(encodePlan(kind));
-  const sandbox = wall.client.openSandbox(plan, { ...job, argv: [] }, decider.onNetwork);
+  const sandbox = wall.client.openSandbox(
+    plan,
+    { ...job, argv: [] },
+    { onNetwork: decider.onNetwork },
+  );
   await sandbox.opened;
   const first = ranFrom(await sandbox.run(run('tcp', '1.2.3.4', '443')));
   assert.equal(first.stdout, 'tcp 1.2.3.4 443 0 ::ffff:1.2.3.4 443 said hello\n');
@@ -322,9 +330,10 @@ test('another process can have the sockets; when it ends, connections are refuse
     const execution = wall.client.spawn(
       plan,
       { ...job, stdin: 'stream', stdout: 'stream', stderr: 'stream' },
-      undefined,
-      (id, handles) => {
-        forwardNetwork(other, id, handles).then(forwarded.resolve, forwarded.reject);
+      {
+        onNetwork: (id, handles) => {
+          forwardNetwork(other, id, handles).then(forwarded.resolve, forwarded.reject);
+        },
       },
     );
     await forwarded.promise;

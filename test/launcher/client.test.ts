@@ -78,10 +78,13 @@ test('an aborted run is killed, then rejects', async () => {
   await using client = start();
   const plan = client.preparePlan(encodePlan(smallPlan));
   const controller = new AbortController();
-  const run = client.run(plan, job(['slow']), controller.signal);
+  const run = client.run(plan, job(['slow']), { signal: controller.signal });
   controller.abort();
   await assert.rejects(run, code('ABORTED'));
-  await assert.rejects(client.run(plan, job(['echo']), controller.signal), code('ABORTED'));
+  await assert.rejects(
+    client.run(plan, job(['echo']), { signal: controller.signal }),
+    code('ABORTED'),
+  );
 });
 
 test('streamed output honours the reader: the launcher never runs further ahead than the window', async () => {

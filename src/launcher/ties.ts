@@ -1,0 +1,18 @@
+/**
+ * What ties a run, or a sandbox that stays, to whoever asked for it, beside its frames.
+ */
+import type { OnDial } from './dials.ts';
+import type { OnNetwork } from './network-handles.ts';
+
+export interface Ties {
+  /** Aborted, it ends the run, which rejects with ABORTED once the guest is gone. */
+  readonly signal?: AbortSignal;
+  /** Aborted, it ends the run for a violation that was seen from outside: the outcome is `denied`. */
+  readonly denied?: AbortSignal;
+  /** Called once where the plan has a network, with its sockets; without it they are closed, and nothing passes. */
+  readonly onNetwork?: OnNetwork;
+  /** Given at once: how to reach ports inside. */
+  readonly onDial?: OnDial;
+  /** What a monitor calls it. */
+  readonly name?: string;
+}
