@@ -37,7 +37,8 @@ import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy
 import { SandboxPorts } from './sandbox/ports.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
 import { type Redactor, redactorOf } from './sandbox/redact.ts';
-import { type NetworkOptions, Runner, type RunnerSetup } from './sandbox/run.ts';
+import { Runner, type RunnerSetup } from './sandbox/run.ts';
+import type { NetworkOptions } from './sandbox/run-network.ts';
 import type { ExecOptions, Sandbox, SpawnOptions } from './sandbox/sandbox.ts';
 import { memberOf, SandboxNetwork } from './sandbox/sandbox-network.ts';
 import { defaultStateDirectory } from './sandbox/state-directory.ts';

@@ -2,7 +2,7 @@
  * `--publish`: ports of the guest on loopback ports of this machine.
  */
 import { CaissonError } from '../core/error.ts';
-import type { NetworkOptions } from '../sandbox/run.ts';
+import type { NetworkOptions } from '../sandbox/run-network.ts';
 
 /** `[HOST:]PORT:GUESTPORT`, or `GUESTPORT` alone for a port that is free. @throws REQUEST_INVALID */
 export function publishedPorts(

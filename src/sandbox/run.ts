@@ -1,35 +1,28 @@
 /**
  * Runs of one compiled policy: what is the same for all of them is worked out once, the workspace is bound at each.
  */
-import { posix } from 'node:path';
-import type { PreparedKind, RawUsage } from '../backends/backend.ts';
-import { CaissonError } from '../core/error.ts';
+import type { PreparedKind } from '../backends/backend.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
-import type { Ties } from '../launcher/ties.ts';
-import type { Ask } from '../network/questions.ts';
 import { requireEnforceable } from '../plan/accept.ts';
 import { type BindInput, bindJob } from '../plan/bind.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts';
-import { Changes } from './changes.ts';
+import { finishJob } from './finish-job.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
-import {
-  notPublishable,
-  type PublishedPort,
-  type PublishOptions,
-  type SandboxPorts,
-} from './ports.ts';
+import type { SandboxPorts } from './ports.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
 import type { Redactor } from './redact.ts';
 import { beginRelease, type Release } from './release.ts';
+import { type NetworkOptions, publish, tiesOf, withNetwork } from './run-network.ts';
 import { type ExecOptions, Sandbox, type SpawnOptions } from './sandbox.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
-import { mayLeave, stageWorkspace } from './stage.ts';
+import { settleChanges } from './settle-changes.ts';
+import { stageWorkspace } from './stage.ts';
 import type { Worktree } from './worktree.ts';
 
 export interface RunnerSetup {
@@ -62,22 +55,6 @@ export interface RunnerSetup {
   readonly onClose?: (sandbox: Sandbox) => void;
 }
 
-/** What a run may bring for its network. */
-export interface NetworkOptions {
-  /** Values of the policy's secrets; default: the caller's variables of these names. They never go inside. */
-  readonly secrets?: Readonly<Record<string, string>>;
-  /** Asked about a destination that no rule decides; default: it is refused. */
-  readonly ask?: Ask;
-  /** What the others of its group call it (mode `internal`): a host label; default its id, with `-` for `_`. */
-  readonly name?: string;
-  /** Ports inside, of the policy's `listen`, to publish: a port of 127.0.0.1 for each, 0 for one that is free. */
-  readonly publish?: Readonly<Record<number, number | PublishOptions>>;
-  /** Told where they are, before the guest starts. */
-  readonly onPublished?: (ports: readonly PublishedPort[]) => void;
-}
-
-type StreamOptions = Partial<Pick<Job, 'stdin' | 'stdout' | 'stderr' | 'pty'>>;
-type JobOptions = ExecOptions & StreamOptions;
 /** Absolute host path without links. */
 type Workspace = string | undefined;
 
@@ -298,49 +275,9 @@ export class Runner {
     return overlay === undefined ? outcome : await this.#settle(overlay, outcome);
   }
 
-  /** Applies or keeps what a run changed, as the policy says. */
-  async #settle(overlay: Overlay, outcome: Outcome): Promise<Outcome> {
-    const changes = await Changes.read(overlay, this.#setup.launcher);
-    if (changes.isEmpty) {
-      await overlay.discard();
-      return outcome;
-    }
-    overlay.release();
-    const all = changes.entries.length;
-    const keep = (reason?: string): Outcome => ({
-      ...outcome,
-      changes: {
-        pending: overlay.id,
-        applied: 0,
-        kept: all,
-        ...(reason === undefined ? {} : { reason }),
-      },
-    });
-    const { policy } = this.#setup;
-    if (policy.workspace.apply === 'manual') return keep();
-    try {
-      const staged = policy.workspace.mode === 'staged';
-      const { applied, skipped } = await changes.apply({
-        skipProtected: true,
-        ...(staged ? { mayLeave: (change) => mayLeave(change, policy) } : {}),
-      });
-      if (skipped.length === 0) {
-        await overlay.discard();
-        return { ...outcome, changes: { applied: applied.length, kept: 0 } };
-      }
-      const paths = skipped.map((change) => change.path);
-      const reason = staged
-        ? 'the policy does not let out what the run changed'
-        : 'the policy protects what the run changed';
-      return {
-        ...outcome,
-        violations: [...outcome.violations, { kind: 'file', reason, details: { paths } }],
-        changes: { pending: overlay.id, applied: applied.length, kept: skipped.length, reason },
-      };
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'CHANGES_CONFLICT') throw error;
-      return keep((error as CaissonError).message);
-    }
+  #settle(overlay: Overlay, outcome: Outcome): Promise<Outcome> {
+    const { policy, launcher } = this.#setup;
+    return settleChanges(overlay, outcome, policy, launcher);
   }
 
   async #look(
@@ -450,31 +387,6 @@ export class Runner {
   }
 }
 
-async function publish(
-  ports: SandboxPorts | undefined,
-  { publish: wanted, onPublished }: NetworkOptions,
-): Promise<void> {
-  if (wanted === undefined) return;
-  if (ports === undefined) throw notPublishable('the guest has no network of its own');
-  const published = await ports.publishAll(wanted);
-  onPublished?.(published);
-}
-
-/** The outcome with what its network refused and let through; the network ends with it. */
-async function withNetwork(
-  outcome: Outcome,
-  raw: RawUsage,
-  network: SandboxNetwork | undefined,
-): Promise<Outcome> {
-  if (network === undefined) return outcome;
-  const { violations, usage } = await network.close(raw);
-  return {
-    ...outcome,
-    violations: [...outcome.violations, ...violations],
-    usage: { ...outcome.usage, ...(usage === undefined ? {} : { network: usage }) },
-  };
-}
-
 function besideOf({ repository, protect }: Worktree): { directory: string; protect: string[] } {
   return { directory: repository, protect: [...protect] };
 }
@@ -487,59 +399,4 @@ function repositoryBind(
   return layers === undefined
     ? { ...where, access: 'read' }
     : { ...where, access: 'write', layers };
-}
-
-function tiesOf(
-  name: string,
-  signal: AbortSignal | undefined,
-  network: SandboxNetwork | undefined,
-  ports: SandboxPorts | undefined,
-): Ties {
-  const denied = network?.denied();
-  return {
-    name,
-    ...(signal === undefined ? {} : { signal }),
-    ...(denied === undefined ? {} : { denied }),
-    ...(network === undefined ? {} : { onNetwork: network.onNetwork }),
-    ...(ports === undefined ? {} : { onDial: ports.onDial }),
-  };
-}
-
-function finishJob(base: Job, argv: readonly string[], options: JobOptions, policy: Policy): Job {
-  const { input, timeoutMs, pty } = options;
-  return {
-    ...base,
-    argv,
-    ...(options.env === undefined ? {} : { env: withVariables(base.env, options.env) }),
-    ...(options.cwd === undefined ? {} : { cwd: posix.resolve(base.cwd, options.cwd) }),
-    ...(timeoutMs === undefined
-      ? {}
-      : { limits: { ...base.limits, wallMs: wallMs(timeoutMs, policy) } }),
-    ...(input === undefined ? {} : { stdin: 'inline' as const, input: bytesOf(input) }),
-    ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
-    ...(options.stdout === undefined ? {} : { stdout: options.stdout }),
-    ...(options.stderr === undefined
-      ? {}
-      : { stderr: pty === undefined ? options.stderr : 'null' }),
-    ...(pty === undefined ? {} : { pty }),
-  };
-}
-
-function withVariables(env: Job['env'], more: Readonly<Record<string, string>>): Job['env'] {
-  return [...env.filter(([name]) => !Object.hasOwn(more, name)), ...Object.entries(more)];
-}
-
-function wallMs(timeoutMs: number, policy: Policy): number {
-  if (!Number.isSafeInteger(timeoutMs) || timeoutMs <= 0) {
-    throw new CaissonError('REQUEST_INVALID', {
-      layer: 'sandbox',
-      message: `a time limit of ${timeoutMs} ms is none`,
-      hint: 'give a whole number of milliseconds above 0',
-    });
-  }
-  return Math.min(timeoutMs, policy.limits.wallMs ?? timeoutMs);
-}
-
-function bytesOf(input: string | Uint8Array): Uint8Array {
-  return typeof input === 'string' ? Buffer.from(input) : input;
 }
