@@ -29,7 +29,7 @@ export interface LearnedPaths {
   readonly write: readonly Reasoned[];
   readonly devices: readonly string[];
   readonly sys: boolean;
-  /** Whether anything of the workspace is used. */
+  /** Whether anything of the workspace is named. */
   readonly workspace: boolean;
   /** Whether anything of the home is read. */
   readonly usesHome: boolean;
@@ -93,7 +93,7 @@ export function learnPaths(seen: Observations, context: PathContext): LearnedPat
     sys: uses.some(
       ({ path, before, read: was }) => was && before === 'f' && isWithin(path, '/sys'),
     ),
-    workspace: insideRead.length + insideWrite.length > 0,
+    workspace: [...read, ...write].some(({ text }) => !text.startsWith('/')),
     usesHome: home !== undefined && outsideRead.some(({ path }) => isWithin(path, home)),
     notes,
   };

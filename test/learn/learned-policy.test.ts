@@ -192,6 +192,11 @@ test('limits leave head-room over peaks, and never stand below what any change n
   });
 });
 
+test('a workspace of which nothing can be named is none', () => {
+  const learned = learnFrom(seenOf([use(`${work}/* `)]));
+  assert.equal(learned.document.filesystem?.workspace, 'none');
+});
+
 test('the text says the document, with names that a hostile run chose', () => {
   const name = fc
     .string({ unit: 'grapheme', minLength: 1, maxLength: 12 })
