@@ -30,9 +30,10 @@ launch memory dd if=/dev/zero of=/dev/null bs=128M count=1
 launch memory-unlimited dd if=/dev/zero of=/dev/null bs=128M count=1
 
 launch processes sh -c 'b() { b | b & }; b; sleep 60' > /tmp/bomb &
+bomb=$!
 most=0
-for second in 1 2 3 4 5 6 7 8 9 10; do
-  now=$(cat $(group)/pids.current 2> /dev/null || echo 0)
+while kill -0 $bomb 2> /dev/null; do
+  now=$(cat $(group)/pids.peak 2> /dev/null || cat $(group)/pids.current 2> /dev/null || echo 0)
   [ "$now" -gt $most ] && most=$now
   hits=$(grep -o '[0-9]*' $(group)/pids.events 2> /dev/null || echo $hits)
   usleep 200000
