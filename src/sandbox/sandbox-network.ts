@@ -10,6 +10,7 @@ import type { NetworkUsage, Violation } from '../core/outcome.ts';
 import type { OnNetwork } from '../launcher/network-handles.ts';
 import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyCounters } from '../network/egress-proxy.ts';
+import { guestBundle, hostRoots } from '../network/intercept/roots.ts';
 import { makePlaceholder } from '../network/intercept/secrets.ts';
 import type { MemberOptions } from '../network/internal-groups.ts';
 import type {
@@ -93,8 +94,7 @@ export class SandboxNetwork {
     this.#directory = join(home, inProgress(setup.id));
     mkdirSync(this.#directory, { mode: STATE_MODE });
     const source = join(this.#directory, 'ca.pem');
-    // Everything that is TLS inside is opened by the proxy, so its authority is the only one that the guest needs.
-    writeFileSync(source, certificatePem, { mode: 0o444 });
+    writeFileSync(source, guestBundle(certificatePem, hostRoots()), { mode: 0o444 });
     const target = setup.intercept.caFile;
     this.binds = [{ source, target, access: 'read', file: true, toolchain: true }];
   }

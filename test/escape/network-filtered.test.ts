@@ -216,6 +216,20 @@ s.sendall(b'GET / HTTP/1.1\\r\\nHost: one.test\\0.two.test\\r\\n\\r\\n'); print(
     assert.deepEqual(paths(await world.run(fetched, intercepted)), ['one.test/c']);
   });
 
+  test('intercepted: TLS that a rule allows by address is passed on unopened, and the guest can verify it', async () => {
+    const policy = {
+      level: 'strict',
+      network: {
+        mode: 'filtered',
+        intercept: true,
+        allow: ['one.test:443', '198.51.100.20/32:443'],
+      },
+    } as const;
+    const at = curl('--resolve', 'three.test:443:198.51.100.20', 'https://three.test/by-address');
+    const run = await world.run(at, policy);
+    assert.deepEqual(paths(run), ['three.test/by-address'], run.stderr);
+  });
+
   test('intercepted: methods and paths hold', async () => {
     const policy = {
       level: 'strict',

@@ -4,10 +4,11 @@
  */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { getCACertificates, TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import type { Authority } from './authority.ts';
 import type { Route } from './forward.ts';
 import { RequestServers } from './request-servers.ts';
+import { hostRoots } from './roots.ts';
 import type { Secrets } from './secrets.ts';
 import { Upstream } from './upstream.ts';
 
@@ -192,12 +193,6 @@ export class Interceptor {
 function servernameOf(socket: TLSSocket): string | undefined {
   const { servername } = socket as { servername?: unknown };
   return typeof servername === 'string' ? servername.toLowerCase().replace(/\.$/, '') : undefined;
-}
-
-/** The machine's roots; Node's own copy of Mozilla's where it has none. */
-function hostRoots(): readonly string[] {
-  const system = getCACertificates('system');
-  return system.length > 0 ? system : getCACertificates('bundled');
 }
 
 /** Alerts of a program that has roots of its own, or expects one certificate (RFC 8446 section 6.2). */

@@ -1,22 +1,16 @@
 /** The authority of a sandbox, and its certificates, as OpenSSL and Node judge them. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, test } from 'node:test';
-import { isCaissonError } from '../../../src/core/error.ts';
+import { test } from 'node:test';
 import { Authority } from '../../../src/network/intercept/authority.ts';
-import {
-  certificatesOf,
-  guestBundle,
-  readHostBundle,
-} from '../../../src/network/intercept/bundle.ts';
+import { guestBundle, hostRoots } from '../../../src/network/intercept/roots.ts';
 
 const DAY = 24 * 3_600_000;
 
 function parse(pem: string): X509Certificate[] {
-  return certificatesOf(pem).map((each) => new X509Certificate(each));
+  return (pem.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? []).map(
+    (each) => new X509Certificate(each),
+  );
 }
 
 test('the authority signs leaves and nothing below them', async () => {
@@ -71,29 +65,13 @@ test('one leaf for many that ask at once, also for names of full length', async 
   assert.equal(parse(chains[0] ?? '')[0]?.checkHost(name), name);
 });
 
-describe('the bundle', () => {
-  test('is the first that the host has, with the authority behind it', async () => {
-    const { certificatePem } = await Authority.create();
-    const other = (await Authority.create()).certificatePem;
-    const path = join(tmpdir(), `caisson-bundle-${process.pid}.pem`);
-    writeFileSync(path, other.trimEnd());
-    const found = await readHostBundle(['/nowhere.pem', path]);
-    assert.equal(found.path, path);
-    const bundle = guestBundle(found.pem, certificatePem);
-    assert.deepEqual(certificatesOf(bundle), [
-      ...certificatesOf(other),
-      ...certificatesOf(certificatePem),
-    ]);
-    rmSync(path);
-  });
-
-  test('a host without one: refused, with what to install', async () => {
-    await assert.rejects(readHostBundle(['/nowhere.pem']), (error) => {
-      return (
-        isCaissonError(error) &&
-        error.code === 'UNENFORCEABLE' &&
-        /ca-certificates/.test(error.hint ?? '')
-      );
-    });
-  });
+test('a guest trusts its authority and the roots of the host', async () => {
+  const { certificatePem } = await Authority.create();
+  const other = (await Authority.create()).certificatePem.trimEnd();
+  const bundle = guestBundle(certificatePem, [other]);
+  assert.deepEqual(
+    parse(bundle).map(({ raw }) => raw),
+    [...parse(certificatePem).map(({ raw }) => raw), ...parse(other).map(({ raw }) => raw)],
+  );
+  assert.ok(hostRoots().length > 0);
 });

@@ -19,13 +19,13 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { TlsOptions } from 'node:tls';
 import { Authority } from '../../../src/network/intercept/authority.ts';
-import { guestBundle } from '../../../src/network/intercept/bundle.ts';
 import {
   type InterceptDecision,
   Interceptor,
   type RequestDecision,
   type RequestFacts,
 } from '../../../src/network/intercept/interceptor.ts';
+import { guestBundle } from '../../../src/network/intercept/roots.ts';
 import { type Secret, Secrets } from '../../../src/network/intercept/secrets.ts';
 
 export type Request = IncomingMessage | Http2ServerRequest;
@@ -82,7 +82,7 @@ export class Stand implements AsyncDisposable {
     this.name = options.name ?? 'app.test';
     this.directory = mkdtempSync(join(tmpdir(), 'caisson-intercept-'));
     this.authorityPem = authority.certificatePem;
-    writeFileSync(this.bundle, guestBundle('', authority.certificatePem));
+    writeFileSync(this.bundle, guestBundle(authority.certificatePem, []));
     this.interceptor = new Interceptor({
       authority,
       secrets: new Secrets(options.secrets ?? []),
