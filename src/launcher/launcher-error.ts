@@ -52,11 +52,6 @@ function withoutIdmap({ step, errno, what }: ErrorBody): CaissonError {
 const WITHOUT_IDMAP =
   'put it on ext4, xfs, btrfs or tmpfs (in Docker: a volume, docker run -v DIR:/work …), or run as the ordinary user who owns it';
 
-/** Whether the launcher said that it does not know the id. */
-export function isUnknownId(error: CaissonError): boolean {
-  return error.code === 'SANDBOX_CLOSED';
-}
-
 function classify({ class: kind, errno, step }: ErrorBody): { code: ErrorCode; hint?: string } {
   switch (kind) {
     case errorClass.message:

@@ -5,6 +5,7 @@ import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { answerQuery, type NameSource, QUERY_MAX_BYTES } from './dns-answer.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 /** Queries that wait for an answer at once; more go unanswered, and are asked again by who meant them. */
 const PENDING_MAX = 256;
@@ -25,8 +26,7 @@ export class ResolverServer {
   readonly #sockets: DnsSockets;
   readonly #connections = new Set<Socket>();
   #pending = 0;
-  #tokens = BURST;
-  #filledMs = performance.now();
+  readonly #queries = new TokenBucket(RATE, BURST);
 
   constructor(judge: NameSource, sockets: DnsSockets) {
     this.#judge = judge;
@@ -86,21 +86,12 @@ export class ResolverServer {
   }
 
   async #answer(bytes: Buffer, transport: 'udp' | 'tcp'): Promise<Buffer | undefined> {
-    if (this.#pending >= PENDING_MAX || !this.#take()) return undefined;
+    if (this.#pending >= PENDING_MAX || !this.#queries.take()) return undefined;
     this.#pending++;
     try {
       return await answerQuery(this.#judge, bytes, transport);
     } finally {
       this.#pending--;
     }
-  }
-
-  #take(): boolean {
-    const nowMs = performance.now();
-    this.#tokens = Math.min(BURST, this.#tokens + ((nowMs - this.#filledMs) / 1000) * RATE);
-    this.#filledMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
   }
 }

@@ -66,11 +66,6 @@ const SPECIAL: DestinationSet = destinationSet(
   SPECIAL_BLOCKS.flatMap(([host]) => EVERYWHERE.map((rule) => ({ ...rule, host }))),
 );
 
-/** The rules of `allow`, which the mode `full` leaves unsaid. */
-export function allowedRules(network: Policy['network']): readonly Destination[] {
-  return network.mode === 'full' ? EVERYWHERE : network.allow;
-}
-
 export function networkExcess(of: Policy, over: Policy): Excess[] {
   return [
     ...modeExcess(of, over),

@@ -7,9 +7,6 @@
  */
 import type { NameSet } from './policy.ts';
 
-export const NO_NAMES: NameSet = { complement: false, names: [] };
-export const ALL_NAMES: NameSet = { complement: true, names: [] };
-
 /** From patterns as written: `PATH`, `LC_*`, `!LC_ALL`, `*`. A carve-out wins over the same pattern. */
 export function nameSet(patterns: Iterable<string>): NameSet {
   const rules = new Map<string, boolean>();

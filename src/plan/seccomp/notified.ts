@@ -5,7 +5,7 @@ import type { ViolationEnding } from '../../policy/on-violation.ts';
 import type { NotifiedCall } from '../plan.ts';
 import { type Action, type Condition, decide, errnos, type PlainAction } from './action.ts';
 import type { SeccompRequest } from './compile.ts';
-import { type SeccompArch, syscallNames } from './numbers.ts';
+import { syscallNames } from './numbers.ts';
 import { decidePolicy } from './policy-table.ts';
 import { escapes } from './table/escapes.ts';
 
@@ -66,9 +66,4 @@ export function notifiedCalls(
 function errnoOf(action: Action): keyof typeof errnos | undefined {
   const answers = action.kind === 'check' ? action.clauses.map(({ answer }) => answer) : [action];
   return answers.find((answer) => answer.kind === 'notify')?.errno;
-}
-
-/** The name of a system call; undefined for one that nobody knows. */
-export function syscallName(arch: SeccompArch, number: number): string | undefined {
-  return syscallNames[arch].get(number);
 }
