@@ -5,79 +5,20 @@
  * process.
  */
 import { fileURLToPath } from 'node:url';
-import { CaissonError } from '../core/error.ts';
 import type { Dial } from '../launcher/dials.ts';
-import {
-  forwardNetwork,
-  type NetworkHandles,
-  type RawHandle,
-} from '../launcher/network-handles.ts';
 import { type NodeProcess, startNodeProcess } from '../launcher/node-process.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
-import type { NetworkDecision } from './decision-log.ts';
-import type { ProxyCounters } from './egress-proxy.ts';
-import type { MemberOptions } from './internal-groups.ts';
 import type {
-  FromProxy,
-  ProxyReply,
-  ProxyRequest,
-  SecretValue,
-  ToProxy,
-} from './proxy-messages.ts';
+  FilteredNetworkClient,
+  NetworkOptions,
+  PublishedPortClient,
+} from './network-client.ts';
+import { networkGone, ProxyProcessClient } from './proxy-process-client.ts';
 import type { PublishOptions } from './published-port.ts';
-import type { Ask } from './questions.ts';
-
-export interface NetworkOptions {
-  /** Of mode `filtered` or `internal`. */
-  readonly policy: NetworkPolicy;
-  readonly secrets?: readonly SecretValue[];
-  /** Name servers to ask, `address` or `address:port`; default those of the host. */
-  readonly servers?: readonly string[];
-  readonly onDecision: (decision: NetworkDecision) => void;
-  /** The proxy process died: nothing passes any more. Not called after {@link FilteredNetworkClient.close}. */
-  readonly onGone?: (error: CaissonError) => void;
-  /** Asked about what no rule decides. Absent: it is refused. */
-  readonly ask?: Ask;
-  /** How long an answer may take; then it is a no. Default 30000. */
-  readonly askTimeoutMs?: number;
-  /** Where the policy's mode is `internal`: who the sandbox is in its group. */
-  readonly member?: MemberOptions;
-  /** The way into the sandbox: for the others of its group, and for sockets that datagrams go to. */
-  readonly dial?: Dial;
-}
-
-/** A port of a sandbox, on a loopback port of the host. */
-export interface PublishedPortClient {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
-/** One network, as the library holds it. */
-export interface FilteredNetworkClient {
-  /** Of the authority that the guest must trust, in PEM; where the policy intercepts. */
-  readonly certificatePem?: string;
-  /** The proxy has taken the policy in; until then, and where it rejects, connections wait or are refused. */
-  readonly opened: Promise<void>;
-  /** Gives the sandbox's sockets to the proxy, and closes them here. @throws NETWORK_GONE */
-  attach(handles: NetworkHandles): Promise<void>;
-  /** Changes the policy of an open sandbox; connections that it no longer allows are reset. @throws NETWORK_GONE */
-  update(policy: NetworkPolicy): Promise<void>;
-  /** Until now. @throws NETWORK_GONE */
-  counters(): Promise<ProxyCounters>;
-  /** Resets what is open. Decisions that were folded come before it resolves. Undefined: the proxy was gone. */
-  close(): Promise<ProxyCounters | undefined>;
-}
-
-const ASK_TIMEOUT_MS = 30_000;
-
-interface Pending {
-  readonly resolve: (reply: ProxyReply) => void;
-  readonly reject: (error: CaissonError) => void;
-}
 
 export class ProxyClient {
   readonly #start: () => NodeProcess;
-  #process: ProxyProcess | undefined;
+  #process: ProxyProcessClient | undefined;
   #closed = false;
 
   /** @param start For tests. */
@@ -87,7 +28,7 @@ export class ProxyClient {
 
   /** The proxy's process id, while one runs. */
   get pid(): number | undefined {
-    return this.#process?.isGone === false ? this.#process.pid : undefined;
+    return this.#process?.pid;
   }
 
   /** Takes a policy in; connections are served from {@link FilteredNetworkClient.attach} on. @throws NETWORK_GONE */
@@ -116,268 +57,13 @@ export class ProxyClient {
     await this.#process?.end();
   }
 
-  #live(): ProxyProcess {
-    if (this.#closed) throw gone('it was closed');
+  #live(): ProxyProcessClient {
+    if (this.#closed) throw networkGone('it was closed');
     if (this.#process === undefined || this.#process.isGone) {
-      this.#process = new ProxyProcess(this.#start());
+      this.#process = new ProxyProcessClient(this.#start());
     }
     return this.#process;
   }
-}
-
-type Served = Pick<NetworkOptions, 'onGone' | 'ask' | 'askTimeoutMs' | 'dial'> &
-  Partial<Pick<NetworkOptions, 'onDecision'>>;
-
-class ProxyProcess {
-  readonly #child: NodeProcess;
-  readonly #ended: Promise<void>;
-  readonly #networks = new Map<number, Served>();
-  readonly #pending = new Map<number, Pending>();
-  #lastId = 0;
-  #lastRequest = 0;
-  #holders = 0;
-  #gone: CaissonError | undefined;
-  #ending = false;
-
-  constructor(child: NodeProcess) {
-    this.#child = child;
-    child.on('message', (message) => this.#take(message as FromProxy));
-    this.#ended = new Promise((resolve) => {
-      const end = (how: string): void => {
-        this.#end(gone(how));
-        resolve();
-      };
-      child.once('error', (error) => end(error.message));
-      child.once('exit', (code, signal) => end(signal ?? `exit code ${code}`));
-      // Its listening sockets may still be open for an instant: kill what cannot be spoken with.
-      child.once('disconnect', () => child.kill('SIGKILL'));
-    });
-  }
-
-  get isGone(): boolean {
-    return this.#gone !== undefined;
-  }
-
-  get pid(): number | undefined {
-    return this.#child.pid;
-  }
-
-  async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
-    const { network, reply } = this.begin(options);
-    const { certificatePem } = await reply;
-    return certificatePem === undefined ? network : { ...network, certificatePem };
-  }
-
-  begin(options: NetworkOptions): { network: FilteredNetworkClient; reply: Promise<ProxyReply> } {
-    const id = ++this.#lastId;
-    this.#networks.set(id, options);
-    const { policy, secrets = [], servers, ask, member } = options;
-    const open = {
-      policy,
-      secrets,
-      asks: ask !== undefined,
-      ...(servers === undefined ? {} : { servers }),
-      ...(member === undefined ? {} : { member }),
-    };
-    const reply = this.#request(id, { type: 'open', open });
-    const opened = reply.then(
-      () => {},
-      (error) => {
-        this.#networks.delete(id);
-        throw error;
-      },
-    );
-    opened.catch(() => {});
-    const network = {
-      opened,
-      attach: (handles: NetworkHandles) => this.#attach(id, handles),
-      update: async (changed: NetworkPolicy) => {
-        await this.#request(id, { type: 'update', policy: changed });
-      },
-      counters: async () => countersOf(await this.#request(id, { type: 'counters' })),
-      close: () => this.#close(id),
-    };
-    return { network, reply };
-  }
-
-  warm({ intercept }: NetworkPolicy): void {
-    // What goes wrong here goes wrong again where it is told: at the first network.
-    this.#request(0, { type: 'warm', intercept: intercept === true }).catch(() => {});
-  }
-
-  async publish(publish: PublishOptions, dial: Dial): Promise<PublishedPortClient> {
-    const id = ++this.#lastId;
-    this.#networks.set(id, { dial });
-    try {
-      const { port = 0 } = await this.#request(id, { type: 'publish', publish });
-      let isOpen = true;
-      // A published port keeps this process alive, as a server of its own would.
-      this.#hold();
-      return {
-        port,
-        close: async () => {
-          if (isOpen) this.#release();
-          isOpen = false;
-          await this.#close(id);
-        },
-      };
-    } catch (error) {
-      this.#networks.delete(id);
-      throw error;
-    }
-  }
-
-  async end(): Promise<void> {
-    this.#ending = true;
-    if (this.#gone !== undefined) return;
-    this.#child.ref();
-    this.#child.kill('SIGKILL');
-    await this.#ended;
-  }
-
-  async #attach(id: number, handles: NetworkHandles): Promise<void> {
-    const shut = (): void => {
-      for (const handle of [handles.tcp, handles.dnsUdp, handles.dnsTcp]) handle.close();
-    };
-    if (this.#gone !== undefined) {
-      shut();
-      throw this.#gone;
-    }
-    // Node forgets handles that wait for a channel which closes, and whoever waits for them.
-    const ended = this.#ended.then(() => {
-      shut();
-      throw this.#gone;
-    });
-    ended.catch(() => {});
-    this.#hold();
-    try {
-      await Promise.race([forwardNetwork(this.#child, id, handles), ended]);
-    } catch (error) {
-      throw this.#gone ?? gone('its channel is closed', error);
-    } finally {
-      this.#release();
-    }
-  }
-
-  async #close(id: number): Promise<ProxyCounters | undefined> {
-    if (this.#gone !== undefined || !this.#networks.has(id)) return undefined;
-    try {
-      const reply = await this.#request(id, { type: 'close' });
-      return countersOf(reply);
-    } catch {
-      return undefined;
-    } finally {
-      this.#networks.delete(id);
-    }
-  }
-
-  #request(id: number, request: ProxyRequest): Promise<ProxyReply> {
-    const { promise, resolve, reject } = Promise.withResolvers<ProxyReply>();
-    if (this.#gone !== undefined) {
-      reject(this.#gone);
-      return promise;
-    }
-    const number = ++this.#lastRequest;
-    this.#pending.set(number, { resolve, reject });
-    this.#hold();
-    this.#send({ ...request, id, request: number });
-    return promise;
-  }
-
-  /** While held, this process waits: for what comes over the channel, and for the end of what can say no more. */
-  #hold(): void {
-    if (this.#holders++ > 0) return;
-    this.#child.channel?.ref();
-    this.#child.ref();
-  }
-
-  #release(): void {
-    if (--this.#holders > 0) return;
-    this.#child.channel?.unref();
-    this.#child.unref();
-  }
-
-  #send(message: ToProxy): void {
-    // A channel that has closed is told by the exit that follows.
-    this.#child.send(message, () => {});
-  }
-
-  #take(message: FromProxy): void {
-    if (message.type === 'decision') {
-      this.#networks.get(message.id)?.onDecision?.(message.decision);
-    } else if (message.type === 'ask') {
-      void this.#ask(message);
-    } else if (message.type === 'dial') {
-      void this.#dial(message);
-    } else {
-      const pending = this.#pending.get(message.request);
-      this.#pending.delete(message.request);
-      if (pending !== undefined) this.#release();
-      if (message.type === 'reply') pending?.resolve(message.reply);
-      else pending?.reject(failed(message));
-    }
-  }
-
-  async #ask({ id, question, about }: Extract<FromProxy, { type: 'ask' }>): Promise<void> {
-    const { ask, askTimeoutMs = ASK_TIMEOUT_MS } = this.#networks.get(id) ?? {};
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), askTimeoutMs).unref();
-    });
-    // Whoever fails to answer has not said yes.
-    const answer = await Promise.race([ask?.(about).catch(() => undefined), late]);
-    clearTimeout(timer);
-    if (this.#gone !== undefined) return;
-    this.#send({ type: 'answer', question, ...(answer === undefined ? {} : { answer }) });
-  }
-
-  /** The socket goes from the launcher to the proxy; here it is not read. */
-  async #dial({ id, dial, port, address }: Extract<FromProxy, { type: 'dial' }>): Promise<void> {
-    let handle: RawHandle;
-    try {
-      const way = this.#networks.get(id)?.dial;
-      if (way === undefined) throw new Error('the sandbox has ended');
-      handle = await way(port, address);
-    } catch (error) {
-      this.#send({ type: 'dialled', dial, problem: (error as Error).message });
-      return;
-    }
-    const message: ToProxy = { type: 'dialled', dial };
-    if (this.#gone !== undefined) handle.close();
-    else this.#child.send(message, handle as never, () => handle.close());
-  }
-
-  #end(error: CaissonError): void {
-    if (this.#gone !== undefined) return;
-    this.#gone = error;
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
-    const networks = [...this.#networks.values()];
-    this.#networks.clear();
-    if (this.#ending) return;
-    for (const { onGone } of networks) onGone?.(error);
-  }
-}
-
-function countersOf({ counters }: ProxyReply): ProxyCounters {
-  return counters ?? { connections: 0, openConnections: 0, sentBytes: 0, receivedBytes: 0 };
-}
-
-function gone(how: string, cause?: unknown): CaissonError {
-  return new CaissonError('NETWORK_GONE', {
-    layer: 'network',
-    message: `the proxy process of the network ended: ${how}`,
-    hint: 'its sandboxes have no network any more; make a new one',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function failed({ message, invalid }: Extract<FromProxy, { type: 'failed' }>): CaissonError {
-  return new CaissonError(invalid === undefined ? 'NETWORK_FAILED' : 'REQUEST_INVALID', {
-    layer: 'network',
-    message,
-    ...(invalid?.hint === undefined ? {} : { hint: invalid.hint }),
-  });
 }
 
 /** Beside this file: as a source, or bundled (`packaging/build.ts`). */

@@ -13,11 +13,8 @@ import type { ProxyCounters } from '../network/egress-proxy.ts';
 import { guestBundle, hostRoots } from '../network/intercept/roots.ts';
 import { makePlaceholder } from '../network/intercept/secrets.ts';
 import type { MemberOptions } from '../network/internal-groups.ts';
-import type {
-  FilteredNetworkClient,
-  NetworkOptions,
-  ProxyClient,
-} from '../network/proxy-client.ts';
+import type { FilteredNetworkClient, NetworkOptions } from '../network/network-client.ts';
+import type { ProxyClient } from '../network/proxy-client.ts';
 import type { SecretValue } from '../network/proxy-messages.ts';
 import type { Ask } from '../network/questions.ts';
 import type { BindInput } from '../plan/bind.ts';
