@@ -15,14 +15,11 @@ import { gatherFacts, minimalFacts } from './host/facts.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
 import { LauncherClient } from './launcher/client.ts';
 import { locateLauncher } from './launcher/locate.ts';
-import type { ProxyClient } from './network/proxy-client.ts';
 import type { Ask } from './network/questions.ts';
 import type { Monitor } from './observe/monitor/monitor.ts';
 import { compile, compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
-import type { Compiled } from './plan/plan.ts';
-import { violationEnding } from './policy/on-violation.ts';
 import type { Policy } from './policy/policy.ts';
 import { sideChannelsOf } from './policy/side-channels.ts';
 import type { Changes } from './sandbox/changes.ts';
@@ -30,17 +27,15 @@ import type { GuestProcess } from './sandbox/guest-process.ts';
 import { Journal } from './sandbox/journal.ts';
 import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
 import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
+import { Networks } from './sandbox/networks.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
 import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
-import { SandboxPorts } from './sandbox/ports.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
-import { type Redactor, redactorOf } from './sandbox/redact.ts';
-import { Runner, type RunnerSetup } from './sandbox/run.ts';
+import { Runner } from './sandbox/run.ts';
 import type { NetworkOptions } from './sandbox/run-network.ts';
 import type { ExecOptions, Sandbox, SpawnOptions } from './sandbox/sandbox.ts';
-import { memberOf, SandboxNetwork } from './sandbox/sandbox-network.ts';
 import { defaultStateDirectory } from './sandbox/state-directory.ts';
 
 export interface CaissonOptions {
@@ -92,10 +87,8 @@ export class Caisson {
   readonly #sandboxes = new Set<Sandbox>();
   readonly #managers = new Set<SandboxManager>();
   readonly #monitors = new Set<Monitor>();
-  /** Filtered networks that are open, by the id of their run or sandbox. */
-  readonly #open = new Map<string, SandboxNetwork>();
+  readonly #networks: Networks;
   #client: LauncherClient | undefined;
-  #proxy: ProxyClient | undefined;
   #hostClient: LauncherClient | undefined;
   #program: string | undefined;
   #facts: Promise<HostFacts> | undefined;
@@ -109,6 +102,12 @@ export class Caisson {
     this.#recorder = recorderOf(options);
     this.#environment = options.environment ?? process.env;
     this.#places = new PlaceFinder(this.#environment);
+    this.#networks = new Networks({
+      environment: this.#environment,
+      state: () => this.#state(),
+      servers: options.nameServers,
+      ask: options.ask,
+    });
     this.#registry = new BackendRegistry([
       new ProcessBackend(() => this.#launcher()),
       new ChildBackend('child', () => this.#hostLauncher()),
@@ -238,10 +237,7 @@ export class Caisson {
         start: async () => {
           await this.#hostFacts();
         },
-        launchers: () =>
-          [this.#client, this.#hostClient].flatMap((client) =>
-            client === undefined || client.isGone ? [] : (client.pid ?? []),
-          ),
+        launchers: () => this.#liveClients().flatMap(({ pid }) => pid ?? []),
         stateDirectory: this.#state(),
         observer: this.#recorder?.observer,
         onClose: () => {
@@ -269,7 +265,7 @@ export class Caisson {
       import('./sandbox/live-usage.ts'),
     ]);
     const monitor = new Monitor({
-      source: () => readLiveUsage(this.#liveClients(), this.#open),
+      source: () => readLiveUsage(this.#liveClients(), this.#networks.open),
       observer: this.#recorder?.observer,
       onClose: (closed) => this.#monitors.delete(closed),
     });
@@ -333,7 +329,7 @@ export class Caisson {
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
     await this.#registry.close();
     await this.#client?.close();
-    await this.#proxy?.close();
+    await this.#networks.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -390,9 +386,6 @@ export class Caisson {
             wall: compiled.wall,
             ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
           });
-    const apart = compiled.wall === 'process' && compiled.kind.namespaces.includes('net');
-    const filtered = compiled.wall === 'process' && compiled.kind.network !== undefined;
-    if (filtered) this.#warmProxy(entry.policy);
     const redacts = sideChannelsOf(entry.policy).redact;
     return new Runner({
       policy: entry.policy,
@@ -406,11 +399,10 @@ export class Caisson {
       state: this.#state(),
       launcher: this.#launcherProgram(),
       ...(journal === undefined ? {} : { journal }),
-      ...(filtered
-        ? { network: this.#networks(entry.policy, compiled, journal, options.tenant) }
+      ...this.#networks.forRuns(entry.policy, compiled, journal, options.tenant),
+      ...(redacts
+        ? { redactor: ({ secrets }) => this.#networks.redactor(entry.policy, secrets) }
         : {}),
-      ...(apart ? { ports: this.#ports(entry.policy, journal) } : {}),
-      ...(redacts ? { redactor: ({ secrets }) => this.#redactor(entry.policy, secrets) } : {}),
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
     });
@@ -427,65 +419,6 @@ export class Caisson {
     const runner = await this.#runner(entry, place, at);
     this.#prepared.add(runner);
     runner.kind.keepReady?.(slots);
-  }
-
-  /** Each sandbox has a network of its own, all of them in one proxy process. */
-  #networks(
-    policy: Policy,
-    { job: { intercept } }: Compiled,
-    journal: Journal | undefined,
-    tenant: string | undefined,
-  ): NonNullable<RunnerSetup['network']> {
-    return async (entry, { secrets, ask = this.#options.ask, name }, ports) => {
-      const redactor = this.#redactor(policy, secrets);
-      const { nameServers } = this.#options;
-      const network = await SandboxNetwork.open({
-        proxy: await this.#proxyClient(),
-        id: entry.id,
-        policy: policy.network,
-        intercept,
-        secrets: { ...this.#environment, ...secrets },
-        state: this.#state(),
-        ...memberOf(policy.network, { id: entry.id, name, tenant, ports }),
-        onClose: () => this.#open.delete(entry.id),
-        refusalEnds: violationEnding(policy) === 'all',
-        onDecision: (decision) => journal?.network(entry, redactor?.value(decision) ?? decision),
-        ...(nameServers === undefined ? {} : { servers: nameServers }),
-        ...(ask === undefined ? {} : { ask }),
-      });
-      this.#open.set(entry.id, network);
-      return network;
-    };
-  }
-
-  #redactor(policy: Policy, secrets: NetworkOptions['secrets']): Redactor | undefined {
-    return redactorOf(policy, { ...this.#environment, ...secrets });
-  }
-
-  #ports({ network }: Policy, journal: Journal | undefined): NonNullable<RunnerSetup['ports']> {
-    return (entry) =>
-      new SandboxPorts({
-        policy: network,
-        proxy: () => this.#proxyClient(),
-        tell: (decision) => journal?.network(entry, decision),
-      });
-  }
-
-  async #proxyClient(): Promise<ProxyClient> {
-    if (this.#proxy === undefined) {
-      const { ProxyClient } = await import('./network/proxy-client.ts');
-      this.#proxy ??= new ProxyClient();
-    }
-    return this.#proxy;
-  }
-
-  /** The proxy process starts while the launcher takes the plan in. */
-  #warmProxy({ network }: Policy): void {
-    this.#proxyClient().then(
-      (proxy) => proxy.warm(network),
-      // Told where it is needed.
-      () => {},
-    );
   }
 
   #keepWarm(runner: Runner): void {
@@ -582,7 +515,10 @@ function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions
     'tenant',
     'secrets',
     'ask',
-  ].concat(['name', 'publish', 'onPublished']);
+    'name',
+    'publish',
+    'onPublished',
+  ];
   const keys = Object.keys(options);
   // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.
   return keys.every((key) => names.includes(key));
