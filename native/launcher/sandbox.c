@@ -228,18 +228,25 @@ void sandbox_failed(struct sandbox *sandbox, struct err error) {
   }
 }
 
+struct err sandbox_limit(struct sandbox *sandbox, const struct job *job) {
+  if (!sandbox->cell->grouped) return OK;
+  struct cgroup_plan merged = cgroup_merge(&sandbox->kind->plan.cgroup, &job->cgroup);
+  return cgroup_cell_apply(&S.tree, &sandbox->cell->cgroup, &merged, S.tree.v2_limits ? 1 : 2);
+}
+
+struct err sandbox_clone_mounts(const struct sandbox *sandbox, const struct job *job, struct job_mounts *out) {
+  unsigned number = sandbox->cell->number;
+  return launch_clone_mounts(&S.host, job, launch_guest_uid(&S.host, number), launch_guest_gid(&S.host, number), out);
+}
+
 static struct err bind_job(struct sandbox *sandbox) {
   static struct job job;
   struct span bytes = {sandbox->job, sandbox->job_length};
   TRY(job_parse(bytes, &job));
   TRY(job_fits(&sandbox->kind->plan, &job));
-  if (sandbox->cell->grouped) {
-    struct cgroup_plan merged = cgroup_merge(&sandbox->kind->plan.cgroup, &job.cgroup);
-    TRY(cgroup_cell_apply(&S.tree, &sandbox->cell->cgroup, &merged, S.tree.v2_limits ? 1 : 2));
-  }
+  TRY(sandbox_limit(sandbox, &job));
   struct job_mounts mounts;
-  unsigned number = sandbox->cell->number;
-  TRY(launch_clone_mounts(&S.host, &job, launch_guest_uid(&S.host, number), launch_guest_gid(&S.host, number), &mounts));
+  TRY(sandbox_clone_mounts(sandbox, &job, &mounts));
   return launch_send_job(sandbox->seat.watch.fd, JOB_BIND, false, bytes, &mounts, -1);
 }
 

@@ -225,6 +225,9 @@ void sandbox_next_seat(struct sandbox *sandbox);
 /* Its network goes to whoever asked for `id`, now or as soon as there is one. */
 void sandbox_own_network(struct sandbox *sandbox, uint32_t id);
 struct err sandbox_open(uint32_t id, struct kind *kind, struct span job);
+/* Its groups get the plan's limits, narrowed by the job's; nothing where it has no groups. */
+struct err sandbox_limit(struct sandbox *sandbox, const struct job *job);
+struct err sandbox_clone_mounts(const struct sandbox *sandbox, const struct job *job, struct job_mounts *out);
 
 /* exec.c */
 struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span job_bytes);
@@ -232,16 +235,39 @@ struct exec *exec_find(uint32_t id);
 void exec_seated(struct sandbox *sandbox);
 /* False when the exec is no more: it could not start. */
 bool exec_job_event(struct exec *exec);
-void exec_output_event(struct exec *exec, int which);
-void exec_notify_event(struct exec *exec);
-void exec_input_event(struct exec *exec);
-void exec_input(struct exec *exec, struct span bytes);
-void exec_credit(struct exec *exec, const struct credit *credit);
 void exec_ended(struct exec *exec, const struct slot_report *report);
+/* Of one that ended: tells its result and frees it, once the client has taken its output. */
+void exec_finish(struct exec *exec);
 void exec_fail(struct exec *exec, struct err error);
 void exec_kill(struct exec *exec, enum cause cause);
-void exec_window(struct exec *exec, const struct winsize_request *size);
 uint64_t execs_tick(void);
+
+/* exec_streams.c */
+/* `guest_end` is what the job reads from, -1 where that is not a pipe of ours. */
+struct err exec_input_open(struct exec *exec, const struct job *job, int *guest_end);
+/* Takes over the reading ends, whatever comes of it. */
+struct err exec_output_open(struct exec *exec, const struct job *job, const int reading[2]);
+/* Takes over the terminal, which the job has opened. */
+void exec_terminal_open(struct exec *exec, int master);
+void exec_input(struct exec *exec, struct span bytes);
+void exec_input_event(struct exec *exec);
+void exec_output_event(struct exec *exec, int which);
+/* Takes what is left of both outputs; false while the client has no room for it. */
+bool exec_output_drain(struct exec *exec);
+void exec_credit(struct exec *exec, const struct credit *credit);
+void exec_window(struct exec *exec, const struct winsize_request *size);
+void exec_streams_close(struct exec *exec);
+
+/* exec_notified.c */
+void exec_notify_event(struct exec *exec);
+void exec_notify_resume(struct exec *exec);
+void exec_notify_close(struct exec *exec);
+
+/* exec_result.c */
+/* Takes over init's report and what the groups counted: what it used, which limits it met, and so what ended it. */
+void exec_account(struct exec *exec, const struct slot_report *report);
+void exec_send_result(struct exec *exec);
+/* The fields that RESULT and CLOSED have in common. */
 void usage_fields(struct out *out, const struct cgroup_usage *group, const struct slot_report *report);
 
 /* dial.c: connections into a sandbox, for exec or sandbox `id`. */
