@@ -4,46 +4,29 @@
  * A record gets its number, time and hash when it is given; a batch is whatever was given while the last one was being
  * written (group commit). Nothing is dropped silently: what cannot be taken is refused to `append`, counted for
  * `observer`, and recorded as `lost` as soon as the log can be written again.
- *
- * Over 300 lines: the public surface, with what each method promises.
  */
 import { type KeyObject, randomBytes } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { CaissonError, isCaissonError } from '../../core/error.ts';
 import type { ObservedEvent, Observer } from '../../core/ports.ts';
 import { AuditClock, type ClockSource, type ClockStep } from './audit-clock.ts';
 import { type AuditOptions, type AuditSettings, parseAuditOptions } from './audit-options.ts';
+import { auditUnavailable } from './audit-unavailable.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { Chain, emptyChain } from './chain.ts';
-import type { Checkpoint } from './checkpoint.ts';
 import { CheckpointShipper } from './checkpoint-shipper.ts';
-import { type Batch, LogFileWriter, LogVanished } from './log-file-writer.ts';
+import { LogVanished } from './log-file-writer.ts';
 import { logFileName } from './log-files.ts';
 import { LogLock } from './log-lock.ts';
-import { pipeLine } from './pipe-line.ts';
 import { checkpointsFrom } from './read-log.ts';
-import { parseRecord, type RecordDraft } from './record.ts';
+import type { RecordDraft } from './record.ts';
 import { type Recovered, recoverLog } from './recover-log.ts';
 import { reduceEvent } from './reduce-event.ts';
 import { Retention } from './retention.ts';
 import { keyFingerprint, openSigningKey } from './signing-key.ts';
+import { type Waiter, WriteQueue } from './write-queue.ts';
 
-/** A full disk may have room again; anything else does not go away. */
-const PASSING = new Set([
-  'ENOSPC',
-  'EDQUOT',
-  'EFBIG',
-  'EAGAIN',
-  'EINTR',
-  'ENOMEM',
-  'EMFILE',
-  'ENFILE',
-]);
-const RETRY_MS = 100;
 const CLOSE_SHIP_MS = 5000;
-const LOCK_POLL_MS = 20;
 
 /** Where a record stands. */
 export interface Recorded {
@@ -53,24 +36,12 @@ export interface Recorded {
 
 export interface AuditStatus {
   /** `stalled`: full disk, tried again; `failed`: for good. */
-  readonly state: 'writing' | 'stalled' | 'failed' | 'closed';
+  readonly state: WriteQueue['state'];
   readonly waiting: number;
   /** Events that were not taken since the log could be written last. */
   readonly lost: number;
   /** What went wrong in shipping checkpoints, by target. */
   readonly shipping: Readonly<Record<string, string>>;
-}
-
-interface Waiter {
-  readonly recorded: Recorded;
-  readonly resolve: (recorded: Recorded) => void;
-  readonly reject: (error: CaissonError) => void;
-}
-
-interface Segment extends Batch {
-  readonly waiters: Waiter[];
-  readonly checkpoints: Checkpoint[];
-  records: number;
 }
 
 export class AuditLog implements AsyncDisposable {
@@ -83,22 +54,13 @@ export class AuditLog implements AsyncDisposable {
   readonly #lock: LogLock;
   readonly #clock: AuditClock;
   readonly #chain: Chain;
-  readonly #writer = new LogFileWriter();
+  readonly #queue: WriteQueue;
   readonly #shipper: CheckpointShipper;
   readonly #retention: Retention;
   readonly #timers: NodeJS.Timeout[] = [];
-  /** Not yet given to the writer, a segment for each file. */
-  #segments: Segment[] = [];
-  #waiting = 0;
   #path = '';
   #fileBytes = 0;
   #fileSince = 0n;
-  #draining: Promise<void> | undefined;
-  #stalled: CaissonError | undefined;
-  #failed: CaissonError | undefined;
-  #closed = false;
-  #lost = { events: 0, since: '' };
-  #gates: { resolve: () => void; reject: (error: CaissonError) => void }[] = [];
 
   private constructor(
     settings: AuditSettings,
@@ -120,6 +82,11 @@ export class AuditLog implements AsyncDisposable {
     const every = settings.checkpointEvery.records;
     const identity = { log: this.#id, key, fingerprint, every };
     this.#chain = new Chain(identity, clock, recovered?.state ?? emptyChain);
+    this.#queue = new WriteQueue(settings, (checkpoints) => {
+      if (checkpoints.length > 0) shipper.add(checkpoints);
+      const lost = this.#queue.takeLost();
+      if (lost !== undefined) this.#add({ event: 'lost', details: canonicalJson(lost) });
+    });
     this.#retention = new Retention(settings, { key, fingerprint, log: this.#id });
   }
 
@@ -139,7 +106,7 @@ export class AuditLog implements AsyncDisposable {
     let lock: LogLock | undefined;
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      lock = await takeLock(directory, settings.lockSeconds);
+      lock = await LogLock.wait(directory, settings.lockSeconds);
       const key = openSigningKey(resolve(settings.key ?? `${directory}.key`));
       const recovered = recoverLog(directory, key, keyFingerprint(key));
       const clock = new AuditClock(recovered?.time, source);
@@ -151,7 +118,7 @@ export class AuditLog implements AsyncDisposable {
       return log;
     } catch (cause) {
       lock?.[Symbol.dispose]();
-      throw unavailable(cause, `the audit log ${directory} cannot be opened`);
+      throw auditUnavailable(cause, `the audit log ${directory} cannot be opened`);
     }
   }
 
@@ -166,15 +133,8 @@ export class AuditLog implements AsyncDisposable {
   }
 
   get status(): AuditStatus {
-    const state = this.#closed
-      ? 'closed'
-      : this.#failed
-        ? 'failed'
-        : this.#stalled
-          ? 'stalled'
-          : 'writing';
-    const shipping = this.#shipper.failures;
-    return { state, waiting: this.#waiting, lost: this.#lost.events, shipping };
+    const { state, waiting, lost } = this.#queue;
+    return { state, waiting, lost, shipping: this.#shipper.failures };
   }
 
   /**
@@ -186,9 +146,9 @@ export class AuditLog implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       const taken = this.#take(
         () => reduceEvent(event, this.#secrets()),
-        (recorded) => ({ recorded, resolve, reject }),
+        (recorded) => ({ resolve: () => resolve(recorded), reject }),
       );
-      if (!taken) reject(this.#refusal());
+      if (!taken) reject(this.#queue.refusal);
     });
   }
 
@@ -199,41 +159,35 @@ export class AuditLog implements AsyncDisposable {
    * @throws AUDIT_UNAVAILABLE
    */
   ready(): Promise<void> {
-    if (this.#failed !== undefined || this.#closed) return Promise.reject(this.#refusal());
+    const { state } = this.#queue;
+    if (state === 'failed' || state === 'closed') return Promise.reject(this.#queue.refusal);
     // What vanished is not told by a write into it.
     const there =
       this.#path === '' || statSync(this.#path, { throwIfNoEntry: false }) !== undefined;
-    if (!there) {
-      this.#fail(new LogVanished(`${this.#path} is gone`));
-      return Promise.reject(this.#refusal());
-    }
-    const { records, whenFull } = this.#settings.queue;
-    if (this.#stalled === undefined && this.#waiting < records) return Promise.resolve();
-    if (whenFull === 'fail') return Promise.reject(this.#refusal());
-    return new Promise((resolve, reject) => this.#gates.push({ resolve, reject }));
+    if (there) return this.#queue.room();
+    return Promise.reject(this.#queue.fail(new LogVanished(`${this.#path} is gone`)));
   }
 
   /** Signs what there is, and waits until all of it is on the disk, whatever `fsync` says. @throws AUDIT_UNAVAILABLE */
   async flush(): Promise<void> {
     if (this.#chain.unsigned > 0) this.#sign();
-    while (this.#draining !== undefined) await this.#draining;
-    if (this.#failed !== undefined) throw this.#failed;
-    await this.#writer.sync().catch((cause) => {
-      throw this.#fail(cause);
-    });
+    await this.#queue.drained();
+    await this.#queue.sync();
   }
 
   /** Flushes, ships for some seconds, and lets go of the log. @throws AUDIT_UNAVAILABLE for what was not written */
   async close(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#queue.state === 'closed') return;
     for (const timer of this.#timers) clearInterval(timer);
     try {
-      if (this.#stalled === undefined) await this.flush();
-      else await this.#lastTry();
+      if (this.#queue.state === 'stalled') {
+        // Once more, and then what was not written is said.
+        this.#queue.giveUp();
+        await this.#queue.drained();
+      }
+      await this.flush();
     } finally {
-      this.#closed = true;
-      this.#refuseAll();
-      await this.#writer.close().catch(() => {});
+      await this.#queue.close();
       await this.#shipper.close(CLOSE_SHIP_MS);
       this.#lock[Symbol.dispose]();
     }
@@ -249,7 +203,7 @@ export class AuditLog implements AsyncDisposable {
       this.#path = recovered.file.path;
       this.#fileBytes = recovered.bytes;
       this.#fileSince = recovered.since;
-      await this.#writer.resume(recovered.file.path, recovered.bytes);
+      await this.#queue.resume(recovered.file.path, recovered.bytes);
       const { torn, state } = recovered;
       if (torn.bytes > 0 || state.sinceCheckpoint > 0) {
         const details = {
@@ -267,9 +221,7 @@ export class AuditLog implements AsyncDisposable {
     const { checkpointEvery, fsync, fsyncSeconds } = this.#settings;
     this.#every(checkpointEvery.seconds, () => this.#tick());
     if (fsync === 'interval') {
-      this.#every(fsyncSeconds, () => {
-        this.#writer.sync().catch((cause) => this.#fail(cause));
-      });
+      this.#every(fsyncSeconds, () => void this.#queue.sync().catch(() => {}));
     }
   }
 
@@ -278,11 +230,11 @@ export class AuditLog implements AsyncDisposable {
   }
 
   #tick(): void {
-    if (this.#failed !== undefined || this.#stalled !== undefined) return;
+    if (this.#queue.state !== 'writing') return;
     const step = this.#clock.step();
     if (step !== undefined) this.#addClock(step);
     if (this.#chain.unsigned > 0) this.#sign();
-    this.#writer.checkPlace().catch((cause) => this.#fail(cause));
+    void this.#queue.checkPlace();
     void this.#retain();
   }
 
@@ -296,10 +248,9 @@ export class AuditLog implements AsyncDisposable {
 
   /** @returns false where it was not taken; counted, then */
   #take(draft: () => RecordDraft, waiter?: (recorded: Recorded) => Waiter): boolean {
-    const full = this.#waiting >= this.#settings.queue.records * 2;
-    if (full || this.#failed !== undefined || this.#closed) {
+    if (!this.#queue.isOpen) {
       // One that is refused to its giver is not lost: the giver knows.
-      if (waiter === undefined) this.#lose();
+      if (waiter === undefined) this.#queue.lose(this.#clock.now());
       return false;
     }
     try {
@@ -307,50 +258,24 @@ export class AuditLog implements AsyncDisposable {
       return true;
     } catch (cause) {
       // An event that cannot be told, or a `secrets` that throws: what runs is not to be told of it, the log is.
-      this.#lose();
-      this.#fail(cause);
+      this.#queue.lose(this.#clock.now());
+      this.#queue.fail(cause);
       return false;
     }
   }
 
-  #lose(): void {
-    if (this.#lost.events === 0) this.#lost.since = String(this.#clock.now());
-    this.#lost.events++;
-  }
-
   #add(draft: RecordDraft, waiter?: (recorded: Recorded) => Waiter): void {
     if (this.#mustRotate()) this.#rotate();
-    const segment = this.#put(this.#chain.line(draft));
-    segment.records++;
-    this.#waiting++;
-    if (waiter !== undefined) segment.waiters.push(waiter(this.head));
-    if (this.#chain.due) this.#sign();
-    this.#draining ??= this.#drain();
-  }
-
-  #put(line: string): Segment {
-    let segment = this.#segments.at(-1);
-    if (segment?.path !== this.#path) {
-      segment = {
-        path: this.#path,
-        lines: [],
-        columns: [],
-        waiters: [],
-        checkpoints: [],
-        records: 0,
-      };
-      this.#segments.push(segment);
-    }
-    segment.lines.push(line);
-    if (this.#settings.lines) segment.columns.push(columnsOf(line));
+    const line = this.#chain.line(draft);
     this.#fileBytes += line.length;
-    return segment;
+    this.#queue.putRecord(this.#path, line, waiter?.(this.head));
+    if (this.#chain.due) this.#sign();
   }
 
   #sign(): void {
     const { line, checkpoint } = this.#chain.checkpoint();
-    this.#put(line).checkpoints.push(checkpoint);
-    this.#draining ??= this.#drain();
+    this.#fileBytes += line.length;
+    this.#queue.putCheckpoint(this.#path, line, checkpoint);
   }
 
   #mustRotate(): boolean {
@@ -368,99 +293,10 @@ export class AuditLog implements AsyncDisposable {
 
   #openFile(): void {
     this.#path = join(this.#settings.directory, logFileName(this.#chain.size));
-    this.#fileBytes = 0;
-    this.#put(this.#chain.line(this.#chain.header()));
+    const line = this.#chain.line(this.#chain.header());
+    this.#fileBytes = line.length;
+    this.#queue.putHeader(this.#path, line);
     this.#fileSince = this.#chain.time;
-  }
-
-  async #drain(): Promise<void> {
-    // Whatever is given in this turn of the event loop goes into one batch.
-    await new Promise((resolve) => setImmediate(resolve));
-    try {
-      while (this.#failed === undefined) {
-        const segment = this.#segments.shift();
-        if (segment === undefined) break;
-        await this.#write(segment);
-      }
-    } finally {
-      this.#draining = undefined;
-    }
-  }
-
-  async #write(segment: Segment): Promise<void> {
-    const sync = this.#settings.fsync === 'always';
-    for (;;) {
-      try {
-        await this.#writer.write(segment, sync);
-        break;
-      } catch (cause) {
-        const code = (cause as NodeJS.ErrnoException).code ?? '';
-        this.#stalled = unavailable(cause, 'the audit log cannot be written');
-        if (!PASSING.has(code) || this.#giveUp) {
-          this.#segments.unshift(segment);
-          this.#fail(cause);
-          return;
-        }
-        if (this.#settings.queue.whenFull === 'fail') this.#shut(this.#stalled);
-        await delay(RETRY_MS, undefined, { ref: this.#waiting > 0 });
-      }
-    }
-    this.#stalled = undefined;
-    this.#waiting -= segment.records;
-    // What is shipped must not be lost here: it would look like a tail that was cut off.
-    if (!sync && segment.checkpoints.length > 0 && this.#settings.ship.length > 0) {
-      await this.#writer.sync().catch((cause) => this.#fail(cause));
-    }
-    for (const { recorded, resolve } of segment.waiters) resolve(recorded);
-    if (segment.checkpoints.length > 0) this.#shipper.add(segment.checkpoints);
-    if (this.#waiting < this.#settings.queue.records) this.#open();
-    if (this.#lost.events > 0) {
-      const details = canonicalJson(this.#lost);
-      this.#lost = { events: 0, since: '' };
-      this.#add({ event: 'lost', details });
-    }
-  }
-
-  #giveUp = false;
-
-  /** Closing while the disk is full: once more, and then what was not written is said. */
-  async #lastTry(): Promise<void> {
-    this.#giveUp = true;
-    while (this.#draining !== undefined) await this.#draining;
-    if (this.#failed !== undefined) throw this.#failed;
-    await this.flush();
-  }
-
-  #fail(cause: unknown): CaissonError {
-    this.#failed ??= unavailable(cause, 'the audit log cannot be written any more');
-    this.#refuseAll();
-    return this.#failed;
-  }
-
-  #refuseAll(): void {
-    for (const { waiters, records } of this.#segments.splice(0)) {
-      const unheard = records - waiters.length;
-      if (unheard > 0) this.#lost.events += unheard;
-      for (const { reject } of waiters) reject(this.#refusal());
-    }
-    this.#waiting = 0;
-    this.#shut(this.#refusal());
-  }
-
-  #open(): void {
-    for (const { resolve } of this.#gates.splice(0)) resolve();
-  }
-
-  #shut(error: CaissonError): void {
-    for (const { reject } of this.#gates.splice(0)) reject(error);
-  }
-
-  #refusal(): CaissonError {
-    if (this.#failed ?? this.#stalled) return this.#failed ?? (this.#stalled as CaissonError);
-    const message = this.#closed
-      ? 'the audit log is closed'
-      : 'too many records wait to be written';
-    return new CaissonError('AUDIT_UNAVAILABLE', { layer: 'observe', message });
   }
 
   async #retain(): Promise<void> {
@@ -472,34 +308,4 @@ export class AuditLog implements AsyncDisposable {
       },
     });
   }
-}
-
-function columnsOf(line: string): string {
-  const record = parseRecord(line);
-  return record === undefined ? '' : `${pipeLine(record)}\n`;
-}
-
-async function takeLock(directory: string, seconds: number): Promise<LogLock> {
-  for (const end = performance.now() + seconds * 1000; ; ) {
-    try {
-      return LogLock.take(directory);
-    } catch (error) {
-      if (performance.now() >= end) throw error;
-      await delay(LOCK_POLL_MS + Math.random() * LOCK_POLL_MS);
-    }
-  }
-}
-
-function unavailable(cause: unknown, what: string): CaissonError {
-  if (isCaissonError(cause)) return cause;
-  const code = (cause as NodeJS.ErrnoException).code;
-  const full = code === 'ENOSPC' || code === 'EDQUOT';
-  return new CaissonError('AUDIT_UNAVAILABLE', {
-    layer: 'observe',
-    message: `${what}: ${cause instanceof Error ? cause.message : String(cause)}`,
-    hint: full
-      ? 'make room on the disk of the log: it goes on by itself then'
-      : 'bring the directory back, or begin a log in another one',
-    cause,
-  });
 }

@@ -5,15 +5,29 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CaissonError } from '../../core/error.ts';
 
 const PREFIX = 'lock.';
+const POLL_MS = 20;
 
 export class LogLock implements Disposable {
   readonly #path: string;
 
   private constructor(path: string) {
     this.#path = path;
+  }
+
+  /** As {@link take}, tried again for that long. */
+  static async wait(directory: string, seconds: number): Promise<LogLock> {
+    for (const end = performance.now() + seconds * 1000; ; ) {
+      try {
+        return LogLock.take(directory);
+      } catch (error) {
+        if (performance.now() >= end) throw error;
+        await delay(POLL_MS + Math.random() * POLL_MS);
+      }
+    }
   }
 
   /** @throws AUDIT_UNAVAILABLE where another one has it */
