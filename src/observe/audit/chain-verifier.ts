@@ -15,23 +15,21 @@ import type { Finding, FindingKind } from './finding.ts';
 import { BEFORE, LineReader } from './line-reader.ts';
 import type { LogFile } from './log-files.ts';
 import { MerkleTree } from './merkle-tree.ts';
+import { type Header, headerSchema, LINE_END, lineBody, parseRecord } from './record.ts';
 import {
-  HASH_DIGITS,
-  HASH_MEMBER,
-  type Header,
-  headerSchema,
-  LINE_END,
-  lineBody,
-  parseRecord,
-} from './record.ts';
+  type Line,
+  lineAt,
+  SEQ_BYTES,
+  seqIn,
+  seqOf,
+  startsWith,
+  storedHash,
+  type Time,
+  timeAndEvent,
+} from './record-line.ts';
 
-const PREFIX = '{"seq":';
-const TS_MEMBER = ',"ts":"';
-const EVENT_MEMBER = '","event":"';
 const CHECKPOINT = 'checkpoint"';
 const RETIRED = 'retired"';
-const [QUOTE, BRACE, ZERO, NINE, LETTER_C, LETTER_R] = [34, 125, 48, 57, 99, 114];
-const NANOS_DIGITS = 9;
 
 /** A place behind a genuine checkpoint, from which a walk can go on. */
 export interface Bookmark {
@@ -69,17 +67,8 @@ export interface Walk {
   readonly metExpected: boolean;
   readonly retiredThrough: number;
   readonly torn: { readonly bytes: number; readonly sha256: string; readonly offset: number };
-  readonly lastTime: readonly [seconds: number, nanos: number];
+  readonly lastTime: Time;
   readonly state: ChainState;
-}
-
-/** A line: where it lies in the reader's buffer. */
-interface Line {
-  readonly buffer: Buffer;
-  readonly start: number;
-  readonly hashAt: number;
-  readonly newline: number;
-  readonly offset: number;
 }
 
 export class ChainVerifier {
@@ -97,8 +86,8 @@ export class ChainVerifier {
   torn = { bytes: 0, sha256: '', offset: 0 };
   /** Where a walk was stopped in a file. */
   place = { offset: 0, line: 1 };
-  /** Time of the last record, nanoseconds, as its two halves. */
-  lastTime: readonly [seconds: number, nanos: number] = [0, -1];
+  /** Time of the last record. */
+  lastTime: Time = [0, -1];
   readonly #options: VerifierOptions;
   #started = false;
   #expected = 0;
@@ -283,17 +272,15 @@ export class ChainVerifier {
 
   /** The straight way costs two hashes and a few comparisons. */
   #step(reader: LineReader, newline: number): void {
-    const { buffer, start, offset } = reader;
-    const hashAt = newline - 2 - HASH_DIGITS;
-    const line: Line = { buffer, start, hashAt, newline, offset };
-    const seq = hashAt > start + PREFIX.length ? numberAt(buffer, start + PREFIX.length) : -1;
-    if (seq < 0 || !isClosed(line)) {
+    const line = lineAt(reader.buffer, reader.start, newline, reader.offset);
+    const seq = seqOf(line);
+    if (seq < 0) {
       this.#straight = false;
       this.#lose();
       this.#find('malformed', this.#expected, `line ${this.#line} is no record`);
     } else if (seq !== this.#expected) this.#outOfPlace(reader, line, seq);
     else {
-      const stored = buffer.toString('latin1', hashAt, hashAt + HASH_DIGITS);
+      const stored = storedHash(line);
       if (this.#hashOf(line) !== stored) this.#mismatch(seq);
       this.#accept(line, seq, stored);
     }
@@ -332,8 +319,7 @@ export class ChainVerifier {
       this.#find(moved ? 'moved' : 'repeated', seq, message);
       return;
     }
-    const ahead = reader.peek(line.newline, PREFIX.length + 20);
-    if (Number(/^\{"seq":(\d+),/.exec(ahead)?.[1] ?? -1) === expected) {
+    if (seqIn(reader.peek(line.newline, SEQ_BYTES)) === expected) {
       this.#straight = false;
       this.#misplaced.add(seq);
       this.#find('moved', seq, `record ${seq} stands where record ${expected} belongs`);
@@ -343,15 +329,9 @@ export class ChainVerifier {
     this.#lose();
     this.#expected = seq;
     // A look ahead may have moved what is in the buffer.
-    const start = reader.start;
-    const shift = start - line.start;
-    const [hashAt, newline] = [line.hashAt + shift, line.newline + shift];
-    const stored = reader.buffer.toString('latin1', hashAt, hashAt + HASH_DIGITS);
-    this.#accept(
-      { buffer: reader.buffer, start, hashAt, newline, offset: line.offset },
-      seq,
-      stored,
-    );
+    const newline = line.newline + reader.start - line.start;
+    const here = lineAt(reader.buffer, reader.start, newline, line.offset);
+    this.#accept(here, seq, storedHash(here));
   }
 
   /** Names what is not there, except for what stood elsewhere before. */
@@ -368,16 +348,14 @@ export class ChainVerifier {
     this.#find('removed', from, `${which} not there: ${why}`, { to: seq - 1 });
   }
 
-  #accept({ buffer, start, hashAt, newline, offset }: Line, seq: number, stored: string): void {
-    const tsAt = start + PREFIX.length + digits(seq) + TS_MEMBER.length;
-    const quote = buffer.indexOf(QUOTE, tsAt);
-    const event = quote + EVENT_MEMBER.length;
-    this.#checkTime(buffer, tsAt, quote, seq);
-    const initial = buffer[event];
+  #accept(line: Line, seq: number, stored: string): void {
+    const { buffer, start, newline, offset } = line;
+    const { time, event } = timeAndEvent(line, seq);
+    this.#checkTime(time, seq);
     let checkpoint: Checkpoint | undefined;
-    if (initial === LETTER_C && startsWith(buffer, event, CHECKPOINT)) {
-      checkpoint = this.#checkpointOf(buffer, start, hashAt, newline, seq);
-    } else if (initial === LETTER_R && startsWith(buffer, event, RETIRED)) {
+    if (startsWith(buffer, event, CHECKPOINT)) {
+      checkpoint = this.#checkpointOf(line, seq);
+    } else if (startsWith(buffer, event, RETIRED)) {
       const through = parseRecord(buffer.toString('utf8', start, newline))?.details.through;
       if (typeof through === 'number') this.#retiring = Math.max(this.#retiring, through);
     }
@@ -405,13 +383,7 @@ export class ChainVerifier {
   }
 
   /** @returns a checkpoint that is signed, and whose line says nothing else */
-  #checkpointOf(
-    buffer: Buffer,
-    start: number,
-    hashAt: number,
-    newline: number,
-    seq: number,
-  ): Checkpoint | undefined {
+  #checkpointOf({ buffer, start, hashAt, newline }: Line, seq: number): Checkpoint | undefined {
     const record = parseRecord(buffer.toString('utf8', start, newline));
     const checkpoint = checkpointSchema.safeParse(record?.details).data;
     const wrong = ((): string | undefined => {
@@ -479,17 +451,15 @@ export class ChainVerifier {
     this.findings[this.findings.length - 1] = { ...found, ...before, toLine: found.line, message };
   }
 
-  #checkTime(buffer: Buffer, from: number, to: number, seq: number): void {
-    const split = Math.max(from, to - NANOS_DIGITS);
-    const seconds = split > from ? numberAt(buffer, from, split) : 0;
-    const nanos = numberAt(buffer, split, to);
+  #checkTime(time: Time, seq: number): void {
+    const [seconds, nanos] = time;
     const [lastSeconds, lastNanos] = this.lastTime;
     const later = seconds > lastSeconds || (seconds === lastSeconds && nanos > lastNanos);
     // A record that is not this log's has a time that is not either.
     if ((!later || nanos < 0) && !this.#explained) {
       this.#find('changed', seq, `record ${seq} is not later than the one before it`);
     }
-    this.lastTime = [seconds, nanos];
+    this.lastTime = time;
   }
 
   #lose(): void {
@@ -506,43 +476,6 @@ export class ChainVerifier {
     if (this.findings.length >= (this.#options.maxFindings ?? 100)) return;
     this.findings.push({ what, seq, file: this.#file, line: this.#line, message, ...place });
   }
-}
-
-function isClosed({ buffer, start, hashAt, newline }: Line): boolean {
-  const member = hashAt - HASH_MEMBER.length;
-  return (
-    buffer[newline - 1] === BRACE &&
-    buffer[newline - 2] === QUOTE &&
-    member > start &&
-    startsWith(buffer, member, HASH_MEMBER) &&
-    startsWith(buffer, start, PREFIX)
-  );
-}
-
-/** Byte by byte: making a text of so few bytes costs more. */
-function startsWith(buffer: Buffer, from: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    if (buffer[from + i] !== text.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
-/** Decimal digits from a place up to the first other byte; -1 for none, or for one with a leading zero and more. */
-function numberAt(buffer: Buffer, from: number, to = from + 16): number {
-  let number = 0;
-  let at = from;
-  for (; at < to; at++) {
-    const byte = buffer[at] ?? 0;
-    if (byte < ZERO || byte > NINE) break;
-    number = number * 10 + byte - ZERO;
-  }
-  return at === from ? -1 : number;
-}
-
-function digits(seq: number): number {
-  let count = 1;
-  for (let rest = seq; rest >= 10; rest /= 10) count++;
-  return count;
 }
 
 function bits(size: number): number {
