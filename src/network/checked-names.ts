@@ -2,8 +2,7 @@
  * Names of one sandbox, resolved and checked: the resolver answers with these addresses and the proxy connects to these
  * alone, so that what was checked is what is dialled.
  */
-import { type ConnectionDecision, decideAnswer } from '../policy/decide-connection.ts';
-import type { NetworkPolicy } from '../policy/policy.ts';
+import type { NameDecision, NetworkRules } from '../policy/decide-connection.ts';
 import { plainAddress } from '../policy/special-address.ts';
 import type { LookUp, ResolvedAddress } from './host-resolver.ts';
 import { NameMemory } from './name-memory.ts';
@@ -13,24 +12,24 @@ export type CheckedAddresses =
       readonly kind: 'addresses';
       readonly addresses: readonly ResolvedAddress[];
       /** Why addresses were left out, for one of them. */
-      readonly leftOut?: Omit<ConnectionDecision, 'by' | 'requests'>;
+      readonly leftOut?: NameDecision;
     }
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly reason: string };
 
 export class CheckedNames {
   readonly #lookUp: LookUp;
-  readonly #policy: () => NetworkPolicy;
+  readonly #rules: () => NetworkRules;
   readonly #isOwn: (address: string) => boolean;
   readonly #memory = new NameMemory();
 
   constructor(
     lookUp: LookUp,
-    policy: () => NetworkPolicy,
+    rules: () => NetworkRules,
     isOwn: (address: string) => boolean = () => false,
   ) {
     this.#lookUp = lookUp;
-    this.#policy = policy;
+    this.#rules = rules;
     this.#isOwn = isOwn;
   }
 
@@ -39,10 +38,10 @@ export class CheckedNames {
     const found = await this.#lookUp(name, family);
     if (found.kind !== 'addresses') return found;
     const addresses: ResolvedAddress[] = [];
-    let leftOut: Omit<ConnectionDecision, 'by' | 'requests'> | undefined;
+    let leftOut: NameDecision | undefined;
     for (const { address, ttlSeconds } of found.addresses) {
       const plain = plainAddress(address);
-      const decision = decideAnswer(this.#policy(), name, address, this.#isOwn(address));
+      const decision = this.#rules().decideAnswer(name, address, this.#isOwn(address));
       if (plain !== undefined && decision.allowed) {
         this.#memory.remember(name, plain, ttlSeconds);
         addresses.push({ address, ttlSeconds });

@@ -5,9 +5,9 @@
 import {
   type ConnectionDecision,
   type ConnectionFacts,
-  decideConnection,
-  decideName,
-  decideRequest,
+  compileRules,
+  type NameDecision,
+  type NetworkRules,
 } from '../policy/decide-connection.ts';
 import { ALL_PORTS, formatDestination } from '../policy/destination.ts';
 import { hostName } from '../policy/host-name.ts';
@@ -43,26 +43,32 @@ export interface JudgeOptions {
   readonly isOwn?: (address: string) => boolean;
 }
 
-type NameDecision = Omit<ConnectionDecision, 'by' | 'requests'>;
-
 export class Judge {
   readonly names: CheckedNames;
   readonly #questions: Questions | undefined;
   readonly #report: JudgeOptions['report'];
   readonly #isOwn: (address: string) => boolean;
   #policy: NetworkPolicy;
+  #compiled: { readonly policy: NetworkPolicy; readonly rules: NetworkRules } | undefined;
 
   constructor({ policy, lookUp, report, questions, isOwn = () => false }: JudgeOptions) {
     this.#policy = policy;
     this.#isOwn = isOwn;
     this.#report = report;
     this.#questions = questions;
-    this.names = new CheckedNames(lookUp, () => this.policy, isOwn);
+    this.names = new CheckedNames(lookUp, () => this.rules, isOwn);
   }
 
   /** As it is now, with what was answered. */
   get policy(): NetworkPolicy {
     return this.#questions?.extend(this.#policy) ?? this.#policy;
+  }
+
+  /** Of {@link policy}. */
+  get rules(): NetworkRules {
+    const { policy } = this;
+    if (this.#compiled?.policy !== policy) this.#compiled = { policy, rules: compileRules(policy) };
+    return this.#compiled.rules;
   }
 
   update(policy: NetworkPolicy): void {
@@ -71,12 +77,12 @@ export class Judge {
 
   /** May this name be resolved? Reports a refusal alone: what follows an allowed name is reported itself. */
   async name(text: string): Promise<NameDecision> {
-    let decision = decideName(this.policy, text);
+    let decision = this.rules.decideName(text);
     const name = hostName(text);
     if (!decision.allowed && name !== undefined) {
       const rule: Destination = { host: name, ports: ALL_PORTS, protocol: 'tcp' };
-      const decide = (policy: NetworkPolicy): NameDecision => decideName(policy, name);
-      if (await this.#asked(name, rule, decision, decide)) decision = decide(this.policy);
+      const decide = (rules: NetworkRules): NameDecision => rules.decideName(name);
+      if (await this.#asked(name, rule, decision, decide)) decision = decide(this.rules);
     }
     if (!decision.allowed) this.reportName(name ?? text, decision);
     return decision;
@@ -109,18 +115,18 @@ export class Judge {
     { method, path }: { method: string; path: string },
   ): ConnectionDecision {
     const known = this.#known(facts, facts.name);
-    return decideRequest(this.policy, known, { method, target: written(path) });
+    return this.rules.decideRequest(known, { method, target: written(path) });
   }
 
   /** Whether some requests alone are allowed on such a connection. */
   restricted(facts: Connecting): boolean {
-    return decideConnection(this.policy, this.#known(facts, facts.name)).requests === true;
+    return this.rules.decideConnection(this.#known(facts, facts.name)).requests === true;
   }
 
   /** What the policy says now of a connection that was allowed before. */
   again(facts: Connecting, judgement: Judgement): Judgement {
     const name = judgement.name ?? facts.name;
-    const decision = decideConnection(this.policy, this.#known(facts, name));
+    const decision = this.rules.decideConnection(this.#known(facts, name));
     return name === undefined ? decision : { ...decision, name };
   }
 
@@ -142,7 +148,7 @@ export class Judge {
     const others = this.names.addressesOf(name).filter((address) => {
       // The loopback of a guest is its own: this host's is never meant, whatever the rules.
       if (address === facts.address || isLoopback(address)) return false;
-      return decideConnection(this.policy, this.#known({ ...facts, address }, name)).allowed;
+      return this.rules.decideConnection(this.#known({ ...facts, address }, name)).allowed;
     });
     return [facts.address, ...others];
   }
@@ -154,7 +160,7 @@ export class Judge {
   async #judge(facts: Connecting): Promise<Judgement> {
     const { address, port, speaks } = facts;
     const decide = (name: string | undefined): ConnectionDecision =>
-      decideConnection(this.policy, this.#known(facts, name));
+      this.rules.decideConnection(this.#known(facts, name));
     if (speaks === 'other') {
       let refused: Judgement | undefined;
       for (const name of this.names.namesOf(address)) {
@@ -197,7 +203,7 @@ export class Judge {
     if (name !== undefined && !this.names.namesOf(facts.address).includes(name)) return refused;
     const known = this.#known(facts, facts.name);
     const target = `${bracketed(host)}:${facts.port}`;
-    const decide = (policy: NetworkPolicy): ConnectionDecision => decideConnection(policy, known);
+    const decide = (rules: NetworkRules): ConnectionDecision => rules.decideConnection(known);
     return (await this.#asked(target, rule, refused, decide)) ? await this.#judge(facts) : refused;
   }
 
@@ -206,11 +212,11 @@ export class Judge {
     target: string,
     rule: Destination,
     refused: NameDecision,
-    decide: (policy: NetworkPolicy) => NameDecision,
+    decide: (rules: NetworkRules) => NameDecision,
   ): Promise<boolean> {
     if (this.#questions === undefined || this.#policy.mode !== 'filtered') return false;
     const { policy } = this;
-    if (!decide({ ...policy, allow: [...policy.allow, rule] }).allowed) return false;
+    if (!decide(compileRules({ ...policy, allow: [...policy.allow, rule] })).allowed) return false;
     return await this.#questions.put(target, rule, refused.reason);
   }
 }

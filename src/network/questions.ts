@@ -31,23 +31,35 @@ interface Answered {
   readonly untilMs: number;
 }
 
+interface Extended {
+  readonly from: NetworkPolicy;
+  readonly granted: readonly Destination[];
+  readonly policy: NetworkPolicy;
+}
+
 export class Questions {
   readonly #ask: Ask;
   readonly #answered = new Map<string, Answered>();
   readonly #pending = new Map<string, Promise<boolean>>();
+  #extended: Extended | undefined;
 
   constructor(ask: Ask) {
     this.#ask = ask;
   }
 
-  /** The policy with what was answered yes. */
+  /** The policy with what was answered yes: one and the same value for as long as nothing of it changes. */
   extend(policy: NetworkPolicy): NetworkPolicy {
+    if (this.#answered.size === 0) return policy;
     const nowMs = performance.now();
-    const granted = [...this.#answered.values()].filter(
-      ({ allow, untilMs }) => allow && untilMs > nowMs,
-    );
+    const granted = [...this.#answered.values()]
+      .filter(({ allow, untilMs }) => allow && untilMs > nowMs)
+      .map(({ rule }) => rule);
     if (granted.length === 0) return policy;
-    return { ...policy, allow: [...policy.allow, ...granted.map(({ rule }) => rule)] };
+    const last = this.#extended;
+    if (last?.from === policy && isSame(last.granted, granted)) return last.policy;
+    const extended = { ...policy, allow: [...policy.allow, ...granted] };
+    this.#extended = { from: policy, granted, policy: extended };
+    return extended;
   }
 
   /** Whether the rule was granted, now or before. */
@@ -79,4 +91,8 @@ export class Questions {
     }
     return allow;
   }
+}
+
+function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((each, index) => each === b[index]);
 }

@@ -1,6 +1,7 @@
 /**
  * What a policy says about one name, one connection, one request. Pure; the egress proxy asks here and decides nothing
- * by itself. Over 300 lines: one meaning of the rules, seen from names, connections and requests.
+ * by itself. A policy is compiled once ({@link compileRules}) and asked for each connection. Over 300 lines: one meaning
+ * of the rules, seen from names, connections and requests.
  *
  * - A rule with a name (`pypi.org`, `*.x.org`, `*`) allows connections that carry the name. `*` is any name, not any
  *   address: a connection without a name needs a rule with an address or block.
@@ -11,12 +12,12 @@
  * - `deny` wins, by the name, by the address, and by an IPv4 address that an IPv6 address carries. A denied name cannot
  *   be told where a connection carries none.
  */
-import { parseCidr } from './address.ts';
-import { ALL_PORTS, formatDestination } from './destination.ts';
-import { reaches } from './destination-set.ts';
+import { parseAddress } from './address.ts';
+import { CompiledRule, type ParsedAddress } from './compiled-rule.ts';
+import { ALL_PORTS } from './destination.ts';
 import { hostName } from './host-name.ts';
 import { matchesRequest, requestPath } from './http-rule.ts';
-import type { Destination, NetworkPolicy } from './policy.ts';
+import type { NetworkPolicy } from './policy.ts';
 import { carriedAddresses, plainAddress, specialAddress } from './special-address.ts';
 
 /** What is known of a connection when it is decided upon. */
@@ -57,204 +58,239 @@ export interface RequestFacts {
   readonly target: string;
 }
 
-/** May this connection be made? Never throws: what cannot be understood is refused. */
-export function decideConnection(
-  network: NetworkPolicy,
-  facts: ConnectionFacts,
-): ConnectionDecision {
-  const weighed = weigh(network, facts);
-  if ('decision' in weighed) return weighed.decision;
-  const { connection } = weighed;
-  const { rules, by, told } = connection;
-  const open = rules.find(({ http }) => http === undefined);
-  if (open) {
-    const how = isBlock(open) ? 'address' : by;
-    return { allowed: true, rule: named('allow', open), reason: `${told} is allowed`, by: how };
-  }
-  const [first] = rules as readonly [Destination, ...Destination[]];
-  if (facts.speaks === 'http' || (facts.speaks === 'tls' && network.intercept === true)) {
-    const reason = `${told} is allowed for some requests`;
-    return { allowed: true, rule: named('allow', first), reason, by, requests: true };
-  }
-  return refuse(
-    named('allow', first),
-    facts.speaks === 'tls'
-      ? `${told} is allowed for some requests, and TLS hides them: set network.intercept`
-      : `${told} is allowed for some HTTP requests, and this is no HTTP`,
-    by,
-  );
+/** What is said of a name, or of an address that it leads to. */
+export type NameDecision = Omit<ConnectionDecision, 'by' | 'requests'>;
+
+/** Reads every rule of a policy once; what is asked of it then costs microseconds. */
+export function compileRules(network: NetworkPolicy): NetworkRules {
+  return new NetworkRules(network);
 }
 
-/**
- * May this request be made on this connection? Decides upon the connection, too, so that one call is enough for each
- * request: `facts.name` is then the name that this request names (Host, `:authority`).
- */
-export function decideRequest(
-  network: NetworkPolicy,
-  facts: ConnectionFacts,
-  request: RequestFacts,
-): ConnectionDecision {
-  const decision = decideConnection(network, facts);
-  if (!decision.allowed || decision.requests !== true) return decision;
-  const weighed = weigh(network, facts);
-  if ('decision' in weighed) return weighed.decision;
-  const { rules, told: where } = weighed.connection;
-  const rule = rules.find((one) => one.http?.some((allowed) => matchesRequest(allowed, request)));
-  const { requests: _, ...rest } = decision;
-  const target = request.target.split(/[?#]/, 1)[0] ?? '';
-  const told = `${request.method} ${JSON.stringify(target.slice(0, 200)).slice(1, -1)} at ${where}`;
-  if (rule) return { ...rest, rule: named('allow', rule), reason: `${told} is allowed` };
-  const reason =
-    requestPath(request.target) === undefined
-      ? `${told}: servers may read this path in different ways`
-      : `${told} is not allowed: no rule under http covers it`;
-  return { ...rest, allowed: false, reason };
-}
+/** The rules of one policy. See {@link compileRules}. */
+export class NetworkRules {
+  readonly #mode: NetworkPolicy['mode'];
+  readonly #intercepts: boolean;
+  readonly #blocks: readonly CompiledRule[];
+  readonly #names: readonly CompiledRule[];
+  readonly #deny: readonly CompiledRule[];
 
-/**
- * Should this name be resolved for the guest? Where some connection to it could be allowed. Names under blocks alone
- * are not: a policy of addresses is used by address, and a resolver that asks for any name is a way out.
- */
-export function decideName(
-  network: NetworkPolicy,
-  text: string,
-): Omit<ConnectionDecision, 'by' | 'requests'> {
-  const name = hostName(text);
-  const shown = JSON.stringify(text.slice(0, 253)).slice(1, -1);
-  if (name === undefined) {
-    return { allowed: false, rule: 'network.allow', reason: `${shown} is not a host name` };
+  constructor({ mode, intercept, allow, deny }: NetworkPolicy) {
+    const rules = allow.map((rule) => new CompiledRule('allow', rule));
+    this.#mode = mode;
+    this.#intercepts = intercept === true;
+    this.#blocks = rules.filter(({ isBlock }) => isBlock);
+    this.#names = rules.filter(({ isBlock }) => !isBlock);
+    this.#deny = deny.map((rule) => new CompiledRule('deny', rule));
   }
-  if (network.mode !== 'filtered' && network.mode !== 'full') {
-    return {
-      allowed: false,
-      rule: 'network.mode',
-      reason: `${name}: there is no network beyond the sandbox`,
-    };
+
+  /** May this connection be made? Never throws: what cannot be understood is refused. */
+  decideConnection(facts: ConnectionFacts): ConnectionDecision {
+    const weighed = this.#weigh(facts);
+    return 'decision' in weighed ? weighed.decision : this.#decide(facts, weighed.connection);
   }
-  const allow = network.mode === 'full' ? [EVERY_NAME] : network.allow;
-  let denied: Destination | undefined;
-  for (const rule of allow.filter((one) => !isBlock(one) && coversName(one, name))) {
-    const [open, by] = portLeft(
-      rule,
-      network.deny.filter((one) => !isBlock(one) && coversName(one, name)),
+
+  /**
+   * May this request be made on this connection? Decides upon the connection, too, so that one call is enough for each
+   * request: `facts.name` is then the name that this request names (Host, `:authority`).
+   */
+  decideRequest(facts: ConnectionFacts, request: RequestFacts): ConnectionDecision {
+    const weighed = this.#weigh(facts);
+    if ('decision' in weighed) return weighed.decision;
+    const decision = this.#decide(facts, weighed.connection);
+    if (!decision.allowed || decision.requests !== true) return decision;
+    const { rules, told: where } = weighed.connection;
+    const rule = rules.find(({ http }) =>
+      http?.some((allowed) => matchesRequest(allowed, request)),
     );
-    if (open) return { allowed: true, rule: named('allow', rule), reason: `${name} is allowed` };
-    denied ??= by;
+    const { requests: _, ...rest } = decision;
+    const target = request.target.split(/[?#]/, 1)[0] ?? '';
+    const told = `${request.method} ${JSON.stringify(target.slice(0, 200)).slice(1, -1)} at ${where}`;
+    if (rule) return { ...rest, rule: rule.told, reason: `${told} is allowed` };
+    const reason =
+      requestPath(request.target) === undefined
+        ? `${told}: servers may read this path in different ways`
+        : `${told} is not allowed: no rule under http covers it`;
+    return { ...rest, allowed: false, reason };
   }
-  if (denied) return { allowed: false, rule: named('deny', denied), reason: `${name} is denied` };
-  return {
-    allowed: false,
-    rule: 'network.allow',
-    reason: `${name} is not allowed: no rule under allow names it`,
-  };
-}
 
-/**
- * May a name that {@link decideName} allows lead to this address, as the answer says it? No where the address is
- * special or denied and no connection to it could follow. An IPv4 address in IPv6 form is no answer that a host gives.
- */
-export function decideAnswer(
-  network: NetworkPolicy,
-  name: string,
-  address: string,
-  own = false,
-): Omit<ConnectionDecision, 'by' | 'requests'> {
-  const plain = plainAddress(address);
-  const what = specialTo(address, own);
-  if (plain === undefined) {
-    return { allowed: false, rule: 'network.allow', reason: `${name} leads to what is no address` };
-  }
-  const blocks = network.allow.filter((one) => isBlock(one) && coversName(one, address));
-  if (what !== undefined && blocks.length === 0 && network.mode !== 'full') {
-    return { allowed: false, rule: 'network.allow', reason: leadsAstray(name, plain, what) };
-  }
-  const heads = [plain, ...carriedAddresses(address)];
-  const denied = network.deny.find(
-    (one) => coversAllPorts(one) && isBlock(one) && heads.some((head) => coversName(one, head)),
-  );
-  if (denied) {
+  /**
+   * Should this name be resolved for the guest? Where some connection to it could be allowed. Names under blocks alone
+   * are not: a policy of addresses is used by address, and a resolver that asks for any name is a way out.
+   */
+  decideName(text: string): NameDecision {
+    const name = hostName(text);
+    if (name === undefined) {
+      const shown = JSON.stringify(text.slice(0, 253)).slice(1, -1);
+      return { allowed: false, rule: 'network.allow', reason: `${shown} is not a host name` };
+    }
+    if (this.#mode !== 'filtered' && this.#mode !== 'full') {
+      return {
+        allowed: false,
+        rule: 'network.mode',
+        reason: `${name}: there is no network beyond the sandbox`,
+      };
+    }
+    const allow = this.#mode === 'full' ? [EVERY_NAME] : this.#names;
+    let denied: CompiledRule | undefined;
+    for (const rule of allow.filter((one) => one.coversName(name))) {
+      const [open, by] = portLeft(
+        rule,
+        this.#deny.filter((one) => !one.isBlock && one.coversName(name)),
+      );
+      if (open) return { allowed: true, rule: rule.told, reason: `${name} is allowed` };
+      denied ??= by;
+    }
+    if (denied) return { allowed: false, rule: denied.told, reason: `${name} is denied` };
     return {
       allowed: false,
-      rule: named('deny', denied),
-      reason: `${name} leads to ${plain}, which is denied`,
+      rule: 'network.allow',
+      reason: `${name} is not allowed: no rule under allow names it`,
     };
   }
-  return { allowed: true, rule: 'network.allow', reason: `${name} may lead to ${plain}` };
+
+  /**
+   * May a name that {@link decideName} allows lead to this address, as the answer says it? No where the address is
+   * special or denied and no connection to it could follow. An IPv4 address in IPv6 form is no answer that a host gives.
+   */
+  decideAnswer(name: string, address: string, own = false): NameDecision {
+    const plain = plainAddress(address);
+    if (plain === undefined) {
+      return {
+        allowed: false,
+        rule: 'network.allow',
+        reason: `${name} leads to what is no address`,
+      };
+    }
+    const what = specialTo(address, own);
+    const given = parseAddress(address);
+    const covered = given !== undefined && this.#blocks.some((one) => one.coversAddress(given));
+    if (what !== undefined && !covered && this.#mode !== 'full') {
+      return { allowed: false, rule: 'network.allow', reason: leadsAstray(name, plain, what) };
+    }
+    const heads = headsOf(plain, address);
+    const denied = this.#deny.find(
+      (one) => one.coversAllTcp && one.isBlock && heads.some((each) => one.coversAddress(each)),
+    );
+    if (denied) {
+      return {
+        allowed: false,
+        rule: denied.told,
+        reason: `${name} leads to ${plain}, which is denied`,
+      };
+    }
+    return { allowed: true, rule: 'network.allow', reason: `${name} may lead to ${plain}` };
+  }
+
+  #decide(facts: ConnectionFacts, { rules, by, told }: Weighable): ConnectionDecision {
+    const open = rules.find(({ http }) => http === undefined);
+    if (open) {
+      const how = open.isBlock ? 'address' : by;
+      return { allowed: true, rule: open.told, reason: `${told} is allowed`, by: how };
+    }
+    const [first] = rules;
+    if (facts.speaks === 'http' || (facts.speaks === 'tls' && this.#intercepts)) {
+      const reason = `${told} is allowed for some requests`;
+      return { allowed: true, rule: first.told, reason, by, requests: true };
+    }
+    return refuse(
+      first.told,
+      facts.speaks === 'tls'
+        ? `${told} is allowed for some requests, and TLS hides them: set network.intercept`
+        : `${told} is allowed for some HTTP requests, and this is no HTTP`,
+      by,
+    );
+  }
+
+  #weigh(facts: ConnectionFacts): Weighed {
+    const { port, protocol, speaks } = facts;
+    const address = plainAddress(facts.address);
+    if (address === undefined || !Number.isInteger(port) || port < 1 || port > 65535) {
+      return {
+        decision: refuse('network.allow', 'its destination is no address and port', 'address'),
+      };
+    }
+    const literal =
+      facts.name === undefined ? undefined : plainAddress(facts.name.replace(/^\[(.*)\]$/, '$1'));
+    const name =
+      facts.name === undefined || literal !== undefined ? undefined : hostName(facts.name);
+    const by = name !== undefined && speaks !== 'other' ? 'name' : 'address';
+    const at = `${address.includes(':') ? `[${address}]` : address}:${port}${protocol === 'udp' ? '/udp' : ''}`;
+    const told = name === undefined ? at : `${name}:${port}${protocol === 'udp' ? '/udp' : ''}`;
+    const no = (rule: string, reason: string): Weighed => ({ decision: refuse(rule, reason, by) });
+    if (literal !== undefined && literal !== address) {
+      return no('network.allow', `it names ${literal} and goes to ${at}`);
+    }
+    if (facts.name !== undefined && literal === undefined && name === undefined) {
+      return no('network.allow', `${JSON.stringify(facts.name.slice(0, 253))} is not a host name`);
+    }
+    if (this.#mode === 'none' || this.#mode === 'internal') {
+      return no('network.mode', `${told}: there is no network beyond the sandbox`);
+    }
+
+    const heads = headsOf(address);
+    const coversNamed = (rule: CompiledRule): boolean =>
+      name !== undefined && rule.coversName(name);
+    const denied = this.#deny.find(
+      (rule) =>
+        rule.coversPort(port, protocol) &&
+        (coversNamed(rule) || heads.some((head) => rule.coversAddress(head))),
+    );
+    if (denied) {
+      const whither = name !== undefined && !coversNamed(denied) ? ` (it leads to ${address})` : '';
+      return no(denied.told, `${told} is denied${whither}`);
+    }
+    if (this.#mode === 'full') {
+      const reason = `${told} is allowed: nothing is filtered`;
+      return { decision: { allowed: true, rule: 'network.mode', reason, by } };
+    }
+
+    const [head] = heads;
+    const blocks = this.#blocks.filter(
+      (rule) => rule.coversPort(port, protocol) && head !== undefined && rule.coversAddress(head),
+    );
+    const names = this.#names.filter(
+      (rule) => rule.coversPort(port, protocol) && coversNamed(rule),
+    );
+    const what = specialTo(address, facts.own === true);
+    if (what !== undefined && blocks.length === 0 && names.length > 0 && name !== undefined) {
+      return no('network.allow', leadsAstray(name, address, what, at));
+    }
+    if (isSome(names) && what === undefined) {
+      const rules = names.some(({ http }) => http === undefined)
+        ? names
+        : ([...names, ...blocks] as const);
+      return { connection: { rules: rules as Some<CompiledRule>, by, told } };
+    }
+    if (isSome(blocks)) return { connection: { rules: blocks, by: 'address', told: at } };
+    if (name !== undefined)
+      return no('network.allow', `${told} is not allowed: no rule under allow covers it`);
+    return no(
+      'network.allow',
+      `${at} is not allowed: ${nameless[speaks]}, and no rule under allow covers the address`,
+    );
+  }
+}
+
+type Some<T> = readonly [T, ...T[]];
+
+function isSome<T>(list: readonly T[]): list is Some<T> {
+  return list.length > 0;
+}
+
+interface Weighable {
+  /** Rules of `allow` that cover it. */
+  readonly rules: Some<CompiledRule>;
+  readonly by: 'name' | 'address';
+  readonly told: string;
 }
 
 type Weighed =
   /** Refused already, or allowed whatever the rules. */
-  | { readonly decision: ConnectionDecision }
-  | {
-      readonly connection: {
-        /** Rules of `allow` that cover it, at least one. */
-        readonly rules: readonly Destination[];
-        readonly by: 'name' | 'address';
-        readonly told: string;
-      };
-    };
+  { readonly decision: ConnectionDecision } | { readonly connection: Weighable };
 
-function weigh(network: NetworkPolicy, facts: ConnectionFacts): Weighed {
-  const { port, protocol, speaks } = facts;
-  const address = plainAddress(facts.address);
-  if (address === undefined || !Number.isInteger(port) || port < 1 || port > 65535) {
-    return {
-      decision: refuse('network.allow', 'its destination is no address and port', 'address'),
-    };
-  }
-  const literal =
-    facts.name === undefined ? undefined : plainAddress(facts.name.replace(/^\[(.*)\]$/, '$1'));
-  const name = facts.name === undefined || literal !== undefined ? undefined : hostName(facts.name);
-  const by = name !== undefined && speaks !== 'other' ? 'name' : 'address';
-  const at = `${address.includes(':') ? `[${address}]` : address}:${port}${protocol === 'udp' ? '/udp' : ''}`;
-  const told = name === undefined ? at : `${name}:${port}${protocol === 'udp' ? '/udp' : ''}`;
-  const no = (rule: string, reason: string): Weighed => ({ decision: refuse(rule, reason, by) });
-  if (literal !== undefined && literal !== address) {
-    return no('network.allow', `it names ${literal} and goes to ${at}`);
-  }
-  if (facts.name !== undefined && literal === undefined && name === undefined) {
-    return no('network.allow', `${JSON.stringify(facts.name.slice(0, 253))} is not a host name`);
-  }
-  if (network.mode === 'none' || network.mode === 'internal') {
-    return no('network.mode', `${told}: there is no network beyond the sandbox`);
-  }
-
-  const point = (host: string) => ({ host, port, protocol });
-  const heads = [address, ...carriedAddresses(address)];
-  const denied = network.deny.find(
-    (rule) =>
-      (name !== undefined && reaches(rule, point(name))) ||
-      heads.some((head) => reaches(rule, point(head))),
-  );
-  if (denied) {
-    const whither =
-      name !== undefined && !reaches(denied, point(name)) ? ` (it leads to ${address})` : '';
-    return no(named('deny', denied), `${told} is denied${whither}`);
-  }
-  if (network.mode === 'full') {
-    const reason = `${told} is allowed: nothing is filtered`;
-    return { decision: { allowed: true, rule: 'network.mode', reason, by } };
-  }
-
-  const blocks = network.allow.filter((rule) => isBlock(rule) && reaches(rule, point(address)));
-  const names = network.allow.filter(
-    (rule) => name !== undefined && !isBlock(rule) && reaches(rule, point(name)),
-  );
-  const what = specialTo(address, facts.own === true);
-  if (what !== undefined && blocks.length === 0 && names.length > 0 && name !== undefined) {
-    return no('network.allow', leadsAstray(name, address, what, at));
-  }
-  if (names.length > 0 && what === undefined) {
-    const rules = names.some(({ http }) => http === undefined) ? names : [...names, ...blocks];
-    return { connection: { rules, by, told } };
-  }
-  if (blocks.length > 0) return { connection: { rules: blocks, by: 'address', told: at } };
-  if (name !== undefined)
-    return no('network.allow', `${told} is not allowed: no rule under allow covers it`);
-  return no(
-    'network.allow',
-    `${at} is not allowed: ${nameless[speaks]}, and no rule under allow covers the address`,
-  );
+/** The address, then those that a gateway on the way would make of it as it was written. */
+function headsOf(plain: string, written = plain): readonly ParsedAddress[] {
+  return [plain, ...carriedAddresses(written)].flatMap((text) => parseAddress(text) ?? []);
 }
 
 /** What listens on a host's public address listens for the world, or trusts who is on the host. */
@@ -262,7 +298,7 @@ function specialTo(address: string, own: boolean): string | undefined {
   return specialAddress(address) ?? (own ? 'of this host itself' : undefined);
 }
 
-const EVERY_NAME: Destination = { host: '*', ports: ALL_PORTS, protocol: 'tcp' };
+const EVERY_NAME = new CompiledRule('allow', { host: '*', ports: ALL_PORTS, protocol: 'tcp' });
 
 const nameless = {
   tls: 'TLS without a readable server name',
@@ -278,29 +314,11 @@ function refuse(rule: string, reason: string, by: 'name' | 'address'): Connectio
   return { allowed: false, rule, reason, by };
 }
 
-function named(list: 'allow' | 'deny', rule: Destination): string {
-  return `network.${list}: ${formatDestination(rule)}`;
-}
-
-function isBlock(rule: Destination): boolean {
-  return parseCidr(rule.host) !== undefined;
-}
-
-/** Whether the rule covers this host at some port. */
-function coversName(rule: Destination, host: string): boolean {
-  const [first] = rule.ports;
-  return first !== undefined && reaches(rule, { host, port: first.from, protocol: rule.protocol });
-}
-
-function coversAllPorts({ ports, protocol }: Destination): boolean {
-  return protocol === 'tcp' && ports.some(({ from, to }) => from === 1 && to === 65535);
-}
-
 /** Whether some port of `rule` is left by the denying rules, and one of these where not. */
 function portLeft(
-  rule: Destination,
-  denying: readonly Destination[],
-): readonly [boolean, Destination | undefined] {
+  rule: CompiledRule,
+  denying: readonly CompiledRule[],
+): readonly [boolean, CompiledRule | undefined] {
   const same = denying.filter(({ protocol }) => protocol === rule.protocol);
   const taken = same.flatMap(({ ports }) => ports);
   const candidates = [

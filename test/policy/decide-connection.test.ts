@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import {
-  type ConnectionFacts,
-  decideAnswer,
-  decideConnection,
-  decideName,
-  decideRequest,
-} from '../../src/policy/decide-connection.ts';
+import { type ConnectionFacts, compileRules } from '../../src/policy/decide-connection.ts';
 import { parseDestination } from '../../src/policy/destination.ts';
 import { containsDestination, destinationSet } from '../../src/policy/destination-set.ts';
 import { parseHttpRule } from '../../src/policy/http-rule.ts';
@@ -226,7 +220,7 @@ describe('a connection', () => {
   ];
   for (const [what, network, facts, reason, by] of rows) {
     test(what, () => {
-      const decision = decideConnection(network, facts);
+      const decision = compileRules(network).decideConnection(facts);
       assert.equal(decision.reason, reason);
       assert.equal(decision.allowed, by !== undefined);
       if (by !== undefined) assert.equal(decision.by, by);
@@ -267,22 +261,25 @@ describe('a request', () => {
   for (const [method, target, allowed] of rows) {
     test(`${method} ${target}`, () => {
       const facts = tls('api.x', OUTSIDE);
-      assert.equal(decideConnection(network, facts).requests, true);
-      assert.equal(decideRequest(network, facts, { method, target }).allowed, allowed);
+      assert.equal(compileRules(network).decideConnection(facts).requests, true);
+      assert.equal(compileRules(network).decideRequest(facts, { method, target }).allowed, allowed);
     });
   }
 
   test('on a connection for some requests, without a way to see them, is refused before it', () => {
     const { intercept: _, ...blind } = network;
-    assert.match(decideConnection(blind, tls('api.x', OUTSIDE)).reason, /set network.intercept$/);
+    assert.match(
+      compileRules(blind).decideConnection(tls('api.x', OUTSIDE)).reason,
+      /set network.intercept$/,
+    );
     const other = { ...tls('api.x', OUTSIDE), speaks: 'other' } as const;
-    assert.match(decideConnection(network, other).reason, /this is no HTTP$/);
+    assert.match(compileRules(network).decideConnection(other).reason, /this is no HTTP$/);
   });
 
   test('for a name that the connection was not made for is decided by that name', () => {
     const request = { method: 'GET', target: '/' };
-    assert.equal(decideRequest(network, tls('b.x', OUTSIDE), request).allowed, true);
-    assert.equal(decideRequest(network, tls('c.x', OUTSIDE), request).allowed, false);
+    assert.equal(compileRules(network).decideRequest(tls('b.x', OUTSIDE), request).allowed, true);
+    assert.equal(compileRules(network).decideRequest(tls('c.x', OUTSIDE), request).allowed, false);
   });
 });
 
@@ -305,12 +302,12 @@ describe('a name', () => {
   ];
   for (const [name, allowed] of rows) {
     test(`${JSON.stringify(name.slice(0, 20))} is ${allowed ? '' : 'not '}resolved`, () => {
-      assert.equal(decideName(network, name).allowed, allowed);
+      assert.equal(compileRules(network).decideName(name).allowed, allowed);
     });
   }
 
   test('leads to addresses outside, to blocks that are allowed, and not to what is special or denied', () => {
-    const may = (address: string) => decideAnswer(network, 'a.x', address).allowed;
+    const may = (address: string) => compileRules(network).decideAnswer('a.x', address).allowed;
     assert.deepEqual(
       [
         OUTSIDE,
@@ -369,7 +366,8 @@ test('decisions agree with the sets: what a rule covers and is not special is al
       facts,
       (allow, deny, at) => {
         const { port, protocol, name } = at;
-        const decision = decideConnection({ mode: 'filtered', allow, deny, listen: [] }, at);
+        const rules = compileRules({ mode: 'filtered', allow, deny, listen: [] });
+        const decision = rules.decideConnection(at);
         const address = plainAddress(at.address) ?? '';
         const inside = (rules: typeof allow, host: string) =>
           containsDestination(destinationSet(rules), { host, port, protocol });
@@ -381,11 +379,7 @@ test('decisions agree with the sets: what a rule covers and is not special is al
           (name !== undefined && inside(names, name) && specialAddress(address) === undefined);
         assert.equal(decision.allowed, covered && !denied, JSON.stringify(decision));
         if (decision.allowed && name !== undefined)
-          assert.equal(
-            decideName({ mode: 'filtered', allow, deny, listen: [] }, name).allowed ||
-              decision.by === 'address',
-            true,
-          );
+          assert.equal(rules.decideName(name).allowed || decision.by === 'address', true);
       },
     ),
     { numRuns: 2000 },
