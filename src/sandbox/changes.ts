@@ -18,13 +18,11 @@ export interface ApplyOptions {
   readonly skipProtected?: boolean;
   /** Apply only these paths and what lies below them; default all. */
   readonly only?: readonly string[];
-  /** Changes that may not be brought out are left out, as if they were protected; default all may. */
-  readonly mayLeave?: (change: Change) => boolean;
 }
 
 export interface Applied {
   readonly applied: readonly Change[];
-  /** Protected, or of a type that is never brought out (sockets, FIFOs, devices). */
+  /** Protected, not named by `write` of a staged workspace, or of a type that is never brought out (sockets, FIFOs, devices). */
   readonly skipped: readonly Change[];
 }
 
@@ -81,7 +79,7 @@ export class Changes {
 
   /**
    * Brings the changes into the workspace. Owners become the workspace's, modes are kept without set-user-id bits.
-   * The changes stay pending until {@link discard}; applying twice does nothing the second time.
+   * Of a staged workspace what `write` names comes out, and nothing else, whoever applies. The changes stay pending until {@link discard}; applying twice does nothing the second time.
    *
    * @throws CHANGES_CONFLICT when something below was changed since the run began, or the policy protects it;
    * `details.conflicts`, `details.protected`. Nothing has been written then.
@@ -92,8 +90,8 @@ export class Changes {
     const skipped = chosen.filter(
       (change) =>
         change.type === 'special' ||
-        (change.protected && options.skipProtected === true) ||
-        options.mayLeave?.(change) === false,
+        change.stays === true ||
+        (change.protected && options.skipProtected === true),
     );
     const wanted = chosen.filter((change) => !skipped.includes(change));
     const refused = wanted.filter((change) => change.protected).map((change) => change.path);

@@ -3,6 +3,8 @@
  */
 import type { BigIntStats } from 'node:fs';
 import { type LayerEntry, readLayer } from '../launcher/layer.ts';
+import { WORKSPACE } from '../policy/path.ts';
+import { containsPath, touchesPath } from '../policy/path-set.ts';
 import { leadsToProtected, matchesProtected } from '../policy/protect.ts';
 import { Beneath, isErrno, openUp } from './beneath.ts';
 import { sameFile } from './file-content.ts';
@@ -17,7 +19,11 @@ export interface Change {
   readonly mode?: number;
   /** The policy protects it: apply refuses. */
   readonly protected: boolean;
+  /** Of a staged workspace, and `write` does not name it: apply leaves it out. */
+  readonly stays?: true;
 }
+
+type Found = Omit<Change, 'protected' | 'stays'>;
 
 /** Sorted; paths relative to the layer. @param launcher path of the launcher's program */
 export async function layerChanges(layer: OverlayLayer, launcher: string): Promise<Change[]> {
@@ -28,7 +34,9 @@ export async function layerChanges(layer: OverlayLayer, launcher: string): Promi
   for (const entry of found) {
     if (entry.path === '' || entry.path === '.') continue;
     for (const change of await compare(entry, upper, lower)) {
-      entries.push({ ...change, protected: isProtected(layer.protect, change) });
+      const stays = layer.outputs !== undefined && !isOutput(layer, change);
+      const isHeld = isProtected(layer.protect, change);
+      entries.push({ ...change, protected: isHeld, ...(stays ? { stays } : {}) });
     }
   }
   return dedupe(entries);
@@ -45,11 +53,7 @@ async function readReadable(upper: string, launcher: string): Promise<LayerEntry
   }
 }
 
-async function compare(
-  entry: LayerEntry,
-  upper: Beneath,
-  lower: Beneath,
-): Promise<Omit<Change, 'protected'>[]> {
+async function compare(entry: LayerEntry, upper: Beneath, lower: Beneath): Promise<Found[]> {
   const { path, mode } = entry;
   const below = await statBeneath(lower, path);
   const before = below === 'blocked' ? undefined : below;
@@ -72,15 +76,11 @@ async function compare(
 }
 
 /** What an opaque directory hides: everything below it that it does not hold itself. */
-async function hiddenBy(
-  upper: Beneath,
-  lower: Beneath,
-  path: string,
-): Promise<Omit<Change, 'protected'>[]> {
+async function hiddenBy(upper: Beneath, lower: Beneath, path: string): Promise<Found[]> {
   await using up = await directoryAt(upper, path);
   await using low = await directoryAt(lower, path);
   const kept = new Set(await up.names());
-  const out: Omit<Change, 'protected'>[] = [];
+  const out: Found[] = [];
   for (const name of await low.names()) {
     const inner = `${path}/${name}`;
     const stat = await low.stat(name);
@@ -94,12 +94,8 @@ async function hiddenBy(
 }
 
 /** A deleted tree, what is inside before what holds it. */
-async function deletions(
-  lower: Beneath,
-  path: string,
-  stat: BigIntStats,
-): Promise<Omit<Change, 'protected'>[]> {
-  const out: Omit<Change, 'protected'>[] = [];
+async function deletions(lower: Beneath, path: string, stat: BigIntStats): Promise<Found[]> {
+  const out: Found[] = [];
   if (stat.isDirectory()) {
     await using directory = await directoryAt(lower, path);
     for (const name of (await directory.names()).sort()) {
@@ -137,7 +133,15 @@ function dedupe(changes: readonly Change[]): Change[] {
   return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function isProtected(patterns: readonly string[], change: Omit<Change, 'protected'>): boolean {
+/** Whether the policy may write there; a new directory may be made where the way leads there. */
+function isOutput({ outputs, prefix }: OverlayLayer, { path, kind, type }: Found): boolean {
+  if (outputs === undefined) return true;
+  const full = `${prefix === '' ? `${WORKSPACE}/` : prefix}${path}`;
+  const isWay = kind === 'added' && type === 'directory';
+  return containsPath(outputs, full) || (isWay && touchesPath(outputs, full));
+}
+
+function isProtected(patterns: readonly string[], change: Found): boolean {
   return patterns.some(
     (pattern) =>
       matchesProtected(pattern, change.path) ||

@@ -14,6 +14,7 @@ import { CaissonError } from '../core/error.ts';
 import { isId, newId } from '../core/ids.ts';
 import { identityOf, ownWorld } from '../host/process-identity.ts';
 import { copyLayer } from '../launcher/layer.ts';
+import type { PathSet } from '../policy/policy.ts';
 import { removeTree } from './beneath.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
 import { inProgress } from './work-in-progress.ts';
@@ -26,6 +27,13 @@ const recordSchema = z.strictObject({
   protect: z
     .array(z.string())
     .check(z.describe('What apply refuses to change, relative to the workspace')),
+  outputs: z.optional(
+    z
+      .array(z.strictObject({ path: z.string(), include: z.boolean() }))
+      .check(
+        z.describe('Of a staged workspace: rules of the paths that apply lets out; absent: all'),
+      ),
+  ),
   sinceNs: z
     .string()
     .check(
@@ -63,11 +71,13 @@ export interface OverlayLayer {
   readonly work: string;
   /** Patterns relative to `lower`. */
   readonly protect: readonly string[];
+  /** What alone may be brought out of it; absent: everything. */
+  readonly outputs?: PathSet;
   /** What stands before a path of it in a change: nothing for the workspace, else `lower` and a slash. */
   readonly prefix: string;
 }
 
-type About = Pick<OverlayRecord, 'workspace' | 'policyDigest' | 'protect' | 'beside'>;
+type About = Pick<OverlayRecord, 'workspace' | 'policyDigest' | 'protect' | 'outputs' | 'beside'>;
 
 /** Pending changes of one workspace. Lives until it is discarded. */
 export class Overlay {
@@ -99,6 +109,7 @@ export class Overlay {
       workspace: about.workspace,
       policyDigest: about.policyDigest,
       protect: [...about.protect],
+      ...(about.outputs === undefined ? {} : { outputs: about.outputs }),
       sinceNs: statSync(upper, { bigint: true }).ctimeNs.toString(),
       applied: {},
       ...ownOwner(),
@@ -150,14 +161,23 @@ export class Overlay {
 
   /** The workspace first. */
   get layers(): readonly OverlayLayer[] {
-    const { workspace, protect, beside } = this.#record;
+    const { workspace, protect, outputs, beside } = this.#record;
+    const only = outputs === undefined ? {} : { outputs: { rules: outputs } };
     const upper = join(this.directory, 'upper');
     const work = join(this.directory, 'work');
-    const first = { lower: workspace, upper, work, protect, prefix: '' };
+    const first = { lower: workspace, upper, work, protect, prefix: '', ...only };
     if (beside === undefined) return [first];
     const [above, aside] = besideIn(this.directory);
     const { directory: lower, protect: kept } = beside;
-    return [first, { lower, upper: above, work: aside, protect: kept, prefix: `${lower}/` }];
+    const second = {
+      lower,
+      upper: above,
+      work: aside,
+      protect: kept,
+      prefix: `${lower}/`,
+      ...only,
+    };
+    return [first, second];
   }
 
   /** A copy with a life of its own; the guest must not be writing meanwhile. */

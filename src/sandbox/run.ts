@@ -296,10 +296,16 @@ export class Runner {
     if (this.#hasOverlay) {
       const { worktree } = this.#setup;
       const beside = worktree?.access === 'overlay' ? besideOf(worktree) : undefined;
-      const about = { workspace, policyDigest, protect: [...policy.protect] };
+      const staged = policy.workspace.mode === 'staged';
+      const about = {
+        workspace,
+        policyDigest,
+        protect: [...policy.protect],
+        ...(staged ? { outputs: policy.write.rules.map((rule) => ({ ...rule })) } : {}),
+      };
       const overlay =
         from ?? Overlay.create(state, beside === undefined ? about : { ...about, beside });
-      if (policy.workspace.mode === 'staged') await this.#stage(overlay, workspace);
+      if (staged) await this.#stage(overlay, workspace);
       if (beside === undefined) return { protection, context: this.#context, overlay };
       const more = await protectionOf(beside.protect, beside.directory);
       const existing = [...protection.existing, ...more.existing];

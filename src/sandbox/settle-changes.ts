@@ -6,7 +6,6 @@ import type { Outcome } from '../core/outcome.ts';
 import type { Policy } from '../policy/policy.ts';
 import { Changes } from './changes.ts';
 import type { Overlay } from './overlay.ts';
-import { mayLeave } from './stage.ts';
 
 /**
  * Applies or keeps what a run changed, as the policy says; what stays is pending under the overlay's id.
@@ -37,17 +36,13 @@ export async function settleChanges(
   });
   if (policy.workspace.apply === 'manual') return keep();
   try {
-    const staged = policy.workspace.mode === 'staged';
-    const { applied, skipped } = await changes.apply({
-      skipProtected: true,
-      ...(staged ? { mayLeave: (change) => mayLeave(change, policy) } : {}),
-    });
+    const { applied, skipped } = await changes.apply({ skipProtected: true });
     if (skipped.length === 0) {
       await overlay.discard();
       return { ...outcome, changes: { applied: applied.length, kept: 0 } };
     }
     const paths = skipped.map((change) => change.path);
-    const reason = staged
+    const reason = skipped.some(({ stays }) => stays)
       ? 'the policy does not let out what the run changed'
       : 'the policy protects what the run changed';
     return {

@@ -9,10 +9,9 @@ import { chmod, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CaissonError } from '../core/error.ts';
 import { WORKSPACE } from '../policy/path.ts';
-import { containsPath, isWithin, touchesPath } from '../policy/path-set.ts';
+import { containsPath, isWithin } from '../policy/path-set.ts';
 import type { PathSet, Policy } from '../policy/policy.ts';
 import { Beneath, isErrno } from './beneath.ts';
-import type { Change } from './changes.ts';
 
 /**
  * @param workspace absolute, without links
@@ -33,14 +32,6 @@ export async function stageWorkspace(
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
     if (parent !== '') await stageParents(root, into, `${parent}/.`, false);
   }
-}
-
-/** Whether the policy lets a change out of a staged workspace: it may write there, or the way leads there. */
-export function mayLeave({ path, type }: Pick<Change, 'path' | 'type'>, policy: Policy): boolean {
-  const full = `${WORKSPACE}/${path}`;
-  return (
-    containsPath(policy.write, full) || (type === 'directory' && touchesPath(policy.write, full))
-  );
 }
 
 /** Relative to the workspace; '' is itself. */

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Caisson, type PolicyDocument } from '../../src/index.ts';
+import { type Applied, Caisson, type PolicyDocument, type Sandbox } from '../../src/index.ts';
 import { needs, Range } from './harness.ts';
 
 const ATTACK = 'cat secret; ls -A . sub; echo out > made; echo out > sneaked; echo bad > input';
@@ -99,4 +99,72 @@ test('a named path that is missing, or behind a link, is refused by name', {
       message: new RegExp(read),
     });
   }
+});
+
+const HAND =
+  'echo out > made; echo out > sneaked; echo bad > input; mkdir later; echo x > later/new';
+
+test('applied by hand, from a sandbox that stays, its copy or later, the same comes out and no more', {
+  skip: needs.root,
+}, async () => {
+  const { apply: _, ...byHand } = { ...staged.filesystem };
+  const ways: Record<string, (sandbox: Sandbox, caisson: Caisson) => Promise<Applied>> = {
+    sandbox: (sandbox) => sandbox.apply({ skipProtected: true }),
+    changes: async (sandbox) => (await sandbox.changes()).apply(),
+    fork: async (sandbox) => {
+      await using twin = await sandbox.fork();
+      return await twin.apply();
+    },
+    later: async (sandbox, caisson) => {
+      const id = sandbox.keepChanges();
+      await sandbox.close();
+      return await (await caisson.changes(id)).apply({
+        only: ['made', 'later', 'input', 'sneaked'],
+      });
+    },
+  };
+  for (const [name, way] of Object.entries(ways)) {
+    using range = new Range();
+    const workspace = place(range);
+    await using caisson = await Caisson.open({ stateDirectory: join(range.path, 'state') });
+    await using sandbox = await caisson.create({ policy: policy(byHand), workspace });
+    await sandbox.exec(['sh', '-c', HAND]);
+    const { applied, skipped } = await way(sandbox, caisson);
+
+    assert.equal(readFileSync(join(workspace, 'made'), 'utf8'), 'out\n', name);
+    assert.equal(readFileSync(join(workspace, 'later/new'), 'utf8'), 'x\n', name);
+    assert.equal(existsSync(join(workspace, 'sneaked')), false, name);
+    assert.equal(readFileSync(join(workspace, 'input'), 'utf8'), 'input\n', name);
+    assert.deepEqual(
+      applied.map(({ path }) => path),
+      ['later', 'later/new', 'made'],
+      name,
+    );
+    assert.deepEqual(
+      skipped.map(({ path }) => path),
+      ['input', 'sneaked'],
+      name,
+    );
+  }
+});
+
+test('a directory on the way to an output takes nothing away', { skip: needs.root }, async () => {
+  using range = new Range();
+  const workspace = place(range);
+  range.file('work/blocked', 'a file of yours\n');
+  await using caisson = await Caisson.open({ stateDirectory: join(range.path, 'state') });
+  const filesystem = { ...staged.filesystem, write: ['sub/new', 'blocked/new'] };
+  // `blocked` is not shown, so the guest may make a directory of that name.
+  const script =
+    'mkdir blocked; echo x > blocked/new; rm -r sub; mkdir -m 777 sub; echo x > sub/new';
+  const outcome = await caisson.run(['sh', '-c', script], {
+    policy: policy(filesystem),
+    workspace,
+  });
+
+  assert.equal(outcome.stderr.text, '');
+  assert.equal(readFileSync(join(workspace, 'blocked'), 'utf8'), 'a file of yours\n');
+  assert.equal(readFileSync(join(workspace, 'sub/named'), 'utf8'), 'named\n');
+  assert.equal(readFileSync(join(workspace, 'sub/unnamed'), 'utf8'), 'unnamed\n');
+  assert.equal(statSync(join(workspace, 'sub')).mode & 0o777, 0o755);
 });

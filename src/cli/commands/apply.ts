@@ -1,5 +1,6 @@
 /** `caisson apply [ID]`. What was applied whole is forgotten; a rest stays kept. */
 import { relative, resolve } from 'node:path';
+import type { Change } from '../../sandbox/changes.ts';
 import type { Action } from '../command.ts';
 import { changesOf, pendingOverlay } from '../pending-changes.ts';
 
@@ -17,7 +18,7 @@ export const action: Action<ApplyFlags> = async ({ flags, positionals: [id] }) =
     skipProtected: flags['skip-protected'] === true,
     ...(only === undefined ? {} : { only }),
   });
-  const whole = only === undefined;
+  const whole = only === undefined && !skipped.some(({ stays }) => stays);
   if (whole) await changes.discard();
   return {
     exit: 0,
@@ -25,10 +26,13 @@ export const action: Action<ApplyFlags> = async ({ flags, positionals: [id] }) =
     text: applied.map(({ kind, path }) => `${kind} ${path}\n`).join(''),
     notes: [
       `${applied.length} changes applied to ${workspace}`,
-      ...skipped.map(({ path, type }) =>
-        type === 'special' ? `left out ${path}: it is no file` : `left out ${path}: protected`,
-      ),
+      ...skipped.map((change) => `left out ${change.path}: ${whyLeftOut(change)}`),
       ...(whole ? [] : [`the rest is kept: caisson diff ${overlay.id}`]),
     ],
   };
 };
+
+function whyLeftOut({ type, stays }: Change): string {
+  if (type === 'special') return 'it is no file';
+  return stays === true ? 'the policy does not name it under write' : 'protected';
+}

@@ -10,6 +10,7 @@ export const action: Action<DiffFlags> = async ({ flags, positionals: [id] }) =>
   const changes = await changesOf(overlay);
   const diff = await changes.diff();
   const held = changes.entries.filter((change) => change.protected).map(({ path }) => path);
+  const staying = changes.entries.filter(({ stays }) => stays === true).map(({ path }) => path);
   return {
     exit: 0,
     document: {
@@ -22,6 +23,9 @@ export const action: Action<DiffFlags> = async ({ flags, positionals: [id] }) =>
     notes: [
       `${changes.entries.length} changes of ${overlay.record.workspace}; next: caisson apply ${overlay.id}, or discard`,
       ...(held.length === 0 ? [] : [`the policy protects ${held.join(', ')}: apply refuses them`]),
+      ...(staying.length === 0
+        ? []
+        : [`the policy does not name ${staying.join(', ')} under write: apply leaves them out`]),
     ],
   };
 };
