@@ -12,6 +12,7 @@
 #include "self.h"
 #include "serve.h"
 #include "trace.h"
+#include "vault.h"
 
 static int complain(struct err e) {
   fprintf(stderr, "caisson-launcher: %s%s%s: %s\n", e.step, e.what ? ": " : "", e.what ? e.what : "", strerror(e.errnum));
@@ -43,6 +44,8 @@ static int usage(void) {
           "       caisson-launcher layer UPPER         what an overlay's upper directory holds\n"
           "       caisson-launcher trace --out FD --also N,N -- ARGV\n"
           "                                            a command without any isolation, and what it uses\n"
+          "       caisson-launcher vault secret | locked\n"
+          "                                            hold values; owner on descriptor 3, reader on descriptor 4\n"
           "       caisson-launcher version\n");
   return 64;
 }
@@ -99,6 +102,10 @@ int main(int argc, char **argv) {
   if (strcmp(mode, "trace") == 0 && argc > 7 && strcmp(argv[2], "--out") == 0 && strcmp(argv[4], "--also") == 0 &&
       strcmp(argv[6], "--") == 0)
     return trace(argv[3], argv[5], argv + 7);
+  if (strcmp(mode, "vault") == 0 && argc == 3 && (strcmp(argv[2], "secret") == 0 || strcmp(argv[2], "locked") == 0)) {
+    struct err result = vault_run(3, 4, strcmp(argv[2], "locked") == 0);
+    return failed(result) ? complain(result) : 0;
+  }
   if (strcmp(mode, "version") == 0 && argc == 2) return puts(CAISSON_BUILD) < 0;
   return usage();
 }

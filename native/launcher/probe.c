@@ -25,6 +25,7 @@
 #include "network.h"
 #include "side_channels.h"
 #include "sys.h"
+#include "vault.h"
 
 enum cgroup_bit {
   BIT_V2 = 1, BIT_V2_MEMORY = 2, BIT_V2_CPU = 4, BIT_V2_PIDS = 8, BIT_V2_IO = 16,
@@ -404,5 +405,6 @@ struct err probe_facts(struct out *out) {
   write_lsms(out);
   write_audit(out);
   side_channels_facts(out);
+  vault_facts(out);
   return out->failed ? fail(ERR_RESOURCE, ENOMEM, "probe_facts", NULL) : OK;
 }

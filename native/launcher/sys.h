@@ -118,6 +118,9 @@ __attribute__((noinline, unused)) static void sys_trim_stack(void) {
   madvise((void *)(end - 16 * 4096), 16 * 4096, MADV_DONTNEED);
 }
 
+/* memfd_secret(2), the same number everywhere. */
+static inline int sys_memfd_secret(int flags) { return (int)syscall(447, flags); }
+
 /* landlock(7) */
 #define SYS_LANDLOCK_RULE_PATH_BENEATH 1
 #define SYS_LANDLOCK_RULE_NET_PORT 2

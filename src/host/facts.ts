@@ -77,6 +77,9 @@ export function gatherFacts(probe: LauncherFacts, options: FactsOptions = {}): H
       ? {}
       : { networkFilterErrno: probe.networkFilterErrno }),
     ...sideChannelFacts(probe),
+    ...(probe.secretMemoryErrno === undefined
+      ? {}
+      : { secretMemoryErrno: probe.secretMemoryErrno }),
     userNamespace: probe.userNamespaceErrno,
     otherNamespaces: probe.otherNamespacesErrno,
     procMount: probe.procMountErrno,

@@ -31,6 +31,8 @@ export interface HostFacts {
     /** Whether this is a virtual machine, whose processors may share cores with strangers. */
     readonly virtual: boolean;
   };
+  /** 0 where memory can be had that no other process reads (memfd_secret), else the errno that said no; absent: not known. */
+  readonly secretMemoryErrno?: number;
   /** 0 works, else the errno that said no. */
   readonly userNamespace: number;
   readonly otherNamespaces: number;

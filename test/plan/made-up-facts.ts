@@ -20,6 +20,7 @@ export const capableHost: HostFacts = {
     smt: true,
     virtual: false,
   },
+  secretMemoryErrno: 0,
   userNamespace: 0,
   otherNamespaces: 0,
   procMount: 0,

@@ -54,6 +54,8 @@ export interface LauncherFacts {
   l1dFlush?: number;
   coreSchedulingErrno?: number;
   tscErrno?: number;
+  /** errno of memory that no other process reads (memfd_secret); undefined from a launcher that did not try. */
+  secretMemoryErrno?: number;
 }
 
 export function decodeFacts(body: Buffer): LauncherFacts {
@@ -164,6 +166,9 @@ export function decodeFacts(body: Buffer): LauncherFacts {
         break;
       case 28:
         out.tscErrno = readI32(field);
+        break;
+      case 29:
+        out.secretMemoryErrno = readI32(field);
         break;
       default:
         throw malformed(`FACTS has an unknown field ${field.tag}`);
