@@ -11,6 +11,7 @@ import type { Layers } from './lint-layers.ts';
 /** What each layer holds. A layer that gets its first file needs a sentence here. */
 const holds: Readonly<Record<string, string>> = {
   core: 'errors and their codes, the outcome, units, ids, ports',
+  wasm: 'WebAssembly modules: decoded, inspected, rewritten (limits, fuel, stack, floats), encoded',
   policy: 'the schema, levels, profiles, the sets and the order on them, the digest',
   plan: 'from a policy and the facts of a host to a plan: wall, mounts, system call filter, Landlock, capabilities, cgroups, limits; what enforces what',
   store: 'the one place that opens a database: what is remembered of managed sandboxes',

@@ -75,6 +75,17 @@ export const errorCodes = {
   CHANGES_CONFLICT: { message: 'the changes cannot be applied as they are', status: 409, exit: 73 },
   AUDIT_UNAVAILABLE: { message: 'the audit log cannot be written', status: 503, exit: 69 },
   AUDIT_ALTERED: { message: 'the audit log is not as it was written', status: 409, exit: 65 },
+  WASM_MALFORMED: { message: 'the WebAssembly module is malformed', status: 400, exit: 65 },
+  WASM_TOO_LARGE: {
+    message: 'the WebAssembly module is larger than it may be',
+    status: 413,
+    exit: 65,
+  },
+  WASM_REFUSED: {
+    message: 'the WebAssembly module asks for what it does not get',
+    status: 422,
+    exit: 65,
+  },
   ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
   INTERNAL: { message: 'a fault in Caisson itself', status: 500, exit: 70 },
 } as const satisfies Record<string, CodeRow>;
@@ -84,6 +95,7 @@ export type ErrorCode = keyof typeof errorCodes;
 /** The layer of the source tree where the error arose. */
 export type ErrorLayer =
   | 'core'
+  | 'wasm'
   | 'policy'
   | 'plan'
   | 'store'
