@@ -52,8 +52,9 @@ static int ask_datagram(struct sandbox *sandbox, const struct dial_request *dial
   struct slot_request request = {.command = SLOT_DATAGRAM, .job = dial->request};
   const uint8_t *address = dial->address.data;
   struct datagram *place = datagram_find(sandbox, 0);
-  if (sandbox->network[NETWORK_FILTER] < 0) return ENOTSUP;
-  if (dial->request == 0 || is_own(address)) return EINVAL;
+  /* Its filter may be on its way still: it comes before init's answer, on the same socket. */
+  if (sandbox->kind->plan.network.kind != NETWORK_FILTERED) return ENOTSUP;
+  if (dial->request == 0 || is_own(address) || NFTABLES_TURNED(dial->port) == 0) return EINVAL;
   if (!place) return EAGAIN;
   if (sandbox->datagrams_open >= OPEN_MAX) return ENOSPC;
   request.signal = is_ipv4(address) ? AF_INET : AF_INET6;
@@ -87,11 +88,13 @@ void dial_ask(uint32_t id, const struct dial_request *dial) {
 
 /* Our capabilities over the sandbox's network namespace count here, and not init's. */
 static int place_datagram(struct sandbox *sandbox, const struct datagram *at, int fd) {
-  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(at->port)};
-  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
+  uint16_t port = htons(NFTABLES_TURNED(at->port));
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port};
   bool ipv4 = is_ipv4(at->address);
-  uint32_t mark = NFTABLES_PROXY_MARK;
+  uint32_t mark = NFTABLES_DATAGRAM_MARK;
   int yes = 1;
+  if (sandbox->network[NETWORK_FILTER] < 0) return ENOTSUP;
   memcpy(&v4.sin_addr, at->address + 12, sizeof v4.sin_addr);
   memcpy(&v6.sin6_addr, at->address, sizeof v6.sin6_addr);
   if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0) return errno;

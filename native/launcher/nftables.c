@@ -16,6 +16,9 @@
 #define REFUSED "refused"
 #define DATAGRAMS "datagrams" /* destinations that are open for them */
 #define TCP_FLAGS 13 /* offset in its header (RFC 9293) */
+#define UDP_SOURCE 0 /* RFC 768 */
+#define UDP_DESTINATION 2
+#define UDP_CHECKSUM 6
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
 
@@ -82,14 +85,33 @@ static void load_value(struct netlink *out, const void *data, size_t length, uin
   finish(out, mark);
 }
 
-static void mask(struct netlink *out, const void *bits, uint32_t length) {
-  static const uint8_t nothing[16];
+static void bitwise(struct netlink *out, const void *bits, const void *turned, uint32_t length) {
   struct expression mark = expression(out, "bitwise");
   netlink_be32(out, NFTA_BITWISE_SREG, REG_ANY);
   netlink_be32(out, NFTA_BITWISE_DREG, REG_ANY);
   netlink_be32(out, NFTA_BITWISE_LEN, length);
   value(out, NFTA_BITWISE_MASK, bits, length);
-  value(out, NFTA_BITWISE_XOR, nothing, length);
+  value(out, NFTA_BITWISE_XOR, turned, length);
+  finish(out, mark);
+}
+
+static void mask(struct netlink *out, const void *bits, uint32_t length) {
+  static const uint8_t nothing[16];
+  bitwise(out, bits, nothing, length);
+}
+
+/* In the header of a datagram, with its checksum. */
+static void turn_port(struct netlink *out, uint32_t offset) {
+  static const uint8_t all[2] = {255, 255};
+  load_payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, offset, sizeof all, REG_ANY);
+  bitwise(out, all, all, sizeof all);
+  struct expression mark = expression(out, "payload");
+  netlink_be32(out, NFTA_PAYLOAD_SREG, REG_ANY);
+  netlink_be32(out, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+  netlink_be32(out, NFTA_PAYLOAD_OFFSET, offset);
+  netlink_be32(out, NFTA_PAYLOAD_LEN, sizeof all);
+  netlink_be32(out, NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+  netlink_be32(out, NFTA_PAYLOAD_CSUM_OFFSET, UDP_CHECKSUM);
   finish(out, mark);
 }
 
@@ -137,11 +159,12 @@ static void reject(struct netlink *out, enum nft_reject_types type, uint8_t code
 
 /* What matches. */
 
-static void if_proxy(struct netlink *out) {
-  const uint32_t proxy = NFTABLES_PROXY_MARK;
+static void if_mark(struct netlink *out, uint32_t mark) {
   load_meta(out, NFT_META_MARK, REG_ANY);
-  equals(out, &proxy, sizeof proxy);
+  equals(out, &mark, sizeof mark);
 }
+
+static void if_proxy(struct netlink *out) { if_mark(out, NFTABLES_PROXY_MARK); }
 
 static void if_family(struct netlink *out, uint8_t family) {
   load_meta(out, NFT_META_NFPROTO, REG_ANY);
@@ -292,9 +315,13 @@ static void output_rules(struct netlink *out, uint16_t port) {
   uint16_t listener = htons(port);
   uint16_t resolver = htons(53);
   RULE(out, "output", if_proxy(out), count(out, "received"), verdict(out, NF_ACCEPT, NULL));
+  RULE(out, "output", if_mark(out, NFTABLES_DATAGRAM_MARK), if_protocol(out, IPPROTO_UDP), turn_port(out, UDP_SOURCE),
+       count(out, "received"), verdict(out, NF_ACCEPT, NULL));
   for (int i = 0; i < 2; i++) RULE(out, "output", if_loopback(out, families[i]), verdict(out, NFT_GOTO, "own"));
   RULE(out, "output", if_protocol(out, IPPROTO_TCP), count(out, "sent"), verdict(out, NF_ACCEPT, NULL));
-  for (int i = 0; i < 2; i++) RULE(out, "output", if_open_for_datagrams(out, families[i]), count(out, "sent"), verdict(out, NF_ACCEPT, NULL));
+  for (int i = 0; i < 2; i++)
+    RULE(out, "output", if_open_for_datagrams(out, families[i]), turn_port(out, UDP_DESTINATION), count(out, "sent"),
+         verdict(out, NF_ACCEPT, NULL));
   /* The kernel's word to the guest that something was refused: a guest cannot send these itself. */
   RULE(out, "output", if_icmp(out, IPPROTO_ICMP, 3), verdict(out, NF_ACCEPT, NULL));
   RULE(out, "output", if_icmp(out, IPPROTO_ICMPV6, 1), verdict(out, NF_ACCEPT, NULL));

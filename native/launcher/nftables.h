@@ -16,6 +16,10 @@
 
 /* Packets of sockets that carry this mark (SO_MARK) are the proxy's. The guest lacks the capability to set one. */
 #define NFTABLES_PROXY_MARK 0x43414953u
+/* Those of its sockets for datagrams. They are bound at the port with every bit turned, and the filter turns it back on the
+   way: so the port itself is free inside, for programs that send from the port that they send to (NTP). */
+#define NFTABLES_DATAGRAM_MARK 0x43414954u
+#define NFTABLES_TURNED(port) ((uint16_t)~(port))
 
 /* A socket to the filter of the calling process's network namespace. It keeps that namespace alive. */
 struct err nftables_open(int *out);

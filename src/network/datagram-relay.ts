@@ -1,7 +1,7 @@
 /**
- * Datagrams of one sandbox. For each address and port that a rule opens a socket stands inside, bound there, since in the
- * sandbox's network namespace every address is local: what the guest sends to it arrives here, and what is sent from it
- * has the right source. Towards the outside each port of the guest has a connected socket of its own.
+ * Datagrams of one sandbox. For each address and port that a rule opens a socket stands inside at that address, since in
+ * the sandbox's network namespace every address is local: what the guest sends there arrives here, and what is sent from it
+ * has the right source (the filter inside sees to the port). Towards the outside each port of the guest has a connected socket of its own.
  *
  * Decided by address: nothing within a datagram is read. Over 300 lines: one state, from which sockets and flows come and go.
  */
@@ -20,8 +20,8 @@ import { type DatagramDecision, decideDatagram } from './decide-datagram.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { NameSource } from './dns-answer.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
-import type { ResolvedAddress } from './host-resolver.ts';
 import type { Judge } from './judge.ts';
+import type { ResolvedAddress } from './name-answer.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** Makes a socket inside, bound to that address and port; datagrams of the guest then reach it. */
@@ -52,6 +52,8 @@ const RATE = 10_000;
 const BURST = 2000;
 const PAUSE_MS = 10;
 const QUEUE_MAX_BYTES = 256 * 1024;
+/** Inside, the socket is bound at the port with every bit turned: `native/launcher/nftables.h`. */
+const TURN = 0xffff;
 
 /** libuv's socket, which can stop reading: what comes then is the kernel's to drop. */
 interface Readable extends RawHandle {
@@ -89,11 +91,11 @@ export class DatagramRelay {
     this.#context = context;
   }
 
-  /** Makes the sockets of rules with an address, and closes what the policy allows no more. */
-  update(): void {
+  /** Makes the sockets of rules with an address, and closes what the policy allows no more. Resolves once they stand. */
+  async update(): Promise<void> {
     for (const inside of [...this.#sockets.values()]) this.#recheck(inside);
     const fixed = fixedDatagrams(this.#context.judge.policy).slice(0, DATAGRAM_FIXED_MAX);
-    for (const { address, port } of fixed) void this.#ensure(address, port);
+    await Promise.all(fixed.map(({ address, port }) => this.#ensure(address, port)));
   }
 
   /** Makes the sockets for addresses that a name is about to be answered with. Never rejects. */
@@ -191,7 +193,7 @@ export class DatagramRelay {
       return;
     }
     const honest = from.address === address || from.address === '::1';
-    if (!honest || from.port === port) {
+    if (!honest || from.port === (port ^ TURN)) {
       this.#report(inside, falseSource(from));
       return;
     }

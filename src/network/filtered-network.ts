@@ -79,7 +79,7 @@ export class FilteredNetwork {
       report: (decision) => this.#log.add(decision),
     });
     this.#datagrams = datagrams;
-    datagrams.update();
+    void datagrams.update();
     const dnsTcp = listenOn(createServer(), handles.dnsTcp);
     const dnsUdp = bindTo(createSocket('udp4'), handles.dnsUdp);
     this.#resolver = new ResolverServer(datagrams.preparing(this.#judge), {
@@ -111,13 +111,13 @@ export class FilteredNetwork {
   }
 
   /** Holds for what is open, too. */
-  update(policy: NetworkPolicy): void {
+  async update(policy: NetworkPolicy): Promise<void> {
     if (policy.intercept === true && this.#interception === undefined) {
       throw new Error('interception cannot begin in an open sandbox: the guest would not trust it');
     }
     this.#judge.update(policy);
     this.#proxy?.recheck();
-    this.#datagrams?.update();
+    await this.#datagrams?.update();
   }
 
   counters(): ProxyCounters {

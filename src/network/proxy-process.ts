@@ -30,7 +30,7 @@ import type { Ask, NetworkAnswer } from './questions.ts';
 interface Served {
   readonly certificatePem?: string | undefined;
   attach?(handles: NetworkHandles, datagrams: OpenDatagram): void;
-  update?(policy: NetworkPolicy): void;
+  update?(policy: NetworkPolicy): Promise<void>;
   counters(): ProxyCounters;
   close(): void;
 }
@@ -100,7 +100,7 @@ async function carryOut(
   }
   const network = await networks.get(id);
   if (network === undefined) throw new Error(`there is no network ${id}`);
-  if (message.type === 'update') network.update?.(message.policy);
+  if (message.type === 'update') await network.update?.(message.policy);
   if (message.type === 'close') {
     networks.delete(id);
     network.close();

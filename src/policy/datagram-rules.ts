@@ -13,6 +13,9 @@ export const DATAGRAM_PORTS_MAX = 16;
 /** Address × port of all rules with an address or block. */
 export const DATAGRAM_FIXED_MAX = 256;
 
+/** Its socket inside would be bound at port 0 (`native/launcher/nftables.h`). */
+const NO_PORT = 65_535;
+
 export interface DatagramDestination {
   readonly address: string;
   readonly port: number;
@@ -22,15 +25,19 @@ export interface DatagramDestination {
 export function datagramProblem(rule: Destination): string | undefined {
   const block = parseCidr(rule.host);
   const ports = countPorts(rule);
+  const last = rule.ports.some(({ to }) => to === NO_PORT)
+    ? `it names port ${NO_PORT}, to which no datagram is let through`
+    : undefined;
   if (block === undefined) {
     return ports > DATAGRAM_PORTS_MAX
       ? `it names ${ports} ports, and ${DATAGRAM_PORTS_MAX} is the most for a name`
-      : undefined;
+      : last;
   }
   const size = block.to - block.from + 1n;
   if (size * BigInt(ports) > BigInt(DATAGRAM_BLOCK_MAX)) {
     return `it covers ${size * BigInt(ports)} pairs of address and port, and ${DATAGRAM_BLOCK_MAX} is the most`;
   }
+  if (last !== undefined) return last;
   const unfit = addressesOf(rule).find((address) => unreachable(address) !== undefined);
   return unfit === undefined
     ? undefined

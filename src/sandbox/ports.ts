@@ -3,8 +3,10 @@
  */
 import type { Dial, OnDial } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
+import type { RawHandle } from '../launcher/network-handles.ts';
 import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyClient } from '../network/proxy-client.ts';
+import { fixedDatagrams } from '../policy/datagram-rules.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 
 export interface PublishOptions {
@@ -33,12 +35,16 @@ export interface SandboxPortsSetup {
 
 /** Asked of the launcher at once, which refuses more than 64; the others have their turn. */
 const DIALS_MAX = 32;
+/** Sockets for datagrams, of which it takes 16 at once. */
+const EARLY_MAX = 16;
 
 export class SandboxPorts {
   readonly #setup: SandboxPortsSetup;
   readonly #open = new Set<PublishedPort>();
   readonly #way = Promise.withResolvers<Dial>();
   readonly #waiting: (() => void)[] = [];
+  /** Sockets for datagrams that nobody asked for yet. */
+  readonly #early = new Map<string, Promise<RawHandle>>();
   #dialling = 0;
   #closed = false;
 
@@ -48,7 +54,20 @@ export class SandboxPorts {
   }
 
   /** For the launcher: how the sandbox is reached. Who dials earlier waits. */
-  readonly onDial: OnDial = (dial) => this.#way.resolve(dial);
+  readonly onDial: OnDial = (dial) => {
+    this.#way.resolve(dial);
+    // Asked for right behind the command, so that what rules with an address open is open when the guest's first line runs.
+    for (const { address, port } of fixedDatagrams(this.#setup.policy).slice(0, EARLY_MAX)) {
+      const made = this.dial(port, address);
+      made.catch(() => {});
+      this.#early.set(`${address} ${port}`, made);
+    }
+  };
+
+  /** Resolves once the first sockets for datagrams stand, or cannot. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#early.values());
+  }
 
   /** Unchecked: whoever calls it knows what `listen` says. */
   readonly dial: Dial = async (...where) => {
@@ -68,7 +87,11 @@ export class SandboxPorts {
   readonly datagrams: Dial = async (port, address) => {
     const message = 'a filtered network has no way to ports of its sandbox';
     if (address === undefined) throw new CaissonError('INTERNAL', { layer: 'sandbox', message });
-    return await this.dial(port, address);
+    const key = `${address} ${port}`;
+    const early = this.#early.get(key);
+    this.#early.delete(key);
+    // Where the sandbox did not stand yet there was none.
+    return (await early?.catch(() => undefined)) ?? (await this.dial(port, address));
   };
 
   /** @throws REQUEST_INVALID for a port that the policy does not name, or one of the host that is taken; NETWORK_GONE */
@@ -120,6 +143,13 @@ export class SandboxPorts {
   async close(): Promise<void> {
     this.#closed = true;
     this.#way.reject(new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' }));
+    for (const early of this.#early.values()) {
+      early.then(
+        (handle) => handle.close(),
+        () => {},
+      );
+    }
+    this.#early.clear();
     await Promise.all([...this.#open].map((published) => published.close()));
   }
 }

@@ -182,7 +182,7 @@ export class Runner {
     try {
       const open = kind.open(base, tiesOf(id, undefined, network, ports));
       await open.opened;
-      await network?.opened;
+      await Promise.all([network?.opened, ports?.settled()]);
       // What was mounted when it was opened stays; commands bring only what is theirs.
       const inside: Job = { ...base, mounts: [] };
       const { policy, launcher, onOpen, onClose, state } = this.#setup;

@@ -169,11 +169,14 @@ for source in ('198.51.100.20', '127.0.0.1', '203.0.113.5'):
   s.sendto(b'from ' + source.encode(), where)
 # As the relay itself: it would be answered by itself without end.
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT): s.setsockopt(socket.SOL_SOCKET, option, 1)
 try:
-  s.bind(where)
+  s.bind((where[0], 0xffff ^ where[1]))
+  s.sendto(b'loop', where)
 except OSError as error: print('bind', error.strerror)
-s.sendto(b'loop', where)
+# Past the filter's word, to where the relay is bound.
+try: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'around', (where[0], 0xffff ^ where[1]))
+except OSError as error: print('around', error.strerror)
 time.sleep(0.3)
 print('sent')`,
       ],
@@ -184,14 +187,69 @@ print('sent')`,
     assert.match(reasons(run), /claims to come from 198\.51\.100\.20:\d+/);
   });
 
-  test('a guest that is bound where a rule leads harms itself alone', async () => {
+  test('from the port that is sent to, as NTP does: bound anywhere or to the address itself', async () => {
+    const run = await world.run(
+      [
+        'python3',
+        '-c',
+        `import socket
+for family, bound, where in (
+    (socket.AF_INET, ('0.0.0.0', 123), ('198.51.100.20', 123)),
+    (socket.AF_INET6, ('::', 123), ('::ffff:198.51.100.20', 123)),
+    (socket.AF_INET, ('198.51.100.20', 7000), ('198.51.100.20', 7000)),
+    (socket.AF_INET6, ('::', 7000), ('2001:db8::10', 7000))):
+  s = socket.socket(family, socket.SOCK_DGRAM)
+  s.settimeout(2)
+  s.bind(bound)
+  try:
+    s.sendto(b'time', where)
+    print(*s.recvfrom(100)[:1], s.getsockname()[1], flush=True)
+  except OSError as error: print(error, flush=True)
+  s.close()`,
+      ],
+      {
+        ...filtered(['198.51.100.20:123,7000/udp', '[2001:db8::10]:7000/udp']),
+        capabilities: { add: ['net_bind_service'] },
+      },
+    );
+    assert.deepEqual(
+      lines(run),
+      ["b'echo time' 123", "b'echo time' 123", "b'echo time' 7000", "b'echo time' 7000"],
+      run.stderr + reasons(run),
+    );
+    assert.deepEqual(run.seen.datagrams, [
+      '198.51.100.20:123 time',
+      '198.51.100.20:123 time',
+      '198.51.100.20:7000 time',
+      '2001:db8::10:7000 time',
+    ]);
+  });
+
+  test('the first datagram of a guest finds its way, to an address as to a name', async () => {
+    const once = [
+      'python3',
+      '-c',
+      `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.connect(('198.51.100.20', 7000))
+s.send(b'first'); print(s.recv(100).decode())`,
+    ];
+    for (const how of ['run', 'spawn', 'exec'] as const) {
+      const run = await world.run(once, filtered(['198.51.100.20:7000/udp']), undefined, how);
+      assert.equal(run.stdout, 'echo first\n', how + run.stderr);
+    }
+  });
+
+  test('a guest that is bound where the socket of a rule would be harms itself alone', async () => {
+    // Every bit of 7000 turned: native/launcher/nftables.h.
     const run = await world.run(
       [
         'python3',
         '-c',
         `import socket
 held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-held.bind(('198.51.100.10', 7000))
+held.bind(('198.51.100.10', 0xffff ^ 7000))
 where = socket.getaddrinfo('one.test', 7000, type=socket.SOCK_DGRAM)[0][4]
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(0.5)

@@ -31,7 +31,8 @@ async function serve(handle: RawHandle, type: 'udp4' | 'udp6'): Promise<Socket> 
   // With a handle it listens at once.
   const { address, port } = socket.address();
   socket.on('message', (bytes, from) => {
-    socket.send(`${address} ${port} heard ${bytes}`, from.port, from.address);
+    // Bound with every bit of its port turned: native/launcher/nftables.h.
+    socket.send(`${address} ${0xffff ^ port} heard ${bytes}`, from.port, from.address);
   });
   return socket;
 }
@@ -84,6 +85,7 @@ describe('datagram sockets in sandboxes', {
       assert.equal(await errnoOf(open(123, '198.51.100.7')), 'EADDRINUSE');
       assert.equal(await errnoOf(open(123, '127.0.0.1')), 'EINVAL');
       assert.equal(await errnoOf(open(123, '::1')), 'EINVAL');
+      assert.equal(await errnoOf(open(65_535, '198.51.100.7')), 'EINVAL');
       execution.stdin?.end('go\n');
       let heard = '';
       execution.stdout?.on('data', (bytes) => {

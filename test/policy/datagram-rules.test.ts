@@ -28,6 +28,8 @@ describe('rules for datagrams', () => {
     ['192.0.2.0/26:123,124/udp', /128 pairs/],
     ['192.0.2.1:1-64/udp', undefined],
     ['192.0.2.1:1-65/udp', /65 pairs/],
+    ['192.0.2.1:65535/udp', /port 65535/],
+    ['a.example:65535/udp', /port 65535/],
     ['[2001:db8::]/122:53/udp', undefined],
     ['[::]/0:53/udp', /340282366920938463463374607431768211456 pairs/],
     ['10.1.2.3:53/udp', undefined],
