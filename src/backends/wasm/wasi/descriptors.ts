@@ -11,6 +11,11 @@ interface Common {
   flags: number;
   base: number;
   inheriting: number;
+  /**
+   * Nothing is changed through it, whatever its rights say, nor through what is opened by it. Not told by taking
+   * rights away: libraries of languages ask for all of them when they open a file to read, and would be refused.
+   */
+  readonly readOnly: boolean;
 }
 
 export interface FileDescriptor extends Common {

@@ -1,15 +1,7 @@
+import { callOut } from './host-fault.ts';
 import type { LazyBytes } from './tree.ts';
 
 const PAGE_BYTES = 65_536;
-
-/** Thrown by a read of what its owner could not deliver; the guest gets EIO. */
-export class ContentUnreadable {
-  readonly cause: unknown;
-
-  constructor(cause: unknown) {
-    this.cause = cause;
-  }
-}
 
 /**
  * The bytes of a file: pages that the guest wrote over the bytes that were handed in, which stay as they are.
@@ -111,15 +103,11 @@ export class FileContent {
   #loaded(): Uint8Array {
     if (this.#given instanceof Uint8Array) return this.#given;
     const { load, size } = this.#given;
-    let bytes: Uint8Array;
-    try {
-      bytes = load();
-    } catch (cause) {
-      throw new ContentUnreadable(cause);
-    }
-    if (!(bytes instanceof Uint8Array) || bytes.length !== size) {
-      throw new ContentUnreadable(new RangeError(`a file of ${size} bytes was announced`));
-    }
+    const bytes = callOut(() => {
+      const loaded = load();
+      if (loaded.length !== size) throw new RangeError(`a file of ${size} bytes was announced`);
+      return loaded;
+    });
     this.#given = bytes;
     return bytes;
   }

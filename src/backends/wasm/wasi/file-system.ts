@@ -16,12 +16,14 @@ export class FileSystem {
   readonly #clock: WasiClock;
   readonly #limits: WasiLimits;
   readonly #loader: TreeLoader;
+  readonly #charge: (units: number) => void;
   #lastInode = 0;
   #bytes = 0;
   #entries = 0;
 
-  constructor(clock: WasiClock, limits: WasiLimits) {
+  constructor(clock: WasiClock, limits: WasiLimits, charge: (units: number) => void) {
     this.#clock = clock;
+    this.#charge = charge;
     this.#limits = limits;
     this.#loader = new TreeLoader(limits, () => ++this.#lastInode);
   }
@@ -52,8 +54,7 @@ export class FileSystem {
   }
 
   createSymlink(at: Found, target: string): Errno {
-    if (at.slash && at.node === undefined) return errno.noent;
-    const refusal = this.#roomFor(at);
+    const refusal = slashRefuses(at) || this.#roomFor(at);
     if (refusal !== errno.success) return refusal;
     const node = new SymlinkNode(++this.#lastInode, true, this.now(), target);
     if (this.#bytes + node.targetBytes.length > this.#limits.fileBytes) return errno.nospc;
@@ -65,8 +66,7 @@ export class FileSystem {
 
   link(node: Node, at: Found): Errno {
     if (node.kind === 'directory') return errno.perm;
-    if (at.slash && at.node === undefined) return errno.noent;
-    const refusal = this.#roomFor(at);
+    const refusal = slashRefuses(at) || this.#roomFor(at);
     if (refusal !== errno.success) return refusal;
     // A second name in a place that may be written would let what is read-only be moved about.
     if (node.pinned) return errno.xdev;
@@ -107,7 +107,8 @@ export class FileSystem {
     if (refusal !== errno.success) return refusal;
     if (node.kind === 'directory') {
       if (isWithin(to.directory, node)) return errno.inval;
-      if (depthOf(to.directory) + heightOf(node) > this.#limits.depth) return errno.nametoolong;
+      if (depthOf(to.directory) + this.#heightOf(node) > this.#limits.depth)
+        return errno.nametoolong;
     }
     const entry = from.directory.get(from.name);
     const freed = [entry, to.directory.get(to.name)].filter((old) => old && !old.given).length;
@@ -128,7 +129,7 @@ export class FileSystem {
     const length = Math.min(source.length, largest - offset);
     if (offset >= this.#limits.fileBytes) return errno.fbig;
     if (length <= 0) return errno.nospc;
-    const refusal = this.#charge(file, Math.max(file.content.size, offset + length));
+    const refusal = this.#account(file, Math.max(file.content.size, offset + length));
     if (refusal !== errno.success) return refusal;
     file.content.write(offset, source.subarray(0, length));
     this.#touch(file);
@@ -138,7 +139,7 @@ export class FileSystem {
   resize(file: FileNode, size: number): Errno {
     if (!file.writable) return errno.rofs;
     if (size > this.#limits.fileBytes) return errno.fbig;
-    const refusal = this.#charge(file, size);
+    const refusal = this.#account(file, size);
     if (refusal !== errno.success) return refusal;
     file.content.resize(size);
     this.#touch(file);
@@ -152,7 +153,7 @@ export class FileSystem {
     node.charged = 0;
   }
 
-  #charge(file: FileNode, size: number): Errno {
+  #account(file: FileNode, size: number): Errno {
     if (this.#bytes + size - file.charged > this.#limits.fileBytes) return errno.nospc;
     this.#bytes += size - file.charged;
     file.charged = size;
@@ -207,6 +208,18 @@ export class FileSystem {
     this.#touch(directory);
   }
 
+  /** Levels of directories, itself included. */
+  #heightOf(directory: DirectoryNode): number {
+    let height = 0;
+    for (let level = [directory]; level.length > 0; height += 1) {
+      this.#charge(level.reduce((sum, { size }) => sum + size, 1));
+      level = level.flatMap((each) =>
+        [...each.entries()].map(({ node }) => node).filter((node) => node.kind === 'directory'),
+      );
+    }
+    return height;
+  }
+
   #touch(node: Node): void {
     node.times.modified = this.now();
     node.times.changed = node.times.modified;
@@ -224,15 +237,11 @@ function depthOf(directory: DirectoryNode): number {
   return depth;
 }
 
-/** Levels of directories, itself included. Bounded by the limits on depth and names. */
-function heightOf(directory: DirectoryNode): number {
-  let height = 0;
-  for (let level = [directory]; level.length > 0; height += 1) {
-    level = level.flatMap((each) =>
-      [...each.entries()].map(({ node }) => node).filter((node) => node.kind === 'directory'),
-    );
-  }
-  return height;
+/** A slash asks for a directory, and this is to become none. */
+function slashRefuses(at: Found): Errno {
+  if (!at.slash) return errno.success;
+  if (at.node === undefined) return errno.noent;
+  return at.node.kind === 'directory' ? errno.success : errno.notdir;
 }
 
 function isWithin(directory: DirectoryNode, ancestor: DirectoryNode): boolean {

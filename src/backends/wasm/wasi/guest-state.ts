@@ -10,6 +10,7 @@ import type { FileSystem } from './file-system.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import type { WasiLimits } from './limits.ts';
 import type { RandomSource } from './random-source.ts';
+import { CHANGING_RIGHTS } from './rights.ts';
 
 /** What the calls of one guest work on. */
 export interface GuestState {
@@ -31,7 +32,8 @@ export interface GuestState {
 export function withRights(state: GuestState, fd: number, rights: number): Descriptor | Errno {
   const descriptor = state.descriptors.get(fd);
   if (descriptor === undefined) return errno.badf;
-  return lacks(descriptor.base, rights) ? errno.notcapable : descriptor;
+  const refusal = refuses(descriptor, rights);
+  return refusal === errno.success ? descriptor : refusal;
 }
 
 /** A regular file's descriptor; what it is comes before what it may, since that says more. */
@@ -44,7 +46,8 @@ export function fileWithRights(
   if (descriptor === undefined) return errno.badf;
   if (descriptor.kind === 'directory') return errno.isdir;
   if (descriptor.kind === 'stream') return errno.spipe;
-  return lacks(descriptor.base, rights) ? errno.notcapable : descriptor;
+  const refusal = refuses(descriptor, rights);
+  return refusal === errno.success ? descriptor : refusal;
 }
 
 export function directoryWithRights(
@@ -55,7 +58,14 @@ export function directoryWithRights(
   const descriptor = state.descriptors.get(fd);
   if (descriptor === undefined) return errno.badf;
   if (descriptor.kind !== 'directory') return errno.notdir;
-  return lacks(descriptor.base, rights) ? errno.notcapable : descriptor;
+  const refusal = refuses(descriptor, rights);
+  return refusal === errno.success ? descriptor : refusal;
+}
+
+/** Why a descriptor may not be used in a way that needs these rights. */
+export function refuses(descriptor: Descriptor, rights: number): Errno {
+  if (lacks(descriptor.base, rights)) return errno.notcapable;
+  return descriptor.readOnly && (rights & CHANGING_RIGHTS) !== 0 ? errno.rofs : errno.success;
 }
 
 export function lacks(held: number, needed: number): boolean {

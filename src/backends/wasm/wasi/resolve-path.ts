@@ -13,6 +13,12 @@ export interface Found {
   readonly slash: boolean;
 }
 
+export interface PathBounds {
+  readonly limits: WasiLimits;
+  /** Told of every symlink's length before it is followed. */
+  charge(units: number): void;
+}
+
 export type FollowLast = 'always' | 'never' | 'with-slash';
 
 /**
@@ -26,7 +32,7 @@ export function resolvePath(
   base: DirectoryNode,
   path: string,
   follow: FollowLast,
-  limits: WasiLimits,
+  bounds: PathBounds,
 ): Found | Errno {
   if (path === '') return errno.noent;
   if (path.startsWith('/')) return errno.notcapable;
@@ -47,14 +53,15 @@ export function resolvePath(
       if (pending.length === 0) pending.push('.');
       continue;
     }
-    if (Buffer.byteLength(name) > limits.nameBytes) return errno.nametoolong;
+    if (Buffer.byteLength(name) > bounds.limits.nameBytes) return errno.nametoolong;
     const node = here.get(name)?.node;
     const last = pending.length === 0;
     if (node?.kind === 'symlink' && (!last || follows(follow, slash))) {
       followed += 1;
-      if (followed > limits.symlinks) return errno.loop;
+      if (followed > bounds.limits.symlinks) return errno.loop;
       if (node.target.startsWith('/')) return errno.notcapable;
       if (node.target === '') return errno.noent;
+      bounds.charge(node.target.length);
       if (last) slash ||= node.target.endsWith('/');
       pending.push(...components(node.target).reverse());
       continue;

@@ -39,49 +39,63 @@ export const right = {
 /** Bits above the known ones name nothing that could be granted. */
 export const KNOWN_RIGHTS = 2 ** 30 - 1;
 
-const FILE_READ =
+/** Rights that mean something on a regular file. */
+export const FILE_RIGHTS =
+  right.fdDatasync |
   right.fdRead |
   right.fdSeek |
   right.fdFdstatSetFlags |
-  right.fdTell |
-  right.fdAdvise |
-  right.fdFilestatGet |
-  right.pollFdReadwrite;
-
-/** Rights that mean something on a regular file. */
-export const FILE_RIGHTS =
-  FILE_READ |
-  right.fdDatasync |
   right.fdSync |
+  right.fdTell |
   right.fdWrite |
-  right.fdAllocate |
-  right.fdFilestatSetSize |
-  right.fdFilestatSetTimes;
-
-const DIRECTORY_READ =
-  right.fdFdstatSetFlags |
   right.fdAdvise |
-  right.pathOpen |
-  right.fdReaddir |
-  right.pathReadlink |
-  right.pathFilestatGet |
+  right.fdAllocate |
   right.fdFilestatGet |
+  right.fdFilestatSetSize |
+  right.fdFilestatSetTimes |
   right.pollFdReadwrite;
 
 /** Rights that mean something on a directory. */
 export const DIRECTORY_RIGHTS =
-  DIRECTORY_READ |
   right.fdDatasync |
+  right.fdFdstatSetFlags |
   right.fdSync |
+  right.fdAdvise |
   right.pathCreateDirectory |
   right.pathCreateFile |
+  right.pathLinkSource |
+  right.pathLinkTarget |
+  right.pathOpen |
+  right.fdReaddir |
+  right.pathReadlink |
+  right.pathRenameSource |
+  right.pathRenameTarget |
+  right.pathFilestatGet |
+  right.pathFilestatSetSize |
+  right.pathFilestatSetTimes |
+  right.fdFilestatGet |
+  right.fdFilestatSetTimes |
+  right.pathSymlink |
+  right.pathRemoveDirectory |
+  right.pathUnlinkFile |
+  right.pollFdReadwrite;
+
+/**
+ * Rights whose use changes something, whatever the use. They answer EROFS through a descriptor that only reads.
+ * Creating a file is not among them: `path_open` with `creat` may find it there already.
+ */
+export const CHANGING_RIGHTS =
+  right.fdWrite |
+  right.fdAllocate |
+  right.fdFilestatSetSize |
+  right.fdFilestatSetTimes |
+  right.pathCreateDirectory |
   right.pathLinkSource |
   right.pathLinkTarget |
   right.pathRenameSource |
   right.pathRenameTarget |
   right.pathFilestatSetSize |
   right.pathFilestatSetTimes |
-  right.fdFilestatSetTimes |
   right.pathSymlink |
   right.pathRemoveDirectory |
   right.pathUnlinkFile;
@@ -95,13 +109,10 @@ export interface Rights {
   readonly inheriting: number;
 }
 
-/**
- * What a preopened directory starts with. `read` leaves out linking and renaming too: a second name in a place that
- * may be written would be a way to write.
- */
-export const preopenRights: Readonly<Record<'read' | 'write', Rights>> = {
-  read: { base: DIRECTORY_READ, inheriting: DIRECTORY_READ | FILE_READ },
-  write: { base: DIRECTORY_RIGHTS, inheriting: DIRECTORY_RIGHTS | FILE_RIGHTS },
+/** What a preopened directory starts with. */
+export const PREOPEN_RIGHTS: Rights = {
+  base: DIRECTORY_RIGHTS,
+  inheriting: DIRECTORY_RIGHTS | FILE_RIGHTS,
 };
 
 /** The rights a guest names, as bits; what is not known is dropped. */

@@ -1,3 +1,5 @@
+import { callOut } from './host-fault.ts';
+
 /** Where a guest's standard input comes from. */
 export interface InputSource {
   /**
@@ -55,7 +57,7 @@ export class InputStream {
   read(most: number): Uint8Array {
     if (most === 0) return NO_BYTES;
     while (this.#left.length === 0 && !this.#ended) {
-      const bytes = this.#source.read(most);
+      const bytes = callOut(() => this.#source.read(most));
       if (bytes === undefined) this.#ended = true;
       else this.#left = bytes;
     }
@@ -71,7 +73,7 @@ export class InputStream {
 
   wait(nanoseconds: bigint | undefined): boolean {
     if (this.#left.length > 0 || this.#ended) return true;
-    return this.#source.wait?.(nanoseconds) ?? true;
+    return callOut(() => this.#source.wait?.(nanoseconds) ?? true);
   }
 }
 
@@ -111,8 +113,8 @@ export class OutputStream {
   write(bytes: Uint8Array): number {
     const kept = bytes.subarray(0, Math.max(0, this.#limitBytes - this.#written));
     if (kept.length > 0) {
+      callOut(() => this.#sink(kept.slice()));
       this.#written += kept.length;
-      this.#sink(kept.slice());
     }
     if (!this.#discards) return kept.length;
     this.#discarded += bytes.length - kept.length;

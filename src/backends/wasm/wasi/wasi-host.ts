@@ -9,18 +9,18 @@ import { socketCalls } from './calls/socket-calls.ts';
 import { transferCalls } from './calls/transfer-calls.ts';
 import { listChanges, type WasiChange } from './changes.ts';
 import type { WasiClock } from './clock.ts';
-import { DescriptorTable } from './descriptors.ts';
-import { errno } from './errno.ts';
+import { type Descriptor, DescriptorTable } from './descriptors.ts';
+import { errno, failed } from './errno.ts';
 import { GuestUnwinding, type WasiExit } from './exit.ts';
-import { ContentUnreadable } from './file-content.ts';
 import { FileSystem } from './file-system.ts';
 import { GuestMemory } from './guest-memory.ts';
 import type { GuestState } from './guest-state.ts';
 import { environmentStrings, guestStrings, preopenPath } from './guest-strings.ts';
+import { HostFault } from './host-fault.ts';
 import { type WasiLimits, wasiLimits } from './limits.ts';
 import type { DirectoryNode } from './nodes.ts';
 import type { RandomSource } from './random-source.ts';
-import { INPUT_RIGHTS, OUTPUT_RIGHTS, preopenRights } from './rights.ts';
+import { INPUT_RIGHTS, OUTPUT_RIGHTS, PREOPEN_RIGHTS } from './rights.ts';
 import {
   asUnsigned,
   WASI_MODULE,
@@ -37,8 +37,8 @@ export interface WasiPreopen {
   readonly path: string;
   readonly directory: WasiDirectory;
   /**
-   * What may be done through it, whatever the tree itself allows; default `write`. What the tree says is read-only
-   * is so through every preopen.
+   * `read`: nothing is changed through it (EROFS), whatever the tree allows; default `write`. What the tree says is
+   * read-only is so through every preopen.
    */
   readonly access?: 'read' | 'write';
 }
@@ -89,26 +89,33 @@ export class WasiHost {
   readonly #memory = new GuestMemory();
   readonly #preopens: { path: string; node: DirectoryNode }[] = [];
   #began = false;
+  /** Whether a call began and did not end in order. */
+  #inCall = false;
   /** Set when the guest is to go no further: every later call throws it again, whatever the guest catches. */
   #ended: { readonly thrown: unknown } | undefined;
 
   /** @throws CaissonError `REQUEST_INVALID` for strings, paths, trees and limits that cannot be */
   constructor(options: WasiHostOptions) {
     const limits = wasiLimits(options.limits);
-    const files = new FileSystem(options.clock, limits);
+    const charge = options.charge ?? (() => {});
+    const files = new FileSystem(options.clock, limits, charge);
     const descriptors = new DescriptorTable(limits.descriptors, files);
     const stdout = new OutputStream(options.stdout);
     const stderr = new OutputStream(options.stderr);
-    const stream = (of: InputStream | OutputStream, base: number) =>
-      descriptors.add({ kind: 'stream', stream: of, flags: 0, base, inheriting: 0 });
-    stream(new InputStream(options.stdin), INPUT_RIGHTS);
-    stream(stdout, OUTPUT_RIGHTS);
-    stream(stderr, OUTPUT_RIGHTS);
+    const open = (descriptor: Descriptor) => {
+      if (failed(descriptors.add(descriptor))) invalid('more preopens than descriptors');
+    };
+    const common = { flags: 0, readOnly: false };
+    const input = { base: INPUT_RIGHTS, inheriting: 0, ...common };
+    const output = { base: OUTPUT_RIGHTS, inheriting: 0, ...common };
+    open({ kind: 'stream', stream: new InputStream(options.stdin), ...input });
+    open({ kind: 'stream', stream: stdout, ...output });
+    open({ kind: 'stream', stream: stderr, ...output });
     for (const { path, directory, access } of options.preopens ?? []) {
       const preopen = preopenPath(path, limits);
       const node = files.load(directory);
-      const rights = preopenRights[access ?? 'write'];
-      descriptors.add({ kind: 'directory', node, preopen, flags: 0, ...rights });
+      const readOnly = access === 'read';
+      open({ kind: 'directory', node, preopen, flags: 0, readOnly, ...PREOPEN_RIGHTS });
       this.#preopens.push({ path, node });
     }
     this.stdout = stdout;
@@ -122,7 +129,7 @@ export class WasiHost {
       random: options.random,
       args: guestStrings(options.args ?? []),
       env: environmentStrings(options.env ?? {}),
-      charge: (units) => this.#charge(options.charge, units),
+      charge,
     });
   }
 
@@ -192,15 +199,6 @@ export class WasiHost {
     this.#memory.attach(memory as WasmMemory);
   }
 
-  #charge(meter: WasiHostOptions['charge'], units: number): void {
-    try {
-      meter?.(units);
-    } catch (thrown) {
-      this.#ended ??= { thrown };
-      throw thrown;
-    }
-  }
-
   #bind(state: GuestState): WasmImports {
     const calls: WasiCalls = {
       ...processCalls(state),
@@ -221,27 +219,39 @@ export class WasiHost {
     return { [WASI_MODULE]: bound };
   }
 
-  /** Between the guest and a call: nothing of the host is thrown through the guest, but what ends it. */
+  /**
+   * Between the guest and a call. What a caller's own function threw is EIO to the guest. Anything else that is
+   * thrown ends the guest: the host's stack may have run out, which a guest can bring about at any point it likes,
+   * and what the call had begun is half done.
+   */
   #guard(
     types: readonly ('i32' | 'i64')[],
     call: (...args: unknown[]) => number,
   ): (...args: unknown[]) => number {
     return (...args) => {
       if (this.#ended !== undefined) throw this.#ended.thrown;
+      if (this.#inCall) throw this.#end(new RangeError('a call of the guest was torn off'));
+      this.#inCall = true;
       this.#memory.refresh();
       for (let index = 0; index < types.length; index++) {
         args[index] = asUnsigned(types[index] ?? 'i32', args[index]);
       }
       try {
-        return call(...args);
+        const answer = call(...args);
+        this.#inCall = false;
+        return answer;
       } catch (thrown) {
-        if (thrown instanceof GuestUnwinding) this.#ended ??= { thrown };
-        if (this.#ended !== undefined) throw this.#ended.thrown;
-        const fault = thrown instanceof ContentUnreadable ? thrown.cause : thrown;
-        if (this.faults.length < 16) this.faults.push(fault);
+        if (!(thrown instanceof HostFault)) throw this.#end(thrown);
+        if (this.faults.length < 16) this.faults.push(thrown.cause);
+        this.#inCall = false;
         return errno.io;
       }
     };
+  }
+
+  #end(thrown: unknown): unknown {
+    this.#ended ??= { thrown };
+    return this.#ended.thrown;
   }
 }
 

@@ -7,7 +7,7 @@ import {
 import { type Errno, errno, failed } from '../errno.ts';
 import { fileType, typeOfNode } from '../file-type.ts';
 import { directoryWithRights, type GuestState, lacks } from '../guest-state.ts';
-import type { DirectoryNode, FileNode } from '../nodes.ts';
+import type { DirectoryNode } from '../nodes.ts';
 import type { Found } from '../resolve-path.ts';
 import { DIRECTORY_RIGHTS, FILE_RIGHTS, knownRights, type Rights, right } from '../rights.ts';
 import type { WasiCalls } from '../signatures.ts';
@@ -28,23 +28,6 @@ const encoder = new TextEncoder();
 export function directoryCalls(state: GuestState): Calls {
   const { memory, descriptors, files } = state;
 
-  const openDirectory = (node: DirectoryNode, asked: Rights, flags: number): Descriptor => ({
-    kind: 'directory',
-    node,
-    flags,
-    base: asked.base & DIRECTORY_RIGHTS,
-    inheriting: asked.inheriting,
-  });
-
-  const openFile = (node: FileNode, asked: Rights, flags: number): Descriptor => ({
-    kind: 'file',
-    node,
-    flags,
-    offset: 0,
-    base: asked.base & FILE_RIGHTS,
-    inheriting: 0,
-  });
-
   const open = (
     at: Found,
     through: DirectoryDescriptor,
@@ -52,14 +35,16 @@ export function directoryCalls(state: GuestState): Calls {
     how: number,
     flags: number,
   ): Descriptor | Errno => {
-    const refusal = mayOpen(at, asked, how);
+    const { readOnly } = through;
+    const refusal = mayOpen(at, asked, how, readOnly);
     if (refusal !== errno.success) return refusal;
     const isDirectory = at.node?.kind === 'directory';
     // Rights that mean nothing on this kind of file are not granted, and so not asked for.
-    const granted = asked.base & (isDirectory ? DIRECTORY_RIGHTS : FILE_RIGHTS);
-    const inherited = isDirectory ? asked.inheriting : 0;
-    if (lacks(through.inheriting, granted | inherited)) return errno.notcapable;
-    if (at.node?.kind === 'directory') return openDirectory(at.node, asked, flags);
+    const base = asked.base & (isDirectory ? DIRECTORY_RIGHTS : FILE_RIGHTS);
+    const inheriting = isDirectory ? asked.inheriting & (DIRECTORY_RIGHTS | FILE_RIGHTS) : 0;
+    if (lacks(through.inheriting, base | inheriting)) return errno.notcapable;
+    const common = { flags, base, inheriting, readOnly };
+    if (at.node?.kind === 'directory') return { kind: 'directory', node: at.node, ...common };
     const node = at.node ?? files.createFile(at);
     if (failed(node)) return node;
     if (node.kind !== 'file') return errno.loop;
@@ -67,7 +52,7 @@ export function directoryCalls(state: GuestState): Calls {
       const resized = files.resize(node, 0);
       if (resized !== errno.success) return resized;
     }
-    return openFile(node, asked, flags);
+    return { kind: 'file', node, offset: 0, ...common };
   };
 
   return {
@@ -125,18 +110,19 @@ export function directoryCalls(state: GuestState): Calls {
 }
 
 /** What keeps a file from being opened in that way, whoever asks. */
-function mayOpen(at: Found, asked: Rights, how: number): Errno {
+function mayOpen(at: Found, asked: Rights, how: number, readOnly: boolean): Errno {
   const { node } = at;
   const writes = (asked.base & right.fdWrite) !== 0 || (how & TRUNCATE) !== 0;
   if (node === undefined) {
     if (!(how & CREATE)) return errno.noent;
-    return at.slash ? errno.isdir : errno.success;
+    if (at.slash) return errno.isdir;
+    return readOnly ? errno.rofs : errno.success;
   }
   if (how & CREATE && how & EXCLUSIVE) return errno.exist;
   if (node.kind === 'directory') return writes || how & CREATE ? errno.isdir : errno.success;
   if (node.kind === 'symlink') return errno.loop;
   if (how & DIRECTORY || at.slash) return errno.notdir;
-  return writes && !node.writable ? errno.rofs : errno.success;
+  return writes && (readOnly || !node.writable) ? errno.rofs : errno.success;
 }
 
 /** Synchronous writing is what there is in memory, but the right to ask for it is the directory's to give. */

@@ -23,6 +23,9 @@ type Calls = Pick<
 
 const SYMLINK_FOLLOW = 1;
 
+/** What can be done by name to a file itself, not to its name. */
+const CONTENT_RIGHTS = right.pathFilestatSetSize | right.pathFilestatSetTimes;
+
 /** What is done by name, but for opening. */
 export function pathCalls(state: GuestState): Calls {
   const { memory, files } = state;
@@ -48,7 +51,9 @@ export function pathCalls(state: GuestState): Calls {
     if (failed(from)) return from;
     if (failed(to)) return to;
     // Else a file that may only be read here could be moved to where it may be written.
-    const widens = lacks(from.through.inheriting, to.through.inheriting);
+    const widens =
+      lacks(from.through.inheriting, to.through.inheriting) ||
+      lacks(from.through.base, to.through.base & CONTENT_RIGHTS);
     return widens ? errno.notcapable : act(from.at, to.at);
   };
 
@@ -143,7 +148,7 @@ export function lookUp(
   if (failed(through)) return through;
   const read = readPath(state, address, length);
   if (failed(read)) return read;
-  const at = resolvePath(through.node, read.path, follow, state.limits);
+  const at = resolvePath(through.node, read.path, follow, state);
   return failed(at) ? at : { at, through };
 }
 

@@ -2,6 +2,7 @@ import { type ClockName, clockNames } from '../clock.ts';
 import { errno } from '../errno.ts';
 import { GuestUnwinding, signalByNumber } from '../exit.ts';
 import type { GuestState } from '../guest-state.ts';
+import { callOut } from '../host-fault.ts';
 import type { WasiCalls } from '../signatures.ts';
 
 type Calls = Pick<
@@ -76,7 +77,8 @@ export function processCalls(state: GuestState): Calls {
       if (!memory.holds(address, length)) return errno.fault;
       state.charge(length);
       for (let done = 0; done < length; done += RANDOM_CHUNK_BYTES) {
-        state.random(memory.bytes(address + done, Math.min(RANDOM_CHUNK_BYTES, length - done)));
+        const chunk = memory.bytes(address + done, Math.min(RANDOM_CHUNK_BYTES, length - done));
+        callOut(() => state.random(chunk));
       }
       return errno.success;
     },

@@ -4,8 +4,8 @@ import {
   asOffset,
   fileWithRights,
   type GuestState,
-  lacks,
   readVectors,
+  refuses,
   type Vector,
 } from '../guest-state.ts';
 import { right } from '../rights.ts';
@@ -97,7 +97,8 @@ export function transferCalls(state: GuestState): Calls {
       const descriptor = descriptors.get(fd);
       if (descriptor === undefined) return errno.badf;
       if (descriptor.kind === 'directory') return errno.isdir;
-      if (lacks(descriptor.base, right.fdRead)) return errno.notcapable;
+      const refusal = refuses(descriptor, right.fdRead);
+      if (refusal !== errno.success) return refusal;
       return transfer(vectors, count, result, (buffers, total) => {
         if (descriptor.kind === 'stream') {
           const { stream, flags } = descriptor;
@@ -115,7 +116,8 @@ export function transferCalls(state: GuestState): Calls {
       const descriptor = descriptors.get(fd);
       if (descriptor === undefined) return errno.badf;
       if (descriptor.kind === 'directory') return errno.isdir;
-      if (lacks(descriptor.base, right.fdWrite)) return errno.notcapable;
+      const refusal = refuses(descriptor, right.fdWrite);
+      if (refusal !== errno.success) return refusal;
       return transfer(vectors, count, result, (buffers) => {
         if (descriptor.kind === 'stream') {
           const { stream } = descriptor;
