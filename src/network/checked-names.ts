@@ -4,7 +4,8 @@
  */
 import type { NameDecision, NetworkRules } from '../policy/decide-connection.ts';
 import { plainAddress } from '../policy/special-address.ts';
-import type { LookUp, ResolvedAddress } from './host-resolver.ts';
+import type { LookUp } from './host-resolver.ts';
+import type { ResolvedAddress } from './name-answer.ts';
 import { NameMemory } from './name-memory.ts';
 
 export type CheckedAddresses =

@@ -1,31 +1,16 @@
 /**
- * Asks the host's own name servers, or given ones, on behalf of one sandbox.
+ * Asks the host's own name servers, or given ones, on behalf of one sandbox, and keeps what they answered.
  *
- * c-ares follows aliases and checks answers against questions; it does not read /etc/hosts, so that a name that only
- * this host knows does not lead anywhere.
+ * It does not read /etc/hosts, so that a name that only this host knows does not lead anywhere.
  */
-import { Resolver } from 'node:dns/promises';
-
-export interface ResolvedAddress {
-  readonly address: string;
-  readonly ttlSeconds: number;
-}
-
-/** `absent`: there is no such name (NXDOMAIN). `failed`: no server gave an answer. */
-export type Resolution =
-  | { readonly kind: 'addresses'; readonly addresses: readonly ResolvedAddress[] }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly reason: string };
+import { NameServers, type Resolution } from './name-servers.ts';
+import { givenNameServers, ResolvConf } from './resolv-conf.ts';
 
 export type LookUp = (name: string, family: 4 | 6) => Promise<Resolution>;
 
-const TIMEOUT_MS = 2000;
-const TRIES = 3;
 /** More lookups at once than this fail at once. */
 const PENDING_MAX = 128;
 const KEPT_MAX = 4096;
-/** Of one answer: its owner may be the guest's friend, and give thousands for each of its names. */
-const ADDRESSES_MAX = 64;
 /** What does not exist is asked again soon; RFC 2308 lets it be kept for longer. */
 const ABSENT_SECONDS = 5;
 
@@ -36,13 +21,19 @@ interface Kept {
 }
 
 export class HostResolver {
-  readonly #resolver = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
+  readonly #servers: NameServers;
   readonly #pending = new Map<string, Promise<Resolution>>();
   readonly #kept = new Map<string, Kept>();
 
-  /** @param servers `address` or `address:port`; default: those of the host's resolv.conf. */
+  /** @param servers `address` or `address:port`; default: those of the host's resolv.conf, as it is at the time. */
   constructor(servers?: readonly string[]) {
-    if (servers !== undefined) this.#resolver.setServers(servers);
+    if (servers === undefined) {
+      const file = new ResolvConf();
+      this.#servers = new NameServers(() => file.current());
+    } else {
+      const given = givenNameServers(servers);
+      this.#servers = new NameServers(() => given);
+    }
   }
 
   /** Remembers answers for as long as they are valid. Never rejects. */
@@ -55,7 +46,7 @@ export class HostResolver {
     if (this.#pending.size >= PENDING_MAX) {
       return Promise.resolve({ kind: 'failed', reason: 'too many names are being looked up' });
     }
-    const asked = this.#ask(name, family).then((resolution) => {
+    const asked = this.#servers.ask({ name, family }).then((resolution) => {
       this.#pending.delete(key);
       this.#keep(key, resolution);
       return resolution;
@@ -65,25 +56,7 @@ export class HostResolver {
   }
 
   close(): void {
-    this.#resolver.cancel();
-  }
-
-  async #ask(name: string, family: 4 | 6): Promise<Resolution> {
-    try {
-      const found =
-        family === 4
-          ? await this.#resolver.resolve4(name, { ttl: true })
-          : await this.#resolver.resolve6(name, { ttl: true });
-      const addresses = found
-        .slice(0, ADDRESSES_MAX)
-        .map(({ address, ttl }) => ({ address, ttlSeconds: ttl }));
-      return { kind: 'addresses', addresses };
-    } catch (error) {
-      const code = String((error as NodeJS.ErrnoException).code);
-      if (code === 'ENODATA') return { kind: 'addresses', addresses: [] };
-      if (code === 'ENOTFOUND') return { kind: 'absent' };
-      return { kind: 'failed', reason: `the host's name servers gave no answer (${code})` };
-    }
+    this.#servers.close();
   }
 
   #keep(key: string, resolution: Resolution): void {

@@ -78,8 +78,9 @@ export class Judge {
   /** May this name be resolved? Reports a refusal alone: what follows an allowed name is reported itself. */
   async name(text: string): Promise<NameDecision> {
     let decision = this.rules.decideName(text);
+    if (decision.allowed) return decision;
     const name = hostName(text);
-    if (!decision.allowed && name !== undefined) {
+    if (name !== undefined) {
       const rule: Destination = { host: name, ports: ALL_PORTS, protocol: 'tcp' };
       const decide = (rules: NetworkRules): NameDecision => rules.decideName(name);
       if (await this.#asked(name, rule, decision, decide)) decision = decide(this.rules);

@@ -47,7 +47,10 @@ export function formatCidr(range: AddressRange): string {
 
 /** RFC 5952 without the dotted form for mapped addresses. */
 export function formatAddress(family: 4 | 6, bits: bigint): string {
-  if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 255n).join('.');
+  if (family === 4) {
+    const low = Number(bits & 0xffff_ffffn);
+    return `${low >>> 24}.${(low >>> 16) & 255}.${(low >>> 8) & 255}.${low & 255}`;
+  }
   const groups = Array.from({ length: 8 }, (_, i) => (bits >> BigInt(112 - 16 * i)) & 0xffffn);
   let best = { start: 0, length: 0 };
   for (let start = 0; start < 8; start++) {
@@ -67,15 +70,14 @@ export function parseAddress(text: string): { family: 4 | 6; bits: bigint } | un
   return six === undefined ? undefined : { family: 6, bits: six };
 }
 
+const OCTET = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const V4 = new RegExp(`^${OCTET}\\.${OCTET}\\.${OCTET}\\.${OCTET}$`);
+
 function parseV4(text: string): bigint | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
-  let bits = 0n;
-  for (const part of parts) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    bits = (bits << 8n) | BigInt(part);
-  }
-  return bits;
+  const parts = V4.exec(text);
+  if (parts === null) return undefined;
+  const [, a, b, c, d] = parts;
+  return BigInt(((Number(a) * 256 + Number(b)) * 256 + Number(c)) * 256 + Number(d));
 }
 
 function parseV6(text: string): bigint | undefined {

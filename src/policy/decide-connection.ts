@@ -18,6 +18,7 @@ import { ALL_PORTS } from './destination.ts';
 import { hostName } from './host-name.ts';
 import { matchesRequest, requestPath } from './http-rule.ts';
 import type { NetworkPolicy } from './policy.ts';
+import { isPacketRule } from './protocol.ts';
 import { carriedAddresses, plainAddress, specialAddress } from './special-address.ts';
 
 /** What is known of a connection when it is decided upon. */
@@ -75,12 +76,17 @@ export class NetworkRules {
   readonly #deny: readonly CompiledRule[];
 
   constructor({ mode, intercept, allow, deny }: NetworkPolicy) {
-    const rules = allow.map((rule) => new CompiledRule('allow', rule));
+    // Packets pass no proxy.
+    const rules = allow
+      .filter((rule) => !isPacketRule(rule))
+      .map((rule) => new CompiledRule('allow', rule));
     this.#mode = mode;
     this.#intercepts = intercept === true;
     this.#blocks = rules.filter(({ isBlock }) => isBlock);
     this.#names = rules.filter(({ isBlock }) => !isBlock);
-    this.#deny = deny.map((rule) => new CompiledRule('deny', rule));
+    this.#deny = deny
+      .filter((rule) => !isPacketRule(rule))
+      .map((rule) => new CompiledRule('deny', rule));
   }
 
   /** May this connection be made? Never throws: what cannot be understood is refused. */
@@ -162,12 +168,12 @@ export class NetworkRules {
       };
     }
     const what = specialTo(address, own);
-    const given = parseAddress(address);
+    const given = what === undefined ? undefined : parseAddress(address);
     const covered = given !== undefined && this.#blocks.some((one) => one.coversAddress(given));
     if (what !== undefined && !covered && this.#mode !== 'full') {
       return { allowed: false, rule: 'network.allow', reason: leadsAstray(name, plain, what) };
     }
-    const heads = headsOf(plain, address);
+    const heads = this.#deny.length === 0 ? [] : headsOf(plain, address);
     const denied = this.#deny.find(
       (one) => one.coversAllTcp && one.isBlock && heads.some((each) => one.coversAddress(each)),
     );

@@ -2,7 +2,8 @@
  * One written form for each host name: lower case, no dot at the end (RFC 4343; RFC 1034 section 3.1).
  */
 
-const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
+const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
+const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`);
 
 /** Whether the last label makes resolvers read a name as a number (inet_aton(3)): `127.1`, `0x7f.1`, `2130706433`. */
 export function isNumeric(name: string): boolean {
@@ -18,5 +19,5 @@ export function hostName(text: string): string | undefined {
   if (text.length > 254 || !/^[\u0021-\u007e]+$/.test(text)) return undefined;
   const name = text.toLowerCase().replace(/\.$/, '');
   if (name.length > 253 || isNumeric(name)) return undefined;
-  return name.split('.').every((label) => LABEL.test(label)) ? name : undefined;
+  return NAME.test(name) ? name : undefined;
 }

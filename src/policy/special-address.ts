@@ -7,7 +7,7 @@
  * Sources: the IANA registries of special-purpose addresses (RFC 6890 and its updates), RFC 4193, RFC 6052, RFC 3056,
  * RFC 4380. The blocks for documentation (192.0.2.0/24 and its like) are left out: nothing is there.
  */
-import { type AddressRange, formatAddress, parseAddress, parseCidr } from './address.ts';
+import { formatAddress, parseAddress, parseCidr } from './address.ts';
 
 /** Block and what it is, read on after "is": the first that covers an address tells. */
 export const SPECIAL_BLOCKS = [
@@ -44,21 +44,30 @@ export const SPECIAL_BLOCKS = [
   ['8000::/1', 'not global'],
 ] as const;
 
-const ranges: readonly { readonly range: AddressRange; readonly what: string }[] =
-  SPECIAL_BLOCKS.flatMap(([block, what]) => {
+interface SpecialRange {
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly what: string;
+}
+
+const ranges: Readonly<Record<4 | 6, readonly SpecialRange[]>> = {
+  4: rangesOf(4),
+  6: rangesOf(6),
+};
+
+function rangesOf(family: 4 | 6): SpecialRange[] {
+  return SPECIAL_BLOCKS.flatMap(([block, what]) => {
     const range = parseCidr(block);
-    return range ? [{ range, what }] : [];
+    return range?.family === family ? [{ from: range.from, to: range.to, what }] : [];
   });
+}
 
 /** What is special about an address (`private`, `loopback` …), or nothing. `undefined` also for what is no address. */
 export function specialAddress(text: string): string | undefined {
   const address = parseAddress(text);
   return (
     address &&
-    ranges.find(
-      ({ range }) =>
-        range.family === address.family && range.from <= address.bits && address.bits <= range.to,
-    )?.what
+    ranges[address.family].find(({ from, to }) => from <= address.bits && address.bits <= to)?.what
   );
 }
 
