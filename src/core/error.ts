@@ -86,6 +86,11 @@ export const errorCodes = {
     status: 422,
     exit: 65,
   },
+  WASM_IMPORTS_UNKNOWN: {
+    message: 'the WebAssembly module imports what nobody provides',
+    status: 422,
+    exit: 65,
+  },
   ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
   INTERNAL: { message: 'a fault in Caisson itself', status: 500, exit: 70 },
 } as const satisfies Record<string, CodeRow>;
