@@ -53,7 +53,7 @@ export function learnPolicy(
         text,
         reason: `connected to ${at}; of the names asked for, only this one can be it`,
       };
-    return { text, reason: 'connected to; no name that was asked for leads here' };
+    return { text, reason: 'connected to; no name that was asked for before leads here' };
   });
   const listen = seen.listening.map((port) => ({ port, reason: 'listened on' }));
   return {
@@ -127,10 +127,13 @@ function endNotes({ status, left }: TraceEnd): string[] {
   return notes;
 }
 
-function networkNotes(seen: Observations, { allow, loopback }: Destinations): string[] {
+function networkNotes(seen: Observations, { allow, loopback, unfit }: Destinations): string[] {
   const notes = loopback.map(
     (each) => `it used ${each}, a service of this host; inside, loopback is the sandbox's own`,
   );
+  for (const each of unfit) {
+    notes.push(`it used ${each}, to which no filtered network lets datagrams; not allowed`);
+  }
   const asked = seen.names.filter(
     (name) => !allow.some(({ text }) => text === name || text.startsWith(`${name}:`)),
   );

@@ -26,6 +26,11 @@ export interface Connection {
   readonly address: string;
   readonly port: number;
   readonly protocol: 'tcp' | 'udp';
+  /** Of a datagram socket: something was sent there. Sends on a connected one are not seen. */
+  readonly sent: boolean;
+  /** So many of {@link Observations.names} were asked for before it was made first, and before it was made last. */
+  readonly namesAtFirst: number;
+  readonly namesAtLast: number;
 }
 
 export interface CallUse {
@@ -44,7 +49,7 @@ export interface Observations {
   readonly listening: readonly number[];
   /** Whether a port was left to the kernel to choose. */
   readonly listensAnywhere: boolean;
-  /** Names that were asked of a resolver. */
+  /** Names that were asked of a resolver, in the order in which they were first. */
   readonly names: readonly string[];
   readonly calls: readonly CallUse[];
 }
@@ -112,7 +117,7 @@ export class Observer {
       sockets: [...this.#sockets].sort(),
       listening: [...this.#listening].filter((port) => this.#bound.has(port)).sort((a, b) => a - b),
       listensAnywhere: this.#listensAnywhere,
-      names: [...this.#names].sort(),
+      names: [...this.#names],
       calls: [...this.#calls.values()],
     };
   }
@@ -252,7 +257,17 @@ export class Observer {
       if (!this.#bound.has(port)) this.#listensAnywhere = true;
     } else if ((type === SOCK_STREAM || type === SOCK_DGRAM) && port !== 0 && port !== DNS_PORT) {
       const protocol = type === SOCK_STREAM ? 'tcp' : 'udp';
-      this.#connections.set(`${address} ${port} ${protocol}`, { address, port, protocol });
+      const key = `${address} ${port} ${protocol}`;
+      const known = this.#connections.get(key);
+      const names = this.#names.size;
+      this.#connections.set(key, {
+        address,
+        port,
+        protocol,
+        sent: op === 'send' || known?.sent === true,
+        namesAtFirst: known?.namesAtFirst ?? names,
+        namesAtLast: names,
+      });
     }
   }
 }

@@ -5,8 +5,13 @@ import { encode } from 'dns-packet';
 import { learnDestinations } from '../../src/learn/destinations.ts';
 import { queriedName } from '../../src/learn/dns-query.ts';
 
-const tcp = (address: string, port = 443) => ({ address, port, protocol: 'tcp' }) as const;
-const udp = (address: string, port: number) => ({ address, port, protocol: 'udp' }) as const;
+/** After so many names as a run may ask for. */
+const late = { sent: false, namesAtFirst: 99, namesAtLast: 99 };
+const tcp = (address: string, port = 443) => ({ address, port, protocol: 'tcp', ...late }) as const;
+const udp = (address: string, port: number) =>
+  ({ address, port, protocol: 'udp', ...late }) as const;
+const texts = ({ allow }: ReturnType<typeof learnDestinations>): string[] =>
+  allow.map(({ text }) => text);
 
 test('a name that leads to the address stands for it, also as a mapped one', () => {
   const answers = new Map([
@@ -43,6 +48,44 @@ test('where no name leads there it is the address; the one name that is left is 
     left.allow.map(({ text, by }) => [text, by]),
     [['cdn.example', 'likely']],
   );
+});
+
+test('a name that is asked for after the connection is not why it was made; made again it may be', () => {
+  const answers = new Map([
+    ['a.example', ['192.0.2.1']],
+    ['b.example', ['192.0.2.1']],
+  ]);
+  const at = (namesAtFirst: number, namesAtLast: number) =>
+    learnDestinations([{ ...tcp('192.0.2.1'), namesAtFirst, namesAtLast }], answers, []);
+  assert.deepEqual(texts(at(0, 0)), ['192.0.2.1/32']);
+  assert.deepEqual(texts(at(1, 1)), ['a.example']);
+  assert.deepEqual(texts(at(2, 2)), ['a.example', 'b.example']);
+  assert.deepEqual(texts(at(0, 1)), ['192.0.2.1/32', 'a.example']);
+});
+
+test('datagrams beside connections: what was sent counts, and a trial of addresses does not', () => {
+  const answers = new Map([['a.example', ['192.0.2.1', '2001:db8::1']]]);
+  const found = learnDestinations(
+    [
+      udp('192.0.2.1', 80),
+      udp('2001:db8::1', 80),
+      tcp('192.0.2.1', 80),
+      // At another port nobody tries; at the same something was sent.
+      udp('192.0.2.1', 123),
+      { ...udp('192.0.2.1', 443), sent: true },
+      tcp('192.0.2.1', 443),
+      udp('224.0.0.251', 5353),
+    ],
+    answers,
+    [],
+  );
+  assert.deepEqual(texts(found), [
+    'a.example',
+    'a.example/udp',
+    'a.example:123/udp',
+    'a.example:80',
+  ]);
+  assert.deepEqual(found.unfit, ['224.0.0.251/32:5353/udp']);
 });
 
 test('loopback is the host’s own where the run did not listen there; address selection is no use', () => {

@@ -231,7 +231,16 @@ test('the text says the document, with names that a hostile run chose', () => {
 
 test('tighten: nothing to say of what was learned; each unused clause of a wider policy', () => {
   const seen = seenOf([use(`${work}/a`), use('/srv/data/x'), use(`${work}/out`, made)], {
-    connections: [{ address: '192.0.2.1', port: 443, protocol: 'tcp' }],
+    connections: [
+      {
+        address: '192.0.2.1',
+        port: 443,
+        protocol: 'tcp',
+        sent: false,
+        namesAtFirst: 0,
+        namesAtLast: 0,
+      },
+    ],
     listening: [8080],
   });
   const learned = learnFrom(seen);

@@ -139,8 +139,18 @@ test('connections, ports and names; a port that the kernel chose is no port to p
     net('bind', 1, 0, '0.0.0.0'),
     net('listen', 1, 40_001, '0.0.0.0'),
     { kind: 'dns', query: new Uint8Array() },
+    net('connect', 1, 443, '192.0.2.1'),
   ]);
-  assert.deepEqual(seen.connections, [{ address: '192.0.2.1', port: 443, protocol: 'tcp' }]);
+  assert.deepEqual(seen.connections, [
+    {
+      address: '192.0.2.1',
+      port: 443,
+      protocol: 'tcp',
+      sent: false,
+      namesAtFirst: 0,
+      namesAtLast: 1,
+    },
+  ]);
   assert.deepEqual(seen.listening, [8080]);
   assert.equal(seen.listensAnywhere, true);
   assert.deepEqual(seen.names, ['asked.example']);

@@ -18,8 +18,23 @@ export interface WorldRequest {
   readonly how?: 'run' | 'spawn' | 'exec' | 'shell' | 'file';
   /** A second command in the same sandbox, under other destinations: its output alone is told. */
   readonly then?: { readonly allow: readonly string[]; readonly argv: readonly string[] };
+  /** No guest: a command of this world's host, which asks its name server. */
+  readonly host?: HostCommand;
   /** Another answer of the name server from now on. */
   readonly point?: readonly [name: string, addresses: readonly string[]];
+}
+
+export interface HostCommand {
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface HostRun {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly seen: Seen;
 }
 
 export interface WorldRun {
@@ -36,6 +51,7 @@ export interface WorldRun {
 export interface WorldReply {
   readonly number: number;
   readonly run?: WorldRun;
+  readonly hostRun?: HostRun;
   readonly error?: string;
 }
 
@@ -105,6 +121,12 @@ export class WorldClient {
   ): Promise<WorldRun> {
     const { run } = await this.#ask({ argv, policy, how: 'exec', then });
     return run as WorldRun;
+  }
+
+  /** A command that stands in the world itself, and not in a sandbox. */
+  async onHost(host: HostCommand): Promise<HostRun> {
+    const { hostRun } = await this.#ask({ policy: 'strict', host });
+    return hostRun as HostRun;
   }
 
   get state(): string {

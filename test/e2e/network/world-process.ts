@@ -5,6 +5,7 @@ import type { Outcome } from '../../../src/core/outcome.ts';
 import type { ObservedEvent } from '../../../src/core/ports.ts';
 import { NAME_SERVER, type Seen, startWorld } from './world.ts';
 import type { WorldReply, WorldRequest } from './world-client.ts';
+import { runOnHost } from './world-host.ts';
 
 const world = await startWorld();
 const events: ObservedEvent[] = [];
@@ -27,17 +28,16 @@ process.send?.({ roots: world.roots });
 
 async function carryOut(request: WorldRequest): Promise<Omit<WorldReply, 'number'>> {
   if (request.point !== undefined) world.point(...request.point);
-  if (request.argv === undefined) return {};
   const before = counts();
+  if (request.host !== undefined) {
+    const ended = await runOnHost(request.host, process.argv[2] as string);
+    return { hostRun: { ...ended, seen: since(before) } };
+  }
+  if (request.argv === undefined) return {};
   const told = events.length;
   const { outcome, stdout, stderr } = await guest(request.argv, request);
   const { kind, code, violations, usage } = outcome;
-  const seen: Seen = {
-    requests: world.seen.requests.slice(before.requests),
-    names: world.seen.names.slice(before.names),
-    strays: world.seen.strays.slice(before.strays),
-    datagrams: world.seen.datagrams.slice(before.datagrams),
-  };
+  const seen = since(before);
   return {
     run: {
       kind,
@@ -96,6 +96,15 @@ async function guest(
 
 function heard(outcome: Outcome): Heard {
   return { outcome, stdout: outcome.stdout.text, stderr: outcome.stderr.text };
+}
+
+function since(before: Record<keyof Seen, number>): Seen {
+  return {
+    requests: world.seen.requests.slice(before.requests),
+    names: world.seen.names.slice(before.names),
+    strays: world.seen.strays.slice(before.strays),
+    datagrams: world.seen.datagrams.slice(before.datagrams),
+  };
 }
 
 function counts(): Record<keyof Seen, number> {
