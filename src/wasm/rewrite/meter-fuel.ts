@@ -91,7 +91,7 @@ class Meter {
         break;
       case 'else':
         this.#endStretch();
-        this.#copy();
+        this.#out.bytes(this.#bytes);
         break;
       case 'end':
         this.#end();
@@ -129,8 +129,13 @@ class Meter {
   #end(): void {
     const block = this.#open.pop();
     if (this.#open.length === 0) this.#stretch.bytes(this.#code.store);
-    if (block?.joined) this.#endStretch();
-    this.#copy();
+    if (!block?.joined) {
+      this.#copy();
+      return;
+    }
+    // Who branches here comes out behind the `end`: there the next stretch begins.
+    this.#endStretch();
+    this.#out.bytes(this.#bytes);
   }
 
   #branch(labels: readonly number[]): void {
@@ -145,7 +150,12 @@ class Meter {
   }
 
   #copy(): void {
-    this.#stretch.bytes(this.#body.code.subarray(this.#read.start, this.#read.end));
+    this.#stretch.bytes(this.#bytes);
+  }
+
+  /** The instruction that was read. */
+  get #bytes(): Uint8Array {
+    return this.#body.code.subarray(this.#read.start, this.#read.end);
   }
 
   #endStretch(): void {
