@@ -9,7 +9,8 @@ static void read_body(const struct frame *frame) {
   struct credit credit;
   struct winsize_request size;
   int32_t signal;
-  bool freeze;
+  struct freeze_request freeze;
+  uint32_t of;
   switch (frame->type) {
     case FRAME_HELLO: (void)frame_hello(frame->body, &hello); break;
     case FRAME_PLAN:
@@ -30,7 +31,10 @@ static void read_body(const struct frame *frame) {
     case FRAME_WINSIZE:
       if (!failed(frame_winsize(frame->body, &size)) && (size.rows - 1 > 65534 || size.columns - 1 > 65534)) __builtin_trap();
       break;
-    case FRAME_FREEZE: (void)frame_freeze(frame->body, &freeze); break;
+    case FRAME_FREEZE: 
+      if (!failed(frame_freeze(frame->body, &freeze)) && freeze.freeze > 1) __builtin_trap();
+      break;
+    case FRAME_USAGE: (void)frame_usage(frame->body, &of); break;
     default: (void)frame_empty(frame->body); break;
   }
 }

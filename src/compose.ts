@@ -133,8 +133,11 @@ export class Caisson {
    * @throws POLICY_INVALID, UNENFORCEABLE, WALL_UNAVAILABLE, REQUEST_INVALID, COMMAND_NOT_FOUND,
    * COMMAND_NOT_EXECUTABLE, PATH_MISSING, WORKSPACE_UNSUPPORTED, RESOURCE_EXHAUSTED, ABORTED, LAUNCHER_*
    */
-  async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    const id = newId('run');
+  run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    return this.#run(argv, options, newId('run'));
+  }
+
+  async #run(argv: readonly string[], options: RunOptions, id: string): Promise<Outcome> {
     try {
       const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
@@ -230,7 +233,13 @@ export class Caisson {
     const { SandboxManager } = await import('./sandbox/manager/sandbox-manager.ts');
     const manager = await SandboxManager.open(
       {
-        run: (argv, place) => this.run(argv, place),
+        run: (argv, place, id) => this.#run(argv, place, id),
+        freeze: async (id, frozen) => {
+          const holder = this.#holderOf(id);
+          if (holder === undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
+          await holder.freeze(id, frozen);
+        },
+        usage: async (id) => await this.#holderOf(id)?.usageOf(id),
         create: (place) => this.create(place),
         policy: (input) => this.#book.entry(input),
         keepReady: (place, command, slots) => this.#keepReady(place, command, slots),
@@ -432,6 +441,11 @@ export class Caisson {
     return [this.#client, this.#hostClient].flatMap((client) =>
       client === undefined || client.isGone ? [] : client,
     );
+  }
+
+  /** The launcher that has a run or sandbox of that id. */
+  #holderOf(id: string): LauncherClient | undefined {
+    return this.#liveClients().find((client) => client.holds(id));
   }
 
   #state(): string {

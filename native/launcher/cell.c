@@ -77,6 +77,7 @@ static struct err cell_make(bool grouped, struct cell **out) {
   cell->grouped = grouped;
   cell->oom.fd = cell->own.watch.fd = -1;
   cell->cgroup.v2 = cell->cgroup.oom_event = -1;
+  for (size_t i = 0; i < CGROUP_V1_COUNT; i++) cell->cgroup.v1[i] = -1;
   struct err result = OK;
   if (grouped) {
     result = tree_ready();

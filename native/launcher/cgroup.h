@@ -6,6 +6,8 @@
 #include "cgroup_base.h"
 #include "plan.h"
 
+#include <sys/types.h>
+
 #define CGROUP_DEVICES_MAX 16
 
 struct cgroup_tree {
@@ -67,7 +69,12 @@ bool cgroup_cell_kill(struct cgroup_cell *cell);
    it later, because the kernel compares with the count of kills of the parent's group. Nothing may be left in it. */
 struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell *cell);
 
-/* Freezes or thaws everything in the cell (v2 cgroup.freeze). Returns once it stands still, or after 0.1 s with ETIMEDOUT. */
+/* Freezes or thaws everything in the cell. Returns once it stands still, or after 10 ms with ETIMEDOUT: others wait
+   meanwhile, and it can be asked again. */
 struct err cgroup_cell_freeze(struct cgroup_cell *cell, bool freeze);
+
+/* Of what v1's freezer holds nothing dies before it is thawed: each gets its SIGKILL while it cannot act, and then is let go.
+   All but `spare`, a process of ours. Nothing to do where v2 freezes, whose tasks die where they stand. */
+void cgroup_cell_end_frozen(struct cgroup_cell *cell, pid_t spare);
 
 #endif

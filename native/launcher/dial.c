@@ -26,12 +26,6 @@ static void answer(uint32_t id, uint32_t request, int error) {
   out_free(&body);
 }
 
-/* A kept sandbox is dialed by its own id, one that has a single job by that job's. */
-static struct sandbox *find(uint32_t id) {
-  struct exec *exec = exec_find(id);
-  return exec && !exec->sandbox->keep ? exec->sandbox : sandbox_find(id);
-}
-
 static const uint8_t mapped[12] = {[10] = 255, [11] = 255};
 
 static bool is_ipv4(const uint8_t *address) { return memcmp(address, mapped, sizeof mapped) == 0; }
@@ -82,7 +76,7 @@ static int ask(struct sandbox *sandbox, uint32_t id, const struct dial_request *
 }
 
 void dial_ask(uint32_t id, const struct dial_request *dial) {
-  int error = ask(find(id), id, dial);
+  int error = ask(sandbox_of(id), id, dial);
   if (error) answer(id, dial->request, error);
 }
 

@@ -118,14 +118,20 @@ struct err frame_dial(struct span body, struct dial_request *out) {
   return OK;
 }
 
-struct err frame_freeze(struct span body, bool *freeze) {
-  uint32_t value = 0;
-  struct wire_slot slots[] = {{1, WIRE_U32, true, &value}};
+struct err frame_freeze(struct span body, struct freeze_request *out) {
+  *out = (struct freeze_request){0};
+  struct wire_slot slots[] = {{1, WIRE_U32, true, &out->freeze}, {2, WIRE_U32, false, &out->of}};
   uint32_t seen;
   TRY(wire_record(body, slots, COUNT(slots), &seen));
-  if (value > 1) return refuse("frame_freeze", "freeze is 0 or 1");
-  *freeze = value == 1;
+  if (out->freeze > 1) return refuse("frame_freeze", "freeze is 0 or 1");
   return OK;
+}
+
+struct err frame_usage(struct span body, uint32_t *of) {
+  *of = 0;
+  struct wire_slot slots[] = {{1, WIRE_U32, false, of}};
+  uint32_t seen;
+  return wire_record(body, slots, COUNT(slots), &seen);
 }
 
 struct err frame_empty(struct span body) {

@@ -43,6 +43,7 @@ struct dial_request {
   uint32_t request, port;
   struct span address; /* 16 bytes: of a datagram socket. Absent: a TCP connection to loopback */
 };
+struct freeze_request { uint32_t freeze, of; }; /* `of` 0: what the frame's own id names */
 
 struct err frame_hello(struct span body, struct hello *out);
 struct err frame_plan(struct span body, struct plan_request *out);
@@ -52,8 +53,9 @@ struct err frame_credit(struct span body, struct credit *out);
 struct err frame_signal(struct span body, int32_t *signal);
 struct err frame_winsize(struct span body, struct winsize_request *out);
 struct err frame_dial(struct span body, struct dial_request *out);
-struct err frame_freeze(struct span body, bool *freeze);
-/* KILL, CLOSE, PROBE, USAGE: no body. */
+struct err frame_freeze(struct span body, struct freeze_request *out);
+struct err frame_usage(struct span body, uint32_t *of);
+/* KILL, CLOSE, PROBE: no body. */
 struct err frame_empty(struct span body);
 
 #endif

@@ -34,6 +34,11 @@ struct sandbox *sandbox_find(uint32_t id) {
   return id ? sandbox : NULL;
 }
 
+struct sandbox *sandbox_of(uint32_t id) {
+  struct exec *exec = exec_find(id);
+  return exec && !exec->sandbox->keep ? exec->sandbox : sandbox_find(id);
+}
+
 static struct err ask(struct sandbox *sandbox) {
   struct kind *kind = sandbox->kind;
   struct cell *cell = sandbox->cell;
@@ -341,14 +346,15 @@ void sandbox_kill(struct sandbox *sandbox, enum cause cause) {
   for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
     if (!exec->cause) exec->cause = cause;
   end_init(sandbox);
-  /* A supervisor that stands still ends nothing. */
-  if (S.host_view && sandbox->cell->cgroup.frozen) cgroup_cell_kill(&sandbox->cell->cgroup);
+  sandbox_end_frozen(sandbox);
 }
 
 /* Its work is done: init sees the end of its control socket and goes, and with it whatever is left. */
 void sandbox_dismiss(struct sandbox *sandbox) {
   sandbox->state = SANDBOX_ENDING;
   watch_close(&sandbox->control);
+  /* It was frozen after its job had ended: an init that stands still would not go. */
+  if (sandbox->cell->cgroup.frozen) cgroup_cell_freeze(&sandbox->cell->cgroup, false);
   if (sandbox->pidfd.fd < 0 && !sandbox->asked) {
     sandbox->reaped = true;
     sandbox_settle(sandbox);

@@ -228,24 +228,24 @@ static struct err on_running(const struct frame *frame) {
   }
 }
 
+/* By the sandbox's own id; or as a request of its own about whatever `of` names, since an ERROR under an exec's id would be
+   its end. */
 static struct err on_sandbox(const struct frame *frame) {
-  struct sandbox *sandbox = sandbox_find(frame->id);
+  struct freeze_request freeze = {0};
+  uint32_t of = 0;
+  if (frame->type == FRAME_FREEZE) TRY(frame_freeze(frame->body, &freeze));
+  if (frame->type == FRAME_USAGE) TRY(frame_usage(frame->body, &of));
+  if (freeze.of) of = freeze.of;
+  if (of && id_in_use(frame->id)) return fail(ERR_MESSAGE, EEXIST, "id in use", NULL);
+  struct sandbox *sandbox = of ? sandbox_of(of) : sandbox_find(frame->id);
   if (!sandbox) return fail(ERR_UNKNOWN_ID, ENOENT, "sandbox", NULL);
   if (frame->type == FRAME_FILES) return agent_ask(sandbox, frame->body);
-  if (frame->type == FRAME_FREEZE) {
-    bool freeze;
-    TRY(frame_freeze(frame->body, &freeze));
-    return cgroup_cell_freeze(&sandbox->cell->cgroup, freeze);
+  if (frame->type == FRAME_USAGE) {
+    usage_send(frame->id, sandbox);
+    return OK;
   }
-  struct out body = {0};
-  struct slot_report report = {0};
-  struct cgroup_usage group = {0};
-  if (sandbox->cell->grouped) cgroup_cell_read(&sandbox->cell->cgroup, &group);
-  report.user_us = group.cpu_us;
-  usage_fields(&body, &group, &report);
-  traffic_fields(&body, sandbox);
-  client_send(FRAME_USAGE_REPLY, frame->id, body.data, body.length);
-  out_free(&body);
+  TRY(sandbox_freeze(sandbox, freeze.freeze == 1));
+  if (of) client_send(FRAME_READY, frame->id, NULL, 0);
   return OK;
 }
 

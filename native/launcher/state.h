@@ -213,6 +213,8 @@ void kinds_refill(void);
 struct err sandbox_make(struct kind *kind, struct sandbox **out);
 struct err sandbox_take(struct kind *kind, struct sandbox **out);
 struct sandbox *sandbox_find(uint32_t id);
+/* A kept sandbox by its own id, one that has a single job by that job's. */
+struct sandbox *sandbox_of(uint32_t id);
 void sandbox_seat_event(struct sandbox *sandbox);
 void sandbox_control_event(struct sandbox *sandbox);
 void sandbox_reap(struct sandbox *sandbox);
@@ -228,6 +230,11 @@ struct err sandbox_open(uint32_t id, struct kind *kind, struct span job);
 /* Its groups get the plan's limits, narrowed by the job's; nothing where it has no groups. */
 struct err sandbox_limit(struct sandbox *sandbox, const struct job *job);
 struct err sandbox_clone_mounts(const struct sandbox *sandbox, const struct job *job, struct job_mounts *out);
+
+/* pause.c */
+struct err sandbox_freeze(struct sandbox *sandbox, bool freeze);
+/* Its init has been sent its end: lets what stands still come to it, and no further. */
+void sandbox_end_frozen(struct sandbox *sandbox);
 
 /* exec.c */
 struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span job_bytes);
@@ -282,6 +289,8 @@ void traffic_totals(struct out *out, uint16_t tag, const struct sandbox *sandbox
 
 /* stats.c: what every sandbox that a client knows uses now, as STATS_REPLY. */
 void stats_send(uint32_t id);
+/* What one uses, as USAGE_REPLY. */
+void usage_send(uint32_t id, const struct sandbox *sandbox);
 
 /* capture.c */
 void capture_take(struct capture *capture, const uint8_t *bytes, size_t length);

@@ -1,4 +1,4 @@
-/* STATS: what every sandbox that a client knows uses now, all of them in one answer. Of one with cgroups its counters say it;
+/* STATS and USAGE: what every sandbox that a client knows uses now, all of them in one answer, or one of them. Of one with cgroups its counters say it;
    of one without, /proc says it of init and everything below it. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include "state.h"
 
 enum { SOURCE_CGROUP = 1, SOURCE_PROC = 2 };
-enum { TAG_NETWORK = 9 };
+enum { TAG_NETWORK = 9, TAG_PROCESS = 40 /* of USAGE_REPLY */ };
 
 /* Guests with more processes and threads than that are counted up to it. */
 #define TREE_MAX 4096u
@@ -134,6 +134,23 @@ static void write_sandbox(struct out *out, struct sandbox *sandbox, uint32_t id)
   traffic_totals(out, TAG_NETWORK, sandbox);
   if (sandbox->cell->cgroup.frozen) out_u32(out, 10, 1);
   out_end(out, mark);
+}
+
+void usage_send(uint32_t id, const struct sandbox *sandbox) {
+  struct out body = {0};
+  struct slot_report report = {0};
+  struct cgroup_usage group = {0};
+  if (sandbox->cell->grouped) {
+    cgroup_cell_read(&sandbox->cell->cgroup, &group);
+    report.user_us = group.cpu_us;
+  } else if (sandbox->pid > 0 && !sandbox->reaped) {
+    report.user_us = read_tree(sandbox->pid).cpu_us;
+  }
+  usage_fields(&body, &group, &report);
+  traffic_fields(&body, sandbox);
+  if (sandbox->pid > 0 && !sandbox->reaped) out_i32(&body, TAG_PROCESS, sandbox->pid);
+  client_send(FRAME_USAGE_REPLY, id, body.data, body.length);
+  out_free(&body);
 }
 
 void stats_send(uint32_t id) {

@@ -16,8 +16,9 @@ import { type Ending, LauncherProcess } from './launcher-process.ts';
 import { LauncherSandbox } from './launcher-sandbox.ts';
 import { isRawHandle, NetworkDelivery } from './network-handles.ts';
 import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
-import type { RawResult } from './protocol/decode-result.ts';
+import { decodeResult, type RawResult, type RawUsage } from './protocol/decode-result.ts';
 import { decodeStats, type RawSandboxStats, type RawStats } from './protocol/decode-stats.ts';
+import { encodeFreeze, encodeUsage } from './protocol/encode-freeze.ts';
 import { encodeExec, encodeOpen } from './protocol/encode-job.ts';
 import { FieldWriter, malformed } from './protocol/fields.ts';
 import {
@@ -30,6 +31,7 @@ import {
   PROTOCOL_VERSION,
   rawFrame,
 } from './protocol/frame.ts';
+import { standStill } from './stand-still.ts';
 import type { Ties } from './ties.ts';
 
 export interface PlanOptions {
@@ -180,6 +182,33 @@ export class LauncherClient implements Connection {
     };
   }
 
+  /** Whether a run or sandbox is here that was called so when it was asked for. */
+  holds(name: string): boolean {
+    return this.#idOf(name) !== undefined;
+  }
+
+  /**
+   * Stops a run, or a sandbox that stays, where it stands, or lets it go on. Settles once it stands.
+   *
+   * @throws SANDBOX_CLOSED where nothing is called so (any more), LAUNCHER_FAILED without a cgroup or where it does not
+   * come to stand (details.errno ETIMEDOUT), RESOURCE_EXHAUSTED (EAGAIN) before its command has been given to it
+   */
+  async freeze(name: string, frozen: boolean): Promise<void> {
+    const ask = async (): Promise<void> => {
+      const id = this.nextId();
+      const frame = encodeFreeze(id, frozen, this.#needId(name));
+      await this.#request(id, frame, frameType.READY, () => {});
+    };
+    await (frozen ? standStill(ask) : ask());
+  }
+
+  /** What a run, or a sandbox that stays, has used. @throws SANDBOX_CLOSED */
+  async usageOf(name: string): Promise<RawUsage> {
+    const id = this.nextId();
+    const frame = encodeUsage(id, this.#needId(name));
+    return await this.#request(id, frame, frameType.USAGE_REPLY, decodeResult);
+  }
+
   /** The host's facts, tried by the launcher. */
   probe(): Promise<LauncherFacts> {
     const id = this.nextId();
@@ -272,6 +301,17 @@ export class LauncherClient implements Connection {
     this.#networks.expect(id, onNetwork);
     if (name !== undefined) this.#names.set(id, name);
     onDial?.((port, address) => this.#dials.dial(id, port, address));
+  }
+
+  #idOf(name: string): number | undefined {
+    for (const [id, called] of this.#names) if (called === name) return id;
+    return undefined;
+  }
+
+  #needId(name: string): number {
+    const id = this.#idOf(name);
+    if (id === undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'launcher' });
+    return id;
   }
 
   #request<T>(

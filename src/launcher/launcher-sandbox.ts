@@ -7,14 +7,15 @@ import type { Channel, Connection } from './channel.ts';
 import type { Execution } from './execution.ts';
 import { launcherError } from './launcher-error.ts';
 import { decodeResult, type RawResult, type RawUsage } from './protocol/decode-result.ts';
-import { FieldWriter } from './protocol/fields.ts';
+import { encodeFreeze, encodeUsage } from './protocol/encode-freeze.ts';
 import {
   decodeFilesReply,
   encodeFiles,
   type FilesReply,
   type FilesRequest,
 } from './protocol/files-message.ts';
-import { decodeNumber, FRAME_HEADER, finishFrame, frameType, rawFrame } from './protocol/frame.ts';
+import { decodeNumber, frameType, rawFrame } from './protocol/frame.ts';
+import { standStill } from './stand-still.ts';
 import type { Ties } from './ties.ts';
 
 interface Waiting<T> {
@@ -76,20 +77,23 @@ export class LauncherSandbox implements Channel {
       this.#needOpen();
       this.#usage.push({ resolve, reject });
       this.#connection.hold();
-      this.#connection.send(rawFrame(frameType.USAGE, this.#id));
+      this.#connection.send(encodeUsage(this.#id));
     });
   }
 
   /**
-   * Settles when the launcher has told the kernel: frames are handled in order, and USAGE is answered. Tasks stop within
-   * milliseconds of it (cgroup v2, cgroup.freeze is asynchronous).
+   * Settles once everything inside stands, or goes on. Frames are handled in order, and USAGE is answered.
+   *
+   * @throws SANDBOX_CLOSED; LAUNCHER_FAILED without a cgroup, or where it does not come to stand (details.errno ETIMEDOUT):
+   * thaw it then
    */
   async freeze(frozen: boolean): Promise<void> {
-    this.#needOpen();
-    const writer = new FieldWriter(FRAME_HEADER);
-    writer.u32(1, frozen ? 1 : 0, 'freeze');
-    this.#connection.send(finishFrame(writer, frameType.FREEZE, this.#id));
-    await this.usage();
+    const ask = async (): Promise<void> => {
+      this.#needOpen();
+      this.#connection.send(encodeFreeze(this.#id, frozen));
+      await this.usage();
+    };
+    await (frozen ? standStill(ask) : ask());
   }
 
   /** Ends everything inside. Idempotent; never rejects because the launcher is already gone. */

@@ -44,7 +44,10 @@ export const managedRecordSchema = z.strictObject({
   policyDigest: z.string().check(z.describe('Policy')),
   sandbox: z
     .optional(z.string())
-    .check(z.describe('Id of the sandbox, once it is made (kind sandbox)')),
+    .check(z.describe('Id of the sandbox, or of the run, in audit, events and live usage')),
+  process: z
+    .optional(identity)
+    .check(z.describe('Its init, in the manager’s boot and pid namespace, once it was looked at')),
   createdMs: z.number().check(z.describe('Wall clock, Unix ms; to be shown, never reckoned with')),
   createdMonotonicMs: z.number().check(z.describe('CLOCK_MONOTONIC, ms since boot')),
   startedMonotonicMs: z.optional(z.number()).check(z.describe('When it was given its room')),

@@ -99,8 +99,18 @@ static void bodies_say_what_was_meant(void) {
   CHECK(dial.address.data[11] == 0xff && dial.address.data[12] == 198 && dial.address.data[15] == 7);
   out_free(&bytes);
   frame = frame_of(&bytes, "frame-freeze");
-  bool freeze = false;
-  CHECK(!failed(frame_freeze(frame.body, &freeze)) && freeze);
+  struct freeze_request freeze;
+  CHECK(!failed(frame_freeze(frame.body, &freeze)) && freeze.freeze == 1 && freeze.of == 0);
+  out_free(&bytes);
+  frame = frame_of(&bytes, "frame-freeze-exec");
+  CHECK(frame.id == 9 && !failed(frame_freeze(frame.body, &freeze)) && freeze.freeze == 0 && freeze.of == 3);
+  uint32_t of;
+  out_free(&bytes);
+  frame = frame_of(&bytes, "frame-usage");
+  CHECK(!failed(frame_usage(frame.body, &of)) && of == 0);
+  out_free(&bytes);
+  frame = frame_of(&bytes, "frame-usage-exec");
+  CHECK(frame.id == 9 && !failed(frame_usage(frame.body, &of)) && of == 3);
   CHECK(failed(frame_empty(frame.body)));
   out_free(&bytes);
   frame = frame_of(&bytes, "frame-kill");
@@ -135,7 +145,8 @@ static void bodies_out_of_range_are_refused(void) {
   struct winsize_request size;
   int32_t signal;
   struct dial_request dial;
-  bool freeze;
+  struct freeze_request freeze;
+  uint32_t of;
   REFUSED(frame_hello(body, &hello), numbers(-1, -1, -1));
   REFUSED(frame_hello(body, &hello), numbers(1, 1, -1));
   REFUSED(frame_plan(body, &plan), numbers(-1, 1, -1));
@@ -167,6 +178,8 @@ static void bodies_out_of_range_are_refused(void) {
   REFUSED(frame_dial(body, &dial), short_address);
   REFUSED(frame_freeze(body, &freeze), numbers(2, -1, -1));
   REFUSED(frame_freeze(body, &freeze), numbers(-1, -1, -1));
+  REFUSED(frame_freeze(body, &freeze), numbers(-1, 3, -1));
+  REFUSED(frame_usage(body, &of), numbers(1, 1, -1));
 }
 
 int main(void) {

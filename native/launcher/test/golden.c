@@ -372,6 +372,12 @@ static void files_write(struct out *out) {
 static void freeze(struct out *out) { out_u32(out, 1, 1); }
 static void opened(struct out *out) { out_i32(out, 1, 4242); }
 
+static void freeze_exec(struct out *out) {
+  out_u32(out, 1, 0);
+  out_u32(out, 2, 3);
+}
+static void usage_exec(struct out *out) { out_u32(out, 1, 3); }
+
 static void usage(struct out *out) {
   out_u32(out, 3, 5);
   out_u64(out, 4, 1500);
@@ -388,6 +394,11 @@ static void refusal(struct out *out, uint32_t protocol, const char *address, uin
   out_u32(out, 3, port);
   out_u64(out, 4, packets);
   out_end(out, mark);
+}
+
+static void usage_process(struct out *out) {
+  usage(out);
+  out_i32(out, 40, 4321);
 }
 
 static void usage_network(struct out *out) {
@@ -549,6 +560,8 @@ const struct golden goldens[] = {
     {"frame-files", GOLDEN_FRAME, files_write, FRAME_FILES, 2},
     {"frame-probe", GOLDEN_FRAME, nothing, FRAME_PROBE, 0},
     {"frame-freeze", GOLDEN_FRAME, freeze, FRAME_FREEZE, 2},
+    {"frame-freeze-exec", GOLDEN_FRAME, freeze_exec, FRAME_FREEZE, 9},
+    {"frame-usage-exec", GOLDEN_FRAME, usage_exec, FRAME_USAGE, 9},
     {"frame-usage", GOLDEN_FRAME, nothing, FRAME_USAGE, 2},
     {"frame-stats", GOLDEN_FRAME, nothing, FRAME_STATS, 9},
     {"frame-stats-reply", GOLDEN_FRAME, stats, FRAME_STATS_REPLY, 9},
@@ -568,6 +581,7 @@ const struct golden goldens[] = {
     {"frame-facts", GOLDEN_FRAME, facts, FRAME_FACTS, 0},
     {"frame-stdin-credit", GOLDEN_FRAME, stdin_credit, FRAME_STDIN_CREDIT, 3},
     {"frame-usage-reply", GOLDEN_FRAME, usage, FRAME_USAGE_REPLY, 2},
+    {"frame-usage-process", GOLDEN_FRAME, usage_process, FRAME_USAGE_REPLY, 9},
     {"frame-usage-network", GOLDEN_FRAME, usage_network, FRAME_USAGE_REPLY, 2},
 };
 const size_t golden_count = sizeof goldens / sizeof *goldens;

@@ -50,6 +50,8 @@ export interface RawUsage {
   /** By block devices; absent: nothing counts it. */
   readBytes?: number;
   writtenBytes?: number;
+  /** Of the sandbox's init; of what runs alone. */
+  pid?: number;
   /** Absent: no network of its own beside loopback. */
   network?: RawNetwork;
 }
@@ -92,6 +94,7 @@ export function decodeResult(body: Buffer): RawResult {
   let violations: RawViolation[] | undefined;
   let readBytes: number | undefined;
   let writtenBytes: number | undefined;
+  let pid: number | undefined;
   const refused: RawRefusal[] = [];
   let traffic: Omit<RawNetwork, 'refused'> | undefined;
   const totals = [-1, -1];
@@ -169,6 +172,9 @@ export function decodeResult(body: Buffer): RawResult {
       case 22:
         traffic = decodeTraffic(field.body);
         break;
+      case 40:
+        pid = readI32(field);
+        break;
       default:
         throw malformed(`RESULT has an unknown field ${field.tag}`);
     }
@@ -179,6 +185,7 @@ export function decodeResult(body: Buffer): RawResult {
     ...(traffic === undefined ? {} : { network: { ...traffic, refused } }),
     ...(readBytes === undefined ? {} : { readBytes }),
     ...(writtenBytes === undefined ? {} : { writtenBytes }),
+    ...(pid === undefined ? {} : { pid }),
     stdout: output(stdout, totals[0], heads[0]),
     stderr: output(stderr, totals[1], heads[1]),
   };

@@ -124,6 +124,12 @@ export class Entry {
     if (isFinal(state)) this.#ended.resolve();
   }
 
+  /** Something else is known of it now; nobody waits for it, and it is no news. */
+  note(more: Partial<ManagedRecord>): void {
+    this.#record = { ...this.#record, ...more };
+    this.#write();
+  }
+
   #write(): void {
     this.#setup.store.put(this.#record).then(
       () => {

@@ -1,17 +1,13 @@
 /**
  * A managed sandbox that is open: its clocks, how it is stopped and gone on with, and its one end.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { CaissonError, isCaissonError } from '../../core/error.ts';
 import type { Usage } from '../../core/outcome.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { Activity } from './activity.ts';
 import type { Entry } from './entry.ts';
 import { ManagedSandbox } from './managed-sandbox.ts';
+import { Pausing } from './pausing.ts';
 import type { SandboxState } from './states.ts';
-
-const FREEZE_ATTEMPTS = 20;
-const FREEZE_PAUSE_MS = 50;
 
 export interface KeptSetup {
   readonly entry: Entry;
@@ -27,7 +23,7 @@ export class Kept {
   readonly #setup: KeptSetup;
   readonly #activity: Activity;
   readonly #ttl: NodeJS.Timeout | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #pausing: Pausing;
   #closing: Promise<void> | undefined;
 
   constructor(setup: KeptSetup) {
@@ -36,6 +32,11 @@ export class Kept {
     this.#activity = new Activity(idleTimeoutMs, () =>
       entry.end({ state: 'TimedOut', reason: `nothing was asked of it for ${idleTimeoutMs} ms` }),
     );
+    this.#pausing = new Pausing({
+      entry,
+      freeze: (frozen) => (frozen ? sandbox.freeze() : sandbox.thaw()),
+      isEnding: () => this.#closing !== undefined,
+    });
     if (ttlMs !== undefined) {
       this.#ttl = setTimeout(
         () => entry.end({ state: 'TimedOut', reason: `its time to live, ${ttlMs} ms, is over` }),
@@ -60,32 +61,20 @@ export class Kept {
     });
   }
 
-  pause(): Promise<void> {
-    return this.#inTurn(async () => {
-      const { entry, sandbox } = this.#setup;
-      this.#need('Running');
-      // What stands still cannot ask for anything: it is not idle.
-      this.#activity.begin();
-      try {
-        await freeze(sandbox);
-        this.#need('Running');
-        entry.become('Paused');
-      } catch (error) {
-        this.#activity.end();
-        throw error;
-      }
-    });
+  async pause(): Promise<void> {
+    // What stands still cannot ask for anything: it is not idle.
+    this.#activity.begin();
+    try {
+      await this.#pausing.pause();
+    } catch (error) {
+      this.#activity.end();
+      throw error;
+    }
   }
 
-  resume(): Promise<void> {
-    return this.#inTurn(async () => {
-      const { entry, sandbox } = this.#setup;
-      this.#need('Paused');
-      await sandbox.thaw();
-      this.#need('Paused');
-      entry.become('Running');
-      this.#activity.end();
-    });
+  async resume(): Promise<void> {
+    await this.#pausing.resume();
+    this.#activity.end();
   }
 
   usage(): Promise<Usage> {
@@ -109,43 +98,6 @@ export class Kept {
       this.#setup.onEnd(state, reason);
     } catch (error) {
       this.#setup.onEnd('Failed', (error as Error).message);
-      throw error;
-    }
-  }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => {});
-    return turn;
-  }
-
-  #need(state: SandboxState): void {
-    const { entry } = this.#setup;
-    if (entry.state === state && this.#closing === undefined) return;
-    throw new CaissonError('REQUEST_INVALID', {
-      layer: 'sandbox',
-      message: `the sandbox ${entry.id} is ${this.#closing === undefined ? entry.state : 'being closed'}, not ${state}`,
-      details: { id: entry.id, state: entry.state },
-    });
-  }
-}
-
-/**
- * A busy machine may need longer than the launcher waits (0.1 s) until everything stands. Half-frozen is neither one nor the
- * other: what does not come to stand is let go again.
- */
-async function freeze(sandbox: Sandbox): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await sandbox.freeze();
-      return;
-    } catch (error) {
-      const isLate = isCaissonError(error) && error.details.errno === 'ETIMEDOUT';
-      if (isLate && attempt < FREEZE_ATTEMPTS) {
-        await sleep(FREEZE_PAUSE_MS);
-        continue;
-      }
-      await sandbox.thaw().catch(() => {});
       throw error;
     }
   }

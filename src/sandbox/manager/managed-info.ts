@@ -17,7 +17,7 @@ export interface ManagedInfo {
   readonly labels: Readonly<Record<string, string>>;
   readonly priority: number;
   readonly policyDigest: string;
-  /** Id of the sandbox in audit and events, once it is made. */
+  /** Id of the sandbox or run in audit, events and live usage, once it has room. */
   readonly sandbox?: string;
   /** Wall clock, Unix ms: for people. */
   readonly createdMs: number;
@@ -29,7 +29,7 @@ export interface ManagedInfo {
   readonly reason?: string;
   /** Why its present state is not in the store (a full disk); absent where it is. */
   readonly unrecorded?: string;
-  /** What it has used since it was opened; undefined where nothing of it can be asked (a run, one that waits or has ended). */
+  /** What it has used since it was made; undefined where it waits, is being made, or has ended. */
   usage(): Promise<Usage | undefined>;
 }
 

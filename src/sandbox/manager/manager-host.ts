@@ -1,6 +1,7 @@
 /**
  * What a manager needs of the Caisson that it manages sandboxes of; wired in compose.
  */
+import type { RawUsage } from '../../backends/backend.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { Observer } from '../../core/ports.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -9,7 +10,16 @@ import type { PolicyInput } from '../policy-book.ts';
 import type { ExecOptions, Sandbox } from '../sandbox.ts';
 
 export interface ManagerHost {
-  run(argv: readonly string[], options: PlaceOptions & ExecOptions): Promise<Outcome>;
+  /** @param id names the run in its outcome, in audit and live usage, and for what follows */
+  run(argv: readonly string[], options: PlaceOptions & ExecOptions, id: string): Promise<Outcome>;
+  /**
+   * Stops a run where it stands, or lets it go on; settles once it does.
+   *
+   * @throws SANDBOX_CLOSED where none of that name has been given to a sandbox, or any more
+   */
+  freeze(id: string, frozen: boolean): Promise<void>;
+  /** What a run or a sandbox uses, and the process id of its init; undefined where there is none of that name. */
+  usage(id: string): Promise<RawUsage | undefined>;
   create(options: PlaceOptions): Promise<Sandbox>;
   policy(input: PolicyInput): Promise<{ readonly policy: Policy; readonly digest: string }>;
   /** Keeps that many sandboxes ready for runs of this place; `command` absent: for sandboxes that stay. */

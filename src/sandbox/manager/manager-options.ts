@@ -4,7 +4,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { CaissonError } from '../../core/error.ts';
 import type { Observer } from '../../core/ports.ts';
-import type { ManagedRecord, ManagedStore } from '../../store/managed-record.ts';
+import type { ManagedStore } from '../../store/managed-record.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import type { ExecOptions } from '../sandbox.ts';
 import type { Clock } from './clock.ts';
@@ -34,11 +34,6 @@ export interface ManagerOptions {
   readonly clock?: Clock;
   /** Where state is kept; default: a SQLite file in the state directory. */
   readonly store?: ManagedStore;
-  /**
-   * Asked, at the start, about each sandbox of a manager that died: whether it lives on somewhere and is taken over. With
-   * the walls that a launcher carries out none does: a launcher ends with its client. Default: none is.
-   */
-  readonly adopt?: (record: ManagedRecord) => Promise<boolean>;
 }
 
 export interface ManagedOptions extends PlaceOptions {

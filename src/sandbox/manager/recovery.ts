@@ -1,17 +1,15 @@
 /**
- * What managers left that died without closing. Their launchers end with them and take every process along; here that is
- * waited for, and what a launcher that was killed itself could not remove is removed: control groups, changes of sandboxes
- * that nobody can go on with.
+ * What managers left that died without closing: found, destroyed, and reported, each.
+ *
+ * Nothing is adopted. A launcher ends with its client and takes every process along, so that nothing of a dead manager
+ * lives on that could be taken over; a wall that outlives its client (containers, a service) will have to bring its own
+ * answer. So here the end of every launcher and of every sandbox's init is waited for and brought about, and what a
+ * launcher that was killed itself could not remove is removed: control groups, changes that nobody can go on with.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { leftOverCgroups, removeCgroup } from '../../host/left-over-cgroups.ts';
-import {
-  livenessOf,
-  ownWorld,
-  type ProcessIdentity,
-  type ProcessWorld,
-} from '../../host/process-identity.ts';
-import type { ManagedRecord, ManagedStore, ManagerRecord } from '../../store/managed-record.ts';
+import { livenessOf, ownWorld, type ProcessIdentity } from '../../host/process-identity.ts';
+import type { ManagedStore, ManagerRecord } from '../../store/managed-record.ts';
 import type { SandboxState } from './states.ts';
 
 /** A sandbox of a manager that died. */
@@ -24,8 +22,8 @@ export interface RecoveredSandbox {
   readonly labels: Readonly<Record<string, string>>;
   /** What it was when its manager died. */
   readonly was: SandboxState;
-  /** `destroyed`: its processes are gone, and what was its own is removed. `adopted`: it lives on, and is somebody's. */
-  readonly fate: 'destroyed' | 'adopted';
+  /** `destroyed`: nothing of it runs, and what was its own is removed. `left`: something of its manager does not end. */
+  readonly fate: 'destroyed' | 'left';
 }
 
 export interface Recovery {
@@ -40,15 +38,16 @@ export interface Recovery {
 
 export interface RecoveryOptions {
   readonly store: ManagedStore;
-  readonly adopt: ((record: ManagedRecord) => Promise<boolean>) | undefined;
   /** Discards the changes that its process was at work on. @returns their directories */
   readonly discard: (manager: ManagerRecord) => Promise<string[]>;
+  /** For each thing that does not end at once; default 10 s: a launcher with hundreds of sandboxes takes some hundred ms. */
+  readonly patienceMs?: number;
 }
 
-/** A launcher with hundreds of sandboxes takes some hundred milliseconds to end. */
 const PATIENCE_MS = 10_000;
 
-export async function recover({ store, adopt, discard }: RecoveryOptions): Promise<Recovery> {
+export async function recover(options: RecoveryOptions): Promise<Recovery> {
+  const { store, discard, patienceMs = PATIENCE_MS } = options;
   const here = ownWorld();
   const managers: string[] = [];
   const sandboxes: RecoveredSandbox[] = [];
@@ -58,20 +57,21 @@ export async function recover({ store, adopt, discard }: RecoveryOptions): Promi
     // Of another pid namespace nothing can be said: it may well live.
     if (livenessOf(manager.process, manager, here) !== 'gone') continue;
     managers.push(manager.id);
-    left.push(...(await endLaunchers(manager, here)));
-    for (const record of await store.list({ manager: manager.id, live: true })) {
-      const fate = (await adopt?.(record)) === true ? 'adopted' : 'destroyed';
-      const { id, kind, tenant, labels, state } = record;
+    const records = await store.list({ manager: manager.id, live: true });
+    const inits = records.flatMap(({ process }) => process ?? []);
+    const alive = (): ProcessIdentity[] =>
+      [...manager.launchers, ...inits].filter(
+        (each) => livenessOf(each, manager, here) === 'alive',
+      );
+    const stays = await end(alive, patienceMs);
+    left.push(...stays);
+    const fate = stays.length === 0 ? 'destroyed' : 'left';
+    for (const { id, kind, tenant, labels, state } of records)
       sandboxes.push({ id, manager: manager.id, kind, tenant, labels, was: state, fate });
-    }
-    // Where something of it lives on, its changes do.
-    const isLost = !sandboxes.some(
-      (each) => each.manager === manager.id && each.fate === 'adopted',
-    );
-    if (isLost) removed.push(...(await discard(manager)));
+    removed.push(...(await discard(manager)));
   }
   if (managers.length > 0) {
-    const groups = await removeGroups();
+    const groups = await removeGroups(patienceMs);
     removed.push(...groups.removed);
     left.push(...groups.left);
   }
@@ -81,9 +81,7 @@ export async function recover({ store, adopt, discard }: RecoveryOptions): Promi
 }
 
 /** @returns what does not end, in words */
-async function endLaunchers(manager: ManagerRecord, here: ProcessWorld): Promise<string[]> {
-  const alive = (): ProcessIdentity[] =>
-    manager.launchers.filter((each) => livenessOf(each, manager, here) === 'alive');
+async function end(alive: () => ProcessIdentity[], patienceMs: number): Promise<string[]> {
   const signal = (name: 'SIGCONT' | 'SIGKILL'): void => {
     // Just seen to be the one: its start time is part of what was compared.
     for (const { pid } of alive()) {
@@ -94,26 +92,26 @@ async function endLaunchers(manager: ManagerRecord, here: ProcessWorld): Promise
       }
     }
   };
-  // One that was stopped has not heard of its client's end.
+  // A launcher that was stopped has not heard of its client's end.
   signal('SIGCONT');
-  await until(() => alive().length === 0);
+  await until(() => alive().length === 0, patienceMs);
   signal('SIGKILL');
-  await until(() => alive().length === 0);
+  await until(() => alive().length === 0, patienceMs);
   return alive().map(({ pid }) => `process ${pid}`);
 }
 
 /** The kernel refuses to remove a group that still holds a process: those of a killed launcher need a moment to end. */
-async function removeGroups(): Promise<{ removed: string[]; left: string[] }> {
+async function removeGroups(patienceMs: number): Promise<{ removed: string[]; left: string[] }> {
   const groups = leftOverCgroups();
   const gone = new Set<string>();
   await until(() => {
     for (const path of groups) if (!gone.has(path) && removeCgroup(path)) gone.add(path);
     return gone.size === groups.length;
-  });
+  }, patienceMs);
   return { removed: [...gone], left: groups.filter((path) => !gone.has(path)) };
 }
 
-async function until(isSo: () => boolean): Promise<void> {
+async function until(isSo: () => boolean, patienceMs: number): Promise<void> {
   const start = performance.now();
-  while (!isSo() && performance.now() - start < PATIENCE_MS) await sleep(5);
+  while (!isSo() && performance.now() - start < patienceMs) await sleep(5);
 }

@@ -10,7 +10,7 @@
  *   comes. A request that only its tenant's own part has no room for holds up nobody else.
  * - The queue is bounded, in total and for each tenant, so that one tenant's flood leaves places for the others.
  */
-import { CaissonError } from '../../core/error.ts';
+import { queueFull, quoteTenant, tooLarge } from './queue-refusals.ts';
 import { add, dominantShare, excess, NOTHING, type Resources, subtract } from './resources.ts';
 import { type Waiting, WaitingLine } from './waiting-line.ts';
 
@@ -110,7 +110,7 @@ export class Scheduler {
     if (this.#waiting.size >= queueTotal) throw queueFull('the queue', queueTotal);
     const tenant = this.#tenant(demand.tenant);
     if (tenant.line.length >= queuePerTenant) {
-      throw queueFull(`the queue of the tenant ${quote(tenant.name)}`, queuePerTenant);
+      throw queueFull(`the queue of the tenant ${quoteTenant(tenant.name)}`, queuePerTenant);
     }
     const { id, priority, need, nowMs } = demand;
     const entry = { id, priority, need, tenant, enqueuedMs: nowMs, order: this.#order++ };
@@ -272,31 +272,4 @@ export class Scheduler {
 
 function byOrder(a: Tenant, b: Tenant): number {
   return (a.line.head?.order ?? 0) - (b.line.head?.order ?? 0);
-}
-
-function quote(tenant: string): string {
-  return tenant === '' ? 'without a name' : JSON.stringify(tenant);
-}
-
-function tooLarge(
-  { need, id }: Demand,
-  dimension: keyof Resources,
-  room: Resources,
-  whose: string,
-): CaissonError {
-  return new CaissonError('REQUEST_INVALID', {
-    layer: 'sandbox',
-    message: `the policy may use ${need[dimension]} of ${dimension}, and ${whose} is ${room[dimension]}`,
-    hint: 'lower that limit in the policy, or make the pool larger',
-    details: { id, dimension, need: need[dimension], room: room[dimension] },
-  });
-}
-
-function queueFull(what: string, places: number): CaissonError {
-  return new CaissonError('QUEUE_FULL', {
-    layer: 'sandbox',
-    message: `${what} is full: ${places} wait already`,
-    hint: 'try again later, or make the queue longer',
-    details: { places },
-  });
 }

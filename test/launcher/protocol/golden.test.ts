@@ -7,6 +7,7 @@ import { launcherError } from '../../../src/launcher/launcher-error.ts';
 import { decodeFacts } from '../../../src/launcher/protocol/decode-facts.ts';
 import { decodeResult } from '../../../src/launcher/protocol/decode-result.ts';
 import { decodeStats } from '../../../src/launcher/protocol/decode-stats.ts';
+import { encodeFreeze, encodeUsage } from '../../../src/launcher/protocol/encode-freeze.ts';
 import { encodeHostPlan } from '../../../src/launcher/protocol/encode-host-plan.ts';
 import { encodeExec, encodeJob, encodeOpen } from '../../../src/launcher/protocol/encode-job.ts';
 import { encodePlan } from '../../../src/launcher/protocol/encode-plan.ts';
@@ -82,7 +83,10 @@ test('frames that we send', () => {
   same(rawFrame(frameType.STDIN, 3), 'frame-stdin-end');
   same(rawFrame(frameType.KILL, 3), 'frame-kill');
   same(rawFrame(frameType.CLOSE, 2), 'frame-close');
-  same(rawFrame(frameType.USAGE, 2), 'frame-usage');
+  same(encodeUsage(2), 'frame-usage');
+  same(encodeUsage(9, 3), 'frame-usage-exec');
+  same(encodeFreeze(2, true), 'frame-freeze');
+  same(encodeFreeze(9, false, 3), 'frame-freeze-exec');
   same(rawFrame(frameType.STATS, 9), 'frame-stats');
   same(encodeDial(2, 5, 8080), 'frame-dial');
   same(encodeDial(2, 6, 123, '198.51.100.7'), 'frame-dial-datagram');
@@ -137,6 +141,8 @@ test('frames that we receive', () => {
   assert.equal(decodeResult(body('frame-closed').body).leftBehind, 1);
   assert.equal(decodeResult(body('frame-usage-reply').body).processesPeak, 3);
   assert.equal(decodeResult(body('frame-usage-reply').body).network, undefined);
+  assert.equal(decodeResult(body('frame-usage-reply').body).pid, undefined);
+  assert.equal(decodeResult(body('frame-usage-process').body).pid, 4321);
   assert.deepEqual(decodeStats(body('frame-stats-reply').body), {
     atNs: 123456789012,
     waiting: 4,

@@ -131,15 +131,6 @@ describe('a manager that is killed', { skip: needs.root }, () => {
     assert.deepEqual(manager.recovered.sandboxes, []);
   });
 
-  test('what lives on elsewhere is adopted where somebody says so', async () => {
-    const { child } = await fill(2);
-    await kill(child);
-    await using caisson = await Caisson.open({ stateDirectory: state });
-    await using manager = await caisson.manager({ adopt: async ({ kind }) => kind === 'run' });
-    const fates = manager.recovered.sandboxes.map(({ kind, fate }) => `${kind} ${fate}`).sort();
-    assert.deepEqual(fates, ['run adopted', 'run adopted', 'sandbox destroyed']);
-  });
-
   test('another process with the number of the dead one is not taken for it', async () => {
     {
       const store = SqliteManagedStore.open(state);

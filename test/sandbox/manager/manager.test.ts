@@ -71,6 +71,12 @@ class Host implements ManagerHost {
   create(): Promise<never> {
     throw new CaissonError('LAUNCHER_FAILED', { layer: 'launcher' });
   }
+  readonly frozen = new Set<string>();
+  freeze: ManagerHost['freeze'] = async (id, frozen) => {
+    if (frozen) this.frozen.add(id);
+    else this.frozen.delete(id);
+  };
+  async usage(): Promise<undefined> {}
   async policy(): ReturnType<ManagerHost['policy']> {
     return { policy, digest: 'd' };
   }

@@ -1,0 +1,113 @@
+/**
+ * How what runs is stopped where it stands and gone on with: one request after the other, and none against its end.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CaissonError, isCaissonError } from '../../core/error.ts';
+import type { Entry } from './entry.ts';
+import type { SandboxState } from './states.ts';
+
+export interface PausingSetup {
+  readonly entry: Entry;
+  /** Settles once everything stands, or goes on. */
+  readonly freeze: (frozen: boolean) => Promise<void>;
+  /** It is on its way to its end. */
+  readonly isEnding: () => boolean;
+}
+
+/** A run may be asked for before its command has been given to a sandbox. */
+const ATTEMPTS = 100;
+const PAUSE_MS = 50;
+
+export class Pausing {
+  readonly #setup: PausingSetup;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(setup: PausingSetup) {
+    this.#setup = setup;
+  }
+
+  pause(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#need('Running');
+      await this.#standStill();
+      this.#need('Running');
+      this.#setup.entry.become('Paused');
+    });
+  }
+
+  resume(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#need('Paused');
+      await this.#setup.freeze(false);
+      this.#need('Paused');
+      this.#setup.entry.become('Running');
+    });
+  }
+
+  async #standStill(): Promise<void> {
+    const { entry, freeze, isEnding } = this.#setup;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await freeze(true);
+        return;
+      } catch (error) {
+        this.#need('Running');
+        const absence = absenceIn(error);
+        if (absence && attempt < ATTEMPTS) {
+          await sleep(PAUSE_MS);
+          this.#need('Running');
+          continue;
+        }
+        // Half-frozen is neither one nor the other; but what is being ended is not let go again.
+        if (!isEnding()) await freeze(false).catch(() => {});
+        throw absence ? notThere(entry.id) : refusal(entry.id, error);
+      }
+    }
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  #need(state: SandboxState): void {
+    const { entry, isEnding } = this.#setup;
+    if (entry.state === state && !isEnding()) return;
+    const found = isEnding() && !entry.isFinal ? 'being ended' : entry.state;
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'sandbox',
+      message: `the sandbox ${entry.id} is ${found}, not ${state}`,
+      details: { id: entry.id, state: entry.state },
+    });
+  }
+}
+
+/** Nothing of it is there yet, or any more. */
+function absenceIn(error: unknown): boolean {
+  if (!isCaissonError(error)) return false;
+  return error.code === 'SANDBOX_CLOSED' || error.details.errno === 'EAGAIN';
+}
+
+function notThere(id: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `${id} has no process that could be stopped: it is being made, or what it changed is being put away`,
+    hint: 'try again later',
+    details: { id },
+  });
+}
+
+/** Without control groups nothing holds a whole sandbox: stopping its processes by signals would be seen and undone inside. */
+function refusal(id: string, error: unknown): unknown {
+  const isWithout =
+    isCaissonError(error) && ['ENOTSUP', 'EOPNOTSUPP'].includes(String(error.details.errno));
+  if (!isWithout) return error;
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `${id} cannot be paused: it has no control group of its own`,
+    hint: 'give its policy a limit of memory, processes or cpu on a host where caisson doctor shows control groups; or kill it',
+    details: { id },
+    cause: error,
+  });
+}
