@@ -8,7 +8,7 @@
 
 union control {
   struct cmsghdr align;
-  char space[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int))];
+  char space[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 };
 
 bool channel_send(int socket, const void *data, size_t length, const int *fds, size_t fd_count) {
@@ -43,7 +43,14 @@ bool channel_send(int socket, const void *data, size_t length, const int *fds, s
   return true;
 }
 
-ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count) {
+/* musl's CMSG_NXTHDR compares signed with unsigned. */
+static struct cmsghdr *next_header(struct msghdr *message, struct cmsghdr *header) {
+  size_t at = (size_t)((char *)header - (char *)message->msg_control) + CMSG_ALIGN(header->cmsg_len);
+  if (header->cmsg_len < sizeof *header || at + sizeof *header > message->msg_controllen) return NULL;
+  return (struct cmsghdr *)(void *)((char *)message->msg_control + at);
+}
+
+static ssize_t receive(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count, pid_t *sender) {
   union control control;
   struct iovec part = {.iov_base = data, .iov_len = length};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space,
@@ -54,9 +61,14 @@ ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t 
   while (got < 0 && errno == EINTR);
   if (got < 0) return got;
   bool overflow = (message.msg_flags & MSG_CTRUNC) != 0;
-  /* One control message: that is all the launcher ever sends. */
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = next_header(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET) continue;
+    if (header->cmsg_type == SCM_CREDENTIALS && sender) {
+      struct ucred who;
+      memcpy(&who, CMSG_DATA(header), sizeof who);
+      *sender = who.pid;
+    }
+    if (header->cmsg_type != SCM_RIGHTS) continue;
     size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {
       int fd;
@@ -75,12 +87,20 @@ ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t 
   return -1;
 }
 
+ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count) {
+  return receive(socket, data, length, fds, fd_room, fd_count, NULL);
+}
+
 bool channel_receive_all(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count) {
+  return channel_receive_all_from(socket, data, length, fds, fd_room, fd_count, NULL);
+}
+
+bool channel_receive_all_from(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count, pid_t *sender) {
   char *at = data;
   *fd_count = 0;
   while (length > 0) {
     size_t more;
-    ssize_t got = channel_receive(socket, at, length, fds + *fd_count, fd_room - *fd_count, &more);
+    ssize_t got = receive(socket, at, length, fds + *fd_count, fd_room - *fd_count, &more, sender);
     if (got <= 0) return false;
     *fd_count += more;
     at += got;

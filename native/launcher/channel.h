@@ -18,4 +18,7 @@ ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t 
 /* Receives exactly `length` bytes (the first may carry descriptors). */
 bool channel_receive_all(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count);
 
+/* As channel_receive_all; *sender is set to who sent the last of it, where the socket has SO_PASSCRED. */
+bool channel_receive_all_from(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count, pid_t *sender);
+
 #endif

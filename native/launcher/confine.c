@@ -9,6 +9,8 @@
 
 #include "sys.h"
 
+#define OBSERVED 1u /* src/plan/seccomp/compile.ts */
+
 static struct err add_path(int ruleset, const struct path_rule *rule) {
   int path = openat(AT_FDCWD, rule->path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
   if (path < 0) return errno == ENOENT ? OK : fail(ERR_SYSTEM, errno, "landlock path", rule->path);
@@ -117,13 +119,26 @@ static struct err drop_capabilities(const struct capability_plan *plan) {
   return OK;
 }
 
+/* Where nobody listens, what would be observed is allowed, as it is in any case. The plan marks it in the answer's data, which
+   the kernel does not look at (SECCOMP_RET_DATA). */
+static void allow_observed(const struct sock_fprog *program) {
+  for (unsigned short i = 0; i < program->len; i++) {
+    struct sock_filter *each = &program->filter[i];
+    if (each->code == (BPF_RET | BPF_K) && each->k == (SECCOMP_RET_USER_NOTIF | OBSERVED)) each->k = SECCOMP_RET_ALLOW;
+  }
+}
+
 struct err confine_seal(const struct plan *plan, int ruleset, int *listener) {
   if (listener) *listener = -1;
-  if (ruleset >= 0 && sys_landlock_restrict_self(ruleset) < 0) return fail(ERR_SYSTEM, errno, "landlock restrict", NULL);
+  /* Across execve, and not of the domains that a guest makes for itself. Only where it is asked for: who may write as much as
+     a guest likes into the log of a host fills its disk. */
+  uint32_t log = plan->landlock.log ? SYS_LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON | SYS_LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF : 0;
+  if (ruleset >= 0 && sys_landlock_restrict_self(ruleset, log) < 0) return fail(ERR_SYSTEM, errno, "landlock restrict", NULL);
   TRY(drop_capabilities(&plan->capabilities));
   TRY(side_channels_job(plan->side_channels, listener != NULL));
   if (plan->seccomp.len == 0) return OK;
-  bool listens = listener && plan->notified_count > 0;
+  bool listens = listener && plan->notified_count + plan->observed_count > 0;
+  if (!listens && plan->observed_count > 0) allow_observed(&plan->seccomp);
   long done = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, listens ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0, &plan->seccomp);
   if (done < 0) return fail(ERR_SYSTEM, errno, "seccomp", NULL);
   if (listens) *listener = (int)done;

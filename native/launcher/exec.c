@@ -34,6 +34,7 @@ static void exec_free(struct exec *exec) {
   exec_streams_close(exec);
   exec_notify_close(exec);
   watch_close(&exec->job_socket);
+  free(exec->landlock);
   free(exec->job);
   free(exec);
 }
@@ -59,6 +60,7 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
   struct sandbox *sandbox = exec->sandbox;
   exec->limits = limits_merge(&sandbox->kind->plan.limits, &job.limits);
   exec->number = sandbox->seat.number;
+  exec_audit_begin(exec);
   exec->pty = job.pty;
   exec->streaming = job.pty || job.stdout_mode == STDIO_STREAM || job.stderr_mode == STDIO_STREAM || job.stdin_mode == STDIO_STREAM;
   if (!sandbox->keep) TRY(sandbox_limit(sandbox, &job));
@@ -75,8 +77,8 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
   if (failed(result)) return result;
 
   /* The seat is taken: its socket is now this exec's. The listener that comes first is no reason to wake: it is read with
-     the end-of-file, and until then there is no guest. */
-  if (sandbox->kind->plan.notified_count > 0 && !job.pty) sandbox->seat.watch.events = EPOLLRDHUP;
+     the end-of-file, and until then there is no guest. But an observer sees the job's own execve. */
+  if (sandbox->kind->plan.notified_count > 0 && sandbox->kind->plan.observed_count == 0 && !job.pty) sandbox->seat.watch.events = EPOLLRDHUP;
   watch_move(&sandbox->seat.watch, &exec->job_socket, WATCH_JOB, exec);
   sandbox->seat.ready = false;
   result = exec_output_open(exec, &job, sandbox->seat.output);
@@ -175,6 +177,7 @@ bool exec_job_event(struct exec *exec) {
 
 void exec_finish(struct exec *exec) {
   if (!exec_output_drain(exec)) return; /* until the client has made room */
+  if (!exec_audit_settled(exec)) return;
   struct sandbox *sandbox = exec->sandbox;
   exec_send_result(exec);
   unlink_from_sandbox(exec);
@@ -234,6 +237,8 @@ uint64_t execs_tick(void) {
     }
     if (exec->notify_again_ns && S.now_ns >= exec->notify_again_ns) exec_notify_resume(exec);
     next = sooner(next, sooner(exec->wall_deadline_ns, sooner(exec->cpu_check_ns, exec->notify_again_ns)));
+    if (exec->settle_at_ns && S.now_ns >= exec->settle_at_ns) exec_finish(exec);
+    else next = sooner(next, exec->settle_at_ns);
   }
-  return next;
+  return sooner(next, audit_tick());
 }

@@ -22,11 +22,16 @@ void exec_notify_resume(struct exec *exec) {
 }
 
 void exec_notify_event(struct exec *exec) {
+  const struct plan *plan = &exec->sandbox->kind->plan;
+  unsigned number = exec->sandbox->cell->number;
   if (!exec->refused) exec->refused = calloc(1, sizeof *exec->refused);
+  if (!exec->observed && plan->observed_count > 0) exec->observed = calloc(1, sizeof *exec->observed);
+  const struct observer observer = {&S.host, launch_guest_uid(&S.host, number), launch_guest_gid(&S.host, number), exec->observed};
   for (int taken = 0; taken < NOTIFY_BURST && exec->notify.fd >= 0; taken++) {
-    switch (notify_take(exec->notify.fd, &exec->sandbox->kind->plan, S.host.proc, exec->refused)) {
+    switch (notify_take(exec->notify.fd, plan, S.host.proc, exec->refused, &observer)) {
       case NOTIFY_IDLE:
         return;
+      case NOTIFY_OBSERVED:
       case NOTIFY_ANSWERED:
       case NOTIFY_RETRY:
         continue;
@@ -46,4 +51,5 @@ void exec_notify_close(struct exec *exec) {
   watch_close(&exec->notify);
   if (exec->notify_again_ns) S.paused--;
   free(exec->refused);
+  free(exec->observed);
 }

@@ -65,6 +65,8 @@ void exec_send_result(struct exec *exec) {
   out_u32(&body, 20, report->left);
   traffic_fields(&body, sandbox);
   if (exec->refused) notify_fields(&body, exec->refused);
+  exec_audit_fields(&body, exec);
+  if (exec->observed) observe_fields(&body, exec->observed);
   if (body.failed) {
     S.client_gone = true;
     return;

@@ -23,8 +23,7 @@ static const struct notified *rule_of(const struct plan *plan, uint32_t number) 
   return NULL;
 }
 
-/* comm, and the process that the thread belongs to. */
-static void look_up(int proc, pid_t thread, char program[16], pid_t *pid) {
+void notify_look_up(int proc, pid_t thread, char program[16], pid_t *pid) {
   char text[512];
   program[0] = 0;
   *pid = thread;
@@ -50,7 +49,7 @@ static struct notify_record *record_of(struct notify_log *log, int listener, int
     if (log->records[i].number == number && log->records[i].thread == thread) return &log->records[i];
   char program[16];
   pid_t pid;
-  look_up(proc, thread, program, &pid);
+  notify_look_up(proc, thread, program, &pid);
   /* The thread may have ended, and its number been given away, while it was looked up. */
   if (command(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &call->id) < 0) program[0] = 0;
   for (size_t i = 0; i < log->count; i++) {
@@ -67,7 +66,8 @@ static struct notify_record *record_of(struct notify_log *log, int listener, int
   return record;
 }
 
-enum notify_state notify_take(int listener, const struct plan *plan, int proc, struct notify_log *log) {
+enum notify_state notify_take(int listener, const struct plan *plan, int proc, struct notify_log *log,
+                              const struct observer *observer) {
   /* Without a call that waits the ioctl would. */
   struct pollfd waiting = {.fd = listener, .events = POLLIN};
   if (poll(&waiting, 1, 0) <= 0) return NOTIFY_IDLE;
@@ -75,6 +75,13 @@ enum notify_state notify_take(int listener, const struct plan *plan, int proc, s
   struct seccomp_notif call = {0}; /* the kernel refuses one that is not cleared */
   if (command(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) return errno == ENOENT || errno == EINTR ? NOTIFY_RETRY : NOTIFY_GONE;
   const struct notified *rule = rule_of(plan, (uint32_t)call.data.nr);
+  if (!rule && observe_wants(plan, (uint32_t)call.data.nr)) {
+    /* Allowed, whatever is seen here. */
+    struct seccomp_notif_resp on = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    if (observer) observe_call(observer, listener, &call);
+    command(listener, SECCOMP_IOCTL_NOTIF_SEND, &on);
+    return NOTIFY_OBSERVED;
+  }
   struct notify_record *record = log ? record_of(log, listener, proc, &call) : NULL;
   if (record) record->count++;
   else if (log) log->others++;

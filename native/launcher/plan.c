@@ -141,10 +141,12 @@ static struct err landlock_parse(struct span body, struct landlock_plan *out) {
   const struct wire_slot slots[] = {
       {1, WIRE_U32, true, &out->abi},    {2, WIRE_U64, true, &out->handled_fs}, {3, WIRE_U64, true, &out->handled_net},
       {4, WIRE_U64, true, &out->scoped}, {5, WIRE_LIST, false, NULL},           {6, WIRE_LIST, false, NULL},
+      {7, WIRE_U32, false, &out->log},
   };
   uint32_t seen;
   TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
   if (out->abi < 1 || out->abi > 255) return refuse(SUBJECT_PLAN, "landlock: no such ABI");
+  if (out->log > 1 || (out->log && out->abi < 7)) return refuse(SUBJECT_PLAN, "landlock: log is 0 or 1, and needs ABI 7");
   if ((out->handled_fs | out->handled_net | out->scoped) == 0) return refuse(SUBJECT_PLAN, "landlock: handles nothing");
   struct field field;
   bool bad;
@@ -271,7 +273,22 @@ static struct err notified_parse(struct span body, struct plan *out) {
   if (ends > 1) return refuse(SUBJECT_PLAN, "notified: ends is 0 or 1");
   for (size_t i = 0; i < out->notified_count; i++)
     if (out->notified[i].number == number) return refuse(SUBJECT_PLAN, "notified: a call named twice");
+  /* What goes on in any case is not what is refused. */
+  for (size_t i = 0; i < out->observed_count; i++)
+    if (out->observed[i] == number) return refuse(SUBJECT_PLAN, "notified: a call that is observed");
   out->notified[out->notified_count++] = (struct notified){number, (int32_t)errnum, ends == 1, (seen & BIT(5)) != 0, spared, name};
+  return OK;
+}
+
+static struct err observed_parse(struct span body, bool filtered, struct plan *out) {
+  if (!filtered) return refuse(SUBJECT_PLAN, "observed: without seccomp");
+  if (body.length == 0 || body.length % sizeof(uint32_t) != 0) return refuse(SUBJECT_PLAN, "observed: not numbers of 4 bytes");
+  if (body.length / sizeof(uint32_t) > PLAN_OBSERVED_MAX) return refuse_with(SUBJECT_PLAN, E2BIG, "observed: too many");
+  for (size_t at = 0; at < body.length; at += sizeof(uint32_t)) {
+    uint32_t number;
+    memcpy(&number, body.data + at, sizeof number);
+    out->observed[out->observed_count++] = number;
+  }
   return OK;
 }
 
@@ -299,7 +316,7 @@ static struct err plan_lists(struct span body, struct plan *out) {
 }
 
 static struct err plan_body(struct span body, struct plan *out, struct span *seccomp) {
-  struct span landlock, capabilities, cgroup, limits, network;
+  struct span landlock, capabilities, cgroup, limits, network, observed;
   uint32_t seen;
   const struct wire_slot slots[] = {
       {1, WIRE_U32, true, &out->namespaces},   {2, WIRE_U32, true, &out->uid},      {3, WIRE_U32, true, &out->gid},
@@ -307,7 +324,7 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
       {7, WIRE_BYTES, false, &landlock},       {8, WIRE_BYTES, true, &capabilities}, {9, WIRE_LIST, false, NULL},
       {10, WIRE_BYTES, false, &cgroup},        {11, WIRE_BYTES, true, &limits},     {12, WIRE_LIST, false, NULL},
       {13, WIRE_BYTES, false, &out->default_job}, {14, WIRE_BYTES, false, &network}, {15, WIRE_LIST, false, NULL},
-      {16, WIRE_U32, false, &out->side_channels},
+      {16, WIRE_U32, false, &out->side_channels}, {17, WIRE_BYTES, false, &observed},
   };
   TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
   if ((out->namespaces & NS_REQUIRED) != NS_REQUIRED) return refuse(SUBJECT_PLAN, "namespaces: user, mount and pid are required");
@@ -323,6 +340,7 @@ static struct err plan_body(struct span body, struct plan *out, struct span *sec
   }
   if (seen & BIT(15) && !(seen & BIT(6))) return refuse(SUBJECT_PLAN, "notified: without seccomp");
   if (out->side_channels & ~(uint32_t)SIDE_ALL) return refuse(SUBJECT_PLAN, "side channels: unknown bits");
+  if (seen & BIT(17)) TRY(observed_parse(observed, (seen & BIT(6)) != 0, out));
   if (seen & BIT(14)) TRY(network_parse(network, out));
   if (seen & BIT(7)) TRY(landlock_parse(landlock, &out->landlock));
   TRY(capabilities_parse(capabilities, &out->capabilities));

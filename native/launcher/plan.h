@@ -17,6 +17,7 @@
 #define PLAN_RLIMITS_MAX 16
 #define PLAN_SCAFFOLD_MAX 32
 #define PLAN_NOTIFIED_MAX 64
+#define PLAN_OBSERVED_MAX 64
 #define PLAN_FILTER_MAX 4096
 #define JOB_STRINGS_MAX 32768           /* of argv, and of env */
 #define JOB_STRING_MAX (1024u * 1024u)  /* bytes of one, with its NUL */
@@ -50,6 +51,7 @@ struct landlock_plan {
   bool present;
   uint32_t abi;
   uint64_t handled_fs, handled_net, scoped;
+  uint32_t log; /* 1: what it refuses the guest goes to the audit log */
   size_t path_count, port_count;
   struct path_rule paths[PLAN_RULES_MAX];
   struct port_rule ports[PLAN_RULES_MAX];
@@ -100,6 +102,8 @@ struct plan {
   const char *scaffold[PLAN_SCAFFOLD_MAX];
   size_t notified_count;
   struct notified notified[PLAN_NOTIFIED_MAX];
+  size_t observed_count;
+  uint32_t observed[PLAN_OBSERVED_MAX]; /* calls that go by an observer, and are allowed whatever it sees */
   struct span default_job;
   struct network_plan network;
   uint32_t side_channels; /* SIDE_* */

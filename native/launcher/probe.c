@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "cgroup_base.h"
+#include "landlock_audit.h"
 #include "loopback.h"
 #include "network.h"
 #include "side_channels.h"
@@ -351,12 +352,20 @@ static void write_audit(struct out *out) {
     struct audit_status status;
     char more[64];
   } message = {.header = {.nlmsg_len = NLMSG_LENGTH(0), .nlmsg_type = AUDIT_GET, .nlmsg_flags = NLM_F_REQUEST}};
-  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_AUDIT);
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
   if (fd < 0) return;
+  /* The answer comes from a thread of the kernel's; where none is to be had the kernel says so at once. */
+  struct timeval patience = {.tv_usec = 200000};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   bool answered = send(fd, &message, message.header.nlmsg_len, 0) > 0 && recv(fd, &message, sizeof message, 0) > 0 &&
                   message.header.nlmsg_type == AUDIT_GET;
   close(fd);
-  if (answered) out_u32(out, 31, message.status.enabled != 0);
+  if (!answered) return;
+  out_u32(out, 31, message.status.enabled != 0);
+  /* A log that ends the machine when it overflows is nothing to let a guest write to. */
+  int group = message.status.failure > 1 ? -1 : landlock_audit_open();
+  out_i32(out, 32, group >= 0 ? 0 : message.status.failure > 1 ? EOPNOTSUPP : errno);
+  if (group >= 0) close(group);
 }
 
 static void write_findings(struct out *out, const struct findings *findings) {

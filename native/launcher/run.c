@@ -145,7 +145,7 @@ static void pass_signal(struct running *run) {
 
 /* False: nothing more will come. */
 static bool answer(struct running *run) {
-  enum notify_state state = notify_take(run->listener, &plan, run->proc, &refused);
+  enum notify_state state = notify_take(run->listener, &plan, run->proc, &refused, NULL);
   if (state == NOTIFY_ENDS) {
     run->denied = true;
     sys_pidfd_kill(run->pidfd, SIGKILL);

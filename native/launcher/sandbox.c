@@ -67,6 +67,7 @@ static struct err ask(struct sandbox *sandbox) {
       .host_view = S.host_view,
   };
   struct nursery_fds fds = {kind->template, kind->memory, control[1], job[1], sandbox->net, cell->cgroup.v2};
+  if (kind->plan.landlock.log) audit_know(job[0]);
   bool asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
   int error = errno;
   close(control[1]);
@@ -276,7 +277,7 @@ static void seat_ready(struct sandbox *sandbox) {
 void sandbox_seat_event(struct sandbox *sandbox) {
   int fds[NETWORK_PARTS];
   size_t count;
-  if (!channel_receive_all(sandbox->seat.watch.fd, &told, sizeof told, fds, NETWORK_PARTS, &count)) {
+  if (!channel_receive_all_from(sandbox->seat.watch.fd, &told, sizeof told, fds, NETWORK_PARTS, &count, &sandbox->seat.pid)) {
     watch_close(&sandbox->seat.watch);
     sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
     return;
@@ -311,6 +312,7 @@ void sandbox_seat_event(struct sandbox *sandbox) {
 void sandbox_next_seat(struct sandbox *sandbox) {
   int job[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0) return;
+  if (sandbox->kind->plan.landlock.log) audit_know(job[0]);
   struct slot_request request = {.command = SLOT_FORK, .job = ++sandbox->next_number};
   sandbox->seat.ready = false;
   sandbox->seat.number = sandbox->next_number;

@@ -383,6 +383,9 @@ static void dispatch(struct watch *watch, uint32_t what) {
     case WATCH_HANDOVER:
       handover_event();
       return;
+    case WATCH_AUDIT:
+      audit_event();
+      return;
     case WATCH_AGENT:
       agent_event(watch->owner);
       return;

@@ -4,6 +4,7 @@
 
 #include "cgroup.h"
 #include "frame.h"
+#include "landlock_audit.h"
 #include "launch.h"
 #include "notify.h"
 #include "nursery.h"
@@ -11,7 +12,7 @@
 /* Every descriptor in epoll points to one of these, inside the thing it belongs to. */
 enum watch_kind {
   WATCH_CLIENT, WATCH_SIGNALS, WATCH_NURSERY, WATCH_CONTROL, WATCH_SEAT, WATCH_PIDFD, WATCH_OOM, WATCH_STDOUT, WATCH_STDERR,
-  WATCH_STDIN, WATCH_AGENT, WATCH_JOB, WATCH_NOTIFY, WATCH_HANDOVER,
+  WATCH_STDIN, WATCH_AGENT, WATCH_JOB, WATCH_NOTIFY, WATCH_HANDOVER, WATCH_AUDIT,
 };
 struct watch {
   enum watch_kind kind;
@@ -59,6 +60,7 @@ struct seat {
   struct watch watch;
   uint32_t number;
   int output[2]; /* reading ends */
+  pid_t pid;     /* of the process that waits; 0: not asked for */
   bool ready;
 };
 
@@ -133,7 +135,10 @@ struct exec {
   bool input_ends, streaming, pty, exec_seen, ended, finishing;
   struct watch job_socket, notify;
   struct notify_log *refused;       /* from the first notified call on */
+  struct observe_log *observed;     /* where the plan asks for it, as long */
   uint64_t notify_again_ns;         /* when its calls are answered again; 0: they are */
+  struct landlock_log *landlock;    /* where the plan has its refusals logged */
+  uint64_t settle_at_ns;            /* it ended, and its last records may be on their way until then */
   uint64_t received_ns, started_ns, ended_ns, wall_deadline_ns, cpu_check_ns;
   uint32_t cause, limits_hit;
   struct slot_report report;
@@ -269,6 +274,17 @@ void exec_streams_close(struct exec *exec);
 void exec_notify_event(struct exec *exec);
 void exec_notify_resume(struct exec *exec);
 void exec_notify_close(struct exec *exec);
+
+/* exec_audit.c */
+/* The process at this socket is to be known by the number that the audit log calls it by. */
+void audit_know(int seat);
+void exec_audit_begin(struct exec *exec);
+/* False while records of its last moments may still come: exec_finish is called again then. */
+bool exec_audit_settled(struct exec *exec);
+void exec_audit_fields(struct out *out, const struct exec *exec);
+void audit_event(void);
+/* When the log is read again; 0: it is. */
+uint64_t audit_tick(void);
 
 /* exec_result.c */
 /* Takes over init's report and what the groups counted: what it used, which limits it met, and so what ended it. */

@@ -141,6 +141,11 @@ static inline int sys_landlock_create_ruleset(const struct sys_landlock_ruleset_
 static inline int sys_landlock_add_rule(int ruleset, int type, const void *attr) {
   return (int)syscall(SYS_landlock_add_rule, ruleset, type, attr, 0);
 }
-static inline int sys_landlock_restrict_self(int ruleset) { return (int)syscall(SYS_landlock_restrict_self, ruleset, 0); }
+/* Since ABI 7. */
+#define SYS_LANDLOCK_RESTRICT_SELF_LOG_NEW_EXEC_ON 2u
+#define SYS_LANDLOCK_RESTRICT_SELF_LOG_SUBDOMAINS_OFF 4u
+static inline int sys_landlock_restrict_self(int ruleset, uint32_t flags) {
+  return (int)syscall(SYS_landlock_restrict_self, ruleset, flags);
+}
 
 #endif

@@ -33,20 +33,24 @@ typedef const struct seccomp_notif *notif;
 static bool resolver_used;
 
 /* Bytes of the caller's memory; less than `length` where a page is missing. */
-static size_t peek(notif n, uint64_t address, void *into, size_t length) {
+static size_t peek_at(pid_t pid, uint64_t address, void *into, size_t length) {
   struct iovec local = {into, length};
   struct iovec remote = {(void *)(uintptr_t)address, length};
-  ssize_t got = process_vm_readv((pid_t)n->pid, &local, 1, &remote, 1, 0);
+  ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
   return got < 0 ? 0 : (size_t)got;
 }
 
+static size_t peek(notif n, uint64_t address, void *into, size_t length) {
+  return peek_at((pid_t)n->pid, address, into, length);
+}
+
 /* Page by page: what follows a string need not be mapped. */
-static bool peek_string(notif n, uint64_t address, char into[PATH_MAX]) {
+bool trace_call_string(pid_t pid, uint64_t address, char into[]) {
   for (size_t at = 0; at < PATH_MAX;) {
     size_t rest = PAGE - ((address + at) & (PAGE - 1));
     if (rest > PATH_MAX - at) rest = PATH_MAX - at;
     if (at == 0 && rest > 256) rest = 256;
-    size_t got = peek(n, address + at, into + at, rest);
+    size_t got = peek_at(pid, address + at, into + at, rest);
     if (memchr(into + at, '\0', got) != NULL) return true;
     if (got < rest) return false;
     at += got;
@@ -57,7 +61,7 @@ static bool peek_string(notif n, uint64_t address, char into[PATH_MAX]) {
 /* Absolute, its links unresolved. A relative one is joined with what the kernel says of its directory. */
 static bool path_of(notif n, int directory_at, int path_at, char into[2 * PATH_MAX]) {
   char given[PATH_MAX], link[64];
-  if (!peek_string(n, n->data.args[path_at], given) || given[0] == '\0') return false;
+  if (!trace_call_string((pid_t)n->pid, n->data.args[path_at], given) || given[0] == '\0') return false;
   if (given[0] == '/') {
     memcpy(into, given, strlen(given) + 1);
     return true;
@@ -87,7 +91,7 @@ static const char *state_of(const char *path, bool follow) {
   }
 }
 
-static uint64_t flags_of(notif n, const struct trace_call *call) {
+uint64_t trace_call_flags(notif n, const struct trace_call *call) {
   uint64_t how = 0;
   switch (call->flags) {
     case FLAGS_ARGUMENT:
@@ -113,7 +117,7 @@ static void note_path(notif n, const struct trace_call *call, bool (*valid)(unsi
   if (!path_of(n, call->directory, call->path, first)) return;
   bool two = call->kind == TRACE_TWO_PATHS;
   if (two && !path_of(n, call->second_directory, call->second_path, second)) return;
-  uint64_t flags = flags_of(n, call);
+  uint64_t flags = trace_call_flags(n, call);
   bool opens = strcmp(call->op, "open") == 0;
   /* What only looks says nothing new the second time: that the place was empty then, or is not now, the run's own doing
      has told. */

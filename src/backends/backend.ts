@@ -14,6 +14,11 @@ import type { WallName } from '../policy/policy.ts';
 
 export type { Dial, OnDial } from '../launcher/dials.ts';
 export type { Execution } from '../launcher/execution.ts';
+export type {
+  RawFileRefusals,
+  RawLoggedRefusal,
+  RawObservedRefusal,
+} from '../launcher/protocol/decode-file-refusal.ts';
 export type { RawOutput, RawResult, RawUsage } from '../launcher/protocol/decode-result.ts';
 export type { RawViolation } from '../launcher/protocol/decode-violation.ts';
 export type { FilesEntry, FilesReply, FilesRequest } from '../launcher/protocol/files-message.ts';

@@ -99,6 +99,18 @@ export const policyFlags = {
   },
   processes: { value: 'COUNT', check: parseCount, summary: 'Processes and threads' },
   output: { value: 'SIZE', check: parseBytes, summary: 'Bytes of stdout and of stderr, each' },
+  'on-violation': {
+    value: 'record|kill',
+    choices: ['record', 'kill'],
+    summary:
+      'Whether what is refused ends the run (default: as the policy or its level says; strict ends it for an attempt to get out)',
+  },
+  'file-refusals': {
+    value: 'audit|observe',
+    choices: ['audit', 'observe'],
+    summary:
+      'Record refused file accesses too: from the audit log where it is on, or by observing every open (slower)',
+  },
   accept: {
     value: 'IDS',
     repeatable: true,

@@ -150,6 +150,12 @@ function documentOf(flags: PolicyFlagValues, alone: boolean): PolicyDocument {
             pass: alone ? [...levels[level ?? 'strict'].document.pass, ...pass] : pass,
           },
         }),
+    ...(flags['on-violation'] === undefined
+      ? {}
+      : { onViolation: flags['on-violation'] as 'record' | 'kill' }),
+    ...(flags['file-refusals'] === undefined
+      ? {}
+      : { fileRefusals: flags['file-refusals'] as 'audit' | 'observe' }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
 }

@@ -49,7 +49,8 @@ export async function runCommand(
     ...(terminal ? { pty: terminalSize() } : {}),
   });
   // A known run is the launcher's alone: nobody would record it, or answer.
-  if (!terminal && !json && !asks && audit === undefined && flags.publish === undefined)
+  const alone = !asks && audit === undefined && place.policy.fileRefusals === undefined;
+  if (!terminal && !json && alone && flags.publish === undefined)
     await rememberRun(caisson, place, flags, files);
   const capture = json ? captureOf(guest, place.policy.limits.outputBytes) : undefined;
   const ended = await runGuest(guest, { terminal, ctrlCTwice, captured: json, noInput: asks });

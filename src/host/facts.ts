@@ -73,6 +73,7 @@ export function gatherFacts(probe: LauncherFacts, options: FactsOptions = {}): H
       ? {}
       : { seccompListener: probe.seccompListenerErrno }),
     ...(probe.auditEnabled === undefined ? {} : { auditEnabled: probe.auditEnabled }),
+    ...(probe.auditReadErrno === undefined ? {} : { auditRead: probe.auditReadErrno }),
     ...(probe.networkFilterErrno === undefined
       ? {}
       : { networkFilterErrno: probe.networkFilterErrno }),

@@ -6,6 +6,7 @@ import type { Policy } from '../policy/policy.ts';
 import { sideChannelsOf } from '../policy/side-channels.ts';
 import { compileCapabilities, grantedCapabilities } from './capabilities.ts';
 import type { HostFacts } from './facts.ts';
+import { compileFileRefusals } from './file-refusals.ts';
 import type { Findings } from './findings.ts';
 import { compileLandlock, readAccess } from './landlock.ts';
 import type { NetworkPlan } from './network.ts';
@@ -13,6 +14,7 @@ import type { KindPlan, LandlockPlan } from './plan.ts';
 import type { Root } from './root.ts';
 import { compileSeccomp } from './seccomp/compile.ts';
 import { notifiedCalls } from './seccomp/notified.ts';
+import { observedCalls } from './seccomp/observed.ts';
 import { compileViolations } from './violations.ts';
 
 /** @throws CaissonError `POLICY_INVALID` for a system call or capability that no sandbox can have */
@@ -22,11 +24,15 @@ export function compileConfinement(
   root: Root,
   network: NetworkPlan,
   findings: Findings,
-): Pick<KindPlan, 'seccomp' | 'notified' | 'landlock' | 'capabilities'> {
+): Pick<KindPlan, 'seccomp' | 'notified' | 'observed' | 'landlock' | 'capabilities'> {
   const landlock = compileFileRules(policy, facts, root, network, findings);
+  const filter = compileFilter(policy, facts, findings);
+  const source = compileFileRefusals(policy, facts, filter.notified !== undefined, findings);
   return {
-    ...compileFilter(policy, facts, findings),
-    ...(landlock === undefined ? {} : { landlock }),
+    ...filter,
+    ...(landlock === undefined
+      ? {}
+      : { landlock: source === 'audit' ? { ...landlock, log: true } : landlock }),
     capabilities: compileCapabilitySets(policy, findings),
   };
 }
@@ -35,7 +41,7 @@ function compileFilter(
   policy: Policy,
   facts: HostFacts,
   findings: Findings,
-): Pick<KindPlan, 'seccomp' | 'notified'> {
+): Pick<KindPlan, 'seccomp' | 'notified' | 'observed'> {
   const { syscalls } = policy;
   const list = (name: string, calls: readonly string[]): string =>
     calls.length === 0 ? '' : `, ${name} ${calls.join(', ')}`;
@@ -50,9 +56,11 @@ function compileFilter(
   const keepTsc = sideChannelsOf(policy).tsc === 'deny';
   const request = { arch: facts.arch, ...syscalls, keepTsc };
   if (!compileViolations(policy, facts, findings)) return { seccomp: compileSeccomp(request) };
+  const observe = policy.fileRefusals === 'observe';
   return {
-    seccomp: compileSeccomp({ ...request, notify: true }),
+    seccomp: compileSeccomp({ ...request, notify: true, observe }),
     notified: notifiedCalls(request, violationEnding(policy)),
+    ...(observe ? { observed: observedCalls(request) } : {}),
   };
 }
 

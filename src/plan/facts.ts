@@ -16,6 +16,11 @@ export interface HostFacts {
   readonly seccompListener?: number;
   /** Whether the kernel's audit log is on. Absent: not known. */
   readonly auditEnabled?: boolean;
+  /**
+   * 0 where we may listen to it, else the errno that said no; EOPNOTSUPP (95) where an overflow of it ends the machine.
+   * Absent: not known.
+   */
+  readonly auditRead?: number;
   /** What kernel and processor can do against side channels. Absent: not known. */
   readonly sideChannels?: {
     /** PR_GET_SPECULATION_CTRL (linux/prctl.h): 0 not affected, bit 1 can be set for a process; negative: errno. */

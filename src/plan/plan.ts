@@ -73,6 +73,8 @@ export interface LandlockPlan {
   readonly scoped: bigint;
   readonly paths: readonly LandlockPathRule[];
   readonly ports: readonly { readonly access: bigint; readonly port: number }[];
+  /** What it refuses goes to the audit log of the host. Absent: it does not. From ABI 7. */
+  readonly log?: true;
 }
 
 export interface CapabilityPlan {
@@ -151,6 +153,11 @@ export interface KindPlan {
   readonly seccomp?: Uint8Array;
   /** At most 64, each number once; they are answered and recorded outside. Absent: none is. */
   readonly notified?: readonly NotifiedCall[];
+  /**
+   * Numbers of allowed system calls on files that an observer looks at before they go on; at most 64, none of them
+   * among `notified`. Absent: none.
+   */
+  readonly observed?: readonly number[];
   /** Absent: none. */
   readonly sideChannels?: readonly SideChannelControl[];
   readonly landlock?: LandlockPlan;

@@ -21,7 +21,6 @@ const endings: Readonly<Record<ViolationEnding, string>> = {
  */
 export function compileViolations(policy: Policy, facts: HostFacts, findings: Findings): boolean {
   const why = hindrance(policy, facts);
-  findings.note(fileNote(facts));
   if (why === undefined) {
     findings.enforce(
       'onViolation',
@@ -70,10 +69,4 @@ function hindrance(
         reason: 'the policy denies sendmsg, with which the listener leaves the sandbox',
         cure: 'take sendmsg out of syscalls.deny',
       };
-}
-
-function fileNote(facts: HostFacts): string {
-  return facts.auditEnabled === true
-    ? 'violations: refused file accesses are in the audit log of this host (Landlock), and are not taken over from there'
-    : 'violations: refused file accesses are not recorded on this host: the kernel tells of them through its audit log alone, which is off here and which Caisson never turns on';
 }

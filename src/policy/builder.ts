@@ -52,6 +52,11 @@ export class PolicyBuilder {
     return this.#with({ onViolation });
   }
 
+  /** Records refused file accesses, too. */
+  fileRefusals(fileRefusals: 'none' | 'audit' | 'observe'): PolicyBuilder {
+    return this.#with({ fileRefusals });
+  }
+
   /** `{resultGrid: '100ms', tsc: 'deny'}`. */
   sideChannels(sideChannels: Section<'sideChannels'>): PolicyBuilder {
     return this.#with({ sideChannels: { ...this.#document.sideChannels, ...sideChannels } });

@@ -7,6 +7,7 @@
 import { CaissonError } from '../core/error.ts';
 import { intersectNetwork, unionNetwork } from './combine-network.ts';
 import { effectiveCapabilities, effectiveRead } from './compare.ts';
+import { combineFileRefusals } from './file-refusals.ts';
 import { LEVEL_NAMES } from './levels.ts';
 import { joinLimits, meetLimits } from './limits.ts';
 import { containsName, intersectNames, unionNames } from './name-set.ts';
@@ -70,6 +71,7 @@ export function intersectPolicies(a: Policy, b: Policy): Policy {
     devices: a.devices.filter((device) => b.devices.includes(device)),
     sys: a.sys && b.sys,
     ...onViolationFor(higher(a, b), combineEndings('stricter', a, b)),
+    ...combineFileRefusals('more', a, b),
     ...combineSideChannels('stricter', higher(a, b), network.secrets !== undefined, a, b),
     limits: meetLimits(a.limits, b.limits),
   };
@@ -125,6 +127,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
     devices: [...new Set([...a.devices, ...b.devices])].sort(),
     sys: a.sys || b.sys,
     ...onViolationFor(lower(a, b), combineEndings('weaker', a, b)),
+    ...combineFileRefusals('less', a, b),
     ...combineSideChannels('weaker', lower(a, b), network.secrets !== undefined, a, b),
     limits: joinLimits(a.limits, b.limits),
   };

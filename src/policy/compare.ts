@@ -210,6 +210,7 @@ function neutralDifferences(a: Policy, b: Policy): string[] {
     ['intercept', String(a.network.intercept ?? false), String(b.network.intercept ?? false)],
     ['onOutputLimit', a.limits.onOutputLimit, b.limits.onOutputLimit],
     ['onViolation', violationEnding(a), violationEnding(b)],
+    ['fileRefusals', a.fileRefusals ?? 'none', b.fileRefusals ?? 'none'],
     ['hermetic', String(a.hermetic ?? false), String(b.hermetic ?? false)],
     ['order of walls', a.walls.join(', '), b.walls.join(', ')],
   ];

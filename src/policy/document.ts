@@ -218,6 +218,11 @@ export const policyDocumentSchema = z
       .describe(
         'What is refused is recorded. `record`: and the guest goes on; `kill`: and the run ends. Not said, `strict` and `paranoid` end the run for an attempt to get out alone (mount, ptrace, new namespaces …), since programs probe; the others record.',
       ),
+    fileRefusals: z
+      .enum(['none', 'audit', 'observe'])
+      .describe(
+        'Whether refused file accesses are recorded, too. `audit`: those that Landlock refuses, where the audit log of the host is on; `observe`: each open, execution and change of a file is looked at before it goes on, which costs time and decides nothing; `none` (default): they are not.',
+      ),
     sideChannels: sideChannelsSchema.describe(
       'What is done against side channels and leaks. What is not said, the level says.',
     ),

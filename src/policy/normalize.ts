@@ -57,6 +57,7 @@ export function normalize(layers: readonly DocumentLayer[], context: NormalizeCo
     hostname: sheet.last((document) => document.hostname) ?? 'caisson',
     ...(isHermetic(sheet) ? { hermetic: true as const } : {}),
     ...resolveOnViolation(sheet, level),
+    ...resolveFileRefusals(sheet),
     ...resolveSideChannels(sheet, level, network),
     limits: resolveLimits(sheet, level),
   };
@@ -158,6 +159,11 @@ function resolveOnViolation(sheet: Sheet, level: Level): Pick<Policy, 'onViolati
   const onViolation = sheet.last((document) => document.onViolation);
   if (onViolation === undefined) return {};
   return onViolationFor(level, violationEnding({ level, onViolation }));
+}
+
+function resolveFileRefusals(sheet: Sheet): Pick<Policy, 'fileRefusals'> {
+  const fileRefusals = sheet.last((document) => document.fileRefusals);
+  return fileRefusals === undefined || fileRefusals === 'none' ? {} : { fileRefusals };
 }
 
 function resolveSideChannels(

@@ -172,6 +172,8 @@ export interface Policy {
   readonly hermetic?: true;
   /** Whether a violation ends the run. Absent: as the level says, see `violationEnding` of `on-violation.ts`. */
   readonly onViolation?: 'record' | 'kill';
+  /** Where refused file accesses are learnt of. Absent: they are not recorded. */
+  readonly fileRefusals?: 'audit' | 'observe';
   /** Absent: everything as the level says. */
   readonly sideChannels?: SideChannelPolicy;
   readonly limits: Limits;

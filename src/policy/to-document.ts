@@ -21,6 +21,7 @@ export function documentOf(policy: Policy): PolicyDocument {
     walls: [...policy.walls],
     ...(policy.hermetic ? { hermetic: true } : {}),
     ...(policy.onViolation === undefined ? {} : { onViolation: policy.onViolation }),
+    ...(policy.fileRefusals === undefined ? {} : { fileRefusals: policy.fileRefusals }),
     ...sideChannelDocument(policy),
     filesystem: {
       read: pathTexts(policy.read),

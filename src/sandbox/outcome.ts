@@ -11,6 +11,7 @@ import type {
   Usage,
   Violation,
 } from '../core/outcome.ts';
+import { fileViolations } from './file-refusals.ts';
 import { limitViolation, syscallViolation } from './violations.ts';
 
 /** What is the same for every run of a policy. */
@@ -108,6 +109,7 @@ function violationsOf(
   const violations = [
     ...(kind === 'denied' && raw.cause === 0 ? [unknownCall(raw)] : []),
     ...refused.map(syscallViolation),
+    ...(raw.files === undefined ? none : fileViolations(raw.files)),
     ...limitsHit.map(limitViolation),
   ];
   return violations.length === 0 ? none : violations;

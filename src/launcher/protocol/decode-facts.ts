@@ -48,6 +48,7 @@ export interface LauncherFacts {
   /** errno of a filter whose calls are answered outside; undefined from a launcher that did not try. */
   seccompListenerErrno?: number;
   auditEnabled?: boolean;
+  auditReadErrno?: number;
   /** PR_GET_SPECULATION_CTRL: bits PR_SPEC_*, or a negative errno. */
   storeBypass?: number;
   indirectBranch?: number;
@@ -151,6 +152,9 @@ export function decodeFacts(body: Buffer): LauncherFacts {
         break;
       case 31:
         out.auditEnabled = readU32(field) !== 0;
+        break;
+      case 32:
+        out.auditReadErrno = readI32(field);
         break;
       case 24:
         out.storeBypass = readI32(field);

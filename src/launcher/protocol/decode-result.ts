@@ -1,6 +1,8 @@
 /**
  * What a run came to, from bytes (protocol/PROTOCOL.md, "Result"); written in C by native/launcher.
  */
+
+import { addFileRefusal, type RawFileRefusals } from './decode-file-refusal.ts';
 import {
   decodeRefusal,
   decodeTraffic,
@@ -67,6 +69,8 @@ export interface RawResult extends RawUsage {
   stderr: RawOutput;
   warm: boolean;
   violations: readonly RawViolation[];
+  /** Refused file accesses; absent: none, or they are not recorded. */
+  files?: RawFileRefusals;
 }
 
 const nothing: Buffer = Buffer.alloc(0);
@@ -92,6 +96,7 @@ export function decodeResult(body: Buffer): RawResult {
   let stdout: Buffer = nothing;
   let stderr: Buffer = nothing;
   let violations: RawViolation[] | undefined;
+  let files: RawFileRefusals | undefined;
   let readBytes: number | undefined;
   let writtenBytes: number | undefined;
   let pid: number | undefined;
@@ -160,6 +165,13 @@ export function decodeResult(body: Buffer): RawResult {
         violations ??= [];
         violations.push(decodeViolation(field.body));
         break;
+      case 26:
+      case 27:
+      case 28:
+      case 29:
+        files ??= { logged: [], observed: [], dropped: 0 };
+        addFileRefusal(files, field);
+        break;
       case 24:
         readBytes = readAmount(field);
         break;
@@ -182,6 +194,7 @@ export function decodeResult(body: Buffer): RawResult {
   return {
     ...out,
     violations: violations ?? none,
+    ...(files === undefined ? {} : { files }),
     ...(traffic === undefined ? {} : { network: { ...traffic, refused } }),
     ...(readBytes === undefined ? {} : { readBytes }),
     ...(writtenBytes === undefined ? {} : { writtenBytes }),

@@ -40,6 +40,6 @@ export function decodeViolation(body: Buffer): RawViolation {
 }
 
 /** It is printed on terminals, too. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\ufffd]/gu, '?');
 }

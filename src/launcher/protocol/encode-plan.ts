@@ -104,6 +104,11 @@ export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
   }
   for (const call of plan.notified ?? []) writeNotified(writer, 15, call);
   writeSideChannels(writer, plan.sideChannels ?? []);
+  if (plan.observed !== undefined) {
+    const numbers = Buffer.alloc(4 * plan.observed.length);
+    for (const [i, number] of plan.observed.entries()) numbers.writeUInt32LE(number, 4 * i);
+    writer.bytes(17, numbers);
+  }
 
   const bytes = writer.finish();
   bytes.write('CAISPLAN', 0, 'latin1');
@@ -165,6 +170,7 @@ function writeLandlock(writer: FieldWriter, landlock: LandlockPlan): void {
     writer.u64(2, rule.port, 'landlock port');
     writer.end(port);
   }
+  if (landlock.log === true) writer.u32(7, 1, 'landlock log');
   writer.end(mark);
 }
 

@@ -14,7 +14,8 @@ export const errnos = {
 export type Errno = keyof typeof errnos;
 
 export type PlainAction =
-  | { readonly kind: 'allow' }
+  /** `observed`: an observer outside looks at it first, and has nothing to decide. */
+  | { readonly kind: 'allow'; readonly observed?: true }
   | { readonly kind: 'errno'; readonly errno: Errno }
   /** Handed to the launcher, which records it and answers with `errno`. */
   | { readonly kind: 'notify'; readonly errno: Errno };

@@ -19,6 +19,7 @@ import {
 import { prctlWithoutTsc } from './checks.ts';
 import { handedOver } from './notified.ts';
 import { auditArch, type SeccompArch, syscallNames } from './numbers.ts';
+import { observedNames } from './observed.ts';
 import { decidePolicy } from './policy-table.ts';
 import {
   Assembler,
@@ -38,6 +39,8 @@ export interface SeccompRequest {
   readonly deny?: readonly string[];
   /** Refusals of the escape class are handed to the launcher, to be recorded. Absent: the filter refuses them itself. */
   readonly notify?: boolean;
+  /** What is allowed of calls on files goes by an observer (`observed.ts`). */
+  readonly observe?: boolean;
   /** No process may give itself the time stamp counter back. Absent: nothing is kept from it. */
   readonly keepTsc?: boolean;
 }
@@ -51,7 +54,7 @@ export interface SeccompRequest {
  */
 export function compileSeccomp(request: SeccompRequest): Uint8Array {
   const { arch, preset, allow = [], deny = [], notify = false, keepTsc = false } = request;
-  const key = JSON.stringify([arch, preset, allow, deny, notify, keepTsc]);
+  const key = JSON.stringify([arch, preset, allow, deny, notify, keepTsc, request.observe]);
   let bytes = compiled.get(key);
   if (bytes === undefined) {
     bytes = encodeProgram(compileActions(auditArch[arch], seccompActions(request)));
@@ -76,6 +79,11 @@ export function seccompActions(request: SeccompRequest): ReadonlyMap<number, Act
   );
   if (request.keepTsc === true && byName.get('prctl')?.kind === 'allow') {
     byName.set('prctl', prctlWithoutTsc);
+  }
+  if (request.observe === true) {
+    for (const name of observedNames) {
+      if (byName.get(name)?.kind === 'allow') byName.set(name, { kind: 'allow', observed: true });
+    }
   }
   return new Map(
     [...syscallNames[arch]].map(([number, name]) => [number, byName.get(name) ?? ENOSYS]),
@@ -114,10 +122,18 @@ export function compileActions(
   return program;
 }
 
+/**
+ * SECCOMP_RET_DATA, which the kernel has no use for here: by it the launcher knows what is allowed where nobody listens
+ * (native/launcher/confine.c).
+ */
+export const OBSERVED = 1;
+
 type ErrnoValue = (action: PlainAction & { kind: 'errno' }) => number;
 
 function answerOf(action: PlainAction, errnoValue: ErrnoValue): number {
-  if (action.kind === 'allow') return ret.allow;
+  if (action.kind === 'allow') {
+    return action.observed === true ? ret.userNotif | OBSERVED : ret.allow;
+  }
   return action.kind === 'notify' ? ret.userNotif : ret.errno | errnoValue(action);
 }
 
@@ -140,7 +156,8 @@ function rangesOf(actions: ReadonlyMap<number, Action>): readonly Range[] {
 function sameAction(a: Action, b: Action): boolean {
   if (a.kind === 'errno' && b.kind === 'errno') return a.errno === b.errno;
   if (a.kind === 'notify' && b.kind === 'notify') return true;
-  return a === b || (a.kind === 'allow' && b.kind === 'allow');
+  if (a.kind === 'allow' && b.kind === 'allow') return a.observed === b.observed;
+  return a === b;
 }
 
 function emitSearch(
