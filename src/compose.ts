@@ -3,8 +3,13 @@
  *
  * Over 300 lines: the public surface, with what each method promises.
  */
+import { availableParallelism } from 'node:os';
 import { ChildBackend } from './backends/child/child-backend.ts';
+import { HostPool } from './backends/host-pool.ts';
+import type { StartedHost } from './backends/host-process.ts';
+import { hostProgram } from './backends/host-program.ts';
 import { ProcessBackend } from './backends/process/process-backend.ts';
+import type { EngineName, EvaluationPool } from './backends/program.ts';
 import { BackendRegistry } from './backends/registry.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
 import { newId } from './core/ids.ts';
@@ -20,9 +25,12 @@ import type { Monitor } from './observe/monitor/monitor.ts';
 import { compile, compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
+import { hostPolicy } from './plan/host-policy.ts';
 import type { Policy } from './policy/policy.ts';
 import { sideChannelsOf } from './policy/side-channels.ts';
 import type { Changes } from './sandbox/changes.ts';
+import type { Evaluation } from './sandbox/evaluation.ts';
+import type { EvaluateOptions } from './sandbox/evaluator.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
 import { Journal } from './sandbox/journal.ts';
 import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
@@ -32,6 +40,8 @@ import type { OverlayRecord } from './sandbox/overlay.ts';
 import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
+import { type EngineLanguage, type ProgramSource, programOf } from './sandbox/program.ts';
+import { Programs } from './sandbox/programs.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
 import { Runner } from './sandbox/run.ts';
 import type { NetworkOptions } from './sandbox/run-network.ts';
@@ -88,6 +98,7 @@ export class Caisson {
   readonly #managers = new Set<SandboxManager>();
   readonly #monitors = new Set<Monitor>();
   readonly #networks: Networks;
+  readonly #programs: Programs;
   #client: LauncherClient | undefined;
   #hostClient: LauncherClient | undefined;
   #program: string | undefined;
@@ -107,6 +118,17 @@ export class Caisson {
       state: () => this.#state(),
       servers: options.nameServers,
       ask: options.ask,
+    });
+    this.#programs = new Programs({
+      open: (entry, place) => async (engine, placement, memoryBytes) =>
+        placement === 'inline'
+          ? await inlinePool(engine, memoryBytes)
+          : new HostPool({
+              engine,
+              hosts: availableParallelism(),
+              start: () => this.#startHost(entry.policy, place, engine, memoryBytes),
+            }),
+      journal: (entry, { tenant }) => this.#journal(entry, 'isolate', tenant),
     });
     this.#registry = new BackendRegistry([
       new ProcessBackend(() => this.#launcher()),
@@ -172,6 +194,37 @@ export class Caisson {
 
   safeSpawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<Result<GuestProcess>> {
     return toResult(() => this.spawn(argv, options));
+  }
+
+  /**
+   * Evaluates a program: thousands a second, in an engine of its language that stands behind the policy's wall.
+   *
+   * @returns what its default export returned for `args`; what it threw, or a limit that it hit, is a value too
+   * @throws REQUEST_INVALID, POLICY_INVALID, UNENFORCEABLE, WALL_UNAVAILABLE, ABORTED, LAUNCHER_*
+   * @example
+   * const { value } = await caisson.evaluate('javascript', 'export default (a) => a.map((x) => x * x)', { args: [[1, 2]] });
+   */
+  async evaluate(
+    language: EngineLanguage,
+    source: ProgramSource,
+    options: EvaluateOptions & PlaceOptions = {},
+  ): Promise<Evaluation> {
+    const id = newId('run');
+    try {
+      const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
+      const program = programOf(source, language);
+      return await this.#programs.evaluator(entry, options).evaluate(program, options, id);
+    } catch (error) {
+      throw this.#refused(id, options, error);
+    }
+  }
+
+  safeEvaluate(
+    language: EngineLanguage,
+    source: ProgramSource,
+    options: EvaluateOptions & PlaceOptions = {},
+  ): Promise<Result<Evaluation>> {
+    return toResult(() => this.evaluate(language, source, options));
   }
 
   /**
@@ -336,6 +389,7 @@ export class Caisson {
     for (const monitor of this.#monitors) monitor.close();
     await Promise.all([...this.#managers].map((manager) => manager.close()));
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
+    await this.#programs.close();
     await this.#registry.close();
     await this.#client?.close();
     await this.#networks.close();
@@ -386,15 +440,7 @@ export class Caisson {
       ...unisolated(options),
     });
     const backend = this.#registry.get(compiled.wall);
-    const journal =
-      this.#recorder === undefined
-        ? undefined
-        : new Journal(this.#recorder, {
-            policy: entry.policy.name,
-            policyDigest: entry.digest,
-            wall: compiled.wall,
-            ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
-          });
+    const journal = this.#journal(entry, compiled.wall, options.tenant);
     const redacts = sideChannelsOf(entry.policy).redact;
     return new Runner({
       policy: entry.policy,
@@ -415,6 +461,33 @@ export class Caisson {
       onOpen: (sandbox) => this.#sandboxes.add(sandbox),
       onClose: (sandbox) => this.#sandboxes.delete(sandbox),
     });
+  }
+
+  #journal(entry: PolicyEntry, wall: string, tenant: string | undefined): Journal | undefined {
+    if (this.#recorder === undefined) return undefined;
+    return new Journal(this.#recorder, {
+      policy: entry.policy.name,
+      policyDigest: entry.digest,
+      wall,
+      ...(tenant === undefined ? {} : { tenant }),
+    });
+  }
+
+  /** A host process of programs is a run like any other: planned, refused, recorded and accounted for. */
+  async #startHost(
+    guest: Policy,
+    options: PlaceOptions,
+    engine: EngineName,
+    memoryBytes: number,
+  ): Promise<StartedHost> {
+    const { argv, read, baseBytes } = hostProgram(engine, memoryBytes);
+    const policy = Object.freeze(hostPolicy(guest, { read, memoryBytes, baseBytes }));
+    const entry = await this.#book.entry(policy);
+    const place = this.#places.find(policy, undefined, argv[0]);
+    const runner = await this.#runner(entry, options, place);
+    const background = { background: true };
+    const started = await runner.spawn(commandOf(argv, place), background, undefined, newId('run'));
+    return { guest: started, ...runner.context };
   }
 
   async #keepReady(place: PlaceOptions, command: string | undefined, slots: number): Promise<void> {
@@ -488,6 +561,18 @@ export class Caisson {
     if (process.platform !== 'linux') return minimalFacts();
     return gatherFacts(await this.#launcher().probe());
   }
+}
+
+async function inlinePool(engine: EngineName, memoryBytes: number): Promise<EvaluationPool> {
+  if (engine === 'wasm') {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'backends',
+      message: 'WASM is not evaluated in this process',
+      hint: 'leave the placement out',
+    });
+  }
+  const { InlinePool } = await import('./backends/isolate/inline-pool.ts');
+  return new InlinePool(memoryBytes);
 }
 
 /** Both are told; the audit log alone can hold a run up. */

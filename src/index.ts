@@ -49,6 +49,8 @@ export { parsePolicy, policyFromDocument, safeParsePolicy } from './policy/parse
 export type { Level, Policy } from './policy/policy.ts';
 export type { ProfileName } from './policy/profiles.ts';
 export type { Applied, ApplyOptions, Change, Changes } from './sandbox/changes.ts';
+export type { Evaluation } from './sandbox/evaluation.ts';
+export type { EvaluateOptions, Grants } from './sandbox/evaluator.ts';
 export type { FileInfo, ListedFile, SandboxFiles } from './sandbox/files.ts';
 export type { GuestProcess, OutputChunk } from './sandbox/guest-process.ts';
 export type { ManagedFilter, ManagedInfo } from './sandbox/manager/managed-info.ts';
@@ -68,6 +70,7 @@ export type {
 } from './sandbox/manager/sandbox-manager.ts';
 export type { SandboxState } from './sandbox/manager/states.ts';
 export type { PolicyInput } from './sandbox/policy-book.ts';
+export type { EngineLanguage, ProgramFiles, ProgramSource } from './sandbox/program.ts';
 export type { ExecOptions, Sandbox, Snapshot, SpawnOptions } from './sandbox/sandbox.ts';
 export type { Shell, ShellCommandOptions, ShellOptions, ShellOutcome } from './sandbox/shell.ts';
 export type { FileEvent, WatchOptions } from './sandbox/watch.ts';

@@ -50,8 +50,8 @@ export interface Usage {
   readonly cpuUserMs: number;
   readonly cpuSystemMs: number;
   readonly memoryPeakBytes: number;
-  /** `cgroup`: the whole tree; `rusage`: the largest single process. */
-  readonly memoryPeakSource: 'cgroup' | 'rusage';
+  /** `cgroup`: the whole tree; `rusage`: the largest single process; `engine`: the heap of an evaluation. */
+  readonly memoryPeakSource: 'cgroup' | 'rusage' | 'engine';
   readonly processesPeak?: number;
   /** From and to block devices; what the page cache served or kept is not in it. Absent: nothing counts it here. */
   readonly readBytes?: number;

@@ -62,7 +62,7 @@ export class Execution implements Channel {
     if (job.stdin !== 'stream' && job.pty === undefined) this.#input.close();
     ties.signal?.addEventListener('abort', this.#onAbort, { once: true });
     ties.denied?.addEventListener('abort', this.#onDenied, { once: true });
-    connection.hold();
+    if (ties.background !== true) connection.hold();
   }
 
   /** Sends a signal (by number) to the process group of the program. */
@@ -135,7 +135,7 @@ export class Execution implements Channel {
     if (this.#ended) return false;
     this.#ended = true;
     this.#connection.detach(this.#id);
-    this.#connection.release();
+    if (this.#ties.background !== true) this.#connection.release();
     this.#ties.signal?.removeEventListener('abort', this.#onAbort);
     this.#ties.denied?.removeEventListener('abort', this.#onDenied);
     this.#input.close();

@@ -13,6 +13,8 @@ export interface Ties {
   readonly onNetwork?: OnNetwork;
   /** Given at once: how to reach ports inside. */
   readonly onDial?: OnDial;
+  /** It does not keep this process alive. */
+  readonly background?: boolean;
   /** What a monitor calls it. */
   readonly name?: string;
 }

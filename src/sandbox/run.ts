@@ -95,6 +95,10 @@ export class Runner {
     return this.#runs;
   }
 
+  get context(): OutcomeContext {
+    return this.#context;
+  }
+
   get policyDigest(): string {
     return this.#setup.policyDigest;
   }
@@ -143,7 +147,9 @@ export class Runner {
     const prepared = await this.#prepare(workspace, { id }, options);
     const { base, context, overlay, network, ports } = prepared;
     const job = finishJob(base, argv, { ...options, ...streams }, policy);
-    const execution = kind.spawn(job, tiesOf(id, options.signal, network, ports));
+    const { background = false } = options;
+    const ties = { ...tiesOf(id, options.signal, network, ports), background };
+    const execution = kind.spawn(job, ties);
     execution.result.catch(async () => {
       await ports?.close();
       await network?.close(undefined);

@@ -39,6 +39,8 @@ export interface ExecOptions {
 export interface SpawnOptions extends Omit<ExecOptions, 'input'> {
   /** A terminal of this size; stdout and stderr are then one. */
   readonly pty?: { readonly rows: number; readonly columns: number };
+  /** It does not keep this process alive. Default false. */
+  readonly background?: boolean;
 }
 
 /** What compose gives a sandbox to stand on. */

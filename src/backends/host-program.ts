@@ -1,0 +1,57 @@
+/**
+ * Where the programs of host processes are, and what they read. Everything is named by its real path: behind a wall the
+ * links that lead there (pnpm's, npm's) are not seen.
+ */
+import { existsSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative, sep } from 'node:path';
+import { execPath } from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+import type { EngineName } from './program.ts';
+
+export interface HostProgram {
+  readonly argv: readonly string[];
+  /** Files and directories, absolute. */
+  readonly read: readonly string[];
+  /** What a host has in memory before any guest, bytes. */
+  readonly baseBytes: number;
+}
+
+const MiB = 2 ** 20;
+/** Node with its heap, our program and V8's own threads; measured by test/backends/host-memory.test.ts. */
+const BASE_BYTES = 64 * MiB;
+const FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  '--disable-sigusr1',
+  // Nothing in a host is worth a pool: guests run on its one thread.
+  '--v8-pool-size=1',
+];
+
+/** The program that has that engine. */
+export function hostProgram(_engine: EngineName, memoryBytes: number): HostProgram {
+  const program = programPath('isolate');
+  const module = realpathSync(createRequire(import.meta.url).resolve('isolated-vm'));
+  const loader = realpathSync(createRequire(module).resolve('node-gyp-build'));
+  const node = realpathSync(execPath);
+  return {
+    argv: [node, ...FLAGS, program, String(memoryBytes), module],
+    read: [node, ...ownFiles(program), dirname(module), dirname(loader)],
+    baseBytes: BASE_BYTES,
+  };
+}
+
+/** Bundled it stands beside this file, as `NAME-host.js`; in a clone in the folder of its engine. */
+function programPath(name: string): string {
+  const here = realpathSync(fileURLToPath(import.meta.url));
+  const path = here.endsWith('.ts') ? join(name, 'host.ts') : `${name}-host.js`;
+  return join(dirname(here), path);
+}
+
+/** The part of our package that holds the program, and what says that it is ES modules. */
+function ownFiles(program: string): string[] {
+  let root = dirname(program);
+  while (!existsSync(join(root, 'package.json'))) root = dirname(root);
+  const [part = ''] = relative(root, program).split(sep);
+  return [join(root, part), join(root, 'package.json')];
+}

@@ -1,0 +1,158 @@
+/**
+ * The inside of a host process: takes evaluations from standard input, one after the other, and answers on standard
+ * output. It stands behind a wall and is expendable.
+ */
+import { writeSync } from 'node:fs';
+import {
+  encodeHostFrame,
+  type HostFrame,
+  HostFrameReader,
+  hostFrame,
+  payloadOf,
+} from './host-frames.ts';
+import type { Engine, Evaluate, Evaluated, EvaluateHooks, Program } from './program.ts';
+
+/** Our caller is trusted; this only keeps a broken stream from being waited for. */
+const FRAME_MAX = 2 ** 31;
+
+/** What EVALUATE carries: the program is named, and was sent before. */
+export type EvaluateMessage = Omit<Evaluate, 'program'> & { readonly program: string };
+
+/** Returns when standard input ends. */
+export async function serveHost(engine: Engine): Promise<void> {
+  const host = new Host(engine);
+  const reader = new HostFrameReader(FRAME_MAX);
+  send(encodeHostFrame(hostFrame.READY, 0));
+  for await (const chunk of process.stdin) {
+    for (const frame of reader.push(chunk as Buffer)) host.take(frame);
+  }
+  engine.close();
+}
+
+class Host {
+  readonly #engine: Engine;
+  readonly #programs = new Map<string, Program>();
+  readonly #calls = new Map<
+    number,
+    { resolve: (v: unknown) => void; reject: (e: Error) => void }
+  >();
+  readonly #queue: { id: number; message: EvaluateMessage }[] = [];
+  #lastCall = 0;
+  #busy = false;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    engine.idle();
+  }
+
+  take(frame: HostFrame): void {
+    if (frame.type === hostFrame.PING) send(encodeHostFrame(hostFrame.PONG, frame.id));
+    else if (frame.type === hostFrame.PROGRAM) {
+      const program = payloadOf(frame) as Program;
+      this.#programs.set(program.id, program);
+    } else if (frame.type === hostFrame.REPLY) this.#reply(payloadOf(frame) as Reply);
+    else if (frame.type === hostFrame.EVALUATE) {
+      this.#queue.push({ id: frame.id, message: payloadOf(frame) as EvaluateMessage });
+      if (!this.#busy) void this.#work();
+    }
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      await this.#evaluate(next.id, next.message);
+    }
+    this.#busy = false;
+    // Not before what was asked meanwhile has been read.
+    setImmediate(() => this.#busy || this.#engine.idle());
+  }
+
+  async #evaluate(id: number, message: EvaluateMessage): Promise<void> {
+    const program = this.#programs.get(message.program) as Program;
+    const output = new Output(id, message.outputBytes);
+    const hooks: EvaluateHooks = {
+      call: (name, args) => this.#call(id, name, args),
+      write: (stream, text) => output.write(stream, text),
+    };
+    const evaluated = await this.#engine.evaluate({ ...message, program }, hooks);
+    this.#calls.clear();
+    const { dropped } = output;
+    const rest = { spent: this.#engine.isSpent, dropped };
+    send(resultFrame(id, evaluated, message.resultBytes, rest));
+  }
+
+  #call(id: number, name: string, args: readonly unknown[]): Promise<unknown> {
+    const call = ++this.#lastCall;
+    return new Promise((resolve, reject) => {
+      this.#calls.set(call, { resolve, reject });
+      send(encodeHostFrame(hostFrame.CALL, id, { call, name, args }));
+    });
+  }
+
+  #reply({ call, ok, value }: Reply): void {
+    const waiting = this.#calls.get(call);
+    this.#calls.delete(call);
+    if (ok) waiting?.resolve(value);
+    else waiting?.reject(new Error(String(value)));
+  }
+}
+
+interface Reply {
+  readonly call: number;
+  readonly ok: boolean;
+  readonly value: unknown;
+}
+
+function resultFrame(id: number, evaluated: Evaluated, max: number, rest: object): Buffer {
+  const { cpuMs, memoryBytes } = evaluated;
+  const failed = (name: string, message: string): Buffer =>
+    encodeHostFrame(hostFrame.RESULT, id, {
+      ...rest,
+      evaluated: { kind: 'error', error: { name, message }, code: 1, cpuMs, memoryBytes },
+    });
+  try {
+    const frame = encodeHostFrame(hostFrame.RESULT, id, { ...rest, evaluated });
+    const bytes = frame.length - RESULT_OVERHEAD;
+    return bytes <= max
+      ? frame
+      : failed('RangeError', `the result has about ${bytes} bytes, and ${max} are the most`);
+  } catch (error) {
+    return failed('DataCloneError', `the result cannot be copied: ${(error as Error).message}`);
+  }
+}
+
+/** What a RESULT has beside its value, bytes. */
+const RESULT_OVERHEAD = 256;
+
+/** What the guest says, of each stream so many bytes. */
+class Output {
+  readonly dropped = { stdout: 0, stderr: 0 };
+  readonly #id: number;
+  readonly #left: { stdout: number; stderr: number };
+
+  constructor(id: number, max: number) {
+    this.#id = id;
+    this.#left = { stdout: max, stderr: max };
+  }
+
+  write(stream: 'stdout' | 'stderr', text: string): void {
+    const bytes = Buffer.from(text);
+    const kept = bytes.subarray(0, this.#left[stream]);
+    this.#left[stream] -= kept.length;
+    this.dropped[stream] += bytes.length - kept.length;
+    if (kept.length === 0) return;
+    const message = { stream, text: kept.toString('utf8') };
+    send(encodeHostFrame(hostFrame.WRITE, this.#id, message));
+  }
+}
+
+/** Standard output is a pipe that the launcher empties: written at once and whole. */
+function send(frame: Buffer): void {
+  for (let from = 0; from < frame.length; ) {
+    try {
+      from += writeSync(1, frame, from);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+    }
+  }
+}

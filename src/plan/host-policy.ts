@@ -1,0 +1,59 @@
+/**
+ * The policy of a host process: what stands around an engine that evaluates a guest's programs, by the guest's own policy.
+ *
+ * The guest has no file, no variable and no connection in there; the host has what Node needs, and nothing of what the
+ * policy opens.
+ */
+import { pathSet } from '../policy/path-set.ts';
+import type { Policy } from '../policy/policy.ts';
+
+const MiB = 2 ** 20;
+
+export interface HostNeeds {
+  /** Absolute directories: our program, and the packages that it loads. */
+  readonly read: readonly string[];
+  /** What the guest may have, bytes. */
+  readonly memoryBytes: number;
+  /** What the host has before any guest, bytes. */
+  readonly baseBytes: number;
+}
+
+/** Above the guest's limit, for what a collector has not freed yet. */
+export const HOST_SLACK_BYTES = 16 * MiB;
+
+export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: HostNeeds): Policy {
+  const { hermetic: _, onViolation: __, ...rest } = policy;
+  const seesHost = policy.view === 'host';
+  return {
+    ...rest,
+    name: `${policy.name} host`,
+    ...(seesHost
+      ? {}
+      : {
+          read: pathSet(read.map((path) => ({ path, include: true }))),
+          write: pathSet([]),
+          network: { mode: 'none', allow: [], deny: [], listen: [] },
+          environment: { pass: { complement: false, names: [] }, set: [] },
+          syscalls: { preset: 'default', allow: [], deny: [] },
+          capabilities: { base: 'none', add: [], drop: [] },
+        }),
+    protect: [],
+    workspace: { mode: 'none', apply: 'manual' },
+    devices: [],
+    sys: false,
+    limits: {
+      ...policy.limits,
+      // Each evaluation has its own clocks; the host lives through many.
+      wallMs: null,
+      cpuMs: null,
+      memoryBytes: memoryBytes + baseBytes + HOST_SLACK_BYTES,
+      memoryHighBytes: null,
+      processes: Math.min(policy.limits.processes ?? THREADS, THREADS),
+      openFiles: Math.min(policy.limits.openFiles ?? FILES, FILES),
+      ...(seesHost ? {} : { fileSizeBytes: MiB, scratchBytes: MiB }),
+    },
+  };
+}
+
+const THREADS = 64;
+const FILES = 256;

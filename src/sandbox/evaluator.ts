@@ -1,0 +1,206 @@
+/**
+ * Evaluates programs for one policy: by the engine of their language, in host processes behind the policy's own wall.
+ */
+import type {
+  EngineName,
+  Evaluate,
+  EvaluateHooks,
+  EvaluationPool,
+  Keep,
+  Placement,
+  Program,
+} from '../backends/program.ts';
+import { CaissonError } from '../core/error.ts';
+import type { Policy } from '../policy/policy.ts';
+import { type Evaluation, OutputText, toEvaluation } from './evaluation.ts';
+import type { Journal } from './journal.ts';
+import { beginRelease } from './release.ts';
+
+/** A host function. What it is given and what it returns are copies; it may be async. */
+// biome-ignore lint/suspicious/noExplicitAny: callers grant functions of any shape; arguments come from the guest.
+export type HostFunction = (...args: any[]) => unknown;
+
+/** Host functions by name, in groups where they belong together. */
+export interface Grants {
+  readonly [name: string]: HostFunction | Grants;
+}
+
+export interface EvaluateLimits {
+  /** Heap and whatever else it allocates; default 128 MiB, never above the policy's. */
+  readonly memoryBytes?: number;
+  /** Processor time, milliseconds; default 5000, never above the policy's. */
+  readonly cpuMs?: number;
+  /** Milliseconds; default 30,000, never above the policy's. */
+  readonly timeoutMs?: number;
+}
+
+export interface EvaluateOptions extends EvaluateLimits {
+  /** Export that is called, or read where it is no function; default `default`. */
+  readonly export?: string;
+  /** Arguments, as structured clones. */
+  readonly args?: readonly unknown[];
+  /** Functions of yours that the program may call; to it each returns a promise. Default: none. */
+  readonly grants?: Grants;
+  /** What stays for the next evaluation of the same program. Default `nothing`. A context that is kept may begin anew at any time: it is lost with its host process. */
+  readonly keep?: Keep;
+  /** `process` (default): in a host process behind the policy's wall. `inline`: in this process, where a fault of V8 is a fault of yours; it must be asked for by name. */
+  readonly placement?: Placement;
+  readonly signal?: AbortSignal;
+}
+
+export interface EvaluatorSetup {
+  readonly policy: Policy;
+  readonly policyDigest: string;
+  readonly journal?: Journal;
+  /** A pool of that engine, for guests with that much memory, bytes. */
+  readonly open: (
+    engine: EngineName,
+    placement: Placement,
+    memoryBytes: number,
+  ) => Promise<EvaluationPool>;
+}
+
+const MiB = 2 ** 20;
+const DEFAULT_MEMORY = 128 * MiB;
+const DEFAULT_CPU_MS = 5000;
+const DEFAULT_WALL_MS = 30_000;
+const DEFAULT_OUTPUT = MiB;
+const RESULT_BYTES = 16 * MiB;
+const GRANT = /^[A-Za-z_$][\w$]*$/;
+
+export class Evaluator {
+  readonly #setup: EvaluatorSetup;
+  readonly #pools = new Map<string, EvaluationPool>();
+
+  constructor(setup: EvaluatorSetup) {
+    this.#setup = setup;
+  }
+
+  /** @throws REQUEST_INVALID, what its host could not be started for (UNENFORCEABLE, WALL_UNAVAILABLE, LAUNCHER_*), ABORTED */
+  async evaluate(program: Program, options: EvaluateOptions, id: string): Promise<Evaluation> {
+    const { policy, journal } = this.#setup;
+    const granted = grantsOf(options.grants);
+    const memoryBytes = least(options.memoryBytes, DEFAULT_MEMORY, policy.limits.memoryBytes);
+    const job = jobOf(program, options, policy, [...granted.keys()]);
+    const release = beginRelease(policy, undefined);
+    const output = {
+      stdout: new OutputText(job.outputBytes),
+      stderr: new OutputText(job.outputBytes),
+    };
+    const hooks: EvaluateHooks = {
+      write: (stream, text) => output[stream].add(text),
+      dropped: (stream, bytes) => output[stream].drop(bytes),
+      call: async (name, args) => await granted.get(name)?.(...args),
+    };
+    const engine: EngineName = program.language === 'wasm' ? 'wasm' : 'isolate';
+    const argv = [program.language, program.entry, program.id];
+    if (journal !== undefined) await journal.ready();
+    throwIfAborted(options.signal);
+    const key = `${engine} ${options.placement ?? 'process'} ${memoryBytes}`;
+    const pool =
+      this.#pools.get(key) ??
+      (await this.#open(key, engine, options.placement ?? 'process', memoryBytes));
+    const began = performance.now();
+    if (pool.standing === undefined) await pool.warm();
+    const { standing = NOWHERE } = pool;
+    const context = { ...standing, policyDigest: this.#setup.policyDigest };
+    journal?.created({ id }, context.accepted);
+    journal?.started({ id }, argv);
+    const evaluated = await pool.evaluate(job, hooks, options.signal);
+    if (evaluated.kind === 'killed') throwIfAborted(options.signal);
+    const totalMs = performance.now() - began;
+    const ranMs = Math.min(totalMs, evaluated.wallMs);
+    const made = toEvaluation({
+      evaluated,
+      context,
+      auditId: id,
+      output,
+      waitedMs: totalMs - ranMs,
+      ranMs,
+    });
+    const evaluation = (release?.outcome(made) as Evaluation | undefined) ?? made;
+    journal?.ended({ id }, argv, evaluation);
+    await release?.line();
+    return evaluation;
+  }
+
+  /** Makes ready what the first evaluation needs. */
+  async warm(engine: EngineName, limits: EvaluateLimits = {}): Promise<void> {
+    const own = this.#setup.policy.limits.memoryBytes;
+    const memoryBytes = least(limits.memoryBytes, DEFAULT_MEMORY, own);
+    const key = `${engine} process ${memoryBytes}`;
+    const pool = this.#pools.get(key) ?? (await this.#open(key, engine, 'process', memoryBytes));
+    await pool.warm();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
+    this.#pools.clear();
+  }
+
+  async #open(
+    key: string,
+    engine: EngineName,
+    placement: Placement,
+    memoryBytes: number,
+  ): Promise<EvaluationPool> {
+    const opened = await this.#setup.open(engine, placement, memoryBytes);
+    const pool = this.#pools.get(key) ?? opened;
+    this.#pools.set(key, pool);
+    return pool;
+  }
+}
+
+/** A pool that is warm knows where it stands. */
+const NOWHERE = { wall: '', wallReason: '', accepted: [] };
+
+function jobOf(
+  program: Program,
+  options: EvaluateOptions,
+  { limits }: Policy,
+  grants: readonly string[],
+): Evaluate {
+  return {
+    program,
+    export: options.export ?? 'default',
+    args: options.args ?? [],
+    grants,
+    keep: options.keep ?? 'nothing',
+    cpuMs: least(options.cpuMs, DEFAULT_CPU_MS, limits.cpuMs),
+    wallMs: least(options.timeoutMs, DEFAULT_WALL_MS, limits.wallMs),
+    outputBytes: limits.outputBytes ?? DEFAULT_OUTPUT,
+    resultBytes: RESULT_BYTES,
+  };
+}
+
+function least(asked: number | undefined, preset: number, policy: number | null): number {
+  const value = asked ?? preset;
+  if (Number.isSafeInteger(value) && value > 0) return Math.min(value, policy ?? value);
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `a limit of ${value} is none`,
+    hint: 'give a whole number above 0: bytes of memory, milliseconds of time',
+  });
+}
+
+/** By dotted name. @throws REQUEST_INVALID for a name that JavaScript could not call */
+function grantsOf(grants: Grants | undefined, prefix = ''): Map<string, HostFunction> {
+  const found = new Map<string, HostFunction>();
+  for (const [name, grant] of Object.entries(grants ?? {})) {
+    if (!GRANT.test(name) || (typeof grant !== 'function' && typeof grant !== 'object')) {
+      throw new CaissonError('REQUEST_INVALID', {
+        layer: 'sandbox',
+        message: `${JSON.stringify(prefix + name)} cannot be granted`,
+        hint: 'grants are functions, or objects of them, under names that JavaScript can call',
+      });
+    }
+    if (typeof grant === 'function') found.set(prefix + name, grant);
+    else for (const [inner, fn] of grantsOf(grant, `${prefix}${name}.`)) found.set(inner, fn);
+  }
+  return found;
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new CaissonError('ABORTED', { layer: 'sandbox', cause: signal.reason });
+}

@@ -1,0 +1,49 @@
+/**
+ * The evaluators of a Caisson: one for each policy, tenant and set of accepted weaknesses; they share nothing.
+ */
+import { Evaluator, type EvaluatorSetup } from './evaluator.ts';
+import type { Journal } from './journal.ts';
+import type { PlaceOptions } from './place-options.ts';
+import type { PolicyEntry } from './policy-book.ts';
+
+export interface ProgramsSetup {
+  /** Opens pools whose hosts stand behind that policy's wall. */
+  readonly open: (entry: PolicyEntry, options: PlaceOptions) => EvaluatorSetup['open'];
+  readonly journal: (entry: PolicyEntry, options: PlaceOptions) => Journal | undefined;
+}
+
+export class Programs {
+  readonly #setup: ProgramsSetup;
+  readonly #evaluators = new Map<string, Evaluator>();
+
+  constructor(setup: ProgramsSetup) {
+    this.#setup = setup;
+  }
+
+  evaluator(entry: PolicyEntry, { tenant, accept, allowUnisolated }: PlaceOptions): Evaluator {
+    const accepted = accept === undefined ? '' : [...accept].sort().join(',');
+    const key = `${entry.digest}\0${tenant ?? ''}\0${accepted}\0${allowUnisolated === true}`;
+    let evaluator = this.#evaluators.get(key);
+    if (evaluator === undefined) {
+      const options = {
+        ...(tenant === undefined ? {} : { tenant }),
+        ...(accept === undefined ? {} : { accept }),
+        ...(allowUnisolated === undefined ? {} : { allowUnisolated }),
+      };
+      const journal = this.#setup.journal(entry, options);
+      evaluator = new Evaluator({
+        policy: entry.policy,
+        policyDigest: entry.digest,
+        open: this.#setup.open(entry, options),
+        ...(journal === undefined ? {} : { journal }),
+      });
+      this.#evaluators.set(key, evaluator);
+    }
+    return evaluator;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#evaluators.values()].map((evaluator) => evaluator.close()));
+    this.#evaluators.clear();
+  }
+}
