@@ -13,67 +13,68 @@ export function checkIndices(
   depth: number,
 ): void {
   const { index, second } = read;
-  const there = (what: string, wanted: number, size: number): void => {
-    if (wanted >= size) throw read.reader.malformed(`there is no ${what} ${wanted}`, read.start);
-  };
-  const memory = (): void => there('memory', 0, draft.allMemories.length);
-  const data = (): void => {
-    if (draft.dataCount === undefined)
-      throw read.reader.malformed(`${read.instruction.name} without a data count`, read.start);
-    there('data segment', index, draft.dataCount);
-  };
   switch (read.instruction.immediate) {
     case 'label':
-      there('label', index, depth);
+      mustBe(read, 'label', index, depth);
       break;
     case 'labels':
-      for (const label of read.labels) there('label', label, depth);
+      for (const label of read.labels) mustBe(read, 'label', label, depth);
       break;
     case 'function':
-      there('function', index, draft.functionTypes.length);
+      mustBe(read, 'function', index, draft.functionTypes.length);
       break;
     case 'indirect call':
-      there('type', index, draft.types.length);
-      there('table', second, draft.allTables.length);
-      if (second > 0) draft.uses('reference types', read.reader, read.start);
-      return;
+      mustBe(read, 'type', index, draft.types.length);
+      mustBe(read, 'table', second, draft.allTables.length);
+      break;
     case 'local':
-      there('local', index, locals);
+      mustBe(read, 'local', index, locals);
       break;
     case 'global':
-      there('global', index, draft.allGlobals.length);
+      mustBe(read, 'global', index, draft.allGlobals.length);
       break;
     case 'table':
-      there('table', index, draft.allTables.length);
+      mustBe(read, 'table', index, draft.allTables.length);
       break;
     case 'two tables':
-      there('table', index, draft.allTables.length);
-      there('table', second, draft.allTables.length);
+      mustBe(read, 'table', index, draft.allTables.length);
+      mustBe(read, 'table', second, draft.allTables.length);
       break;
     case 'element and table':
-      there('element segment', index, draft.elements.count);
-      there('table', second, draft.allTables.length);
+      mustBe(read, 'element segment', index, draft.elements.count);
+      mustBe(read, 'table', second, draft.allTables.length);
       break;
     case 'element':
-      there('element segment', index, draft.elements.count);
+      mustBe(read, 'element segment', index, draft.elements.count);
       break;
     case 'data':
-      data();
+      mustBeData(read, draft);
       break;
     case 'data and memory':
-      data();
-      memory();
+      mustBeData(read, draft);
+      mustBe(read, 'memory', 0, draft.allMemories.length);
       break;
     case 'memory':
     case 'two memories':
     case 'memory argument':
     case 'memory argument and lane':
-      memory();
+      mustBe(read, 'memory', 0, draft.allMemories.length);
       break;
     case 'block type':
-      if (read.blockType < 0) return;
+      if (read.blockType < 0) break;
       draft.uses('multi-value', read.reader, read.start);
-      there('type', read.blockType, draft.types.length);
-      break;
+      mustBe(read, 'type', read.blockType, draft.types.length);
   }
+}
+
+function mustBe({ reader, start }: InstructionReader, what: string, index: number, size: number) {
+  if (index >= size) throw reader.malformed(`there is no ${what} ${index}`, start);
+}
+
+/** Data segments come after the code, so that their count has to be announced before it. */
+function mustBeData(read: InstructionReader, { dataCount }: Draft): void {
+  const { name } = read.instruction;
+  if (dataCount === undefined)
+    throw read.reader.malformed(`${name} without a data count`, read.start);
+  mustBe(read, 'data segment', read.index, dataCount);
 }

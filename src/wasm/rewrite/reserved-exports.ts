@@ -1,4 +1,5 @@
 /** What rewriting adds to the exports of a module, for the host alone. */
+import type { CaissonError } from '../../core/error.ts';
 import type { ExternalKind, Module, ValueType } from '../module.ts';
 import { allGlobals } from '../module.ts';
 import { refused } from '../problem.ts';
@@ -12,15 +13,23 @@ export const START_EXPORT = 'caisson.start';
 
 const RESERVED = 'caisson.';
 
-/** @throws CaissonError `WASM_REFUSED` where the module itself exports the name */
+/** @throws CaissonError `WASM_REFUSED` where the module itself exports such a name */
+export function refuseReserved({ exports }: Module): void {
+  for (const { name } of exports) if (name.startsWith(RESERVED)) throw reserved(name);
+}
+
+/** @throws CaissonError `WASM_REFUSED` where the name is taken */
 export function addExport(module: Module, name: string, kind: ExternalKind, index: number): Module {
-  if (module.exports.some((each) => each.name === name))
-    throw refused(
-      `the module exports ${name}, a name that is kept for the host`,
-      `export it under a name that does not begin with ${RESERVED}`,
-      { export: name },
-    );
+  if (module.exports.some((each) => each.name === name)) throw reserved(name);
   return { ...module, exports: [...module.exports, { name, kind, index }] };
+}
+
+function reserved(name: string): CaissonError {
+  return refused(
+    `the module exports ${name}, a name that is kept for the host`,
+    `export it under a name that does not begin with ${RESERVED}`,
+    { export: name },
+  );
 }
 
 /** Adds a mutable global behind all others, so that no index moves. Code that was checked cannot name it. */

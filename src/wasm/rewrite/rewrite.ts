@@ -7,6 +7,7 @@ import { canonicalizeNans } from './canonicalize-nans.ts';
 import { clampLimits, type LimitsOptions } from './clamp-limits.ts';
 import { deferStart } from './defer-start.ts';
 import { type FuelOptions, meterFuel } from './meter-fuel.ts';
+import { refuseReserved } from './reserved-exports.ts';
 
 export interface RewriteOptions extends LimitsOptions {
   /** Instructions are counted and paid for; by default they are not. */
@@ -23,6 +24,7 @@ export interface RewriteOptions extends LimitsOptions {
 export function rewrite(module: Module, options: RewriteOptions): Module {
   const { fuel, stackSlots, deterministic } = options;
   if (deterministic) refuseFeatures(module, nondeterministicFeatures);
+  refuseReserved(module);
   let rewritten = deferStart(clampLimits(module, options));
   // Before all that adds instructions: a module costs the same with and without them.
   if (fuel) rewritten = meterFuel(rewritten, fuel);
