@@ -3,14 +3,12 @@
  * abort of one side an abort of the other.
  */
 import type { OnReadOpts, Socket } from 'node:net';
+import { RelayBuffers } from './relay-buffers.ts';
 
 /** After one side ended, the other may be silent for this long. */
 const HALF_CLOSED_MS = 10 * 60_000;
-/** Measured: 64 KiB takes a sixth longer for the same bytes, 1 MiB no less. The pages are there when they are used. */
-const BUFFER_BYTES = 128 * 1024;
-/** Taken up again by the next connection: fresh ones cost a short connection more in collection than all else. */
-const SPARE_BUFFERS = 64;
-const spareBuffers: Buffer[] = [];
+/** Memory is the process's: one account of it. */
+const buffers = new RelayBuffers();
 
 /**
  * From one to the other alone; both are reset when either fails.
@@ -23,23 +21,33 @@ export function relayOneWay(from: Socket, to: Socket, idleMs: number): void {
 }
 
 /**
- * From a server to a guest through one buffer that is used again and again. A stream's own reading takes fresh memory
- * for each 64 KiB, whose page faults cost more than the copying: about half of all the time of a transfer.
+ * From a server to a guest through a buffer that is used again and again. A stream's own reading takes fresh memory for
+ * each 64 KiB, whose page faults cost more than the copying: about half of all the time of a transfer.
  */
 export class Download {
   /** For `connect`. */
   readonly onread: OnReadOpts;
   readonly #guest: Socket;
-  readonly #buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  readonly #buffers: RelayBuffers;
+  /** What the next read fills. */
+  #buffer: Buffer;
+  #count = 0;
+  /** Still written out of, though the next read fills another. */
+  #last: Buffer | undefined;
   #server: Socket | undefined;
   #waiting = false;
-  #closed = false;
+  #serverClosed = false;
+  #guestClosed = false;
+  #released = false;
 
-  constructor(guest: Socket) {
+  constructor(guest: Socket, lender: RelayBuffers = buffers) {
     this.#guest = guest;
+    this.#buffers = lender;
+    this.#buffer = lender.take();
     this.onread = {
-      buffer: this.#buffer,
-      callback: (count) => this.#take(this.#buffer.subarray(0, count)),
+      // Asked for before the first read, and after each.
+      buffer: () => this.#next(),
+      callback: (count, bytes) => this.#take(bytes.subarray(0, count)),
     };
   }
 
@@ -47,7 +55,11 @@ export class Download {
     this.#server = server;
     server.once('end', () => this.#guest.end());
     server.once('close', () => {
-      this.#closed = true;
+      this.#serverClosed = true;
+      this.#release();
+    });
+    this.#guest.once('close', () => {
+      this.#guestClosed = true;
       this.#release();
     });
     endTogether(server, this.#guest, idleMs);
@@ -56,19 +68,36 @@ export class Download {
 
   /** Whether the buffer may be filled again: not before the kernel has taken everything out of it. */
   #take(bytes: Uint8Array): boolean {
+    this.#count = bytes.length;
     this.#guest.write(bytes, () => {
-      if (!this.#waiting || this.#guest.writableLength > 0) return;
+      if (!this.#waiting || this.#released || this.#guest.writableLength > 0) return;
       this.#waiting = false;
-      if (this.#closed) this.#release();
+      if (this.#last !== undefined) this.#buffers.giveBack(this.#last);
+      this.#last = undefined;
+      if (this.#serverClosed) this.#release();
       else this.#server?.resume();
     });
     this.#waiting = this.#guest.writableLength > 0;
     return !this.#waiting;
   }
 
-  /** Once, when nothing reads into the buffer and nothing is written out of it. */
+  #next(): Buffer {
+    const buffer = this.#buffer;
+    if (this.#count === 0 || this.#serverClosed) return buffer;
+    const next = this.#buffers.after(buffer, this.#count);
+    if (next === buffer) return buffer;
+    if (this.#waiting) this.#last = buffer;
+    else this.#buffers.giveBack(buffer);
+    this.#buffer = next;
+    return next;
+  }
+
+  /** Once nothing reads into them and nothing is written out of them: a closed guest's writes never end. */
   #release(): void {
-    if (!this.#waiting && spareBuffers.length < SPARE_BUFFERS) spareBuffers.push(this.#buffer);
+    if (!this.#serverClosed || (this.#waiting && !this.#guestClosed) || this.#released) return;
+    this.#released = true;
+    if (this.#last !== undefined) this.#buffers.giveBack(this.#last);
+    this.#buffers.giveBack(this.#buffer);
   }
 }
 
