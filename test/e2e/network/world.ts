@@ -49,6 +49,16 @@ export interface World {
   close(): Promise<void>;
 }
 
+/** For who does not read. */
+function endless(response: ServerResponse): void {
+  const piece = Buffer.alloc(65_536);
+  const more = (): void => {
+    while (!response.destroyed && response.write(piece));
+  };
+  response.on('drain', more).on('error', () => {});
+  more();
+}
+
 export async function startWorld(): Promise<World> {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
   // Reached as if they were elsewhere: what is an address of an interface is the host's own.
@@ -80,6 +90,7 @@ export async function startWorld(): Promise<World> {
       return void response.writeHead(302, { location: 'https://three.test/' }).end();
     if (path === '/inward')
       return void response.writeHead(302, { location: 'http://inner.test/' }).end();
+    if (path === '/endless') return endless(response);
     // What it was sent, in the ways in which a careless server shows it again.
     if (path === '/echo') {
       const shown = token.replace(/^Bearer /, '');
