@@ -36,9 +36,7 @@ export class Download {
   #last: Buffer | undefined;
   #server: Socket | undefined;
   #waiting = false;
-  #serverClosed = false;
-  #guestClosed = false;
-  #released = false;
+  #closed = false;
 
   constructor(guest: Socket, lender: RelayBuffers = buffers) {
     this.#guest = guest;
@@ -55,11 +53,7 @@ export class Download {
     this.#server = server;
     server.once('end', () => this.#guest.end());
     server.once('close', () => {
-      this.#serverClosed = true;
-      this.#release();
-    });
-    this.#guest.once('close', () => {
-      this.#guestClosed = true;
+      this.#closed = true;
       this.#release();
     });
     endTogether(server, this.#guest, idleMs);
@@ -70,11 +64,11 @@ export class Download {
   #take(bytes: Uint8Array): boolean {
     this.#count = bytes.length;
     this.#guest.write(bytes, () => {
-      if (!this.#waiting || this.#released || this.#guest.writableLength > 0) return;
+      if (!this.#waiting || this.#guest.writableLength > 0) return;
       this.#waiting = false;
       if (this.#last !== undefined) this.#buffers.giveBack(this.#last);
       this.#last = undefined;
-      if (this.#serverClosed) this.#release();
+      if (this.#closed) this.#release();
       else this.#server?.resume();
     });
     this.#waiting = this.#guest.writableLength > 0;
@@ -83,7 +77,7 @@ export class Download {
 
   #next(): Buffer {
     const buffer = this.#buffer;
-    if (this.#count === 0 || this.#serverClosed) return buffer;
+    if (this.#count === 0 || this.#closed) return buffer;
     const next = this.#buffers.after(buffer, this.#count);
     if (next === buffer) return buffer;
     if (this.#waiting) this.#last = buffer;
@@ -92,12 +86,9 @@ export class Download {
     return next;
   }
 
-  /** Once nothing reads into them and nothing is written out of them: a closed guest's writes never end. */
+  /** Once, when nothing reads into the buffer and nothing is written out of it: a closed guest's write ends, too. */
   #release(): void {
-    if (!this.#serverClosed || (this.#waiting && !this.#guestClosed) || this.#released) return;
-    this.#released = true;
-    if (this.#last !== undefined) this.#buffers.giveBack(this.#last);
-    this.#buffers.giveBack(this.#buffer);
+    if (!this.#waiting) this.#buffers.giveBack(this.#buffer);
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { dial } from '../../src/network/dial.ts';
@@ -150,4 +151,30 @@ test('a filled buffer grows, a little used one shrinks, and all of them together
   assert.equal(shrunk.length, MIB);
   for (const each of [...many, large, shrunk]) buffers.giveBack(each);
   assert.equal(buffers.largeBytes, 0);
+});
+
+test('a buffer is written out of until the guest has taken everything, though the next read fills another', () => {
+  const buffers = new RelayBuffers();
+  let taken: () => void = () => {};
+  const guest = new Duplex({
+    read: () => {},
+    write: (_chunk, _encoding, done) => {
+      taken = done;
+    },
+  });
+  const { onread } = new Download(guest as Socket, buffers);
+  const next = onread.buffer as () => Buffer;
+  const first = next();
+  assert.equal(onread.callback(first.length, first), false, 'nothing more is read meanwhile');
+  const second = next();
+  assert.ok(second.length > first.length);
+  const other = buffers.take();
+  assert.notEqual(other, first);
+  taken();
+  return new Promise<void>((resolve) => {
+    setImmediate(() => {
+      assert.equal(buffers.take(), first);
+      resolve();
+    });
+  });
 });
