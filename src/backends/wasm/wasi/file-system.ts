@@ -65,9 +65,9 @@ export class FileSystem {
   }
 
   link(node: Node, at: Found): Errno {
-    if (node.kind === 'directory') return errno.perm;
     const refusal = slashRefuses(at) || this.#roomFor(at);
     if (refusal !== errno.success) return refusal;
+    if (node.kind === 'directory') return errno.perm;
     // A second name in a place that may be written would let what is read-only be moved about.
     if (node.pinned) return errno.xdev;
     node.times.changed = this.now();
@@ -99,16 +99,17 @@ export class FileSystem {
 
   rename(from: Found, to: Found): Errno {
     const { node } = from;
-    if (node === undefined) return errno.noent;
     if (from.name === '' || to.name === '') return errno.busy;
+    if (node === undefined) return errno.noent;
     if (node.kind !== 'directory' && (from.slash || to.slash)) return errno.notdir;
+    if (node.kind === 'directory' && isWithin(to.directory, node)) return errno.inval;
+    if (to.node?.kind === 'directory' && isWithin(from.directory, to.node)) return errno.notempty;
     if (node === to.node) return errno.success;
     const refusal = mayRemove(from.directory, node) || this.#mayReplace(node, to);
     if (refusal !== errno.success) return refusal;
     if (node.kind === 'directory') {
-      if (isWithin(to.directory, node)) return errno.inval;
-      if (depthOf(to.directory) + this.#heightOf(node) > this.#limits.depth)
-        return errno.nametoolong;
+      const depth = depthOf(to.directory) + this.#heightOf(node);
+      if (depth > this.#limits.depth) return errno.nametoolong;
     }
     const entry = from.directory.get(from.name);
     const freed = [entry, to.directory.get(to.name)].filter((old) => old && !old.given).length;

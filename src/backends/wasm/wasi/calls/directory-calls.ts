@@ -113,9 +113,10 @@ export function directoryCalls(state: GuestState): Calls {
 function mayOpen(at: Found, asked: Rights, how: number, readOnly: boolean): Errno {
   const { node } = at;
   const writes = (asked.base & right.fdWrite) !== 0 || (how & TRUNCATE) !== 0;
+  // A slash asks for a directory, and none is made here, whatever is there.
+  if (how & CREATE && at.slash) return errno.isdir;
   if (node === undefined) {
     if (!(how & CREATE)) return errno.noent;
-    if (at.slash) return errno.isdir;
     return readOnly ? errno.rofs : errno.success;
   }
   if (how & CREATE && how & EXCLUSIVE) return errno.exist;

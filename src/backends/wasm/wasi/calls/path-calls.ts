@@ -84,14 +84,12 @@ export function pathCalls(state: GuestState): Calls {
 
     path_link(oldFd, flags, oldPath, oldLength, newFd, newPath, newLength) {
       if (lacks(SYMLINK_FOLLOW, flags)) return errno.inval;
-      return between(
-        lookUp(state, oldFd, right.pathLinkSource, oldPath, oldLength, followBy(flags)),
-        lookUp(state, newFd, right.pathLinkTarget, newPath, newLength, 'never'),
-        (from, to) => {
-          const node = existing(from);
-          return failed(node) ? node : files.link(node, to);
-        },
-      );
+      const old = lookUp(state, oldFd, right.pathLinkSource, oldPath, oldLength, followBy(flags));
+      if (failed(old)) return old;
+      const node = existing(old.at);
+      if (failed(node)) return node;
+      const to = lookUp(state, newFd, right.pathLinkTarget, newPath, newLength, 'never');
+      return between(old, to, (_, at) => files.link(node, at));
     },
 
     path_readlink(fd, path, length, buffer, bufferLength, result) {
