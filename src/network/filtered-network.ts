@@ -13,6 +13,7 @@ import { EgressProxy, type ProxyCounters } from './egress-proxy.ts';
 import { HostResolver } from './host-resolver.ts';
 import type { HttpRelay } from './http-relay.ts';
 import type { Interceptor } from './intercept/interceptor.ts';
+import type { SecretHolder } from './intercept/sealed-head.ts';
 import type { SpareAuthority } from './intercept/spare-authority.ts';
 import { type Connecting, Judge } from './judge.ts';
 import { isOwnAddress } from './own-addresses.ts';
@@ -58,10 +59,17 @@ export class FilteredNetwork {
     tell: (decision: NetworkDecision) => void,
     ask: Ask,
     spares: SpareAuthority,
+    holder: SecretHolder | undefined,
   ): Promise<FilteredNetwork> {
     const network = new FilteredNetwork(open, tell, ask);
     if (open.policy.intercept === true) {
-      network.#interception = await Interception.open(open, network.#judge, network.#log, spares);
+      network.#interception = await Interception.open(
+        open,
+        network.#judge,
+        network.#log,
+        spares,
+        holder,
+      );
     }
     return network;
   }
@@ -165,6 +173,7 @@ class Interception {
     judge: Judge,
     log: DecisionLog,
     spares: SpareAuthority,
+    holder: SecretHolder | undefined,
   ): Promise<Interception> {
     const [authority, { Interceptor }, { Secrets }] = await Promise.all([
       spares.take(),
@@ -176,9 +185,7 @@ class Interception {
       known.get(`${name}:${port}`) ?? { address: plainAddress(name) ?? '', port, speaks: 'tls' };
     const interceptor = new Interceptor({
       authority,
-      secrets: new Secrets(
-        open.secrets.map((secret) => ({ ...secret, value: Buffer.from(secret.value) })),
-      ),
+      secrets: new Secrets(open.secrets, holder),
       restricted: (name, port) => judge.restricted(factsOf(name, port)),
       decideRequest: ({ method, path, name, port }) =>
         judge.request(factsOf(name, port), { method, path }),

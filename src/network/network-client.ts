@@ -2,17 +2,28 @@
 import type { CaissonError } from '../core/error.ts';
 import type { Dial } from '../launcher/dials.ts';
 import type { NetworkHandles } from '../launcher/network-handles.ts';
+import type { VaultMemory } from '../launcher/vault-process.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
 import type { MemberOptions } from './internal-groups.ts';
-import type { SecretValue } from './proxy-messages.ts';
 import type { Ask } from './questions.ts';
+
+/** A secret of the policy with its value, which goes to the holder and nowhere else. */
+export interface SecretValue {
+  readonly name: string;
+  readonly placeholder: string;
+  readonly hosts: readonly string[];
+  /** The caller's, to overwrite once the network is open. */
+  readonly value: Uint8Array;
+}
 
 export interface NetworkOptions {
   /** Of mode `filtered` or `internal`. */
   readonly policy: NetworkPolicy;
   readonly secrets?: readonly SecretValue[];
+  /** Where their values are held; default memory that no other process can read. */
+  readonly secretMemory?: VaultMemory;
   /** Name servers to ask, `address` or `address:port`; default those of the host. */
   readonly servers?: readonly string[];
   readonly onDecision: (decision: NetworkDecision) => void;

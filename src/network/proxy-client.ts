@@ -6,7 +6,9 @@
  */
 import { fileURLToPath } from 'node:url';
 import type { Dial } from '../launcher/dials.ts';
+import { locateLauncher } from '../launcher/locate.ts';
 import { type NodeProcess, startNodeProcess } from '../launcher/node-process.ts';
+import { type VaultMemory, VaultProcess } from '../launcher/vault-process.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type {
   FilteredNetworkClient,
@@ -18,17 +20,27 @@ import type { PublishOptions } from './published-port.ts';
 
 export class ProxyClient {
   readonly #start: () => NodeProcess;
+  readonly #startVault: (memory: VaultMemory) => VaultProcess;
   #process: ProxyProcessClient | undefined;
   #closed = false;
 
-  /** @param start For tests. */
-  constructor(start: () => NodeProcess = () => startNodeProcess(proxyProgram())) {
+  /** Both for tests. */
+  constructor(
+    start: () => NodeProcess = () => startNodeProcess(proxyProgram()),
+    startVault = (memory: VaultMemory) => new VaultProcess(locateLauncher().path, memory),
+  ) {
     this.#start = start;
+    this.#startVault = startVault;
   }
 
   /** The proxy's process id, while one runs. */
   get pid(): number | undefined {
     return this.#process?.pid;
+  }
+
+  /** The holder of secrets, while one runs. */
+  get vault(): VaultProcess | undefined {
+    return this.#process?.vault;
   }
 
   /** Takes a policy in; connections are served from {@link FilteredNetworkClient.attach} on. @throws NETWORK_GONE */
@@ -60,7 +72,7 @@ export class ProxyClient {
   #live(): ProxyProcessClient {
     if (this.#closed) throw networkGone('it was closed');
     if (this.#process === undefined || this.#process.isGone) {
-      this.#process = new ProxyProcessClient(this.#start());
+      this.#process = new ProxyProcessClient(this.#start(), this.#startVault);
     }
     return this.#process;
   }

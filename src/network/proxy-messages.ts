@@ -5,21 +5,15 @@
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import type { Secret } from './intercept/secrets.ts';
 import type { MemberOptions } from './internal-groups.ts';
 import type { PublishOptions } from './published-port.ts';
 import type { NetworkAnswer, NetworkQuestion } from './questions.ts';
 
-/** A secret of the policy with its value, as it travels. */
-export interface SecretValue {
-  readonly name: string;
-  readonly placeholder: string;
-  readonly value: string;
-  readonly hosts: readonly string[];
-}
-
 export interface OpenNetwork {
   readonly policy: NetworkPolicy;
-  readonly secrets: readonly SecretValue[];
+  /** Their values are with the holder that came before this (`vault`). */
+  readonly secrets: readonly Secret[];
   /** Name servers, `address` or `address:port`; absent: the host's. */
   readonly servers?: readonly string[];
   /** Whether there is somebody to ask. */
@@ -39,6 +33,8 @@ export type ProxyRequest =
 
 export type ToProxy =
   | (ProxyRequest & { readonly id: number; readonly request: number })
+  /** With the reader's end of the holder that values of later networks are with, as a handle. */
+  | { readonly type: 'vault' }
   | { readonly type: 'answer'; readonly question: number; readonly answer?: NetworkAnswer }
   | {
       /** With the connection as a handle, or why there is none. */

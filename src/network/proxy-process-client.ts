@@ -10,8 +10,10 @@ import {
   type RawHandle,
 } from '../launcher/network-handles.ts';
 import type { NodeProcess } from '../launcher/node-process.ts';
+import type { VaultMemory, VaultProcess } from '../launcher/vault-process.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import type { Secret } from './intercept/secrets.ts';
 import type {
   FilteredNetworkClient,
   NetworkOptions,
@@ -41,9 +43,12 @@ export class ProxyProcessClient {
   #holders = 0;
   #gone: CaissonError | undefined;
   #ending = false;
+  readonly #startVault: (memory: VaultMemory) => VaultProcess;
+  #vault: VaultProcess | undefined;
 
-  constructor(child: NodeProcess) {
+  constructor(child: NodeProcess, startVault: (memory: VaultMemory) => VaultProcess) {
     this.#child = child;
+    this.#startVault = startVault;
     child.on('message', (message) => this.#take(message as FromProxy));
     this.#ended = new Promise((resolve) => {
       const end = (how: string): void => {
@@ -66,16 +71,34 @@ export class ProxyProcessClient {
     return this.isGone ? undefined : this.#child.pid;
   }
 
-  async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
-    const { network, reply } = this.begin(options);
-    const { certificatePem } = await reply;
-    return certificatePem === undefined ? network : { ...network, certificatePem };
+  get vault(): VaultProcess | undefined {
+    return this.#vault?.isGone === false ? this.#vault : undefined;
   }
 
-  begin(options: NetworkOptions): { network: FilteredNetworkClient; reply: Promise<ProxyReply> } {
+  async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
+    const held = await this.#hand(options);
+    const { network, reply } = this.begin(options, held.secrets);
+    try {
+      const { certificatePem } = await reply;
+      const close = async () => {
+        const counters = await network.close();
+        await held.drop();
+        return counters;
+      };
+      return { ...network, close, ...(certificatePem === undefined ? {} : { certificatePem }) };
+    } catch (error) {
+      await held.drop();
+      throw error;
+    }
+  }
+
+  begin(
+    options: NetworkOptions,
+    secrets: readonly Secret[] = [],
+  ): { network: FilteredNetworkClient; reply: Promise<ProxyReply> } {
     const id = ++this.#lastId;
     this.#networks.set(id, options);
-    const { policy, secrets = [], servers, ask, member } = options;
+    const { policy, servers, ask, member } = options;
     const open = {
       policy,
       secrets,
@@ -133,10 +156,45 @@ export class ProxyProcessClient {
 
   async end(): Promise<void> {
     this.#ending = true;
+    await this.#vault?.end();
     if (this.#gone !== undefined) return;
     this.#child.ref();
     this.#child.kill('SIGKILL');
     await this.#ended;
+  }
+
+  /** Gives values to the holder. What the proxy gets is what they are called there. @throws NETWORK_FAILED */
+  async #hand({
+    secrets = [],
+    secretMemory = 'secret',
+  }: NetworkOptions): Promise<{ secrets: readonly Secret[]; drop: () => Promise<void> }> {
+    if (secrets.length === 0) return { secrets: [], drop: async () => {} };
+    const vault = this.#liveVault(secretMemory);
+    const held: Secret[] = [];
+    const drop = async (): Promise<void> => {
+      await Promise.all(held.map(({ id }) => vault.drop(id)));
+    };
+    try {
+      for (const { name, placeholder, hosts, value } of secrets) {
+        held.push({ name, placeholder, hosts, id: await vault.put(value) });
+      }
+    } catch (error) {
+      await drop();
+      throw error;
+    }
+    return { secrets: held, drop };
+  }
+
+  /** A new one where the last one ended: what that held is gone, and its networks send no secrets any more. */
+  #liveVault(memory: VaultMemory): VaultProcess {
+    if (this.vault !== undefined) return this.vault;
+    const vault = this.#startVault(memory);
+    this.#vault = vault;
+    const reader = vault.takeReader();
+    const message: ToProxy = { type: 'vault' };
+    if (this.#gone !== undefined) reader.close();
+    else this.#child.send(message, reader as never, () => reader.close());
+    return vault;
   }
 
   async #attach(id: number, handles: NetworkHandles): Promise<void> {
@@ -254,6 +312,7 @@ export class ProxyProcessClient {
   #end(error: CaissonError): void {
     if (this.#gone !== undefined) return;
     this.#gone = error;
+    void this.#vault?.end();
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     const networks = [...this.#networks.values()];

@@ -20,6 +20,7 @@ import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
 import { FilteredNetwork } from './filtered-network.ts';
 import { SpareAuthority } from './intercept/spare-authority.ts';
+import type { VaultReader } from './intercept/vault-reader.ts';
 import { InternalGroups } from './internal-groups.ts';
 import { InternalNetwork } from './internal-network.ts';
 import type { FromProxy, OpenNetwork, ProxyReply, ToProxy } from './proxy-messages.ts';
@@ -38,6 +39,8 @@ interface Served {
 const networks = new Map<number, Promise<Served>>();
 const groups = new InternalGroups();
 const spares = new SpareAuthority();
+/** Where the values of secrets are; each network keeps the one that was there when it was opened. */
+let vault: Promise<VaultReader> | undefined;
 const dials = new Map<number, PromiseWithResolvers<RawHandle>>();
 let lastDial = 0;
 const questions = new Map<number, (answer: NetworkAnswer | undefined) => void>();
@@ -59,6 +62,8 @@ receiveNetworks(process, (id, handles) => {
 process.on('message', (message: ToProxy | { type?: undefined }, handle: unknown) => {
   if (message.type === 'dialled') {
     takeDialled(message, handle);
+  } else if (message.type === 'vault') {
+    if (isRawHandle(handle)) vault = readVault(handle);
   } else if (message.type === 'answer') {
     questions.get(message.question)?.(message.answer);
     questions.delete(message.question);
@@ -82,7 +87,7 @@ process.on('message', (message: ToProxy | { type?: undefined }, handle: unknown)
 process.on('disconnect', () => process.exit(0));
 
 async function carryOut(
-  message: Exclude<ToProxy, { type: 'answer' | 'dialled' }>,
+  message: Exclude<ToProxy, { type: 'answer' | 'dialled' | 'vault' }>,
 ): Promise<ProxyReply> {
   const { id } = message;
   if (message.type === 'warm') {
@@ -124,7 +129,12 @@ async function open(id: number, options: OpenNetwork): Promise<Served> {
     say({ type: 'ask', id, question, about });
     return new Promise((resolve) => questions.set(question, resolve));
   };
-  return await FilteredNetwork.open(options, tell, ask, spares);
+  return await FilteredNetwork.open(options, tell, ask, spares, await vault);
+}
+
+async function readVault(handle: RawHandle): Promise<VaultReader> {
+  const { VaultReader } = await import('./intercept/vault-reader.ts');
+  return new VaultReader(handle);
 }
 
 /** The library has the launcher, and answers each. */

@@ -33,6 +33,7 @@ export const escapeTests = [
   'secrets-redacted',
   'network-internal',
   'network-udp',
+  'secret-holder',
 ] as const;
 export type EscapeTest = (typeof escapeTests)[number];
 

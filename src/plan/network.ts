@@ -18,6 +18,7 @@ import type { Destination, NetworkPolicy, Policy } from '../policy/policy.ts';
 import type { HostFacts } from './facts.ts';
 import type { Findings } from './findings.ts';
 import type { NetworkSetup } from './plan.ts';
+import { explainSecrets } from './secrets.ts';
 
 /** Landlock knows TCP ports since ABI 4, abstract unix sockets and signals since ABI 6 (landlock(7)). */
 export const LANDLOCK_NET_ABI = 4;
@@ -118,7 +119,7 @@ function compileFiltered(
     [...way, 'nftables reject', 'resolver', 'seccomp socket families'],
     'network-filtered',
   );
-  explainSecrets(network, findings);
+  explainSecrets(network, facts, findings);
   noteWhatIsNotChecked(network, findings);
   return {
     ownNamespace: true,
@@ -138,25 +139,6 @@ function tellAllowed(rule: Destination, network: NetworkPolicy): string {
 
 function tellRequests({ http }: Destination): string {
   return http === undefined ? '' : `; requests ${shorten(http.map(formatHttpRule))} alone`;
-}
-
-function explainSecrets({ intercept, secrets = [] }: NetworkPolicy, findings: Findings): void {
-  if (intercept === true) {
-    findings.enforce(
-      'network.intercept',
-      "TLS is opened with an authority of this sandbox's own; the host of each request must be the one of its connection",
-      ['egress proxy', 'certificate authority of one sandbox', 'upstream certificates checked'],
-      'network-filtered',
-    );
-  }
-  for (const { name, hosts } of secrets) {
-    findings.enforce(
-      'network.secrets',
-      `${name}: a placeholder inside, its value in headers to ${shorten(hosts)} alone`,
-      ['egress proxy', 'environment made anew for each job'],
-      'network-filtered',
-    );
-  }
 }
 
 function noteWhatIsNotChecked(network: NetworkPolicy, findings: Findings): void {

@@ -2,9 +2,12 @@
  * The networks and published ports of one Caisson's sandboxes: all of them in one proxy process, which starts with the
  * first plan that needs it.
  */
+
+import { secretBytes } from '../network/intercept/secret-bytes.ts';
 import type { ProxyClient } from '../network/proxy-client.ts';
 import type { Ask } from '../network/questions.ts';
 import type { Compiled } from '../plan/plan.ts';
+import { NO_SECRET_MEMORY } from '../plan/secrets.ts';
 import { violationEnding } from '../policy/on-violation.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { EnvironmentSource } from './caller-environment.ts';
@@ -52,21 +55,32 @@ export class Networks {
     return { ports, network: this.#network(policy, compiled, journal, tenant) };
   }
 
+  /** Whoever asks for it closes it. */
   redactor(policy: Policy, secrets: NetworkOptions['secrets']): Redactor | undefined {
-    return redactorOf(policy, { ...this.#setup.environment, ...secrets });
+    return redactorOf(policy, (name) => this.#valueOf(name, secrets));
   }
 
   async close(): Promise<void> {
     await this.#proxy?.close();
   }
 
+  /** A copy, for the callee to overwrite. */
+  #valueOf(name: string, secrets: NetworkOptions['secrets']): Buffer | undefined {
+    const value = secrets?.[name] ?? this.#setup.environment[name];
+    return value === undefined || value.length === 0 ? undefined : secretBytes(value);
+  }
+
   #network(
     policy: Policy,
-    { job: { intercept } }: Compiled,
+    { job: { intercept }, unenforceable }: Compiled,
     journal: Journal | undefined,
     tenant: string | undefined,
   ): NonNullable<RunnerSetup['network']> {
-    const { environment, servers, state } = this.#setup;
+    const { servers, state } = this.#setup;
+    // What cannot be had here was accepted, or there would be no runner.
+    const secretMemory = unenforceable.some(({ id }) => id === NO_SECRET_MEMORY)
+      ? 'locked'
+      : 'secret';
     return async (entry, { secrets, ask = this.#setup.ask, name }, ports) => {
       const redactor = this.redactor(policy, secrets);
       const network = await SandboxNetwork.open({
@@ -74,10 +88,12 @@ export class Networks {
         id: entry.id,
         policy: policy.network,
         intercept,
-        secrets: { ...environment, ...secrets },
+        secretValue: (secret) => this.#valueOf(secret, secrets),
+        secretMemory,
         state: state(),
         ...memberOf(policy.network, { id: entry.id, name, tenant, ports }),
         onClose: () => this.#open.delete(entry.id),
+        onEnd: () => redactor?.close(),
         refusalEnds: violationEnding(policy) === 'all',
         onDecision: (decision) => journal?.network(entry, redactor?.value(decision) ?? decision),
         ...(servers === undefined ? {} : { servers }),

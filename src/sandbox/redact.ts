@@ -1,28 +1,38 @@
 /**
  * Replaces the values of known secrets in bytes that leave a sandbox: as they are, in base64 (also inside a longer text
- * that was encoded with them) and percent-encoded.
+ * that was encoded with them) and percent-encoded. Comparing needs the values beside the output, so they are here while
+ * something may come out: in buffers, never in strings, overwritten when the last of those who look for them is done.
  *
  * A guard against accident. Who wants to get a value out writes it in another form.
  */
+import { CaissonError } from '../core/error.ts';
+import { plainMemory } from '../launcher/vault-channel.ts';
+import { base64Bytes, percentBytes, secretBytes, wipe } from '../network/intercept/secret-bytes.ts';
 import type { Policy } from '../policy/policy.ts';
 import { sideChannelsOf } from '../policy/side-channels.ts';
 
-/** Undefined where the policy has no secret, or lets them out. @param values by name; what is missing is nowhere */
+/**
+ * Undefined where the policy has no secret, or lets them out. Whoever made it closes it.
+ *
+ * @param secretValue a copy for us to overwrite; what is missing is nowhere
+ */
 export function redactorOf(
   policy: Policy,
-  values: Readonly<Record<string, string | undefined>>,
+  secretValue: (name: string) => Buffer | undefined,
 ): Redactor | undefined {
   if (!sideChannelsOf(policy).redact) return undefined;
   const secrets = (policy.network.secrets ?? []).flatMap(({ name }) => {
-    const value = values[name];
+    const value = secretValue(name);
     return value === undefined ? [] : [{ name, value }];
   });
-  return new Redactor(secrets);
+  const redactor = new Redactor(secrets);
+  wipe(...secrets.map(({ value }) => value));
+  return redactor;
 }
 
 export interface KnownSecret {
   readonly name: string;
-  readonly value: string;
+  readonly value: string | Uint8Array;
 }
 
 interface Needle {
@@ -41,22 +51,47 @@ export class Redactor {
   /** By first byte. */
   readonly #byFirst = new Map<number, Needle[]>();
   readonly #longest: number;
+  #holders = 1;
 
+  /** It keeps nothing of what it is given. */
   constructor(secrets: readonly KnownSecret[]) {
-    const byForm = new Map<string, Needle>();
+    const needles: Needle[] = [];
     for (const secret of secrets) {
       const mark = Buffer.from(`[secret ${secret.name}]`);
-      for (const form of formsOf(secret.value)) {
-        if (!byForm.has(form)) byForm.set(form, { bytes: Buffer.from(form), mark });
+      const value = secretBytes(secret.value);
+      for (const bytes of formsOf(value)) {
+        if (needles.some((known) => known.bytes.equals(bytes))) wipe(bytes);
+        else needles.push({ bytes, mark });
       }
+      wipe(value);
     }
     // Of two that begin at one place the longer one is meant.
-    this.#needles = [...byForm.values()].sort((a, b) => b.bytes.length - a.bytes.length);
+    this.#needles = needles.sort((a, b) => b.bytes.length - a.bytes.length);
     for (const needle of this.#needles) {
       const first = needle.bytes[0] ?? 0;
       this.#byFirst.set(first, [...(this.#byFirst.get(first) ?? []), needle]);
     }
     this.#longest = this.#needles[0]?.bytes.length ?? 0;
+  }
+
+  /**
+   * For whoever looks for values beyond the one who made it. The values are overwritten when everybody has let go, and
+   * whoever looks for them then gets SANDBOX_CLOSED: nothing passes that was not looked through.
+   *
+   * @returns lets go, once
+   */
+  hold(): () => void {
+    this.#holders++;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#letGo();
+      isHeld = false;
+    };
+  }
+
+  /** Lets go, for the one who made it; once. */
+  close(): void {
+    this.#letGo();
   }
 
   /** The same object where there is nothing to replace. */
@@ -67,14 +102,14 @@ export class Redactor {
   }
 
   text(from: string): string {
-    if (!this.#needles.some(({ bytes }) => from.includes(bytes.toString()))) return from;
-    return this.bytes(Buffer.from(from)).toString();
+    const bytes = Buffer.from(from);
+    const clean = this.bytes(bytes);
+    return clean === bytes ? from : clean.toString();
   }
 
   /** Every string in it, names of fields too; the same object where there is nothing to replace. */
   value<T>(from: T): T {
-    if (!this.#needles.some(({ bytes }) => mentions(from, bytes.toString()))) return from;
-    return this.#inside(from) as T;
+    return mentions(from, (text) => this.text(text) !== text) ? (this.#inside(from) as T) : from;
   }
 
   /**
@@ -86,7 +121,12 @@ export class Redactor {
   }
 
   stream(): RedactedStream {
-    return new RedactedStream((bytes, last) => this.#replace(bytes, last));
+    return new RedactedStream((bytes, last) => this.#replace(bytes, last), this.hold());
+  }
+
+  #letGo(): void {
+    this.#holders--;
+    if (this.#holders === 0) wipe(...this.#needles.map(({ bytes }) => bytes));
   }
 
   /**
@@ -94,6 +134,7 @@ export class Redactor {
    * `parts` is empty where nothing is replaced and nothing left.
    */
   #replace(bytes: Buffer, last: boolean): { parts: Buffer[]; cursor: number } {
+    if (this.#holders <= 0) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
     const parts: Buffer[] = [];
     const next = this.#needles.map(() => -1);
     let cursor = 0;
@@ -173,10 +214,15 @@ export class Redactor {
 /** Pieces in, pieces out; at most one value's length is held back until more comes. */
 export class RedactedStream {
   readonly #replace: (bytes: Buffer, last: boolean) => { parts: Buffer[]; cursor: number };
+  readonly #letGo: () => void;
   #held: Buffer = Buffer.alloc(0);
 
-  constructor(replace: (bytes: Buffer, last: boolean) => { parts: Buffer[]; cursor: number }) {
+  constructor(
+    replace: (bytes: Buffer, last: boolean) => { parts: Buffer[]; cursor: number },
+    letGo: () => void,
+  ) {
     this.#replace = replace;
+    this.#letGo = letGo;
   }
 
   add(chunk: Buffer): Buffer {
@@ -185,7 +231,15 @@ export class RedactedStream {
 
   /** What was held back, when nothing more comes. */
   end(): Buffer {
-    return this.#next(Buffer.alloc(0), true);
+    const rest = this.#next(Buffer.alloc(0), true);
+    this.close();
+    return rest;
+  }
+
+  /** It ended otherwise. */
+  close(): void {
+    wipe(this.#held);
+    this.#letGo();
   }
 
   #next(chunk: Buffer, last: boolean): Buffer {
@@ -197,20 +251,21 @@ export class RedactedStream {
   }
 }
 
-function formsOf(value: string): readonly string[] {
+function formsOf(value: Buffer): readonly Buffer[] {
+  if (value.length < NEEDLE_MIN) return [];
   const forms = [
-    value,
-    percentEncoded(value, true),
-    percentEncoded(value, false),
-    encodeURIComponent(value),
-  ].filter((form) => Buffer.byteLength(form) >= NEEDLE_MIN);
-  if (Buffer.byteLength(value) < NEEDLE_MIN) return [];
-  const bytes = Buffer.from(value);
+    secretBytes(value),
+    percentBytes(value, 'upper'),
+    percentBytes(value, 'lower'),
+    percentBytes(value, 'scripts'),
+  ];
   for (const alphabet of ['base64', 'base64url'] as const) {
-    forms.push(...[bytes.toString(alphabet)].filter((form) => form.length >= BASE64_MIN));
-    forms.push(...[0, 1, 2].flatMap((shift) => insideBase64(bytes, shift, alphabet)));
+    const whole = base64Bytes(value, alphabet);
+    if (whole.length >= BASE64_MIN) forms.push(whole);
+    else wipe(whole);
+    forms.push(...[0, 1, 2].flatMap((shift) => insideBase64(value, shift, alphabet)));
   }
-  return [...new Set(forms)];
+  return forms;
 }
 
 /** What of a text's base64 the value alone decides, where it stands `shift` bytes (mod 3) behind the text's start. */
@@ -218,27 +273,19 @@ function insideBase64(
   value: Buffer,
   shift: number,
   alphabet: 'base64' | 'base64url',
-): readonly string[] {
-  const text = Buffer.concat([Buffer.alloc(shift), value]).toString(alphabet);
+): readonly Buffer[] {
+  const shifted = plainMemory(shift + value.length);
+  shifted.set(value, shift);
+  const text = base64Bytes(shifted, alphabet);
   const first = Math.ceil((shift * 8) / 6);
   const last = Math.floor(((shift + value.length) * 8) / 6);
-  return last - first >= BASE64_MIN ? [text.slice(first, last)] : [];
+  const inside = last - first >= BASE64_MIN ? [secretBytes(text.subarray(first, last))] : [];
+  wipe(shifted, text);
+  return inside;
 }
 
-/** Everything but letters, digits, `-`, `.`, `_`, `~` (RFC 3986), in upper or lower case. */
-function percentEncoded(value: string, upper: boolean): string {
-  return [...Buffer.from(value)]
-    .map((byte) => {
-      const character = String.fromCharCode(byte);
-      if (/[A-Za-z0-9._~-]/.test(character)) return character;
-      const digits = byte.toString(16).padStart(2, '0');
-      return `%${upper ? digits.toUpperCase() : digits}`;
-    })
-    .join('');
-}
-
-function mentions(value: unknown, text: string): boolean {
-  if (typeof value === 'string') return value.includes(text);
+function mentions(value: unknown, isIn: (text: string) => boolean): boolean {
+  if (typeof value === 'string') return isIn(value);
   if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(([key, one]) => key.includes(text) || mentions(one, text));
+  return Object.entries(value).some(([key, one]) => isIn(key) || mentions(one, isIn));
 }

@@ -23,14 +23,21 @@ export function beginRelease(policy: Policy, redactor: Redactor | undefined): Re
   return new Release(redactor, resultGridMs === 0 ? undefined : new ResultGrid(resultGridMs));
 }
 
-/** Of one run, from the moment at which it is asked for. */
-export class Release {
+/** Of one run, from the moment at which it is asked for until its outcome is there; then it is disposed of. */
+export class Release implements Disposable {
   readonly #redactor: Redactor | undefined;
+  readonly #letGo: (() => void) | undefined;
   readonly #grid: ResultGrid | undefined;
 
   constructor(redactor: Redactor | undefined, grid: ResultGrid | undefined) {
     this.#redactor = redactor;
+    this.#letGo = redactor?.hold();
     this.#grid = grid;
+  }
+
+  /** Streams that are still open are looked through all the same. */
+  [Symbol.dispose](): void {
+    this.#letGo?.();
   }
 
   argv(argv: readonly string[]): readonly string[] {
@@ -131,6 +138,10 @@ function redactedStream(redactor: Redactor): Transform {
     flush: (done) => {
       const rest = held.end();
       done(null, rest.length === 0 ? undefined : rest);
+    },
+    destroy: (error, done) => {
+      held.close();
+      done(error);
     },
   });
 }

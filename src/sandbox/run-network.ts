@@ -15,8 +15,11 @@ import type { SandboxNetwork } from './sandbox-network.ts';
 
 /** What a run may bring for its network. */
 export interface NetworkOptions {
-  /** Values of the policy's secrets; default: the caller's variables of these names. They never go inside. */
-  readonly secrets?: Readonly<Record<string, string>>;
+  /**
+   * Values of the policy's secrets; default: the caller's variables of these names. They never go inside. What is kept of
+   * them is overwritten at the end; bytes, which the caller can overwrite too, leave no copy of ours behind.
+   */
+  readonly secrets?: Readonly<Record<string, string | Uint8Array>>;
   /** Asked about a destination that no rule decides; default: it is refused. */
   readonly ask?: Ask;
   /** What the others of its group call it (mode `internal`): a host label; default its id, with `-` for `_`. */

@@ -112,7 +112,7 @@ export class Runner {
   ): Promise<Outcome> {
     this.#runs++;
     const { journal, kind, policy, network: networked } = this.#setup;
-    const release = this.#release(options);
+    using release = this.#release(options);
     const shown = release?.argv(argv) ?? argv;
     if (journal !== undefined) await this.#admit(journal, { id }, shown);
     let outcome: Outcome;
@@ -151,11 +151,13 @@ export class Runner {
     const ties = { ...tiesOf(id, options.signal, network, ports), background };
     const execution = kind.spawn(job, ties);
     execution.result.catch(async () => {
+      release?.[Symbol.dispose]();
       await ports?.close();
       await network?.close(undefined);
       await overlay?.discard();
     });
     return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
+      using _ = release;
       await ports?.close();
       const outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
       const kept = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
@@ -168,7 +170,13 @@ export class Runner {
   }
 
   #release(options: NetworkOptions): Release | undefined {
-    return beginRelease(this.#setup.policy, this.#setup.redactor?.(options));
+    const redactor = this.#setup.redactor?.(options);
+    try {
+      return beginRelease(this.#setup.policy, redactor);
+    } finally {
+      // From here on it is the release's.
+      redactor?.close();
+    }
   }
 
   async #admit(journal: Journal, entry: Entry, argv: readonly string[]): Promise<void> {

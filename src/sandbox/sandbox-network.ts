@@ -8,14 +8,19 @@ import type { Dial, RawUsage } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import type { NetworkUsage, Violation } from '../core/outcome.ts';
 import type { OnNetwork } from '../launcher/network-handles.ts';
+import type { VaultMemory } from '../launcher/vault-process.ts';
 import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyCounters } from '../network/egress-proxy.ts';
 import { guestBundle, hostRoots } from '../network/intercept/roots.ts';
-import { makePlaceholder } from '../network/intercept/secrets.ts';
+import { wipe } from '../network/intercept/secret-bytes.ts';
+import { makePlaceholder, requireHeaderValue } from '../network/intercept/secrets.ts';
 import type { MemberOptions } from '../network/internal-groups.ts';
-import type { FilteredNetworkClient, NetworkOptions } from '../network/network-client.ts';
+import type {
+  FilteredNetworkClient,
+  NetworkOptions,
+  SecretValue,
+} from '../network/network-client.ts';
 import type { ProxyClient } from '../network/proxy-client.ts';
-import type { SecretValue } from '../network/proxy-messages.ts';
 import type { Ask } from '../network/questions.ts';
 import type { BindInput } from '../plan/bind.ts';
 import type { JobTemplate } from '../plan/plan.ts';
@@ -30,8 +35,9 @@ export interface SandboxNetworkSetup {
   readonly policy: NetworkPolicy;
   /** What each run must bring where the proxy opens TLS. */
   readonly intercept: JobTemplate['intercept'];
-  /** Values of the policy's secrets, by name. */
-  readonly secrets: Readonly<Record<string, string | undefined>>;
+  /** A copy of the value of one of the policy's secrets, for us to overwrite. */
+  readonly secretValue: (name: string) => Buffer | undefined;
+  readonly secretMemory: VaultMemory;
   readonly state: string;
   readonly servers?: readonly string[];
   readonly ask?: Ask;
@@ -42,8 +48,10 @@ export interface SandboxNetworkSetup {
   readonly member?: MemberOptions;
   /** The way into it: for others of its group, and for sockets that datagrams go to. */
   readonly dial?: Dial;
-  /** Called once, when it has ended. */
+  /** Called once, when it begins to end. */
   readonly onClose?: () => void;
+  /** Called once, when nothing of it is told any more. */
+  readonly onEnd?: () => void;
 }
 
 /** More different refusals of one run are not kept one by one. */
@@ -58,6 +66,7 @@ export class SandboxNetwork {
   readonly #directory: string | undefined;
   readonly #refused: Refusals;
   readonly #onClose: (() => void) | undefined;
+  readonly #onEnd: (() => void) | undefined;
   readonly #ends: Ending | undefined;
   #policy: NetworkPolicy;
   #isChanged = false;
@@ -76,6 +85,7 @@ export class SandboxNetwork {
     this.#policy = setup.policy;
     this.#refused = refused;
     this.#onClose = setup.onClose;
+    this.#onEnd = setup.onEnd;
     client.opened.catch((error) => {
       this.#problem = error;
     });
@@ -98,17 +108,34 @@ export class SandboxNetwork {
 
   /** @throws NETWORK_GONE, REQUEST_INVALID for a secret without a value */
   static async open(setup: SandboxNetworkSetup): Promise<SandboxNetwork> {
-    const secrets = (setup.policy.secrets ?? []).map(({ name, hosts }): SecretValue => {
-      const value = setup.secrets[name];
-      if (value === undefined || value === '') throw noValue(name);
-      return { name, hosts, value, placeholder: makePlaceholder() };
-    });
+    const secrets: SecretValue[] = [];
+    try {
+      for (const { name, hosts } of setup.policy.secrets ?? []) {
+        const value = setup.secretValue(name);
+        if (value === undefined) throw noValue(name);
+        secrets.push({ name, hosts, value, placeholder: makePlaceholder() });
+        requireHeaderValue(name, value);
+      }
+      return await SandboxNetwork.#open(setup, secrets);
+    } catch (error) {
+      setup.onEnd?.();
+      throw error;
+    } finally {
+      wipe(...secrets.map(({ value }) => value));
+    }
+  }
+
+  static async #open(
+    setup: SandboxNetworkSetup,
+    secrets: readonly SecretValue[],
+  ): Promise<SandboxNetwork> {
     const refused = new Refusals();
     const ends = setup.refusalEnds ? new Ending() : undefined;
-    const { policy, servers, ask, onDecision, member, dial } = setup;
+    const { policy, servers, ask, onDecision, member, dial, secretMemory } = setup;
     const options: NetworkOptions = {
       policy,
       secrets,
+      secretMemory,
       onDecision: (decision) => {
         if (!decision.allowed) {
           refused.add(decision);
@@ -187,10 +214,11 @@ export class SandboxNetwork {
     if (raw !== undefined && this.#problem !== undefined) throw this.#problem;
     let counters: ProxyCounters | undefined;
     // Behind the sockets in the channel, so that it ends what they began.
-    if (isQuiet) void this.#client.close();
+    if (isQuiet) void this.#client.close().finally(() => this.#onEnd?.());
     else {
       await this.#attached.catch(() => {});
       counters = await this.#client.close();
+      this.#onEnd?.();
     }
     if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
     const violations = [...this.#refused.take(), ...packetViolations(raw)];
@@ -282,7 +310,7 @@ function reasonOf(protocol: string | number, port: number): string {
     return 'QUIC is refused: use HTTP over TCP, or name it under allow with :443/udp';
   }
   if (protocol === 'tcp') return 'nobody listens for the sandbox any more: its proxy is gone';
-  return `${protocol === 'udp' ? 'UDP' : protocol === 'icmp' ? 'ICMP' : `IP protocol ${protocol}`} does not leave a filtered network: use TCP to what the policy allows${protocol === 'udp' ? ', or name host and port under allow with /udp' : ''}`;
+  return `${protocol === 'udp' ? 'UDP' : protocol === 'icmp' ? 'ICMP' : `IP protocol ${protocol}`} does not leave a filtered network: use TCP to what the policy allows${protocol === 'udp' ? ', or name host and port under allow with /udp' : `, or name the block under allow with /${protocol}`}`;
 }
 
 function once(violation: Violation & { count: number }): Violation {

@@ -124,7 +124,7 @@ export class Sandbox {
     this.#needOpen();
     const { open, bind, context, journal } = this.#setup;
     const entry = { id: newId('run'), sandbox: this.id };
-    const release = this.#setup.release?.();
+    using release = this.#setup.release?.();
     const shown = release?.argv(argv) ?? argv;
     if (journal !== undefined) {
       await journal.ready();
@@ -153,7 +153,9 @@ export class Sandbox {
     const shown = release?.argv(argv) ?? argv;
     journal?.started(entry, shown);
     const execution = open.spawn(job, this.#ties(options.signal));
+    execution.result.catch(() => release?.[Symbol.dispose]());
     return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
+      using _ = release;
       const full = this.#withRefusals(toOutcome(raw, context, entry.id));
       const outcome = release?.outcome(full) ?? full;
       journal?.ended(entry, shown, outcome);
@@ -178,7 +180,8 @@ export class Sandbox {
   async usage(): Promise<Usage> {
     this.#needOpen();
     const usage = toUsage(await this.#setup.open.usage(), performance.now() - this.#openedAt);
-    return this.#setup.release?.()?.usage(usage) ?? usage;
+    using release = this.#setup.release?.();
+    return release?.usage(usage) ?? usage;
   }
 
   /** Stops everything inside where it stands. */
@@ -321,7 +324,8 @@ export class Sandbox {
       (raw) => journal?.ended(entry, argv, toOutcome(raw, context, entry.id)),
       (error) => isCaissonError(error) && journal?.refused(entry, error),
     );
-    return this.#setup.release?.()?.shell(execution) ?? execution;
+    using release = this.#setup.release?.();
+    return release?.shell(execution) ?? execution;
   }
 
   async #close(): Promise<void> {
@@ -330,6 +334,7 @@ export class Sandbox {
     await Promise.all([...[...this.#shells].map((shell) => shell.close()), open.close()]);
     await this.#networkEnded.promise;
     journal?.destroyed({ id: this.id }, 0);
+    this.#setup.redactor?.close();
     if (overlay !== undefined && !this.#keepsChanges) await overlay.discard();
     onClose?.(this);
   }

@@ -62,7 +62,7 @@ const MARK_MAX = 8192;
 export class Shell {
   readonly #start: StartShell;
   readonly #options: ShellOptions;
-  readonly #begin: () => Pick<Release, 'line'> | undefined;
+  readonly #begin: () => Pick<Release, 'line' | typeof Symbol.dispose> | undefined;
   #execution: GuestExecution | undefined;
   #running: Running | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -74,7 +74,7 @@ export class Shell {
   constructor(
     start: StartShell,
     options: ShellOptions = {},
-    begin: () => Pick<Release, 'line'> | undefined = () => undefined,
+    begin: () => Pick<Release, 'line' | typeof Symbol.dispose> | undefined = () => undefined,
   ) {
     this.#start = start;
     this.#begin = begin;
@@ -97,10 +97,12 @@ export class Shell {
     const turn = this.#last.then(() => this.#runNow(command, options));
     this.#last = turn.catch(() => {});
     if (release === undefined) return turn;
-    return turn.then(async (outcome) => {
-      await release.line();
-      return outcome;
-    });
+    return turn
+      .then(async (outcome) => {
+        await release.line();
+        return outcome;
+      })
+      .finally(() => release[Symbol.dispose]());
   }
 
   /** Ends the shell and everything it started. Idempotent. */

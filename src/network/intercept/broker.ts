@@ -1,14 +1,15 @@
 /**
- * Puts secrets into a request and takes them out of its answer; says which placeholders went where they are not for.
+ * Marks in a request where values go, and says which placeholders went where they are not for.
  */
 import type { Fields } from './headers.ts';
 import type { InterceptDecision } from './interceptor.ts';
+import type { SealedHead } from './sealed-head.ts';
 import type { Secrets } from './secrets.ts';
 
 export interface BrokeredRequest {
   readonly fields: Fields;
-  /** Names of the secrets whose values are in it now. */
-  readonly used: readonly string[];
+  /** Puts the values in when the header is written; absent: there are none in it. */
+  readonly sealed?: SealedHead;
   readonly violations: readonly InterceptDecision[];
 }
 
@@ -21,16 +22,14 @@ export interface Going {
   readonly speaks: 'tls' | 'http';
 }
 
-/** Fields that frame the answer; a value that happens to be their number must not break it. */
-const FRAMING = new Set(['content-length', 'content-range', 'content-encoding']);
-
 export function brokerRequest(going: Going, secrets: Secrets): BrokeredRequest {
   const { name, speaks } = going;
-  const used = new Set<string>();
+  const head = secrets.newHead();
+  let isSealed = false;
   const wrong = new Map<string, string>();
   const fields = going.fields.map(([header, value]) => {
-    const brokered = secrets.intoHeader(value, speaks === 'tls' ? name : undefined);
-    for (const secret of brokered.used) used.add(secret);
+    const brokered = secrets.intoHeader(value, speaks === 'tls' ? name : undefined, head);
+    if (brokered.used.length > 0) isSealed = true;
     for (const secret of brokered.refused) wrong.set(secret, `the header ${header}`);
     return [header, brokered.text] as const;
   });
@@ -39,13 +38,7 @@ export function brokerRequest(going: Going, secrets: Secrets): BrokeredRequest {
     if (!secrets.isFor(secret, name)) wrong.set(secret, 'the URL');
   }
   const violations = [...wrong].map(([secret, where]) => misused(going, secret, where));
-  return { fields, used: [...used], violations };
-}
-
-export function brokerAnswer(fields: Fields, secrets: Secrets): Fields {
-  return fields.map(([name, value]) =>
-    FRAMING.has(name.toLowerCase()) ? [name, value] : [name, secrets.outOfHeader(value)],
-  );
+  return { fields, ...(isSealed ? { sealed: head } : {}), violations };
 }
 
 function misused({ name, port, speaks }: Going, secret: string, where: string): InterceptDecision {

@@ -5,7 +5,8 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { brokerAnswer, brokerRequest } from './broker.ts';
+import { isCaissonError } from '../../core/error.ts';
+import { brokerRequest } from './broker.ts';
 import { checkRequest, type RequestHead, type Verdict } from './check-request.ts';
 import { endToEnd, type Fields, fieldsOf, toFlat, toHttp2, valuesOf } from './headers.ts';
 import type {
@@ -95,7 +96,7 @@ export async function forwardUpgrade(
     });
     if (answer.switched === undefined) return await answerGuest(route, response, answer);
     response.detachSocket(socket as never);
-    const fields = brokerAnswer(endToEnd(answer.fields), route.secrets);
+    const fields = await route.secrets.outOfHeader(endToEnd(answer.fields));
     const lines = [...fields, ['Connection', 'Upgrade'], ['Upgrade', 'websocket']].map(
       ([name, value]) => `${name}: ${value}\r\n`,
     );
@@ -158,6 +159,7 @@ function prepare(
     target,
     authority,
     fields: brokered.fields,
+    ...(brokered.sealed === undefined ? {} : { sealed: brokered.sealed }),
     length,
     body: request,
     trailers: () => endToEnd(fieldsOf(request.rawTrailers), ['content-length', 'host']),
@@ -166,7 +168,7 @@ function prepare(
 }
 
 async function answerGuest(route: Route, response: GuestResponse, answer: Answer): Promise<void> {
-  const fields = brokerAnswer(endToEnd(answer.fields, NOT_ANSWERED), route.secrets);
+  const fields = await route.secrets.outOfHeader(endToEnd(answer.fields, NOT_ANSWERED));
   if (response instanceof Http2ServerResponse) {
     response.writeHead(answer.status, toHttp2(fields));
   } else {
@@ -216,10 +218,11 @@ function problemOf({ decision: { rule, reason }, status, hint }: Refused): Probl
   return { status, rule, reason, hint };
 }
 
-function unreachable(
-  { connection: { name, port } }: Route,
-  { code, message }: NodeJS.ErrnoException,
-): Problem {
+function unreachable({ connection: { name, port } }: Route, error: NodeJS.ErrnoException): Problem {
+  const { code, message } = error;
+  if (isCaissonError(error) && error.details.secret !== undefined) {
+    return { status: 502, rule: 'network.secrets', reason: message, hint: error.hint ?? '' };
+  }
   return {
     status: 502,
     rule: 'network.intercept',

@@ -1,18 +1,19 @@
 /**
  * Secrets that the guest never has: it holds a placeholder, and the proxy puts the value into the headers of requests
- * that go to the secret's own hosts over verified TLS.
+ * that go to the secret's own hosts over verified TLS. Here are names, hosts and placeholders; values are with a holder,
+ * and fetched for as long as they are written or looked for.
  */
 import { randomBytes } from 'node:crypto';
 import { CaissonError } from '../../core/error.ts';
+import { VAULT_VALUE_MAX } from '../../launcher/vault-channel.ts';
+import type { Fields } from './headers.ts';
+import { type HeldValue, SealedHead, type SecretHolder, unavailable } from './sealed-head.ts';
+import { base64Bytes, percentBytes, replaceBytes, wipe } from './secret-bytes.ts';
 
-/** One secret of a sandbox. */
-export interface Secret {
-  /** Name of the guest's variable. */
-  readonly name: string;
+/** One secret of a sandbox. {@link HeldValue.name} is the guest's variable. */
+export interface Secret extends HeldValue {
   /** What the guest sees; made by {@link makePlaceholder}. */
   readonly placeholder: string;
-  /** What the server gets. Wiped by {@link Secrets.close}: give a copy. */
-  readonly value: Buffer;
   /** Names, or `*.name` for proper sub-domains. */
   readonly hosts: readonly string[];
 }
@@ -26,8 +27,9 @@ export function makePlaceholder(): string {
 
 /** What became of one piece of text. */
 export interface Brokered {
+  /** With marks of the {@link SealedHead} in the places of values. */
   readonly text: string;
-  /** Names of the secrets whose value was put in. */
+  /** Names of the secrets whose value will be put in. */
   readonly used: readonly string[];
   /** Names of the secrets whose placeholder is in the text, and which are not for this host. */
   readonly refused: readonly string[];
@@ -35,27 +37,38 @@ export interface Brokered {
 
 /** Shorter values are not looked for in answers: they would be found in what has nothing to do with them. */
 const SHORTEST_ECHO = 8;
-/** A header value may hold neither control characters nor, in HTTP/1.1, anything beyond Latin-1. */
-const HEADER_TEXT = /^[\x20-\x7e\xa0-\xff]+$/;
 /** `Basic` and its credentials (RFC 7617). */
 const BASIC = /^(basic +)([A-Za-z0-9+/]+={0,2})$/i;
+/** Fields that frame the answer; a value that happens to be their number must not break it. */
+const FRAMING = new Set(['content-length', 'content-range', 'content-encoding']);
+
+/** @throws CaissonError `REQUEST_INVALID` for a value that no header can carry; the value is not in the error */
+export function requireHeaderValue(name: string, value: Uint8Array): void {
+  // Neither control characters nor, in HTTP/1.1, anything beyond Latin-1.
+  const isText = value.every((byte) => (byte >= 0x20 && byte <= 0x7e) || byte >= 0xa0);
+  if (value.length > 0 && value.length <= VAULT_VALUE_MAX && isText) return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'network',
+    message: `the value of the secret ${name} is empty, longer than ${VAULT_VALUE_MAX} bytes, or holds what no header can carry`,
+    hint: 'give it without a line break at its end',
+    details: { secret: name },
+  });
+}
+
+const NOBODY: SecretHolder = {
+  take: () => Promise.reject(new Error('no process holds it')),
+};
 
 export class Secrets {
   readonly #secrets: readonly Secret[];
+  readonly #holder: SecretHolder;
+  /** Those that a server may send back. */
+  readonly #sent = new Set<HeldValue>();
   #closed = false;
 
-  /** @throws CaissonError `REQUEST_INVALID` for a value that no header can carry; the value is not in the error */
-  constructor(secrets: readonly Secret[]) {
-    for (const { name, value } of secrets) {
-      if (HEADER_TEXT.test(value.toString('latin1'))) continue;
-      throw new CaissonError('REQUEST_INVALID', {
-        layer: 'network',
-        message: `the value of the secret ${name} is empty, or holds what no header can carry`,
-        hint: 'give it without a line break at its end',
-        details: { secret: name },
-      });
-    }
+  constructor(secrets: readonly Secret[], holder: SecretHolder = NOBODY) {
     this.#secrets = secrets;
+    this.#holder = holder;
   }
 
   /** Whether some secret is sent to this name. */
@@ -69,15 +82,28 @@ export class Secrets {
     return found?.hosts.some((pattern) => covers(pattern, host)) ?? false;
   }
 
-  /** Puts values into the value of one request header, as far as they are for this host; undefined: for none. */
-  intoHeader(value: string, host: string | undefined): Brokered {
+  /** For the header of one request. */
+  newHead(): SealedHead {
+    return new SealedHead(this.#holder, (held) => this.#sent.add(held));
+  }
+
+  /** Puts marks into the value of one header field, as far as secrets are for this host; undefined: for none. */
+  intoHeader(value: string, host: string | undefined, head: SealedHead): Brokered {
     const basic = BASIC.exec(value);
-    if (basic === null) return this.#into(value, host);
+    if (basic === null) {
+      return this.#into(value, host, (parts) =>
+        parts
+          .map((part) => (typeof part === 'string' ? part : head.seal([part], 'plain')))
+          .join(''),
+      );
+    }
     const credentials = Buffer.from(basic[2] ?? '', 'base64').toString('latin1');
-    const brokered = this.#into(credentials, host);
-    if (brokered.used.length === 0) return { ...brokered, text: value };
-    const encoded = Buffer.from(brokered.text, 'latin1').toString('base64');
-    return { ...brokered, text: `${basic[1]}${encoded}` };
+    const brokered = this.#into(
+      credentials,
+      host,
+      (parts) => `${basic[1]}${head.seal(parts, 'base64')}`,
+    );
+    return brokered.used.length === 0 ? { ...brokered, text: value } : brokered;
   }
 
   /** Names of the secrets whose placeholder stands in a text that is not changed: a URL, a header in clear text. */
@@ -88,57 +114,98 @@ export class Secrets {
       .map(({ name }) => name);
   }
 
-  /** Takes values out of a response header again: as they are, in Basic credentials, and percent-encoded. */
-  outOfHeader(value: string): string {
-    if (this.#closed) return value;
-    const secrets = this.#secrets.filter((secret) => secret.value.length >= SHORTEST_ECHO);
-    let text = value;
-    for (const secret of secrets) {
-      const plain = secret.value.toString('latin1');
-      text = text.replaceAll(plain, secret.placeholder);
-      const encoded = encodeURIComponent(plain);
-      if (encoded !== plain) text = text.replaceAll(encoded, secret.placeholder);
+  /**
+   * Takes values out of an answer's header again: as they are, in Basic credentials, and percent-encoded. Only what was
+   * sent can come back, and before anything was, nothing is fetched.
+   *
+   * @throws NETWORK_FAILED where a value that was sent cannot be had any more, so that nobody can look for it
+   */
+  async outOfHeader(fields: Fields): Promise<Fields> {
+    if (this.#sent.size === 0) return fields;
+    const values: Sought[] = [];
+    try {
+      for (const secret of this.#secrets) {
+        if (this.#sent.has(secret)) values.push(await this.#sought(secret));
+      }
+      const long = values.filter(({ plain }) => plain.length >= SHORTEST_ECHO);
+      return fields.map(([name, value]) =>
+        FRAMING.has(name.toLowerCase()) ? [name, value] : [name, without(value, long)],
+      );
+    } finally {
+      for (const { plain, encoded } of values) wipe(plain, encoded);
     }
-    const basic = BASIC.exec(text);
-    if (basic === null) return text;
-    const credentials = Buffer.from(basic[2] ?? '', 'base64').toString('latin1');
-    const without = secrets.reduce(
-      (rest, { value: bytes, placeholder }) =>
-        rest.replaceAll(bytes.toString('latin1'), placeholder),
-      credentials,
-    );
-    if (without === credentials) return text;
-    return `${basic[1]}${Buffer.from(without, 'latin1').toString('base64')}`;
   }
 
-  /**
-   * Overwrites the values. Best effort: a string that was made of one for a header belongs to the engine, which cannot
-   * be told to wipe it; it stays in the proxy's memory until that page is used again.
-   */
+  /** From here on placeholders stay what they are. */
   close(): void {
     this.#closed = true;
-    for (const { value } of this.#secrets) value.fill(0);
   }
 
-  #into(value: string, host: string | undefined): Brokered {
+  async #sought(secret: Secret): Promise<Sought> {
+    try {
+      const plain = await this.#holder.take(secret.id);
+      const encoded = percentBytes(plain, 'scripts');
+      return { plain, encoded, placeholder: Buffer.from(secret.placeholder) };
+    } catch (cause) {
+      throw unavailable(secret.name, cause);
+    }
+  }
+
+  #into(
+    value: string,
+    host: string | undefined,
+    seal: (parts: readonly (string | Secret)[]) => string,
+  ): Brokered {
     if (this.#closed || !value.includes(PLACEHOLDER_PREFIX)) {
       return { text: value, used: [], refused: [] };
     }
     const used: string[] = [];
     const refused: string[] = [];
-    let text = value;
+    let parts: (string | Secret)[] = [value];
     for (const secret of this.#secrets) {
       if (!value.includes(secret.placeholder)) continue;
       if (host === undefined || !secret.hosts.some((pattern) => covers(pattern, host))) {
         refused.push(secret.name);
         continue;
       }
-      // A function: `$&` in a value is a value, not a pattern.
-      text = text.replaceAll(secret.placeholder, () => secret.value.toString('latin1'));
+      parts = parts.flatMap((part) =>
+        typeof part === 'string' ? splitAt(part, secret.placeholder, secret) : [part],
+      );
       used.push(secret.name);
     }
-    return { text, used, refused };
+    return { text: used.length === 0 ? value : seal(parts), used, refused };
   }
+}
+
+interface Sought {
+  readonly plain: Buffer;
+  readonly encoded: Buffer;
+  readonly placeholder: Buffer;
+}
+
+function without(value: string, sought: readonly Sought[]): string {
+  const bytes = Buffer.from(value, 'latin1');
+  let clean: Buffer = bytes;
+  for (const { plain, encoded, placeholder } of sought) {
+    clean = replaceBytes(replaceBytes(clean, plain, placeholder), encoded, placeholder);
+  }
+  const text = clean === bytes ? value : clean.toString('latin1');
+  const basic = BASIC.exec(text);
+  if (basic === null) return text;
+  const credentials: Buffer = Buffer.from(basic[2] ?? '', 'base64');
+  const cleanCredentials = sought.reduce<Buffer>(
+    (rest, { plain, placeholder }) => replaceBytes(rest, plain, placeholder),
+    credentials,
+  );
+  if (cleanCredentials === credentials) return text;
+  return `${basic[1]}${base64Bytes(cleanCredentials).toString('latin1')}`;
+}
+
+function splitAt(text: string, placeholder: string, secret: Secret): (string | Secret)[] {
+  return text
+    .split(placeholder)
+    .flatMap((piece, i) => (i === 0 ? [piece] : [secret, piece]))
+    .filter((piece) => piece !== '');
 }
 
 function covers(pattern: string, host: string): boolean {

@@ -10,9 +10,10 @@ import type { TLSSocket } from 'node:tls';
 import { ConnectionAgent } from './connection-agent.ts';
 import { type Fields, fieldsOf, toFlat, toHttp2, withOneCookie } from './headers.ts';
 import type { GuestConnection } from './interceptor.ts';
+import { fillSealed, type SealedHead } from './sealed-head.ts';
 import { verifyServer } from './verify-server.ts';
 
-/** A request that passed the checks; secrets are in their places. */
+/** A request that passed the checks; marks are in the places of secrets. */
 export interface Passed {
   readonly method: string;
   /** Path and query. */
@@ -20,6 +21,8 @@ export interface Passed {
   readonly authority: string;
   /** End to end, without Host and framing. */
   readonly fields: Fields;
+  /** Puts values in the places of the marks, in HTTP/1.1 alone: HTTP/2 writes its header with strings of its own. */
+  readonly sealed?: SealedHead;
   /** How the body is framed: its length, unknown, or none. */
   readonly length: number | 'unknown' | 'none';
   readonly body: Readable;
@@ -52,6 +55,8 @@ export class Upstream {
   readonly #offersHttp2: boolean;
   readonly #agent: ConnectionAgent;
   readonly #open = new Set<Socket>();
+  /** Of requests that have not been answered. */
+  readonly #sealed = new Map<ClientRequest, SealedHead>();
   #session: Promise<ClientHttp2Session | undefined> | undefined;
   /** A socket that turned out to speak HTTP/1.1 where HTTP/2 was offered. */
   #spare: Socket | undefined;
@@ -67,7 +72,7 @@ export class Upstream {
 
   /** Rejects with what went wrong on the way (a certificate, a reset); the guest then gets 502. */
   async send(passed: Passed): Promise<Answer> {
-    if (this.#offersHttp2 && passed.upgrade === undefined) {
+    if (this.#offersHttp2 && passed.upgrade === undefined && passed.sealed === undefined) {
       const session = await this.#http2();
       if (session !== undefined) return sendOverHttp2(session, passed);
     }
@@ -139,9 +144,16 @@ export class Upstream {
       socket.destroy();
       throw new Error('the guest closed its connection');
     }
+    // Marks are made for verified names alone.
+    if (speaks === 'tls') fillSealed(socket, (text) => this.#sealedIn(text));
     this.#open.add(socket);
     socket.once('close', () => this.#open.delete(socket));
     return socket;
+  }
+
+  #sealedIn(text: string): SealedHead | undefined {
+    for (const sealed of this.#sealed.values()) if (sealed.isIn(text)) return sealed;
+    return undefined;
   }
 
   #sendOverHttp1(passed: Passed): Promise<Answer> {
@@ -158,6 +170,8 @@ export class Upstream {
       const reused = outgoing.reusedSocket && passed.length === 'none';
       reject(reused && isReset(error) ? new StaleConnection(error) : error);
     });
+    if (passed.sealed !== undefined) this.#sealed.set(outgoing, passed.sealed);
+    outgoing.once('close', () => this.#sealed.delete(outgoing));
     outgoing.on('continue', () => passed.onContinue?.());
     outgoing.on('response', (incoming) => resolve(answerOf(incoming)));
     outgoing.on('upgrade', (incoming, stream, head) => {

@@ -6,9 +6,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { isCaissonError } from '../../../src/core/error.ts';
-import { makePlaceholder, type Secret, Secrets } from '../../../src/network/intercept/secrets.ts';
+import {
+  makePlaceholder,
+  requireHeaderValue,
+  Secrets,
+} from '../../../src/network/intercept/secrets.ts';
 import { gitBackend } from './git-backend.ts';
-import { type Request, type Response, run, Stand } from './stand.ts';
+import { type Request, type Response, run, Stand, StandHolder, type StandSecret } from './stand.ts';
 
 const VALUE = 'ghp_9f8e7d6c5b4a+/=$&';
 const noCurl = spawnSync('curl', ['--version']).status === 0 ? false : 'curl is not installed';
@@ -16,8 +20,17 @@ const execPath = spawnSync('git', ['--exec-path'], { encoding: 'utf8' });
 const backend = join((execPath.stdout ?? '').trim(), 'git-http-backend');
 const noGit = execPath.status === 0 && existsSync(backend) ? false : 'git is not installed';
 
-function secret(hosts: readonly string[] = ['app.test'], value = VALUE): Secret {
-  return { name: 'TOKEN', placeholder: makePlaceholder(), value: Buffer.from(value), hosts };
+function secret(hosts: readonly string[] = ['app.test'], value = VALUE): StandSecret {
+  return { name: 'TOKEN', id: 1, placeholder: makePlaceholder(), value: Buffer.from(value), hosts };
+}
+
+/** What a header field is written as. */
+async function written(secrets: Secrets, field: string, host: string): Promise<string> {
+  const head = secrets.newHead();
+  const { text, used } = secrets.intoHeader(field, host, head);
+  if (used.length === 0) return text;
+  assert.ok(!text.includes(VALUE), 'sealed until it is written');
+  return (await head.fill(`${text}\r\n\r\n`, 'latin1')).toString('latin1').slice(0, -4);
 }
 
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
@@ -154,17 +167,83 @@ describe('anywhere else', () => {
   });
 });
 
-test('closing wipes the values, and what is asked for later stays a placeholder', () => {
+test('every copy that the proxy was given is overwritten', { skip: noCurl }, async () => {
   const token = secret();
-  const secrets = new Secrets([token]);
-  assert.equal(secrets.intoHeader(token.placeholder, 'app.test').text, VALUE);
+  await using stand = await Stand.open({ secrets: [token] });
+  const header = `Authorization: Bearer ${token.placeholder}`;
+  await stand.curl('/', '-H', header, '-u', `user:${token.placeholder}`);
+  assert.equal(stand.seen[0]?.headers.authorization, `Bearer ${VALUE}`);
+  assert.equal(stand.holder.copies.length, 2, 'for the request, and to look for in the answer');
+  for (const copy of stand.holder.copies) assert.ok(copy.every((byte) => byte === 0));
+});
+
+test('a holder that is gone: nothing is sent, and the guest is told why', {
+  skip: noCurl,
+}, async () => {
+  const token = secret();
+  await using stand = await Stand.open({ secrets: [token] });
+  stand.holder.isGone = true;
+  const ran = await stand.curl('/', '-H', `X-Api-Key: ${token.placeholder}`);
+  assert.equal(ran.status, 502);
+  assert.match(ran.body, /the value of TOKEN cannot be had: the holder has ended/);
+  assert.equal(stand.seen.length, 0);
+  assert.deepEqual(
+    stand.refusals.map(({ rule }) => rule),
+    ['network.secrets'],
+  );
+  assert.equal((await stand.curl('/')).status, 200, 'a request without a secret passes');
+});
+
+test('an answer that nobody can look through any more is not passed on', {
+  skip: noCurl,
+}, async () => {
+  const token = secret();
+  await using stand = await Stand.open({
+    secrets: [token],
+    serve: (request, response) => {
+      stand.holder.isGone = true;
+      const echo = String(request.headers['x-api-key']);
+      (response as ServerResponse).writeHead(200, { 'x-echo': echo }).end();
+    },
+  });
+  const ran = await stand.curl('/', '-i', '-H', `X-Api-Key: ${token.placeholder}`);
+  assert.equal(stand.seen[0]?.headers['x-api-key'], VALUE);
+  assert.equal(ran.status, 502);
+  assert.ok(!ran.body.includes(VALUE), ran.body);
+});
+
+test('several secrets, several times in one field, and beside other text', async () => {
+  const [a, b] = [secret(), { ...secret(), name: 'OTHER', id: 2, value: Buffer.from('0ther') }];
+  const secrets = new Secrets([a, b], new StandHolder([a, b]));
+  const field = `k=${a.placeholder}; l=${b.placeholder}; again=${a.placeholder}.`;
+  assert.equal(await written(secrets, field, 'app.test'), `k=${VALUE}; l=0ther; again=${VALUE}.`);
+  assert.equal(
+    await written(secrets, basic(`${b.placeholder}:${a.placeholder}`), 'app.test'),
+    basic(`0ther:${VALUE}`),
+  );
+});
+
+test('a mark in a place that we did not give it, or twice, is no header of ours', async () => {
+  const token = secret();
+  const secrets = new Secrets([token], new StandHolder([token]));
+  const head = secrets.newHead();
+  const { text } = secrets.intoHeader(token.placeholder, 'app.test', head);
+  for (const header of [`${text}${text}\r\n\r\n`, `\r\n\r\n${text}`, 'a: b\r\n\r\n', text]) {
+    await assert.rejects(head.fill(header, 'latin1'), { code: 'NETWORK_FAILED' });
+  }
+  assert.ok((await head.fill(`${text}\r\n\r\n`, 'latin1')).includes(VALUE));
+});
+
+test('what is asked for after closing stays a placeholder', async () => {
+  const token = secret();
+  const secrets = new Secrets([token], new StandHolder([token]));
+  assert.equal(await written(secrets, token.placeholder, 'app.test'), VALUE);
   secrets.close();
-  assert.ok(token.value.every((byte) => byte === 0));
-  assert.equal(secrets.intoHeader(token.placeholder, 'app.test').text, token.placeholder);
+  assert.equal(await written(secrets, token.placeholder, 'app.test'), token.placeholder);
 });
 
 test('`*.name` is for proper sub-domains', () => {
-  const secrets = new Secrets([secret(['*.app.test'])]);
+  const secrets = new Secrets([secret(['*.app.test'])], new StandHolder([]));
   assert.ok(secrets.concern('a.app.test') && secrets.concern('a.b.app.test'));
   assert.ok(
     !secrets.concern('app.test') &&
@@ -176,7 +255,7 @@ test('`*.name` is for proper sub-domains', () => {
 test('a value that no header can carry is refused without being shown', () => {
   for (const value of ['', 'line\nbreak', 'nul\0', 'tab\t']) {
     assert.throws(
-      () => new Secrets([secret(['app.test'], value)]),
+      () => requireHeaderValue('TOKEN', Buffer.from(value)),
       (error) => isCaissonError(error) && (value === '' || !JSON.stringify(error).includes(value)),
     );
   }

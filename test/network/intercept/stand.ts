@@ -26,10 +26,36 @@ import {
   type RequestFacts,
 } from '../../../src/network/intercept/interceptor.ts';
 import { guestBundle } from '../../../src/network/intercept/roots.ts';
+import type { SecretHolder } from '../../../src/network/intercept/sealed-head.ts';
 import { type Secret, Secrets } from '../../../src/network/intercept/secrets.ts';
 
 export type Request = IncomingMessage | Http2ServerRequest;
 export type Response = ServerResponse | Http2ServerResponse;
+
+/** A secret, and what its holder has. */
+export interface StandSecret extends Secret {
+  readonly value: Buffer;
+}
+
+/** As the holder's process answers: with a copy, for as long as it is there. */
+export class StandHolder implements SecretHolder {
+  readonly #values: ReadonlyMap<number, Buffer>;
+  /** Handed out, in order. */
+  readonly copies: Buffer[] = [];
+  isGone = false;
+
+  constructor(secrets: readonly StandSecret[]) {
+    this.#values = new Map(secrets.map(({ id, value }) => [id, value]));
+  }
+
+  async take(id: number): Promise<Buffer> {
+    const value = this.#values.get(id);
+    if (this.isGone || value === undefined) throw new Error('the holder has ended');
+    const copy = Buffer.from(value);
+    this.copies.push(copy);
+    return copy;
+  }
+}
 
 export interface StandOptions {
   /** The name that every connection is for. Default `app.test`. */
@@ -37,7 +63,7 @@ export interface StandOptions {
   readonly speaks?: 'tls' | 'http';
   readonly decide?: (facts: RequestFacts) => RequestDecision;
   readonly restricted?: boolean;
-  readonly secrets?: readonly Secret[];
+  readonly secrets?: readonly StandSecret[];
   /** What the server does. Default: `ok`. */
   readonly serve?: (request: Request, response: Response) => void;
   readonly upgrade?: (request: IncomingMessage, socket: Duplex) => void;
@@ -69,6 +95,7 @@ export class Stand implements AsyncDisposable {
   readonly seen: { method: string; url: string; headers: NodeJS.Dict<string | string[]> }[] = [];
   readonly accepted: Promise<void>[] = [];
   readonly interceptor: Interceptor;
+  readonly holder: StandHolder;
   readonly authorityPem: string;
   port = 0;
   serverPort = 0;
@@ -83,9 +110,10 @@ export class Stand implements AsyncDisposable {
     this.directory = mkdtempSync(join(tmpdir(), 'caisson-intercept-'));
     this.authorityPem = authority.certificatePem;
     writeFileSync(this.bundle, guestBundle(authority.certificatePem, []));
+    this.holder = new StandHolder(options.secrets ?? []);
     this.interceptor = new Interceptor({
       authority,
-      secrets: new Secrets(options.secrets ?? []),
+      secrets: new Secrets(options.secrets ?? [], this.holder),
       restricted: () => options.restricted ?? true,
       decideRequest: options.decide ?? anything,
       report: (decision) => void this.decisions.push(decision),
