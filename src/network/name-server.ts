@@ -59,16 +59,16 @@ export class NameServer {
     extended: boolean,
     timeoutMs: number,
   ): Promise<TcpAnswer> {
-    const port = this.#openPort();
-    const answer: PortAnswer = await port.ask(question, extended, timeoutMs);
+    const port = this.#openPort(timeoutMs);
+    const answer: PortAnswer = await port.ask(question, extended);
     if (answer.kind !== 'truncated' && answer.kind !== 'doubtful') return answer;
     return await askOverTcp(this.#address, question, timeoutMs, this.#closing.signal);
   }
 
-  #openPort(): QuestionPort {
+  #openPort(timeoutMs: number): QuestionPort {
     if (this.#port?.isOpen === true) return this.#port;
     for (const port of this.#ports) if (port.isDone) this.#ports.delete(port);
-    this.#port = new QuestionPort(this.#address);
+    this.#port = new QuestionPort(this.#address, timeoutMs);
     this.#ports.add(this.#port);
     return this.#port;
   }

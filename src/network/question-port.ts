@@ -25,7 +25,7 @@ export type PortAnswer =
 
 interface Waiting {
   readonly question: AddressQuestion;
-  readonly timer: NodeJS.Timeout;
+  readonly untilMs: number;
   readonly settle: (answer: PortAnswer) => void;
 }
 
@@ -38,12 +38,17 @@ export class QuestionPort {
   readonly #waiting = new Map<number, Waiting>();
   /** Ids of this socket, answered ones included: an answer that comes late or twice is no forgery. */
   readonly #used = new Set<number>();
-  readonly #end: NodeJS.Timeout;
+  /** One for all questions: a timer of its own would cost each as much as its packet's making. */
+  readonly #watch: NodeJS.Timeout;
+  readonly #untilMs = performance.now() + LIFE_MS;
+  readonly #timeoutMs: number;
   /** Until the socket is connected. */
   #queue: Buffer[] | undefined = [];
   #retired = false;
 
-  constructor({ address, port }: NameServerAddress) {
+  /** @param timeoutMs Of a question: by up to a quarter more. */
+  constructor({ address, port }: NameServerAddress, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
     this.#socket = createSocket({
       type: address.includes(':') ? 'udp6' : 'udp4',
       // It is an address, and is there at once.
@@ -57,7 +62,8 @@ export class QuestionPort {
       this.#queue = undefined;
       for (const bytes of queue) this.#send(bytes);
     });
-    this.#end = setTimeout(() => this.retire(), LIFE_MS).unref();
+    this.#watch = setInterval(() => this.#look(), timeoutMs / 4).unref();
+    if (this.isDone) clearInterval(this.#watch);
   }
 
   /** Whether it takes another question. */
@@ -71,23 +77,18 @@ export class QuestionPort {
   }
 
   /** @param extended With EDNS. */
-  ask(question: AddressQuestion, extended: boolean, timeoutMs: number): Promise<PortAnswer> {
+  ask(question: AddressQuestion, extended: boolean): Promise<PortAnswer> {
     const { promise, resolve } = Promise.withResolvers<PortAnswer>();
     let id = randomInt(65_536);
     while (this.#used.has(id)) id = randomInt(65_536);
     this.#used.add(id);
     const settle = (answer: PortAnswer): void => {
-      clearTimeout(timer);
       this.#waiting.delete(id);
       resolve(answer);
-      if (this.isDone) this.#socket.close();
+      if (this.isDone) this.#end();
     };
-    const timer = setTimeout(() => {
-      // The host may have another address by now, and a socket keeps the one that it began with.
-      this.retire();
-      settle({ kind: 'silent', code: 'ETIMEOUT' });
-    }, timeoutMs);
-    this.#waiting.set(id, { question, timer, settle });
+    const untilMs = performance.now() + this.#timeoutMs;
+    this.#waiting.set(id, { question, untilMs, settle });
     const bytes = writeQuestion(question, id, extended);
     if (this.#queue === undefined) this.#send(bytes);
     else this.#queue.push(bytes);
@@ -99,13 +100,28 @@ export class QuestionPort {
   retire(): void {
     if (this.#retired) return;
     this.#retired = true;
-    clearTimeout(this.#end);
-    if (this.#waiting.size === 0) this.#socket.close();
+    if (this.isDone) this.#end();
   }
 
   /** Ends what waits, too. */
   close(): void {
     this.#endWith({ kind: 'silent', code: 'ECANCELLED' });
+  }
+
+  #end(): void {
+    clearInterval(this.#watch);
+    this.#socket.close();
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    if (nowMs >= this.#untilMs) this.retire();
+    for (const { untilMs, settle } of [...this.#waiting.values()]) {
+      if (untilMs > nowMs) continue;
+      // The host may have another address by now, and a socket keeps the one that it began with.
+      this.retire();
+      settle({ kind: 'silent', code: 'ETIMEOUT' });
+    }
   }
 
   #send(bytes: Buffer): void {
