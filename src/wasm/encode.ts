@@ -19,12 +19,12 @@ export function encode(module: Module): Uint8Array {
   for (const name of Object.keys(sections) as SectionName[]) {
     const content = new Writer(256);
     if (name !== 'custom' && name !== 'tag') writers[name](content, module);
-    if (content.length > 0) out.byte(sections[name]).u32(content.length).bytes(content.view());
+    if (content.length > 0) out.byte(sections[name]).u32(content.length).append(content);
     for (const custom of module.customSections) {
       if (custom.after !== name) continue;
       const section = new Writer(custom.content.length + 32).name(custom.name);
       section.bytes(custom.content);
-      out.byte(sections.custom).u32(section.length).bytes(section.view());
+      out.byte(sections.custom).u32(section.length).append(section);
     }
   }
   return out.finish();
@@ -59,7 +59,10 @@ const writers: Record<Exclude<SectionName, 'custom' | 'tag'>, (out: Writer, m: M
   'data count': (out, { dataCount }) => {
     if (dataCount !== undefined) out.u32(dataCount);
   },
-  code: (out, { bodies }) => vector(out, bodies, (body) => writeBody(out, body)),
+  code: (out, { bodies }) => {
+    const runs = new Writer();
+    vector(out, bodies, (body) => writeBody(out, body, runs.clear()));
+  },
   data: (out, { data }) => verbatim(out, data),
 };
 
@@ -105,11 +108,12 @@ function writeGlobalType(out: Writer, { type, mutable }: GlobalType): void {
   out.byte(type).byte(mutable ? 1 : 0);
 }
 
-function writeBody(out: Writer, { locals, code }: Body): void {
-  const runs = new Writer(16).u32(locals.length);
+/** @param runs An empty writer: locals count among the bytes that are announced before them. */
+function writeBody(out: Writer, { locals, code }: Body, runs: Writer): void {
+  runs.u32(locals.length);
   for (const { count, type } of locals) runs.u32(count).byte(type);
   out
     .u32(runs.length + code.length)
-    .bytes(runs.view())
+    .append(runs)
     .bytes(code);
 }

@@ -86,17 +86,17 @@ function copyWithoutReturns(code: Uint8Array, out: Writer, giveBack: Uint8Array)
         depth--;
         break;
       case 'return':
-        out.bytes(code.subarray(copied, read.start)).bytes(assemble(['br', depth]));
+        out.bytes(code, copied, read.start).bytes(assemble(['br', depth]));
         copied = read.end;
         break;
       case 'return_call':
       case 'return_call_indirect':
-        out.bytes(code.subarray(copied, read.start)).bytes(giveBack);
+        out.bytes(code, copied, read.start).bytes(giveBack);
         copied = read.start;
         break;
     }
   }
-  out.bytes(code.subarray(copied));
+  out.bytes(code, copied);
 }
 
 /** Types of blocks that give a function's results: from nothing to the same. */

@@ -57,23 +57,23 @@ for (const [name, float] of Object.entries(FLOATS)) {
 }
 
 export function canonicalizeNans(module: Module): Module {
-  return mapBodies(module, canonicalizeBody);
+  const out = new Writer(4096);
+  return mapBodies(module, (body, type) => canonicalizeBody(body, type, out.clear()));
 }
 
-function canonicalizeBody(body: Body, type: FunctionType): Body {
+function canonicalizeBody(body: Body, type: FunctionType, out: Writer): Body {
   const { code } = body;
   const read = new InstructionReader(new Reader(code));
   const scratch = new ScratchLocals(body, type);
-  const out = new Writer(code.length);
   let copied = 0;
   while (read.next()) {
     const float = PRODUCERS.get(read.instruction.name);
     if (float === undefined) continue;
-    out.bytes(code.subarray(copied, read.end)).bytes(canonicalize(float, scratch));
+    out.bytes(code, copied, read.end).bytes(canonicalize(float, scratch));
     copied = read.end;
   }
   if (copied === 0) return body;
-  return { locals: scratch.all, code: out.bytes(code.subarray(copied)).finish() };
+  return { locals: scratch.all, code: out.bytes(code, copied).finish() };
 }
 
 function canonicalize({ type, nan, equal, choose }: FloatType, scratch: ScratchLocals): Uint8Array {

@@ -1,10 +1,12 @@
 /** The instructions that fuel adds to a function. */
 import { assemble, type Line } from '../assemble.ts';
 import { EMPTY_BLOCK } from '../instruction-reader.ts';
+import { instructionNamed } from '../instructions.ts';
 import { valueTypes } from '../module.ts';
 import type { Writer } from '../writer.ts';
 import type { ScratchLocals } from './map-bodies.ts';
 
+const I64_CONST = instructionNamed('i64.const').code;
 const NOTHING = new Uint8Array();
 const UNCHANGED = { before: NOTHING, after: NOTHING };
 
@@ -33,22 +35,21 @@ export class FuelCode {
   /** Back to the global. */
   readonly store: Uint8Array;
   readonly #get: Uint8Array;
-  readonly #set: Uint8Array;
-  /** Traps when the fuel is negative, which then stands in the global. */
-  readonly #check: Uint8Array;
-  readonly #scratch: ScratchLocals;
+  /** Subtracts what is on the stack, and traps when that leaves less than nothing, which then stands in the global. */
+  readonly #pay: Uint8Array;
 
-  /** @param held Whether the function holds its fuel in a local. */
-  constructor(fuel: number, held: boolean, scratch: ScratchLocals) {
-    this.#scratch = scratch;
-    const local = held ? scratch.of('fuel', valueTypes.i64) : 0;
-    const get: Line = held ? ['local.get', local] : ['global.get', fuel];
-    const store: Line[] = held ? [get, ['global.set', fuel]] : [];
-    this.load = held ? assemble(['global.get', fuel], ['local.set', local]) : NOTHING;
+  /** @param held The local that holds the fuel of a function; undefined: it stays in the global. */
+  constructor(fuel: number, held: number | undefined) {
+    const inGlobal = held === undefined;
+    const get: Line = inGlobal ? ['global.get', fuel] : ['local.get', held];
+    const set: Line = inGlobal ? ['global.set', fuel] : ['local.set', held];
+    const store: Line[] = inGlobal ? [] : [get, ['global.set', fuel]];
+    this.load = inGlobal ? NOTHING : assemble(['global.get', fuel], set);
     this.store = assemble(...store);
     this.#get = assemble(get);
-    this.#set = held ? assemble(['local.set', local]) : assemble(['global.set', fuel]);
-    this.#check = assemble(
+    this.#pay = assemble(
+      'i64.sub',
+      set,
       get,
       ['i64.const', 0],
       'i64.lt_s',
@@ -61,21 +62,22 @@ export class FuelCode {
 
   /** A price that is known. */
   charge(out: Writer, price: number): void {
-    out.bytes(this.#get);
-    out.bytes(assemble(['i64.const', price], 'i64.sub'));
-    out.bytes(this.#set).bytes(this.#check);
+    out.bytes(this.#get).byte(I64_CONST).signed(price).bytes(this.#pay);
   }
 
   /** What stands around an instruction whose price is a length: the i32 on top of the stack, read as unsigned. */
-  byLength(name: string): { readonly before: Uint8Array; readonly after: Uint8Array } {
+  byLength(
+    name: string,
+    scratch: ScratchLocals,
+  ): { readonly before: Uint8Array; readonly after: Uint8Array } {
     const length = LENGTHS.get(name);
-    if (length !== undefined) return this.#before(length);
+    if (length !== undefined) return this.#before(length, scratch);
     const growth = GROWTHS.get(name);
-    return growth === undefined ? UNCHANGED : this.#around(growth);
+    return growth === undefined ? UNCHANGED : this.#around(growth, scratch);
   }
 
-  #before(shift: number) {
-    const length = this.#scratch.of('length', valueTypes.i32);
+  #before(shift: number, scratch: ScratchLocals) {
+    const length = scratch.of('length', valueTypes.i32);
     const units = assemble(
       ['local.get', length],
       'i64.extend_i32_u',
@@ -83,15 +85,15 @@ export class FuelCode {
       'i64.shr_u',
     );
     return {
-      before: concatenate(assemble(['local.tee', length]), this.#subtract(units)),
+      before: concatenate(assemble(['local.tee', length]), this.#charge(units)),
       after: NOTHING,
     };
   }
 
   /** Paid once it is known to have worked: a memory that may not grow says -1, as without fuel. */
-  #around(shift: number) {
-    const length = this.#scratch.of('length', valueTypes.i32);
-    const result = this.#scratch.of('result', valueTypes.i32);
+  #around(shift: number, scratch: ScratchLocals) {
+    const length = scratch.of('length', valueTypes.i32);
+    const result = scratch.of('result', valueTypes.i32);
     const units = assemble(
       ['local.get', length],
       'i64.extend_i32_u',
@@ -105,12 +107,30 @@ export class FuelCode {
     );
     return {
       before: assemble(['local.tee', length]),
-      after: concatenate(assemble(['local.tee', result]), this.#subtract(units)),
+      after: concatenate(assemble(['local.tee', result]), this.#charge(units)),
     };
   }
 
-  #subtract(units: Uint8Array): Uint8Array {
-    return concatenate(this.#get, units, assemble('i64.sub'), this.#set, this.#check);
+  #charge(units: Uint8Array): Uint8Array {
+    return concatenate(this.#get, units, this.#pay);
+  }
+}
+
+/** Of one module: functions that hold their fuel in the same local share their code. */
+export class FuelCodes {
+  readonly #fuel: number;
+  readonly #byLocal = new Map<number | undefined, FuelCode>();
+
+  constructor(fuel: number) {
+    this.#fuel = fuel;
+  }
+
+  of(held: number | undefined): FuelCode {
+    const known = this.#byLocal.get(held);
+    if (known !== undefined) return known;
+    const code = new FuelCode(this.#fuel, held);
+    this.#byLocal.set(held, code);
+    return code;
   }
 }
 

@@ -11,7 +11,7 @@ import { type Body, type FunctionType, type Module, valueTypes } from '../module
 import { Reader } from '../reader.ts';
 import { Writer } from '../writer.ts';
 import { type Costs, type CostTable, costTable } from './costs.ts';
-import { FuelCode } from './fuel-code.ts';
+import { type FuelCode, FuelCodes } from './fuel-code.ts';
 import { mapBodies, ScratchLocals } from './map-bodies.ts';
 import { addCounter, FUEL_EXPORT } from './reserved-exports.ts';
 
@@ -29,9 +29,22 @@ export function meterFuel(module: Module, options: FuelOptions = {}): Module {
   const costs = costTable(options.costs ?? {});
   const zero = assemble(['i64.const', 0], 'end');
   const counter = addCounter(module, FUEL_EXPORT, valueTypes.i64, zero);
-  return mapBodies(counter.module, (body, type) =>
-    new Meter(body, type, counter.index, costs).meter(),
-  );
+  const shared: Shared = {
+    costs,
+    codes: new FuelCodes(counter.index),
+    out: new Writer(4096),
+    stretch: new Writer(1024),
+  };
+  return mapBodies(counter.module, (body, type) => new Meter(body, type, shared).meter());
+}
+
+/** What the bodies of a module have in common, so that it is not made anew for each of a hundred thousand. */
+interface Shared {
+  readonly costs: CostTable;
+  readonly codes: FuelCodes;
+  readonly out: Writer;
+  /** The stretch that is being read: its price comes before it, and is known at its end. */
+  readonly stretch: Writer;
 }
 
 /** A block that is open at the place that was reached. */
@@ -43,23 +56,23 @@ interface OpenBlock {
 
 class Meter {
   readonly #body: Body;
-  readonly #costs: CostTable;
   readonly #scratch: ScratchLocals;
   readonly #code: FuelCode;
   readonly #read: InstructionReader;
+  readonly #costs: CostTable;
   readonly #out: Writer;
-  /** The stretch that is being read: its price comes before it, and is known at its end. */
-  readonly #stretch = new Writer(256);
+  readonly #stretch: Writer;
   #price = 0;
   readonly #open: OpenBlock[] = [{ loop: false, joined: true }];
 
-  constructor(body: Body, type: FunctionType, fuel: number, costs: CostTable) {
+  constructor(body: Body, type: FunctionType, { costs, codes, out, stretch }: Shared) {
     this.#body = body;
-    this.#costs = costs;
     this.#scratch = new ScratchLocals(body, type);
-    this.#code = new FuelCode(fuel, hasLoop(body), this.#scratch);
+    this.#code = codes.of(hasLoop(body) ? this.#scratch.of('fuel', valueTypes.i64) : undefined);
     this.#read = new InstructionReader(new Reader(body.code));
-    this.#out = new Writer(2 * body.code.length + 64);
+    this.#costs = costs;
+    this.#out = out.clear();
+    this.#stretch = stretch.clear();
   }
 
   meter(): Body {
@@ -91,7 +104,7 @@ class Meter {
         break;
       case 'else':
         this.#endStretch();
-        this.#out.bytes(this.#bytes);
+        this.#copyTo(this.#out);
         break;
       case 'end':
         this.#end();
@@ -118,7 +131,7 @@ class Meter {
         this.#stretch.bytes(this.#code.load);
         break;
       default: {
-        const { before, after } = this.#code.byLength(name);
+        const { before, after } = this.#code.byLength(name, this.#scratch);
         this.#stretch.bytes(before);
         this.#copy();
         this.#stretch.bytes(after);
@@ -135,7 +148,7 @@ class Meter {
     }
     // Who branches here comes out behind the `end`: there the next stretch begins.
     this.#endStretch();
-    this.#out.bytes(this.#bytes);
+    this.#copyTo(this.#out);
   }
 
   #branch(labels: readonly number[]): void {
@@ -149,18 +162,18 @@ class Meter {
     this.#endStretch();
   }
 
+  /** The instruction that was read becomes a part of the stretch. */
   #copy(): void {
-    this.#stretch.bytes(this.#bytes);
+    this.#copyTo(this.#stretch);
   }
 
-  /** The instruction that was read. */
-  get #bytes(): Uint8Array {
-    return this.#body.code.subarray(this.#read.start, this.#read.end);
+  #copyTo(out: Writer): void {
+    out.bytes(this.#body.code, this.#read.start, this.#read.end);
   }
 
   #endStretch(): void {
     if (this.#price > 0) this.#code.charge(this.#out, this.#price);
-    this.#out.bytes(this.#stretch.view());
+    this.#out.append(this.#stretch);
     this.#stretch.clear();
     this.#price = 0;
   }
