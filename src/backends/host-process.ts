@@ -2,9 +2,11 @@
  * One host process as the library speaks with it, and the watch over it. What the engine inside promises about time is
  * not relied upon: whoever does not answer here is ended from outside.
  */
+import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../core/outcome.ts';
+import { HOST_PORT } from '../plan/host-policy.ts';
 import {
   encodeHostFrame,
   type HostFrame,
@@ -29,6 +31,8 @@ export interface HostGuest {
   /** Rejects when it could not be started. */
   readonly outcome: Promise<Outcome>;
   kill(): void;
+  /** To a port of its own loopback. Rejects where it has no network of its own. */
+  connect(port: number): Promise<Socket>;
 }
 
 /** A host that was started, and what it was started behind. */
@@ -40,11 +44,10 @@ export interface StartedHost extends Standing {
 const GRACE_MS = 100;
 const PING_MS = 100;
 const STDERR_KEPT = 16 * 1024;
-/** Beside a result of the size that is allowed. */
-const FRAME_ROOM = 1024 * 1024;
+/** More than any result may have. */
+const FRAME_MAX = 65 * 1024 * 1024;
 /** What a host's program exits with when V8 has no heap left. */
 export const OUT_OF_MEMORY_EXIT = 97;
-const DEFAULT_RESULT_BYTES = 64 * 1024 * 1024;
 
 /** For what nobody waits for any more. */
 const DEAF: EvaluateHooks = {
@@ -67,7 +70,8 @@ export class HostProcess {
   /** Settles when nothing is left of it. */
   readonly ended: Promise<void>;
   readonly #guest: HostGuest;
-  readonly #reader = new HostFrameReader(DEFAULT_RESULT_BYTES + FRAME_ROOM);
+  /** Where frames go to. */
+  #output: Writable;
   readonly #programs = new Set<string>();
   readonly #pending: Pending[] = [];
   readonly #begun = Promise.withResolvers<void>();
@@ -85,7 +89,9 @@ export class HostProcess {
     this.#guest = guest;
     this.ready = this.#begun.promise;
     this.ready.catch(() => {});
-    guest.stdout.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.#output = guest.stdin;
+    const reader = new HostFrameReader(FRAME_MAX);
+    guest.stdout.on('data', (chunk: Buffer) => this.#read(reader, chunk));
     guest.stderr.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-STDERR_KEPT);
     });
@@ -205,10 +211,10 @@ export class HostProcess {
     this.#watch = setTimeout(() => this.#look(), Math.min(PING_MS, wallLeft, cpuLeft) + 1);
   }
 
-  #read(chunk: Buffer): void {
+  #read(reader: HostFrameReader, chunk: Buffer): void {
     if (this.#gone) return;
     try {
-      for (const frame of this.#reader.push(chunk)) this.#take(frame);
+      for (const frame of reader.push(chunk)) this.#take(frame);
     } catch {
       // Nothing that it says can be believed any more.
       this.kill();
@@ -217,7 +223,8 @@ export class HostProcess {
 
   #take(frame: HostFrame): void {
     if (frame.type === hostFrame.READY) {
-      this.#begun.resolve();
+      const { listening } = (payloadOf(frame) ?? {}) as { listening?: unknown };
+      void this.#meet(listening === true);
       return;
     }
     if (frame.type === hostFrame.PONG) {
@@ -230,6 +237,21 @@ export class HostProcess {
     else if (frame.type === hostFrame.CALL) void this.#call(head, payloadOf(frame));
     else if (frame.type === hostFrame.RESULT) this.#result(head, payloadOf(frame));
     else throw new Error(`a frame of type ${frame.type}`);
+  }
+
+  /** A connection of its own, where it can be had: frames of the launcher take twice as long. */
+  async #meet(listening: boolean): Promise<void> {
+    const socket = listening
+      ? await this.#guest.connect(HOST_PORT).catch(() => undefined)
+      : undefined;
+    if (socket !== undefined) {
+      const reader = new HostFrameReader(FRAME_MAX);
+      socket.unref();
+      socket.on('error', () => this.kill());
+      socket.on('data', (chunk: Buffer) => this.#read(reader, chunk));
+      this.#output = socket;
+    }
+    this.#begun.resolve();
   }
 
   #write({ hooks }: Pending, value: unknown): void {
@@ -304,7 +326,7 @@ export class HostProcess {
   }
 
   #send(frame: Buffer): void {
-    if (!this.#gone) this.#guest.stdin.write(frame);
+    if (!this.#gone) this.#output.write(frame);
   }
 }
 

@@ -8,6 +8,7 @@ import { dirname, join, relative, sep } from 'node:path';
 import { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+import { HOST_PORT } from '../plan/host-policy.ts';
 import type { EngineName } from './program.ts';
 
 export interface HostProgram {
@@ -35,7 +36,7 @@ export function hostProgram(_engine: EngineName, memoryBytes: number): HostProgr
   const loader = realpathSync(createRequire(module).resolve('node-gyp-build'));
   const node = realpathSync(execPath);
   return {
-    argv: [node, ...FLAGS, program, String(memoryBytes), module],
+    argv: [node, ...FLAGS, program, String(memoryBytes), String(HOST_PORT), module],
     read: [node, ...ownFiles(program), dirname(module), dirname(loader)],
     baseBytes: BASE_BYTES,
   };

@@ -11,7 +11,7 @@
  * While any process holds a socket, connections wait in its backlog; once every process has closed it, they are refused.
  */
 import type { Socket as DatagramSocket } from 'node:dgram';
-import type { Server } from 'node:net';
+import { type Server, Socket } from 'node:net';
 
 /** Connections that wait to be accepted; what the launcher has given the socket already (listen(2) takes the last word). */
 const BACKLOG = 1024;
@@ -159,6 +159,12 @@ export function receiveNetworks(receiver: HandleReceiver, onNetwork: OnNetwork):
 /** Lets a server accept on a raw handle, which closes with it. */
 export function listenOn(server: Server, handle: RawHandle): Server {
   return server.listen(handle as never, BACKLOG);
+}
+
+/** A connection of a raw handle, which closes with it. */
+export function socketOf(handle: RawHandle): Socket {
+  // An option that Node's own modules use, and its types do not name.
+  return new Socket({ handle, readable: true, writable: true } as object).setNoDelay(true);
 }
 
 /** Lets a datagram socket (`udp4`) read from a raw handle, which closes with it. */

@@ -18,6 +18,9 @@ export interface HostNeeds {
   readonly baseBytes: number;
 }
 
+/** TCP port of a host's own loopback at which it is spoken with. */
+export const HOST_PORT = 1024;
+
 /** Above the guest's limit, for what a collector has not freed yet. */
 export const HOST_SLACK_BYTES = 16 * MiB;
 
@@ -32,7 +35,7 @@ export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: Hos
       : {
           read: pathSet(read.map((path) => ({ path, include: true }))),
           write: pathSet([]),
-          network: { mode: 'none', allow: [], deny: [], listen: [] },
+          network: { mode: 'none', allow: [], deny: [], listen: [HOST_PORT] },
           environment: { pass: { complement: false, names: [] }, set: [] },
           syscalls: { preset: 'default', allow: [], deny: [] },
           capabilities: { base: 'none', add: [], drop: [] },

@@ -1,6 +1,8 @@
 /**
  * A program running in a sandbox, with its streams.
  */
+
+import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { RawResult } from '../backends/backend.ts';
@@ -25,9 +27,16 @@ export class GuestProcess implements AsyncIterable<OutputChunk> {
   /** Process id in the host's name space, once the program runs. */
   readonly started: Promise<number>;
   readonly #execution: GuestExecution;
+  readonly #connect: ((port: number) => Promise<Socket>) | undefined;
 
-  constructor(execution: GuestExecution, finish: (raw: RawResult) => Outcome | Promise<Outcome>) {
+  /** @param connect to a port of its own loopback; absent: it has none */
+  constructor(
+    execution: GuestExecution,
+    finish: (raw: RawResult) => Outcome | Promise<Outcome>,
+    connect?: (port: number) => Promise<Socket>,
+  ) {
     this.#execution = execution;
+    this.#connect = connect;
     this.started = execution.started;
     this.outcome = execution.result.then(finish);
     this.outcome.catch(() => {});
@@ -60,6 +69,20 @@ export class GuestProcess implements AsyncIterable<OutputChunk> {
       });
     }
     this.#execution.signal(number);
+  }
+
+  /**
+   * A connection to a TCP port that it listens on inside, past the network of the host.
+   *
+   * @throws REQUEST_INVALID for a port that the policy does not name under `listen`, NETWORK_FAILED when nobody listens
+   */
+  async connect(port: number): Promise<Socket> {
+    if (this.#connect !== undefined) return await this.#connect(port);
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'sandbox',
+      message: 'the guest has no network of its own',
+      hint: 'connect to the port of the host that the guest itself listens on',
+    });
   }
 
   /** New size of the program's terminal. */

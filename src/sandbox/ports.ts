@@ -1,9 +1,10 @@
 /**
  * The ports of one sandbox: the way in for those who may connect to it, and those that are published on the host.
  */
+import type { Socket } from 'node:net';
 import type { Dial, OnDial } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
-import type { RawHandle } from '../launcher/network-handles.ts';
+import { type RawHandle, socketOf } from '../launcher/network-handles.ts';
 import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyClient } from '../network/proxy-client.ts';
 import { fixedDatagrams } from '../policy/datagram-rules.ts';
@@ -94,6 +95,12 @@ export class SandboxPorts {
     return (await early?.catch(() => undefined)) ?? (await this.dial(port, address));
   };
 
+  /** A connection to a port inside. @throws REQUEST_INVALID for one that the policy does not name; NETWORK_FAILED */
+  async connect(guestPort: number): Promise<Socket> {
+    requireNamed(this.#setup.policy.listen, guestPort);
+    return socketOf(await this.dial(guestPort));
+  }
+
   /** @throws REQUEST_INVALID for a port that the policy does not name, or one of the host that is taken; NETWORK_GONE */
   async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
     const { policy, proxy, tell } = this.#setup;
@@ -182,6 +189,10 @@ function requirePublishable(
       'take 127.0.0.1 or ::1, and let a proxy of yours decide who comes from elsewhere',
     );
   }
+  requireNamed(listen, guestPort);
+}
+
+function requireNamed(listen: readonly number[], guestPort: number): void {
   if (listen.includes(guestPort)) return;
   const named = listen.length === 0 ? 'none' : listen.join(', ');
   throw invalid(

@@ -1,7 +1,7 @@
 /**
  * Runs of one compiled policy: what is the same for all of them is worked out once, the workspace is bound at each.
  */
-import type { PreparedKind } from '../backends/backend.ts';
+import type { PreparedKind, RawResult } from '../backends/backend.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { requireEnforceable } from '../plan/accept.ts';
@@ -156,7 +156,7 @@ export class Runner {
       await network?.close(undefined);
       await overlay?.discard();
     });
-    return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
+    const finish = async (raw: RawResult): Promise<Outcome> => {
       using _ = release;
       await ports?.close();
       const outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
@@ -166,7 +166,9 @@ export class Runner {
       journal?.destroyed({ id }, settled.leftBehind);
       await release?.line();
       return settled;
-    });
+    };
+    const connect = ports === undefined ? undefined : (port: number) => ports.connect(port);
+    return new GuestProcess(release?.execution(execution) ?? execution, finish, connect);
   }
 
   #release(options: NetworkOptions): Release | undefined {

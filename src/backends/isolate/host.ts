@@ -1,10 +1,10 @@
-/** The program of an isolate's host process: `host.ts MEMORY_BYTES ISOLATED_VM`. */
+/** The program of an isolate's host process: `host.ts MEMORY_BYTES PORT ISOLATED_VM`. */
 import { createRequire } from 'node:module';
 import { OUT_OF_MEMORY_EXIT } from '../host-process.ts';
 import { serveHost } from '../host-serve.ts';
 import { IsolateEngine } from './engine.ts';
 
-const [memoryBytes, module = ''] = process.argv.slice(2);
+const [memoryBytes, port, module = ''] = process.argv.slice(2);
 const engine = new IsolateEngine({
   ivm: createRequire(import.meta.url)(module),
   memoryBytes: Number(memoryBytes),
@@ -12,5 +12,5 @@ const engine = new IsolateEngine({
   onCatastrophe: () => process.exit(OUT_OF_MEMORY_EXIT),
 });
 
-await serveHost(engine);
+await serveHost(engine, Number(port));
 process.exit(0);
