@@ -82,7 +82,7 @@ export class Evaluator {
     const granted = grantsOf(options.grants);
     const memoryBytes = least(options.memoryBytes, DEFAULT_MEMORY, policy.limits.memoryBytes);
     const job = jobOf(program, options, policy, [...granted.keys()]);
-    const release = beginRelease(policy, undefined);
+    using release = beginRelease(policy, undefined);
     const output = {
       stdout: new OutputText(job.outputBytes),
       stderr: new OutputText(job.outputBytes),
