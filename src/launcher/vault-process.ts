@@ -68,12 +68,13 @@ export class VaultProcess {
   /** The end that values come out of, once: to be passed on to the process that needs them, and closed here. */
   takeReader(): RawHandle {
     const socket = this.#child.stdio[4] as unknown as {
-      _handle: (RawHandle & { readStop(): number }) | null;
+      _handle: (RawHandle & { reading: boolean; readStop(): number }) | null;
     };
     const handle = socket._handle;
     if (handle === null || handle === undefined) throw vaultFailed('its reader has been taken');
     socket._handle = null;
     // Replies are for whoever it goes to, from the first byte.
+    handle.reading = false;
     handle.readStop();
     return handle;
   }
