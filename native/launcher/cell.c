@@ -11,10 +11,20 @@
 #include "state.h"
 #include "sys.h"
 
-struct err nursery_start(struct nursery *nursery, struct cell *cell) {
+/* What a nursery had begun ends by itself, at once. */
+#define ORPHANS_AFTER_NS 5000000u
+
+static struct err order(int socket, struct cell *cell, pid_t *pid) {
+  struct err result = nursery_order(S.mother, socket, &S.tree, cell ? &cell->cgroup : NULL, pid);
+  if (!failed(result) || result.errnum != EPIPE) return result;
+  TRY(mother_start());
+  return nursery_order(S.mother, socket, &S.tree, cell ? &cell->cgroup : NULL, pid);
+}
+
+static struct err nursery_start(struct nursery *nursery, struct cell *cell) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
-  struct err result = nursery_order(S.mother, ends[1], &S.tree, cell ? &cell->cgroup : NULL, &nursery->pid);
+  struct err result = order(ends[1], cell, &nursery->pid);
   close(ends[1]);
   if (failed(result)) {
     close(ends[0]);
@@ -26,6 +36,32 @@ struct err nursery_start(struct nursery *nursery, struct cell *cell) {
   return OK;
 }
 
+struct err nursery_ready(struct cell *cell) {
+  if (cell->nursery->watch.fd >= 0) return OK;
+  return nursery_start(cell->nursery, cell->nursery == &cell->own ? cell : NULL);
+}
+
+static void nursery_ended(struct nursery *nursery) {
+  struct sandbox *sandbox = nursery->waiting;
+  watch_close(&nursery->watch);
+  if (nursery->pid > 0) waitpid(nursery->pid, NULL, __WALL);
+  nursery->pid = 0;
+  nursery->waiting = NULL;
+  nursery->waiting_tail = &nursery->waiting;
+  S.orphans_at_ns = S.now_ns + ORPHANS_AFTER_NS;
+  while (sandbox) {
+    struct sandbox *next = sandbox->waiting_next;
+    sandbox->waiting_next = NULL;
+    sandbox->asked = false;
+    sandbox_lost(sandbox);
+    sandbox = next;
+  }
+}
+
+void nursery_drain(struct nursery *nursery) {
+  while (nursery->watch.fd >= 0) nursery_answer(nursery);
+}
+
 void nursery_answer(struct nursery *nursery) {
   struct nursery_reply reply;
   int pidfd = -1;
@@ -33,14 +69,7 @@ void nursery_answer(struct nursery *nursery) {
   ssize_t got = channel_receive(nursery->watch.fd, &reply, sizeof reply, &pidfd, 1, &count);
   struct sandbox *sandbox = nursery->waiting;
   if (got != (ssize_t)sizeof reply) {
-    /* It died: whoever waits is told, and the cell is not used again. */
-    watch_close(&nursery->watch);
-    while ((sandbox = nursery->waiting)) {
-      nursery->waiting = sandbox->waiting_next;
-      sandbox->asked = false;
-      sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "nursery ended (entering its cgroup failed?)", NULL));
-    }
-    nursery->waiting_tail = &nursery->waiting;
+    nursery_ended(nursery);
     return;
   }
   if (!sandbox) {
@@ -88,8 +117,8 @@ static struct err cell_make(bool grouped, struct cell **out) {
     cell->nursery = &cell->own;
     if (!failed(result)) watch_add(&cell->oom, WATCH_OOM, cell->cgroup.oom_event, EPOLLIN, cell);
   } else if (!failed(result)) {
-    if (S.common.watch.fd < 0) result = nursery_start(&S.common, NULL);
     cell->nursery = &S.common;
+    result = nursery_ready(cell);
   }
   if (failed(result)) {
     free(cell);
@@ -107,11 +136,9 @@ struct err cell_take(bool grouped, struct cell **out) {
     *idle = (*out)->next;
     /* What was killed there may still be dying: then another is taken, and this one removed at the end. */
     if (grouped && failed(cgroup_cell_renew(&S.tree, &(*out)->cgroup))) continue;
-    if ((*out)->nursery->watch.fd >= 0) return OK;
-    if ((*out)->nursery == &S.common) {
-      TRY(nursery_start(&S.common, NULL));
-      return OK;
-    }
+    struct err result = nursery_ready(*out);
+    if (failed(result)) cell_give_back(*out);
+    return result;
   }
   return cell_make(grouped, out);
 }
@@ -138,13 +165,14 @@ void cells_close(void) {
   watch_close(&S.common.watch);
   for (unsigned i = 0; i < S.cell_count; i++) {
     struct cell *cell = S.cells[i];
+    if (cell->cgroup.frozen) cgroup_cell_freeze(&cell->cgroup, false);
     if (cell->own.pid > 0) waitpid(cell->own.pid, NULL, 0);
     cell->oom.fd = -1; /* closed with the cgroup */
     if (cell->grouped) cgroup_cell_close(&S.tree, &cell->cgroup);
     free(cell);
   }
   if (S.common.pid > 0) waitpid(S.common.pid, NULL, 0);
-  close(S.mother);
-  waitpid(S.mother_pid, NULL, 0);
+  watch_close(&S.mother_end);
+  if (S.mother_pid > 0) waitpid(S.mother_pid, NULL, __WALL);
   if (S.tree.ready) cgroup_tree_close(&S.tree);
 }

@@ -147,16 +147,28 @@ struct err nursery_begin(const struct host *host, const struct nursery_request *
 
 struct err nursery_raise(const struct host *host, bool sibling, struct birth *birth) {
   int given[2] = {-1, openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-  struct slot_go go = {1};
+  struct slot_go go = {.class = ERR_NONE};
   struct err result = given[1] < 0 ? fail(ERR_SYSTEM, errno, "open root", NULL) : OK;
   if (!failed(result)) result = make_proc(host, birth->pid, birth->pidfd, &given[0]);
   if (!failed(result) && !channel_send(birth->sync, &go, sizeof go, given, 2))
     result = fail(ERR_SYSTEM, errno, "start init", NULL);
   if (given[0] >= 0) close(given[0]);
   if (given[1] >= 0) close(given[1]);
-  if (failed(result)) abandon(sibling, birth);
+  if (failed(result) && sibling) {
+    go = (struct slot_go){.class = result.class, .errnum = result.errnum};
+    snprintf(go.step, sizeof go.step, "%s", result.step);
+    channel_send(birth->sync, &go, sizeof go, NULL, 0);
+  }
+  if (failed(result) && !sibling) abandon(false, birth);
   else close(birth->sync);
   return result;
+}
+
+/* A guest that sees the host needs no root of its own. */
+static void let_go(struct birth *birth) {
+  struct slot_go go = {.class = ERR_NONE};
+  channel_send(birth->sync, &go, sizeof go, NULL, 0);
+  close(birth->sync);
 }
 
 bool nursery_ask(int socket, const struct nursery_request *request, const struct nursery_fds *fds) {
@@ -267,13 +279,13 @@ static _Noreturn void nursery_serve(struct host *host, int socket) {
     if (request.into_cgroup) fds.cgroup = list[count - 1];
     struct birth birth = {.pid = -1};
     struct err result = nursery_begin(host, &request, &fds, true, &birth);
-    if (!failed(result) && request.host_view) close(birth.sync);
-    else if (!failed(result)) result = nursery_raise(host, true, &birth);
-    for (size_t i = 0; i < count; i++) close(list[i]);
     struct nursery_reply reply = {.class = result.class, .errnum = result.errnum, .pid = birth.pid};
     if (result.step) snprintf(reply.step, sizeof reply.step, "%s", result.step);
-    bool sent = channel_send(socket, &reply, sizeof reply, &birth.pidfd, failed(result) ? 0 : 1);
+    /* First it is told of, then it goes on: whatever of a sandbox can have run, the launcher knows it. */
+    if (!channel_send(socket, &reply, sizeof reply, &birth.pidfd, failed(result) ? 0 : 1)) _exit(1);
+    if (!failed(result) && request.host_view) let_go(&birth);
+    else if (!failed(result)) nursery_raise(host, true, &birth);
     if (!failed(result)) close(birth.pidfd);
-    if (!sent) _exit(1);
+    for (size_t i = 0; i < count; i++) close(list[i]);
   }
 }

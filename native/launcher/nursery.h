@@ -44,7 +44,8 @@ struct err nursery_begin(const struct host *host, const struct nursery_request *
                          bool sibling, struct birth *birth);
 
 /* Lets init go on in the root that the caller has now: it copies the caller's mounts, makes its private ones, and announces
-   itself on the job socket. On failure it is ended; where it is our child, reaped. */
+   itself on the job socket. On failure it is told so as a sibling, and says why on the job socket; as our child it is ended
+   and reaped. */
 struct err nursery_raise(const struct host *host, bool sibling, struct birth *birth);
 
 /* The process that nurseries are forked from, started while the launcher's memory is still small: what it changes later

@@ -39,6 +39,9 @@ struct sandbox *sandbox_of(uint32_t id) {
   return exec && !exec->sandbox->keep ? exec->sandbox : sandbox_find(id);
 }
 
+/* Killed again and again, by somebody who means it or by a machine without memory: then whoever waits is told. */
+#define ATTEMPTS_MAX 4u
+
 static struct err ask(struct sandbox *sandbox) {
   struct kind *kind = sandbox->kind;
   struct cell *cell = sandbox->cell;
@@ -51,8 +54,8 @@ static struct err ask(struct sandbox *sandbox) {
     close(control[1]);
     return fail(ERR_RESOURCE, error, "socketpair", NULL);
   }
-  bool recycled = kind->recycle_net && kind->net_count > 0;
-  if (recycled) sandbox->net = kind->nets[--kind->net_count];
+  bool recycled = sandbox->net >= 0 || (kind->recycle_net && kind->net_count > 0);
+  if (recycled && sandbox->net < 0) sandbox->net = kind->nets[--kind->net_count];
   struct nursery_request request = {
       .namespaces = kind->plan.namespaces & (recycled ? ~(uint32_t)CLONE_NEWNET : ~0u),
       .plan_length = (uint32_t)kind->length,
@@ -69,6 +72,12 @@ static struct err ask(struct sandbox *sandbox) {
   struct nursery_fds fds = {kind->template, kind->memory, control[1], job[1], sandbox->net, cell->cgroup.v2};
   if (kind->plan.landlock.log) audit_know(job[0]);
   bool asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
+  for (unsigned tries = 0; !asked && errno == EPIPE && tries < ATTEMPTS_MAX; tries++) {
+    /* It was killed, and we have not looked since. */
+    nursery_drain(cell->nursery);
+    if (failed(nursery_ready(cell))) break;
+    asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
+  }
   int error = errno;
   close(control[1]);
   close(job[1]);
@@ -84,6 +93,14 @@ static struct err ask(struct sandbox *sandbox) {
   return OK;
 }
 
+/* The plan's limits, and counters from now on. */
+static struct err furnish(struct cell *cell, const struct kind *kind) {
+  if (!cell->grouped) return OK;
+  struct err result = cgroup_cell_apply(&S.tree, &cell->cgroup, &kind->plan.cgroup, S.tree.v2_limits ? 1 : 2);
+  cgroup_cell_begin(&cell->cgroup);
+  return result;
+}
+
 struct err sandbox_make(struct kind *kind, struct sandbox **out) {
   struct cell *cell;
   TRY(cell_take(kind->plan.cgroup.present, &cell));
@@ -91,10 +108,7 @@ struct err sandbox_make(struct kind *kind, struct sandbox **out) {
   struct err result = sandbox ? OK : fail(ERR_RESOURCE, ENOMEM, "make sandbox", NULL);
   for (int i = 0; sandbox && i < NETWORK_PARTS; i++) sandbox->network[i] = -1;
   if (sandbox) sandbox->net = sandbox->control.fd = sandbox->pidfd.fd = sandbox->seat.watch.fd = -1;
-  if (!failed(result) && cell->grouped) {
-    result = cgroup_cell_apply(&S.tree, &cell->cgroup, &kind->plan.cgroup, S.tree.v2_limits ? 1 : 2);
-    cgroup_cell_begin(&cell->cgroup);
-  }
+  if (!failed(result)) result = furnish(cell, kind);
   if (!failed(result)) {
     sandbox->kind = kind;
     sandbox->cell = cell;
@@ -149,7 +163,8 @@ static void keep_net(struct sandbox *sandbox) {
 }
 
 static void give_network(struct sandbox *sandbox) {
-  if (!sandbox->network_owner || sandbox->network[0] < 0) return;
+  /* Before it is made it may have to be made anew, with another network. */
+  if (!sandbox->network_owner || sandbox->network[0] < 0 || !sandbox->made) return;
   handover_send(sandbox->network_owner, sandbox->network);
   for (int i = 0; i < NETWORK_HANDED; i++) sandbox->network[i] = -1;
 }
@@ -163,15 +178,54 @@ void sandbox_own_network(struct sandbox *sandbox, uint32_t id) {
 static void drop_network(struct sandbox *sandbox) {
   if (sandbox->network_owner) handover_forget(sandbox->network_owner);
   if (sandbox->dial_owner) handover_forget(sandbox->dial_owner);
-  for (int i = 0; i < NETWORK_PARTS; i++)
+  for (int i = 0; i < NETWORK_PARTS; i++) {
     if (sandbox->network[i] >= 0) close(sandbox->network[i]);
+    sandbox->network[i] = -1;
+  }
 }
 
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
   sandbox->pid = pid;
   watch_add(&sandbox->pidfd, WATCH_PIDFD, pidfd, EPOLLIN, sandbox);
   keep_net(sandbox);
-  if (sandbox->cause || sandbox->state == SANDBOX_ENDING) end_init(sandbox);
+  if (sandbox->cause || sandbox->state == SANDBOX_ENDING || sandbox->seat.watch.fd < 0) end_init(sandbox);
+}
+
+/* Whether it can be made anew: nothing of a guest has been in it, and nobody has had anything of it. */
+static bool may_be_anew(const struct sandbox *sandbox) {
+  return !sandbox->made && !sandbox->cause && !sandbox->refused && sandbox->state != SANDBOX_ENDING && sandbox->dials == 0 &&
+         sandbox->attempts < ATTEMPTS_MAX && !S.client_gone;
+}
+
+/* What was killed in its own cell may still be dying there: that one is removed at the end. */
+static struct err move_house(struct sandbox *sandbox) {
+  struct cell *cell;
+  TRY(cell_take(true, &cell));
+  sandbox->cell->sandbox = NULL;
+  sandbox->cell = cell;
+  cell->sandbox = sandbox;
+  return furnish(cell, sandbox->kind);
+}
+
+static struct err make_anew(struct sandbox *sandbox) {
+  sandbox->attempts++;
+  watch_close(&sandbox->control);
+  watch_close(&sandbox->seat.watch);
+  watch_close(&sandbox->pidfd);
+  drop_network(sandbox);
+  sandbox->pid = 0;
+  if (sandbox->cell->grouped && failed(cgroup_cell_renew(&S.tree, &sandbox->cell->cgroup))) TRY(move_house(sandbox));
+  TRY(nursery_ready(sandbox->cell));
+  TRY(ask(sandbox));
+  struct slot_request request = {.command = SLOT_KEEP};
+  if (sandbox->keep) channel_send(sandbox->control.fd, &request, sizeof request, NULL, 0);
+  return OK;
+}
+
+void sandbox_lost(struct sandbox *sandbox) {
+  struct err result = fail(ERR_SYSTEM, ECHILD, "nursery ended (entering its cgroup failed?)", NULL);
+  if (may_be_anew(sandbox)) result = make_anew(sandbox);
+  if (failed(result)) sandbox_failed(sandbox, result);
 }
 
 static void leave_ready(struct sandbox *sandbox) {
@@ -214,6 +268,7 @@ static void release(struct sandbox *sandbox) {
 
 /* It never came to life, or cannot be used: whoever waits for it is told, and what there is of it is ended. */
 void sandbox_failed(struct sandbox *sandbox, struct err error) {
+  sandbox->refused = true;
   leave_ready(sandbox);
   while (sandbox->pending) {
     struct exec *exec = sandbox->pending;
@@ -279,7 +334,8 @@ void sandbox_seat_event(struct sandbox *sandbox) {
   size_t count;
   if (!channel_receive_all_from(sandbox->seat.watch.fd, &told, sizeof told, fds, NETWORK_PARTS, &count, &sandbox->seat.pid)) {
     watch_close(&sandbox->seat.watch);
-    sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
+    if (sandbox->made) sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
+    else if (sandbox->pidfd.fd >= 0) end_init(sandbox); /* sandbox_reap says what then */
     return;
   }
   if (told.event == JOB_NETWORK && count == NETWORK_PARTS && sandbox->kind->plan.network.kind && sandbox->network[NETWORK_FILTER] < 0) {
@@ -290,6 +346,7 @@ void sandbox_seat_event(struct sandbox *sandbox) {
   if (told.event == JOB_READY && count == 2) {
     sandbox->made = true;
     keep_net(sandbox);
+    give_network(sandbox);
     sandbox->seat.output[0] = fds[0];
     sandbox->seat.output[1] = fds[1];
     seat_ready(sandbox);
@@ -363,6 +420,18 @@ void sandbox_dismiss(struct sandbox *sandbox) {
   }
 }
 
+static struct err last_words(const struct sandbox *sandbox) {
+  int fds[NETWORK_PARTS], socket = sandbox->seat.watch.fd;
+  size_t count;
+  char byte;
+  while (socket >= 0 && recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0 &&
+         channel_receive_all(socket, &told, sizeof told, fds, NETWORK_PARTS, &count)) {
+    for (size_t i = 0; i < count; i++) close(fds[i]);
+    if (told.event == JOB_FAILED) return launch_error_of(&told);
+  }
+  return OK;
+}
+
 void sandbox_reap(struct sandbox *sandbox) {
   siginfo_t info = {0};
   struct rusage usage = {0};
@@ -381,12 +450,12 @@ void sandbox_reap(struct sandbox *sandbox) {
   if (S.host_view && sandbox->cell->grouped && info.si_code != CLD_EXITED)
     cgroup_cell_kill(&sandbox->cell->cgroup);
   /* Its last words, if it ended before its job, say why. */
-  struct err why = fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL);
-  if (sandbox->pending && sandbox->seat.watch.fd >= 0) {
-    size_t none;
-    if (channel_receive_all(sandbox->seat.watch.fd, &told, sizeof told, NULL, 0, &none) && told.event == JOB_FAILED)
-      why = launch_error_of(&told);
+  struct err why = last_words(sandbox);
+  if (!failed(why) && may_be_anew(sandbox)) {
+    why = make_anew(sandbox);
+    if (!failed(why)) return;
   }
+  if (!failed(why)) why = fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL);
   for (struct exec *exec = sandbox->execs, *next; exec; exec = next) {
     next = exec->next;
     exec_ended(exec, &report);

@@ -97,15 +97,34 @@ static struct err prober_start(void) {
   return OK;
 }
 
-static struct err mother_start(void) {
+/* Its answers are waited for where it is asked; here its end is heard of. */
+static struct err mother_watch(void) {
+  if (S.epoll <= 0) return OK;
+  if (watch_add(&S.mother_end, WATCH_MOTHER, S.mother, EPOLLRDHUP, NULL)) return OK;
+  close(S.mother);
+  return fail(ERR_RESOURCE, errno, "epoll", NULL);
+}
+
+struct err mother_start(void) {
   int ends[2];
+  if (S.mother_pid > 0) {
+    watch_close(&S.mother_end);
+    waitpid(S.mother_pid, NULL, __WALL);
+    S.mother_pid = 0;
+    S.mother = -1;
+  }
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
   S.mother_pid = fork();
   if (S.mother_pid < 0) return fail(ERR_RESOURCE, errno, "fork", NULL);
-  if (S.mother_pid == 0) nursery_mother(&S.host, ends[1]);
+  if (S.mother_pid == 0) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    nursery_mother(&S.host, ends[1]);
+  }
   close(ends[1]);
   S.mother = ends[0];
-  return OK;
+  return mother_watch();
 }
 
 static void probe(uint32_t id) {
@@ -380,6 +399,9 @@ static void dispatch(struct watch *watch, uint32_t what) {
     case WATCH_NOTIFY:
       exec_notify_event(watch->owner);
       return;
+    case WATCH_MOTHER:
+      mother_start(); /* where that fails, whoever orders a nursery is told */
+      return;
     case WATCH_HANDOVER:
       handover_event();
       return;
@@ -392,12 +414,44 @@ static void dispatch(struct watch *watch, uint32_t what) {
   }
 }
 
+static bool is_known_child(int pid) {
+  if (pid == S.mother_pid || pid == prober.pid || pid == S.common.pid) return true;
+  for (unsigned i = 0; i < S.cell_count; i++)
+    if (S.cells[i]->own.pid == pid) return true;
+  for (const struct sandbox *sandbox = S.sandboxes; sandbox; sandbox = sandbox->all_next)
+    if (sandbox->pid == pid) return true;
+  return false;
+}
+
+/* What a nursery had made when it was killed, and had not told of: it has ended by itself, and nobody else waits for it. */
+static void orphans_reap(void) {
+  S.orphans_at_ns = S.now_ns + 20000000u;
+  for (const struct sandbox *sandbox = S.sandboxes; sandbox; sandbox = sandbox->all_next)
+    if (sandbox->asked) return; /* it may be the one that is looked at */
+  char path[64], text[16384];
+  snprintf(path, sizeof path, "%d/task/%d/children", (int)getpid(), (int)getpid());
+  int fd = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
+  ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  text[length < 0 ? 0 : length] = 0;
+  bool left = false;
+  char *end;
+  for (char *at = text; *at; at = end) {
+    int pid = (int)strtol(at, &end, 10);
+    if (end == at || *end == 0) break;
+    if (!is_known_child(pid) && waitpid(pid, NULL, WNOHANG | __WALL) == 0) left = true;
+  }
+  if (!left) S.orphans_at_ns = 0;
+}
+
 static void loop(void) {
   while (!S.client_gone && !S.stopping) {
     S.now_ns = clock_ns();
     uint64_t next = execs_tick();
     if (S.refill_at_ns && S.now_ns >= S.refill_at_ns) kinds_refill();
     if (S.refill_at_ns && (next == 0 || S.refill_at_ns < next)) next = S.refill_at_ns;
+    if (S.orphans_at_ns && S.now_ns >= S.orphans_at_ns) orphans_reap();
+    if (S.orphans_at_ns && (next == 0 || S.orphans_at_ns < next)) next = S.orphans_at_ns;
     struct timespec wait = {0};
     if (next > S.now_ns) {
       wait.tv_sec = (time_t)((next - S.now_ns) / 1000000000u);
@@ -445,7 +499,8 @@ struct err serve(int fd) {
   TRY(mother_start());
   S.epoll = epoll_create1(EPOLL_CLOEXEC);
   if (S.epoll < 0) return fail(ERR_RESOURCE, errno, "epoll", NULL);
-  S.common.watch.fd = -1;
+  S.common.watch.fd = S.mother_end.fd = -1;
+  TRY(mother_watch());
   if (!S.host_view) handover_open();
   sigset_t ends;
   sigemptyset(&ends);

@@ -522,6 +522,7 @@ _Noreturn void slot_init(const struct slot_setup *setup) {
   size_t fd_count;
   struct err result = OK;
   if (setup->host_view) {
+    if (!channel_receive_all(setup->sync, &go, sizeof go, NULL, 0, &fd_count)) _exit(1);
     result = become_supervisor(setup);
     if (failed(result)) _exit(1);
     start_and_supervise(setup);
@@ -532,7 +533,10 @@ _Noreturn void slot_init(const struct slot_setup *setup) {
     else result = loopback_up();
     if (!failed(result) && setup->network.kind) result = make_network(setup);
   }
-  if (!channel_receive_all(setup->sync, &go, sizeof go, given, 2, &fd_count) || fd_count != 2) _exit(1);
+  /* End-of-file: the nursery was killed. Nobody may know of us, and the launcher asks another one. */
+  if (!channel_receive_all(setup->sync, &go, sizeof go, given, 2, &fd_count)) _exit(1);
+  if (go.class != ERR_NONE) job_give_up(setup->job, fail((enum err_class)go.class, go.errnum, go.step, NULL));
+  if (fd_count != 2) _exit(1);
   if (!failed(result)) result = own_mounts(given[1]);
   if (failed(result)) job_give_up(setup->job, result);
   result = place_descriptors(setup, given[0]);

@@ -9,14 +9,19 @@ struct slot_setup {
   struct span plan;   /* the plan's bytes, mapped */
   int control;        /* init ↔ launcher, SOCK_SEQPACKET */
   int job;            /* first job ↔ launcher, SOCK_STREAM */
-  int sync;           /* from the nursery: struct slot_go with the proc mount and the root, once both are there */
+  int sync;           /* from the nursery, once the launcher has been told of us: struct slot_go, with the proc mount and the root */
   bool fresh_net;     /* it makes a network namespace of its own */
-  bool host_view;     /* not in namespaces of its own: the plan is a host plan, `sync` is silent, init is a subreaper */
+  bool host_view;     /* not in namespaces of its own: the plan is a host plan, nothing comes with slot_go, init is a subreaper */
   struct network_plan network; /* of that namespace; kind 0: its loopback alone */
   bool pipes;         /* jobs make their own stdout and stderr pipes and hand over the reading ends; without: one job, our stdio */
 };
 
-struct slot_go { uint32_t ready; };
+/* `class` other than ERR_NONE: its root could not be made; without descriptors then. */
+struct slot_go {
+  uint32_t class;
+  int32_t errnum;
+  char step[48];
+};
 
 /* Launcher → init, on `control`. */
 enum slot_command { SLOT_FORK = 1, SLOT_KEEP = 2, SLOT_SIGNAL = 3, SLOT_DIAL = 4, SLOT_DATAGRAM = 5 };

@@ -13,6 +13,7 @@
 enum watch_kind {
   WATCH_CLIENT, WATCH_SIGNALS, WATCH_NURSERY, WATCH_CONTROL, WATCH_SEAT, WATCH_PIDFD, WATCH_OOM, WATCH_STDOUT, WATCH_STDERR,
   WATCH_STDIN, WATCH_AGENT, WATCH_JOB, WATCH_NOTIFY, WATCH_HANDOVER, WATCH_AUDIT,
+  WATCH_MOTHER,
 };
 struct watch {
   enum watch_kind kind;
@@ -78,6 +79,8 @@ struct sandbox {
   struct cell *cell;
   enum sandbox_state state;
   bool keep, opened, from_slot, asked;
+  bool refused;                 /* it cannot be made, and said why */
+  unsigned attempts;            /* made anew because its nursery or its init was killed */
   pid_t pid;
   struct watch control, pidfd;
   int net;                      /* kept for the kind's pool */
@@ -168,6 +171,7 @@ struct serve {
   struct err tree_error;
   bool tree_tried;
   int mother; /* where nurseries are ordered */
+  struct watch mother_end;
   pid_t mother_pid;
   struct nursery common;
   struct cell *idle_plain, *idle_grouped;
@@ -178,6 +182,7 @@ struct serve {
   struct exec *active;
   unsigned paused; /* execs whose notified calls wait for their turn */
   uint64_t now_ns, refill_at_ns;
+  uint64_t orphans_at_ns; /* when children are looked for that a nursery made and did not tell of; 0: there are none */
 };
 
 extern struct serve S;
@@ -192,6 +197,9 @@ void watch_close(struct watch *watch);
 void watch_move(struct watch *from, struct watch *to, enum watch_kind kind, void *owner);
 void refill_soon(void);
 
+/* The process that nurseries are ordered of; again where it was killed. */
+struct err mother_start(void);
+
 /* client.c: what goes to the client. */
 void client_send(uint16_t type, uint32_t id, const void *body, size_t length);
 void client_error(uint32_t id, struct err error);
@@ -204,8 +212,11 @@ struct err cell_take(bool grouped, struct cell **out);
 void cell_give_back(struct cell *cell);
 void cells_spare(bool grouped, unsigned wanted);
 void cells_close(void);
-struct err nursery_start(struct nursery *nursery, struct cell *cell);
+/* A nursery for the cell where its own has ended, or none was. */
+struct err nursery_ready(struct cell *cell);
 void nursery_answer(struct nursery *nursery);
+/* It cannot be asked any more: reads what it said last. */
+void nursery_drain(struct nursery *nursery);
 
 /* kind.c */
 struct err kind_add(uint32_t id, const struct plan_request *request);
@@ -228,6 +239,8 @@ void sandbox_kill(struct sandbox *sandbox, enum cause cause);
 void sandbox_dismiss(struct sandbox *sandbox);
 void sandbox_failed(struct sandbox *sandbox, struct err error);
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd);
+/* Its nursery ended without having told of it, so that nothing of it has run: it is asked of another one. */
+void sandbox_lost(struct sandbox *sandbox);
 void sandbox_next_seat(struct sandbox *sandbox);
 /* Its network goes to whoever asked for `id`, now or as soon as there is one. */
 void sandbox_own_network(struct sandbox *sandbox, uint32_t id);
