@@ -27,6 +27,8 @@ export interface GuestOptions {
   /** From the script's first line on; default 60,000. Booting has a limit of its own. */
   readonly timeoutMs?: number;
   readonly memoryMiB?: number;
+  /** What the kernel is told of security modules and its audit log; default: `apparmor=0 audit=0`. */
+  readonly security?: string;
 }
 
 export interface GuestResult {
@@ -183,7 +185,7 @@ function boot(
   const { flags, bootLimitMs } = ACCELERATORS[accelerator];
   // Without a given frequency the emulated time stamp counter is calibrated, which at times never ends.
   const clock = `tsc_early_khz=${(cpus()[0]?.speed || 2000) * 1000} tsc=reliable`;
-  const kernel = `console=ttyS0 quiet loglevel=1 panic=-1 reboot=t cgroup_no_v1=all mitigations=off nokaslr apparmor=0 audit=0`;
+  const kernel = `console=ttyS0 quiet loglevel=1 panic=-1 reboot=t cgroup_no_v1=all mitigations=off nokaslr ${options.security ?? 'apparmor=0 audit=0'}`;
   const machine = [
     '-M',
     'microvm,pcie=off,rtc=off',

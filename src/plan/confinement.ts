@@ -6,7 +6,7 @@ import type { Policy } from '../policy/policy.ts';
 import { sideChannelsOf } from '../policy/side-channels.ts';
 import { compileCapabilities, grantedCapabilities } from './capabilities.ts';
 import type { HostFacts } from './facts.ts';
-import { compileFileRefusals } from './file-refusals.ts';
+import { compileFileRefusals, letsCallsGoOn } from './file-refusals.ts';
 import type { Findings } from './findings.ts';
 import { compileLandlock, readAccess } from './landlock.ts';
 import type { NetworkPlan } from './network.ts';
@@ -56,7 +56,7 @@ function compileFilter(
   const keepTsc = sideChannelsOf(policy).tsc === 'deny';
   const request = { arch: facts.arch, ...syscalls, keepTsc };
   if (!compileViolations(policy, facts, findings)) return { seccomp: compileSeccomp(request) };
-  const observe = policy.fileRefusals === 'observe';
+  const observe = policy.fileRefusals === 'observe' && letsCallsGoOn(facts);
   return {
     seccomp: compileSeccomp({ ...request, notify: true, observe }),
     notified: notifiedCalls(request, violationEnding(policy)),

@@ -23,7 +23,7 @@ export function compileFileRefusals(
 ): 'audit' | 'observe' | undefined {
   const { fileRefusals } = policy;
   if (fileRefusals === 'audit') return compileAudit(facts, findings);
-  if (fileRefusals === 'observe') return compileObserver(listens, findings);
+  if (fileRefusals === 'observe') return compileObserver(listens, facts, findings);
   const ways = hindrance(facts) === undefined ? 'audit, or observe,' : 'observe';
   findings.note(
     `violations: refused file accesses are not recorded; fileRefusals: ${ways} records them`,
@@ -57,11 +57,22 @@ function hindrance({ auditEnabled, auditRead, landlockAbi }: HostFacts): string 
     : `the audit log is not ours to read (errno ${auditRead ?? 'not known'}; CAP_AUDIT_READ)`;
 }
 
-function compileObserver(listens: boolean, findings: Findings): 'observe' | undefined {
+function compileObserver(
+  listens: boolean,
+  facts: HostFacts,
+  findings: Findings,
+): 'observe' | undefined {
+  const works = listens && letsCallsGoOn(facts);
   findings.note(
-    listens
+    works
       ? 'fileRefusals: each open, execution and change of a file by name is looked at before it goes on, and what cannot succeed is recorded. Nothing is decided by it: a guest can deceive this record, and gains nothing. Costs some 10 to 100 µs for each such call'
-      : 'fileRefusals: refused file accesses are not recorded: this host hands no system calls over',
+      : 'fileRefusals: refused file accesses are not recorded: this host hands no system calls over, or none that could go on (Linux 5.5)',
   );
-  return listens ? 'observe' : undefined;
+  return works ? 'observe' : undefined;
+}
+
+/** SECCOMP_USER_NOTIF_FLAG_CONTINUE, without which a call that was looked at could never go on. */
+export function letsCallsGoOn({ kernel }: HostFacts): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  return major > 5 || (major === 5 && minor >= 5);
 }

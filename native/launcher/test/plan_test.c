@@ -163,6 +163,28 @@ static void notified_calls(void) {
   BAD_PLAN(with_notified(1, 100, 0, 1, 2), "notified: ends is 0 or 1");
 }
 
+static struct out with_observed(uint32_t number, unsigned count) {
+  struct out record = with_notified(1, 100, 1, 1, 0);
+  uint32_t numbers[PLAN_OBSERVED_MAX + 1];
+  for (unsigned i = 0; i < count; i++) numbers[i] = number + i;
+  out_bytes(&record, 17, numbers, count * sizeof *numbers);
+  return record;
+}
+
+static void observed_calls(void) {
+  struct out most = with_observed(1000, PLAN_OBSERVED_MAX);
+  CHECK(!failed(parse_plan_record(span_of(&most))) && plan.observed_count == PLAN_OBSERVED_MAX && plan.observed[63] == 1063);
+  BAD_PLAN(record_patched(span_of(&most), 17, "abc", 3), "observed: not numbers of 4 bytes");
+  BAD_PLAN(record_patched(span_of(&most), 17, "", 0), "observed: not numbers of 4 bytes");
+  out_free(&most);
+  struct out more = with_observed(1000, PLAN_OBSERVED_MAX + 1);
+  struct err error = parse_plan_record(span_of(&more));
+  CHECK(error.errnum == E2BIG && strcmp(error.what, "observed: too many") == 0);
+  out_free(&more);
+  /* What is refused never goes on. */
+  BAD_PLAN(with_observed(98, 3), "notified: a call that is observed");
+}
+
 /* The plan with a record 16 more. */
 static struct out with_side_channels(uint32_t bits) {
   struct out record = {0};
@@ -615,6 +637,7 @@ int main(void) {
   plan_scalars();
   filters();
   notified_calls();
+  observed_calls();
   side_channels();
   networks();
   mount_shapes();
