@@ -3,6 +3,7 @@
  */
 import { formatDestination } from '../policy/destination.ts';
 import type { Destination, NetworkPolicy } from '../policy/policy.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 export interface NetworkQuestion {
   /** What the guest asked for: a name, or `host:port`. */
@@ -22,6 +23,9 @@ export interface NetworkAnswer {
 export type Ask = (question: NetworkQuestion) => Promise<NetworkAnswer | undefined>;
 
 const PENDING_MAX = 16;
+/** A second, on average: whoever answers is not to be worn down. Beyond, it is a no. */
+const RATE = 4;
+const BURST = 256;
 const KEPT_MS = 60_000;
 const KEPT_MAX = 1024;
 
@@ -41,6 +45,7 @@ export class Questions {
   readonly #ask: Ask;
   readonly #answered = new Map<string, Answered>();
   readonly #pending = new Map<string, Promise<boolean>>();
+  readonly #puts = new TokenBucket(RATE, BURST);
   #extended: Extended | undefined;
 
   constructor(ask: Ask) {
@@ -69,7 +74,7 @@ export class Questions {
     if (known !== undefined && known.untilMs > performance.now()) return known.allow;
     const pending = this.#pending.get(destination);
     if (pending !== undefined) return await pending;
-    if (this.#pending.size >= PENDING_MAX) return false;
+    if (this.#pending.size >= PENDING_MAX || !this.#puts.take()) return false;
     const answer = this.#putOnce({ target, destination, reason }, rule);
     this.#pending.set(destination, answer);
     try {
