@@ -191,6 +191,28 @@ describe('a filtered network', () => {
     assert.deepEqual(ids(compiled({ network }, unknown)), ['network.filtered:no-tproxy']);
   });
 
+  test('with secrets is refused where their values would lie in ordinary memory, unless that is accepted', () => {
+    const network: Document['network'] = {
+      allow: ['a.example'],
+      intercept: true,
+      secrets: { TOKEN: ['a.example'] },
+    };
+    const rows = (result: Compiled) =>
+      result.enforced.filter(({ test: name }) => name.includes('/secret-holder.'));
+    const able = compiled({ network });
+    assert.deepEqual(ids(able), []);
+    assert.ok(rows(able)[0]?.mechanisms.includes('memfd_secret'));
+    const { secretMemoryErrno: _, ...unknown } = capableHost;
+    for (const facts of [{ ...capableHost, secretMemoryErrno: 38 }, unknown]) {
+      const result = compiled({ network }, facts);
+      assert.deepEqual(ids(result), ['network.secrets:no-secret-memory']);
+      throws('UNENFORCEABLE', () => requireEnforceable(result, []));
+      requireEnforceable(result, ['network.secrets:no-secret-memory']);
+      assert.ok(!rows(result)[0]?.mechanisms.includes('memfd_secret'));
+    }
+    assert.deepEqual(rows(compiled({ network: { allow: ['a.example'] } })), []);
+  });
+
   test('is internal: set up as a filtered one, with a resolver, and refused where that cannot be', () => {
     const network: Document['network'] = { mode: 'internal', group: 'a', listen: [80] };
     const { enforced, unenforceable } = compiled({ network });

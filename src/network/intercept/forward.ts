@@ -223,11 +223,14 @@ function unreachable({ connection: { name, port } }: Route, error: NodeJS.ErrnoE
   if (isCaissonError(error) && error.details.secret !== undefined) {
     return { status: 502, rule: 'network.secrets', reason: message, hint: error.hint ?? '' };
   }
+  const http2Alone = /NO_APPLICATION_PROTOCOL/.test(code ?? '');
   return {
     status: 502,
     rule: 'network.intercept',
     reason: `${name}:${port}: ${message}${code === undefined ? '' : ` (${code})`}`,
-    hint: 'the policy allows this request; the server or its certificate is at fault, and certificates are always verified',
+    hint: http2Alone
+      ? 'the server takes HTTP/2 alone; a request of HTTP/1.1, and every request with a secret, goes out over HTTP/1.1'
+      : 'the policy allows this request; the server or its certificate is at fault, and certificates are always verified',
   };
 }
 

@@ -194,6 +194,21 @@ test('a holder that is gone: nothing is sent, and the guest is told why', {
   assert.equal((await stand.curl('/')).status, 200, 'a request without a secret passes');
 });
 
+test('a server that takes HTTP/2 alone gets requests without a secret, and no secret', {
+  skip: noCurl,
+}, async () => {
+  const token = secret();
+  await using stand = await Stand.open({ secrets: [token], http2: 'alone' });
+  const ran = await stand.curl('/', '--http2', '-H', `X-Api-Key: ${token.placeholder}`);
+  assert.equal(ran.status, 502);
+  assert.match(ran.body, /every request with a secret, goes out over HTTP\/1\.1/);
+  assert.equal((await stand.curl('/', '--http2')).status, 200);
+  assert.deepEqual(
+    stand.seen.map(({ headers }) => headers['x-api-key']),
+    [undefined],
+  );
+});
+
 test('an answer that nobody can look through any more is not passed on', {
   skip: noCurl,
 }, async () => {

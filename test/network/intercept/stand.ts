@@ -68,7 +68,7 @@ export interface StandOptions {
   readonly serve?: (request: Request, response: Response) => void;
   readonly upgrade?: (request: IncomingMessage, socket: Duplex) => void;
   /** Whether the server speaks HTTP/2. Default: no. */
-  readonly http2?: boolean;
+  readonly http2?: boolean | 'alone';
   /** The name in the server's certificate. Default: {@link name}. */
   readonly certified?: string;
   /** Whether the server's certificate comes from an authority that nobody trusts. */
@@ -207,7 +207,10 @@ export class Stand implements AsyncDisposable {
       speaks === 'http'
         ? createHttp(handle)
         : http2
-          ? createSecureServer({ allowHTTP1: true, SNICallback: certify }).on('request', handle)
+          ? createSecureServer({ allowHTTP1: http2 !== 'alone', SNICallback: certify }).on(
+              'request',
+              handle,
+            )
           : createHttps({ SNICallback: certify }, handle);
     if (upgrade) server.on('upgrade', upgrade);
     server.on('connection', (socket: Duplex) => this.#sockets.add(socket));
