@@ -1,5 +1,5 @@
 /** Stands in a network namespace of its own: the small internet, and a Caisson that runs guests in reach of it. */
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { Caisson } from '../../../src/compose.ts';
 import type { Outcome } from '../../../src/core/outcome.ts';
 import type { ObservedEvent } from '../../../src/core/ports.ts';
@@ -62,7 +62,11 @@ async function guest(
   argv: readonly string[],
   { policy, secrets, how, then }: WorldRequest,
 ): Promise<Heard> {
-  const place = { policy, ...(secrets === undefined ? {} : { secrets }) };
+  const place = {
+    policy,
+    ...(secrets === undefined ? {} : { secrets }),
+    ...(needsWorkspace(policy) ? { workspace: makeWorkspace() } : {}),
+  };
   if (how === undefined || how === 'run') {
     return heard(await caisson.run(argv, { ...place, timeoutMs: 20_000 }));
   }
@@ -92,6 +96,17 @@ async function guest(
   const stdout = `${await sandbox.files.readText('/tmp/out')}${readFileSync(copy, 'utf8')}`;
   rmSync(copy);
   return { ...heard(outcome), stdout };
+}
+
+/** The level itself names paths below one. */
+function needsWorkspace(policy: WorldRequest['policy']): boolean {
+  return typeof policy === 'object' && 'level' in policy && policy.level === 'moderate';
+}
+
+function makeWorkspace(): string {
+  const path = `${process.argv[2]}.work`;
+  mkdirSync(path, { recursive: true });
+  return path;
 }
 
 function heard(outcome: Outcome): Heard {

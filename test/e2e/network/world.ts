@@ -90,7 +90,7 @@ export async function startWorld(): Promise<World> {
       return void response.writeHead(302, { location: 'https://three.test/' }).end();
     if (path === '/inward')
       return void response.writeHead(302, { location: 'http://inner.test/' }).end();
-    if (path === '/endless') return endless(response);
+    if (path === '/endless') return void endless(response);
     // What it was sent, in the ways in which a careless server shows it again.
     if (path === '/echo') {
       const shown = token.replace(/^Bearer /, '');
