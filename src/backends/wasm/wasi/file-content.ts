@@ -5,7 +5,7 @@ const PAGE_BYTES = 65_536;
 
 /**
  * The bytes of a file: pages that the guest wrote over the bytes that were handed in, which stay as they are.
- * Holes take no memory, growing copies at most one page, and pages take at most twice the file's size.
+ * Holes take no memory, growing copies at most one page, and pages take at most twice the file's size and 256 bytes.
  * Sizes are charged by the file system, not here.
  */
 export class FileContent {
@@ -23,6 +23,11 @@ export class FileContent {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Memory that was taken for what was written. */
+  get pageBytes(): number {
+    return this.#pages.values().reduce((sum, page) => sum + page.length, 0);
   }
 
   /** @returns how many bytes were there to read */
@@ -65,6 +70,10 @@ export class FileContent {
       for (const index of [...this.#pages.keys()]) if (index >= kept) this.#pages.delete(index);
       // What is cut off must read as zeros when the file grows again.
       this.#pages.get(kept - 1)?.fill(0, size - (kept - 1) * PAGE_BYTES);
+      // Else a guest could fill and cut off file after file, and keep a page for every byte that counts.
+      const first = this.#pages.get(0);
+      const enough = firstPageBytes(Math.min(size, PAGE_BYTES));
+      if (first !== undefined && first.length > enough) this.#pages.set(0, first.slice(0, enough));
     }
     this.#size = size;
   }

@@ -3,7 +3,7 @@ import { callOut } from './host-fault.ts';
 /** Where a guest's standard input comes from. */
 export interface InputSource {
   /**
-   * The next bytes, at most so many; blocks until there are some. Undefined at the end.
+   * The next bytes, at most so many; blocks until there are some. Undefined, or none, at the end.
    * More bytes than asked for are kept for the next read.
    */
   read(most: number): Uint8Array | undefined;
@@ -58,7 +58,7 @@ export class InputStream {
     if (most === 0) return NO_BYTES;
     while (this.#left.length === 0 && !this.#ended) {
       const bytes = callOut(() => this.#source.read(most));
-      if (bytes === undefined) this.#ended = true;
+      if (bytes === undefined || bytes.length === 0) this.#ended = true;
       else this.#left = bytes;
     }
     const bytes = this.#left.subarray(0, most);
