@@ -1,8 +1,8 @@
 /** One name server: asked over UDP, and over TCP what does not fit there or cannot be trusted. */
 import { askOverTcp, type TcpAnswer } from './ask-over-tcp.ts';
 import type { AddressQuestion } from './name-answer.ts';
-import type { NameServerAddress } from './name-server-address.ts';
-import { type PortAnswer, QuestionPort } from './question-port.ts';
+import { formatNameServer, type NameServerAddress } from './name-server-address.ts';
+import { QuestionPort } from './question-port.ts';
 
 export type ServerAnswer = Exclude<TcpAnswer, { kind: 'not-understood' }>;
 
@@ -10,6 +10,8 @@ export type ServerAnswer = Exclude<TcpAnswer, { kind: 'not-understood' }>;
 const AVOIDED_MS = 10_000;
 
 export class NameServer {
+  /** `address:port` */
+  readonly name: string;
   readonly #address: NameServerAddress;
   readonly #closing = new AbortController();
   #port: QuestionPort | undefined;
@@ -20,6 +22,7 @@ export class NameServer {
   #silentMs = Number.NEGATIVE_INFINITY;
 
   constructor(address: NameServerAddress) {
+    this.name = formatNameServer(address);
     this.#address = address;
   }
 
@@ -29,9 +32,18 @@ export class NameServer {
 
   /** Never rejects. @param timeoutMs For each of at most three packets. */
   async ask(question: AddressQuestion, timeoutMs: number): Promise<ServerAnswer> {
-    const answer = await this.#askTwice(question, timeoutMs);
-    this.#silentMs = answer.kind === 'silent' ? performance.now() : Number.NEGATIVE_INFINITY;
-    return answer;
+    const extended = this.#extended;
+    let answer = await this.#openPort(timeoutMs).ask(question, extended);
+    if (answer.kind === 'not-understood' && extended) {
+      this.#extended = false;
+      answer = await this.#openPort(timeoutMs).ask(question, false);
+    }
+    const sure =
+      answer.kind === 'truncated' || answer.kind === 'doubtful'
+        ? await askOverTcp(this.#address, question, timeoutMs, this.#closing.signal)
+        : answer;
+    this.#silentMs = sure.kind === 'silent' ? performance.now() : Number.NEGATIVE_INFINITY;
+    return sure.kind === 'not-understood' ? { kind: 'failed', code: 'NOTIMP' } : sure;
   }
 
   /** What it was asked already, it may still answer. */
@@ -42,27 +54,6 @@ export class NameServer {
   close(): void {
     this.#closing.abort();
     for (const port of this.#ports) port.close();
-  }
-
-  async #askTwice(question: AddressQuestion, timeoutMs: number): Promise<ServerAnswer> {
-    const extended = this.#extended;
-    let answer = await this.#askOnce(question, extended, timeoutMs);
-    if (answer.kind === 'not-understood' && extended) {
-      this.#extended = false;
-      answer = await this.#askOnce(question, false, timeoutMs);
-    }
-    return answer.kind === 'not-understood' ? { kind: 'failed', code: 'ENOTIMP' } : answer;
-  }
-
-  async #askOnce(
-    question: AddressQuestion,
-    extended: boolean,
-    timeoutMs: number,
-  ): Promise<TcpAnswer> {
-    const port = this.#openPort(timeoutMs);
-    const answer: PortAnswer = await port.ask(question, extended);
-    if (answer.kind !== 'truncated' && answer.kind !== 'doubtful') return answer;
-    return await askOverTcp(this.#address, question, timeoutMs, this.#closing.signal);
   }
 
   #openPort(timeoutMs: number): QuestionPort {

@@ -12,8 +12,9 @@ export type Resolution =
 
 export class NameServers {
   readonly #settings: () => NameServerSettings;
-  readonly #servers = new Map<string, NameServer>();
   #known: NameServerSettings | undefined;
+  /** Those of {@link #known}, in the order that they are named in. */
+  #servers: readonly NameServer[] = [];
   #turn = 0;
   #closed = false;
 
@@ -26,16 +27,16 @@ export class NameServers {
   async ask(question: AddressQuestion): Promise<Resolution> {
     const settings = this.#settings();
     if (settings !== this.#known) this.#take(settings);
-    const servers = this.#inOrder(settings);
+    let servers = this.#inOrder(settings.rotate);
     let problem = 'no server';
     for (let attempt = 0; attempt < settings.attempts; attempt++) {
-      for (const server of [...servers]) {
+      for (const server of servers) {
         if (this.#closed) return failed('ECANCELLED');
         const answer = await server.ask(question, settings.timeoutMs);
         if (answer.kind === 'addresses' || answer.kind === 'absent') return answer;
         problem = answer.code;
         // What a server says of itself it would say again.
-        if (answer.kind === 'failed') servers.delete(server);
+        if (answer.kind === 'failed') servers = servers.filter((other) => other !== server);
       }
     }
     return failed(problem);
@@ -43,29 +44,28 @@ export class NameServers {
 
   close(): void {
     this.#closed = true;
-    for (const server of this.#servers.values()) server.close();
+    for (const server of this.#servers) server.close();
   }
 
-  /** Those that answered last first, else in the order that they are named in. */
-  #inOrder({ servers, rotate }: NameServerSettings): Set<NameServer> {
-    const all = servers.flatMap((address) => this.#servers.get(formatNameServer(address)) ?? []);
+  /** Those that answered last first. */
+  #inOrder(rotate: boolean): readonly NameServer[] {
+    const all = this.#servers;
+    if (all.length < 2) return all;
     const start = rotate ? this.#turn++ % all.length : 0;
     const turned = [...all.slice(start), ...all.slice(0, start)];
     const avoided = turned.filter(({ isAvoided }) => isAvoided);
-    return new Set([...turned.filter((server) => !avoided.includes(server)), ...avoided]);
+    return [...turned.filter((server) => !avoided.includes(server)), ...avoided];
   }
 
   #take(settings: NameServerSettings): void {
+    const before = new Map(this.#servers.map((server) => [server.name, server]));
     this.#known = settings;
-    const wanted = new Map(settings.servers.map((server) => [formatNameServer(server), server]));
-    for (const [name, server] of this.#servers) {
-      if (wanted.has(name)) continue;
-      this.#servers.delete(name);
-      server.retire();
-    }
-    for (const [name, address] of wanted) {
-      if (!this.#servers.has(name)) this.#servers.set(name, new NameServer(address));
-    }
+    this.#servers = settings.servers.map((address) => {
+      const server = before.get(formatNameServer(address)) ?? new NameServer(address);
+      before.delete(server.name);
+      return server;
+    });
+    for (const server of before.values()) server.retire();
   }
 }
 
