@@ -41,6 +41,7 @@ import { sideChannels } from './suites/side-channels.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
+import { wasmFuel } from './suites/wasm-fuel.ts';
 
 const SUITES: readonly Suite[] = [
   spaced,
@@ -56,6 +57,7 @@ const SUITES: readonly Suite[] = [
   soak,
   audit,
   sideChannels,
+  wasmFuel,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
