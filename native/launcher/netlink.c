@@ -47,6 +47,11 @@ void netlink_attribute(struct netlink *out, uint16_t type, const void *data, siz
   memcpy(at + HEADER, data, length);
 }
 
+void netlink_raw(struct netlink *out, const void *data, size_t length) {
+  uint8_t *at = reserve(out, length);
+  if (at) memcpy(at, data, length);
+}
+
 void netlink_string(struct netlink *out, uint16_t type, const char *value) {
   netlink_attribute(out, type, value, strlen(value) + 1);
 }

@@ -22,6 +22,8 @@ void netlink_begin(struct netlink *out, uint16_t type, uint16_t flags, const voi
 void netlink_end(struct netlink *out);
 
 void netlink_attribute(struct netlink *out, uint16_t type, const void *data, size_t length);
+/* What has no attribute around it: a header within a message. */
+void netlink_raw(struct netlink *out, const void *data, size_t length);
 void netlink_string(struct netlink *out, uint16_t type, const char *value);
 void netlink_u8(struct netlink *out, uint16_t type, uint8_t value);
 /* As the kernel's integers are; netfilter wants them in network order. */

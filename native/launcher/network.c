@@ -57,17 +57,21 @@ static bool has_ipv6(void) {
 static struct err make(const struct network_plan *plan, int fds[NETWORK_PARTS]) {
   uint16_t port = (uint16_t)plan->port;
   bool ipv6 = has_ipv6();
+  if (plan->kind == NETWORK_PACKETS) {
+    TRY(nftables_open(&fds[NETWORK_FILTER]));
+    return nftables_filter(fds[NETWORK_FILTER], 0, true);
+  }
   TRY(route_all_to_loopback(ipv6));
   TRY(open_listener(port, ipv6, &fds[NETWORK_TCP]));
   TRY(open_resolver(SOCK_DGRAM, &fds[NETWORK_DNS_UDP]));
   TRY(open_resolver(SOCK_STREAM, &fds[NETWORK_DNS_TCP]));
   TRY(nftables_open(&fds[NETWORK_FILTER]));
-  return nftables_filter(fds[NETWORK_FILTER], port);
+  return nftables_filter(fds[NETWORK_FILTER], port, plan->packets);
 }
 
 struct err network_make(const struct network_plan *plan, int fds[NETWORK_PARTS]) {
   for (int i = 0; i < NETWORK_PARTS; i++) fds[i] = -1;
-  if (plan->kind != NETWORK_FILTERED) return fail(ERR_UNSUPPORTED, ENOTSUP, "network", "kind");
+  if (plan->kind != NETWORK_FILTERED && plan->kind != NETWORK_PACKETS) return fail(ERR_UNSUPPORTED, ENOTSUP, "network", "kind");
   struct err result = make(plan, fds);
   for (int i = 0; failed(result) && i < NETWORK_PARTS; i++)
     if (fds[i] >= 0) close(fds[i]);

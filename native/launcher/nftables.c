@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "netlink.h"
+#include "network.h"
 
-#define TABLE "caisson"
+#define TABLE NFTABLES_TABLE
 #define REFUSED "refused"
 #define DATAGRAMS "datagrams" /* destinations that are open for them */
 #define TCP_FLAGS 13 /* offset in its header (RFC 9293) */
@@ -204,6 +205,12 @@ static void if_syn(struct netlink *out) {
   equals(out, &wanted, sizeof wanted);
 }
 
+static void if_way_out(struct netlink *out, enum nft_meta_keys key) {
+  static const char name[16] = NETWORK_WAY_OUT; /* IFNAMSIZ */
+  load_meta(out, key, REG_ANY);
+  equals(out, name, sizeof name);
+}
+
 /* Protocol, destination and port of a packet of that family, in one piece. */
 static void load_destination(struct netlink *out, uint8_t family, bool port) {
   static const uint8_t mapped[16] = {[10] = 255, [11] = 255};
@@ -345,8 +352,16 @@ static void arrival_rules(struct netlink *out, uint16_t port) {
   RULE(out, "arrival", if_syn(out), verdict(out, NFT_GOTO, "refuse_port"));
 }
 
+/* Before all others: what leaves by an interface, and what it brings. The mark of a socket does not count here, since the
+   proxy has none that sends there. */
+static void packet_rules(struct netlink *out) {
+  RULE(out, "output", if_way_out(out, NFT_META_OIFNAME), verdict(out, NFT_GOTO, NFTABLES_PACKETS));
+  RULE(out, "arrival", if_way_out(out, NFT_META_IIFNAME), count(out, "received"), verdict(out, NF_ACCEPT, NULL));
+}
+
 static void refusing_rules(struct netlink *out) {
   RULE(out, "refuse", if_protocol(out, IPPROTO_UDP), verdict(out, NFT_GOTO, "refuse_port"));
+  RULE(out, "refuse", if_protocol(out, IPPROTO_TCP), verdict(out, NFT_GOTO, "refuse_port"));
   for (int i = 0; i < 2; i++) RULE(out, "refuse", note(out, families[i], false));
   RULE(out, "refuse", count(out, REFUSED), reject(out, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED));
   for (int i = 0; i < 2; i++) RULE(out, "refuse_port", note(out, families[i], true));
@@ -359,7 +374,7 @@ static void refusing_rules(struct netlink *out) {
 
 struct err nftables_open(int *out) { return netlink_open(NETLINK_NETFILTER, out); }
 
-struct err nftables_filter(int socket, uint16_t port) {
+struct err nftables_filter(int socket, uint16_t port, bool packets) {
   uint8_t bytes[16 * 1024] __attribute__((aligned(8)));
   struct netlink messages = {.data = bytes, .capacity = sizeof bytes};
   struct netlink *out = &messages;
@@ -377,8 +392,10 @@ struct err nftables_filter(int socket, uint16_t port) {
   make_chain(out, "own", -1, 0);
   make_chain(out, "output", NF_INET_LOCAL_OUT, 0);
   make_chain(out, "arrival", NF_INET_PRE_ROUTING, -150);
-  output_rules(out, port);
-  arrival_rules(out, port);
+  if (packets) make_chain(out, NFTABLES_PACKETS, -1, 0);
+  if (packets) packet_rules(out);
+  if (port) output_rules(out, port);
+  if (port) arrival_rules(out, port);
   refusing_rules(out);
   batch(out, NFNL_MSG_BATCH_END);
   return netlink_carry_out(socket, out, "packet filter");

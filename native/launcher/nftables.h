@@ -24,8 +24,15 @@
 /* A socket to the filter of the calling process's network namespace. It keeps that namespace alive. */
 struct err nftables_open(int *out);
 
-/* Makes the table. `port`: of the listener. */
-struct err nftables_filter(int socket, uint16_t port);
+/* The chain that rules on what leaves by NETWORK_WAY_OUT, empty until packets_guard fills it: nothing does. */
+#define NFTABLES_TABLE "caisson"
+#define NFTABLES_PACKETS "packets"
+#define NFTABLES_REFUSE "refuse"
+#define NFTABLES_SENT "sent"
+
+/* Makes the table. `port`: of the listener; 0: there is none, and only `packets` are filtered. `packets`: there will be an
+   interface NETWORK_WAY_OUT. */
+struct err nftables_filter(int socket, uint16_t port, bool packets);
 
 /* Lets datagrams of the guest to that address and port through, to whoever is bound there. IPv4 as ::ffff:a.b.c.d. */
 struct err nftables_open_datagrams(int socket, const uint8_t address[16], uint16_t port);

@@ -280,6 +280,30 @@ static struct err notified_parse(struct span body, struct plan *out) {
   return OK;
 }
 
+static struct err packet_rule_parse(struct span body, struct plan *out) {
+  static const uint8_t mapped[12] = {[10] = 255, [11] = 255};
+  if (out->packet_count == PLAN_PACKETS_MAX) return refuse_with(SUBJECT_PLAN, E2BIG, "packets: more than 128 rules");
+  struct packet_rule *rule = &out->packets[out->packet_count];
+  uint32_t seen, verdict, prefix, from = 0, to = 0;
+  struct span address;
+  const struct wire_slot slots[] = {{1, WIRE_U32, true, &verdict}, {2, WIRE_U32, true, &rule->protocol}, {3, WIRE_BYTES, true, &address},
+                                    {4, WIRE_U32, true, &prefix},  {5, WIRE_U32, false, &from},          {6, WIRE_U32, false, &to}};
+  TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
+  if (verdict != 1 && verdict != 2) return refuse(SUBJECT_PLAN, "packets: verdict is 1 or 2");
+  if (rule->protocol > PACKET_PROTOCOL_OTHER) return refuse(SUBJECT_PLAN, "packets: unknown protocol");
+  if (address.length != 16 || memcmp(address.data, mapped, sizeof mapped) != 0 || prefix < 96 || prefix > 128)
+    return refuse(SUBJECT_PLAN, "packets: not a block of IPv4");
+  bool ported = rule->protocol == 6 || rule->protocol == 17;
+  if (seen & (BIT(5) | BIT(6)) && (!ported || from < 1 || from > to || to > 65535)) return refuse(SUBJECT_PLAN, "packets: ports");
+  memcpy(rule->address, address.data + 12, sizeof rule->address);
+  rule->prefix = (uint8_t)(prefix - 96);
+  rule->denies = verdict == 2;
+  rule->from = (uint16_t)from;
+  rule->to = (uint16_t)to;
+  out->packet_count++;
+  return OK;
+}
+
 static struct err observed_parse(struct span body, bool filtered, struct plan *out) {
   if (!filtered) return refuse(SUBJECT_PLAN, "observed: without seccomp");
   if (body.length == 0 || body.length % sizeof(uint32_t) != 0) return refuse(SUBJECT_PLAN, "observed: not numbers of 4 bytes");
@@ -295,10 +319,17 @@ static struct err observed_parse(struct span body, bool filtered, struct plan *o
 static struct err network_parse(struct span body, struct plan *out) {
   struct network_plan *network = &out->network;
   uint32_t seen;
-  const struct wire_slot slots[] = {{1, WIRE_U32, true, &network->kind}, {2, WIRE_U32, true, &network->port}};
+  const struct wire_slot slots[] = {{1, WIRE_U32, true, &network->kind}, {2, WIRE_U32, false, &network->port}, {3, WIRE_LIST, false, NULL}};
   TRY(record(SUBJECT_PLAN, body, slots, COUNT(slots), &seen));
-  if (network->kind != NETWORK_FILTERED) return refuse(SUBJECT_PLAN, "network: unknown kind");
-  if (network->port < 1024 || network->port > 65535) return refuse(SUBJECT_PLAN, "network: port is 1024 to 65535");
+  if (network->kind != NETWORK_FILTERED && network->kind != NETWORK_PACKETS) return refuse(SUBJECT_PLAN, "network: unknown kind");
+  bool listens = network->kind == NETWORK_FILTERED;
+  if (listens && (network->port < 1024 || network->port > 65535)) return refuse(SUBJECT_PLAN, "network: port is 1024 to 65535");
+  if (!listens && seen & BIT(2)) return refuse(SUBJECT_PLAN, "network: a port without a listener");
+  struct field field;
+  bool bad;
+  while (wire_next(&body, &field, &bad))
+    if (field.tag == 3) TRY(packet_rule_parse(field.body, out));
+  network->packets = !listens || out->packet_count > 0;
   if (!(out->namespaces & NS_NET)) return refuse(SUBJECT_PLAN, "network: without a network namespace");
   return OK;
 }

@@ -18,6 +18,7 @@
 #define PLAN_SCAFFOLD_MAX 32
 #define PLAN_NOTIFIED_MAX 64
 #define PLAN_OBSERVED_MAX 64
+#define PLAN_PACKETS_MAX 128
 #define PLAN_FILTER_MAX 4096
 #define JOB_STRINGS_MAX 32768           /* of argv, and of env */
 #define JOB_STRING_MAX (1024u * 1024u)  /* bytes of one, with its NUL */
@@ -106,12 +107,14 @@ struct plan {
   uint32_t observed[PLAN_OBSERVED_MAX]; /* calls that go by an observer, and are allowed whatever it sees */
   struct span default_job;
   struct network_plan network;
+  size_t packet_count;
   uint32_t side_channels; /* SIDE_* */
   /* Of a host plan alone: no namespace, no mount, no id, no filter. */
   bool host_view, no_new_privs;
   uint64_t processes; /* 0: not limited */
   /* Last, and filled from the front: what is not used costs no memory. */
   struct landlock_plan landlock;
+  struct packet_rule packets[PLAN_PACKETS_MAX]; /* in their order; the first that matches decides */
   struct mount_step mounts[PLAN_MOUNTS_MAX];
 };
 

@@ -24,9 +24,11 @@
 #include "landlock_audit.h"
 #include "loopback.h"
 #include "network.h"
+#include "packets.h"
 #include "side_channels.h"
 #include "sys.h"
 #include "vault.h"
+#include "veth.h"
 
 enum cgroup_bit {
   BIT_V2 = 1, BIT_V2_MEMORY = 2, BIT_V2_CPU = 4, BIT_V2_PIDS = 8, BIT_V2_IO = 16,
@@ -35,7 +37,7 @@ enum cgroup_bit {
 
 /* What the children find out; shared with them. Before a child has answered: that nothing works. */
 struct findings {
-  int user_namespace, other_namespaces, proc_mount, seccomp, tmpfs_xattr, listener, network;
+  int user_namespace, other_namespaces, proc_mount, seccomp, tmpfs_xattr, listener, network, packets;
   bool overlay;
 };
 
@@ -102,11 +104,25 @@ static void try_overlay(struct findings *findings) {
 
 /* The network of a sandbox with a filtered one, whole; it ends with the process. */
 static void try_network(struct findings *findings) {
-  const struct network_plan plan = {NETWORK_FILTERED, 61000};
+  const struct network_plan plan = {NETWORK_FILTERED, 61000, 0};
   int fds[NETWORK_PARTS];
   struct err result = loopback_up();
   if (!failed(result)) result = network_make(&plan, fds);
   findings->network = failed(result) ? result.errnum : 0;
+}
+
+/* A way out for packets, between two network namespaces that end with the process: of the host's only root may make one. */
+static void try_packets(struct findings *findings) {
+  const struct network_plan network = {NETWORK_PACKETS, 0, 1};
+  static struct plan plan;
+  int fds[NETWORK_PARTS], owner;
+  struct host host = {.proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  plan.network = network;
+  struct err result = unshare(CLONE_NEWNET) < 0 ? fail(ERR_SYSTEM, errno, "network namespace", NULL) : network_make(&network, fds);
+  if (!failed(result) && unshare(CLONE_NEWNET) < 0) result = fail(ERR_SYSTEM, errno, "network namespace", NULL);
+  host.net_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (!failed(result)) result = veth_make(&host, &plan, fds[NETWORK_FILTER], getegid(), &owner);
+  findings->packets = failed(result) ? result.errnum : 0;
 }
 
 /* The name spaces of a sandbox in the order in which an ordinary user has to make them. */
@@ -368,6 +384,8 @@ static void write_audit(struct out *out) {
   if (group >= 0) close(group);
 }
 
+static void write_chain(void *out, const char *chain) { out_str(out, 41, chain); }
+
 static void write_findings(struct out *out, const struct findings *findings) {
   out_u32(out, 4, findings->seccomp == 0);
   out_i32(out, 5, findings->user_namespace);
@@ -379,12 +397,14 @@ static void write_findings(struct out *out, const struct findings *findings) {
   out_i32(out, 20, findings->tmpfs_xattr);
   out_i32(out, 21, findings->network);
   out_i32(out, 30, findings->listener);
+  out_i32(out, 40, findings->packets);
+  if (findings->packets == 0) (void)packets_dropping_chains(write_chain, out);
 }
 
 struct err probe_facts(struct out *out) {
   struct findings *findings = mmap(NULL, sizeof *findings, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (findings == MAP_FAILED) return fail(ERR_RESOURCE, errno, "probe_facts", NULL);
-  *findings = (struct findings){ENOSYS, ENOSYS, UNTRIED, ENOSYS, ENOSYS, ENOSYS, ENOSYS, false};
+  *findings = (struct findings){ENOSYS, ENOSYS, UNTRIED, ENOSYS, ENOSYS, ENOSYS, ENOSYS, EPERM, false};
   struct utsname kernel;
   if (uname(&kernel) != 0) return fail(ERR_SYSTEM, errno, "probe_facts", "uname");
   if (geteuid() == 0) {
@@ -395,6 +415,7 @@ struct err probe_facts(struct out *out) {
   (void)in_child(0, try_seccomp, findings);
   (void)in_child(0, try_listener, findings);
   (void)in_child(0, try_namespaces, findings);
+  if (geteuid() == 0) (void)in_child(0, try_packets, findings);
   if (findings->proc_mount == UNTRIED) {
     int earlier = findings->user_namespace != 0 ? findings->user_namespace : findings->other_namespaces;
     findings->proc_mount = earlier != 0 ? earlier : EIO;

@@ -11,6 +11,7 @@
 #include "handover.h"
 #include "state.h"
 #include "sys.h"
+#include "veth.h"
 
 static struct job_report told;
 
@@ -107,6 +108,7 @@ struct err sandbox_make(struct kind *kind, struct sandbox **out) {
   struct sandbox *sandbox = calloc(1, sizeof *sandbox);
   struct err result = sandbox ? OK : fail(ERR_RESOURCE, ENOMEM, "make sandbox", NULL);
   for (int i = 0; sandbox && i < NETWORK_PARTS; i++) sandbox->network[i] = -1;
+  if (sandbox) sandbox->way_out = -1;
   if (sandbox) sandbox->net = sandbox->control.fd = sandbox->pidfd.fd = sandbox->seat.watch.fd = -1;
   if (!failed(result)) result = furnish(cell, kind);
   if (!failed(result)) {
@@ -182,6 +184,8 @@ static void drop_network(struct sandbox *sandbox) {
     if (sandbox->network[i] >= 0) close(sandbox->network[i]);
     sandbox->network[i] = -1;
   }
+  if (sandbox->way_out >= 0) close(sandbox->way_out);
+  sandbox->way_out = -1;
 }
 
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
@@ -329,6 +333,22 @@ static void seat_ready(struct sandbox *sandbox) {
   exec_seated(sandbox);
 }
 
+/* What its init made of it, and what only we can make. */
+static void network_made(struct sandbox *sandbox) {
+  const struct plan *plan = &sandbox->kind->plan;
+  gid_t gid = launch_guest_gid(&S.host, sandbox->cell->number);
+  struct err result = OK;
+  if (plan->network.packets) result = veth_make(&S.host, plan, sandbox->network[NETWORK_FILTER], gid, &sandbox->way_out);
+  if (!failed(result)) {
+    give_network(sandbox);
+    return;
+  }
+  /* Its init knows nothing of this, and would go on. */
+  watch_close(&sandbox->seat.watch);
+  sandbox_kill(sandbox, CAUSE_KILLED);
+  sandbox_failed(sandbox, result);
+}
+
 void sandbox_seat_event(struct sandbox *sandbox) {
   int fds[NETWORK_PARTS];
   size_t count;
@@ -338,9 +358,10 @@ void sandbox_seat_event(struct sandbox *sandbox) {
     else if (sandbox->pidfd.fd >= 0) end_init(sandbox); /* sandbox_reap says what then */
     return;
   }
-  if (told.event == JOB_NETWORK && count == NETWORK_PARTS && sandbox->kind->plan.network.kind && sandbox->network[NETWORK_FILTER] < 0) {
-    memcpy(sandbox->network, fds, sizeof fds);
-    give_network(sandbox);
+  size_t first = sandbox->kind->plan.network.kind == NETWORK_PACKETS ? NETWORK_FILTER : 0;
+  if (told.event == JOB_NETWORK && count == NETWORK_PARTS - first && sandbox->kind->plan.network.kind && sandbox->network[NETWORK_FILTER] < 0) {
+    memcpy(sandbox->network + first, fds, count * sizeof *fds);
+    network_made(sandbox);
     return;
   }
   if (told.event == JOB_READY && count == 2) {

@@ -511,8 +511,9 @@ static _Noreturn void start_and_supervise(const struct slot_setup *setup) {
 static struct err make_network(const struct slot_setup *setup) {
   int fds[NETWORK_PARTS];
   TRY(network_make(&setup->network, fds));
-  job_tell(setup->job, JOB_NETWORK, OK, fds, NETWORK_PARTS);
-  for (int i = 0; i < NETWORK_PARTS; i++) close(fds[i]);
+  int first = setup->network.kind == NETWORK_PACKETS ? NETWORK_FILTER : 0;
+  job_tell(setup->job, JOB_NETWORK, OK, fds + first, (size_t)(NETWORK_PARTS - first));
+  for (int i = first; i < NETWORK_PARTS; i++) close(fds[i]);
   return OK;
 }
 

@@ -85,6 +85,7 @@ struct sandbox {
   struct watch control, pidfd;
   int net;                      /* kept for the kind's pool */
   int network[NETWORK_PARTS];   /* -1: not there, or handed over */
+  int way_out;                  /* owns the host's side of its way out for packets; -1: there is none */
   uint32_t network_owner;       /* exec or sandbox whose network it is; 0 while it waits for one */
   uint32_t dial_owner;          /* exec or sandbox that asked for connections into it; 0: nobody has */
   unsigned dials;               /* asked of its init and not answered */

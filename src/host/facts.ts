@@ -15,6 +15,7 @@ import type { HostFacts } from '../plan/facts.ts';
 import { SYSTEM_DIRECTORIES } from '../policy/system-directories.ts';
 import { diagnose } from './doctor.ts';
 import { hardLimits } from './hard-limits.ts';
+import { packetFacts } from './packet-facts.ts';
 import { sideChannelFacts } from './side-channel-facts.ts';
 import { gatherSurroundings, type Surroundings } from './surroundings.ts';
 
@@ -77,6 +78,7 @@ export function gatherFacts(probe: LauncherFacts, options: FactsOptions = {}): H
     ...(probe.networkFilterErrno === undefined
       ? {}
       : { networkFilterErrno: probe.networkFilterErrno }),
+    ...packetFacts(probe),
     ...sideChannelFacts(probe),
     ...(probe.secretMemoryErrno === undefined
       ? {}

@@ -26,7 +26,7 @@ export function compileConfinement(
   findings: Findings,
 ): Pick<KindPlan, 'seccomp' | 'notified' | 'observed' | 'landlock' | 'capabilities'> {
   const landlock = compileFileRules(policy, facts, root, network, findings);
-  const filter = compileFilter(policy, facts, findings);
+  const filter = compileFilter(policy, facts, network, findings);
   const source = compileFileRefusals(policy, facts, filter.notified !== undefined, findings);
   return {
     ...filter,
@@ -40,6 +40,7 @@ export function compileConfinement(
 function compileFilter(
   policy: Policy,
   facts: HostFacts,
+  { setup }: NetworkPlan,
   findings: Findings,
 ): Pick<KindPlan, 'seccomp' | 'notified' | 'observed'> {
   const { syscalls } = policy;
@@ -54,7 +55,10 @@ function compileFilter(
   /* Only `explain` comes here for a processor without a table: no wall is ready there. */
   if (facts.arch === 'other') return {};
   const keepTsc = sideChannelsOf(policy).tsc === 'deny';
-  const request = { arch: facts.arch, ...syscalls, keepTsc };
+  const packets = (setup?.packets ?? [])
+    .filter(({ denies }) => !denies)
+    .map(({ protocol }) => protocol);
+  const request = { arch: facts.arch, ...syscalls, keepTsc, packets };
   if (!compileViolations(policy, facts, findings)) return { seccomp: compileSeccomp(request) };
   const observe = policy.fileRefusals === 'observe' && letsCallsGoOn(facts);
   return {

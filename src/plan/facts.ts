@@ -44,6 +44,19 @@ export interface HostFacts {
   readonly procMount: number;
   /** errno of routes to loopback and nftables with tproxy in a new network namespace; 0 works, absent: not known. */
   readonly networkFilterErrno?: number;
+  /** What the host does with packets. Absent: not known. */
+  readonly packets?: {
+    /** errno of a veth pair with a packet filter on both sides; 0 works. EPERM for who is not root. */
+    readonly errno: number;
+    /** Where packets leave for a block, the longest prefix first, and whether what comes back there is forwarded. */
+    readonly routes: readonly {
+      readonly to: string;
+      readonly interface: string;
+      readonly forwards: boolean;
+    }[];
+    /** Chains of others that drop what they do not name: `ip filter FORWARD`. */
+    readonly droppingChains: readonly string[];
+  };
   /** errno of an idmapped mount, by file system type of what was tried. */
   readonly idmap: number;
   readonly overlay: boolean;

@@ -27,6 +27,7 @@ export const escapeTests = [
   'staged-workspace',
   'resource-exhaustion',
   'network-none',
+  'network-packets',
   'network-filtered',
   'violations',
   'side-channels',

@@ -17,6 +17,7 @@ import { formatHttpRule } from '../policy/http-rule.ts';
 import type { Destination, NetworkPolicy, Policy } from '../policy/policy.ts';
 import type { HostFacts } from './facts.ts';
 import type { Findings } from './findings.ts';
+import { compileDenials, compilePackets } from './packets.ts';
 import type { NetworkSetup } from './plan.ts';
 import { explainSecrets } from './secrets.ts';
 
@@ -42,11 +43,16 @@ export interface NetworkPlan {
 
 export function compileNetwork(policy: Policy, facts: HostFacts, findings: Findings): NetworkPlan {
   const { network } = policy;
-  if (network.mode === 'full') return compileFull(network, facts, findings);
+  if (network.mode === 'full' && network.deny.length > 0) {
+    if (network.listen.length > 0) explainListen(network, findings);
+    const packets = compileDenials(network, facts, findings);
+    return { ownNamespace: true, setup: { mode: 'packets', packets } };
+  }
+  if (network.mode === 'full') return compileFull(facts, findings);
   const ruled =
     facts.landlockAbi >= LANDLOCK_NET_ABI && !['none', 'basic', 'moderate'].includes(policy.level);
   if (network.listen.length > 0) explainListen(network, findings);
-  if (network.mode === 'filtered') return compileFiltered(network, facts, ruled, findings);
+  if (network.mode === 'filtered') return compileFiltered(policy, facts, ruled, findings);
   if (network.mode === 'internal') return compileInternal(network, facts, ruled, findings);
   if (network.mode === 'none') {
     findings.enforce(
@@ -67,7 +73,7 @@ export function compileNetwork(policy: Policy, facts: HostFacts, findings: Findi
   return { ownNamespace: true, ...(ruled ? { landlockPorts: ports } : {}) };
 }
 
-function compileFull(network: NetworkPolicy, facts: HostFacts, findings: Findings): NetworkPlan {
+function compileFull(facts: HostFacts, findings: Findings): NetworkPlan {
   findings.note(
     "network.full: the guest has the host's network as it is, with its loopback services and private addresses",
   );
@@ -76,26 +82,19 @@ function compileFull(network: NetworkPolicy, facts: HostFacts, findings: Finding
       "network.full: abstract unix sockets of the host are within reach (Landlock's ABI here is below 6)",
     );
   }
-  if (network.deny.length > 0) {
-    findings.cannot({
-      id: 'network.deny:not-built',
-      clause: 'network.deny',
-      reason: `the host's network is used as it is, and the policy denies ${shorten(network.deny.map(formatDestination))}`,
-      cure: 'write `mode: filtered` with `allow: ["*:*", "0.0.0.0/0:*", "[::]/0:*"]`, where deny holds',
-      acceptable: false,
-    });
-  }
   return { ownNamespace: false };
 }
 
 function compileFiltered(
-  network: NetworkPolicy,
+  policy: Policy,
   facts: HostFacts,
   ruled: boolean,
   findings: Findings,
 ): NetworkPlan {
+  const { network } = policy;
   if (facts.networkFilterErrno !== 0) findings.cannot(noFilter(facts));
   explainDatagrams(network, findings);
+  const packets = compilePackets(policy, facts, findings);
   const way = ['network namespace', 'routes to loopback', 'nftables tproxy', 'egress proxy'];
   for (const rule of network.allow.filter(({ protocol }) => protocol === 'tcp')) {
     findings.enforce(
@@ -115,7 +114,7 @@ function compileFiltered(
   }
   findings.enforce(
     'network.filtered',
-    'nothing else: no other name, address or protocol; no UDP but to the resolver inside and to what a rule with /udp names; names lead to no private, loopback or metadata address unless a block of allow names it',
+    `nothing else: no other name, address or protocol; no UDP but to the resolver inside and to what a rule with /udp names${packets.length > 0 ? '; no packets but to the blocks above' : ''}; names lead to no private, loopback or metadata address unless a block of allow names it`,
     [...way, 'nftables reject', 'resolver', 'seccomp socket families'],
     'network-filtered',
   );
@@ -123,7 +122,7 @@ function compileFiltered(
   noteWhatIsNotChecked(network, findings);
   return {
     ownNamespace: true,
-    setup: { mode: 'filtered' },
+    setup: { mode: 'filtered', ...(packets.length === 0 ? {} : { packets }) },
     ...(ruled ? { landlockPorts: { bind: network.listen } } : {}),
   };
 }

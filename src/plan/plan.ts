@@ -137,9 +137,27 @@ export type SideChannelControl =
 export interface NetworkSetup {
   /**
    * `filtered`: every TCP connection arrives at listeners that are handed out of the sandbox, names are asked at
-   * 127.0.0.1:53 there; all else is refused at once and counted.
+   * 127.0.0.1:53 there; all else is refused at once and counted. `packets`: everything goes by packets over an
+   * interface to the host's network, but for what `packets` denies.
    */
-  readonly mode: 'filtered';
+  readonly mode: 'filtered' | 'packets';
+  /**
+   * What may go by that interface; the first that matches decides. In the mode `filtered` the rest is refused, and
+   * without any rule there is no such interface. At most 128.
+   */
+  readonly packets?: readonly PacketRule[];
+}
+
+export interface PacketRule {
+  readonly denies: boolean;
+  /** Number in the IP header; `other`: all but TCP and UDP. */
+  readonly protocol: number | 'other';
+  /** Block of IPv4: four decimal numbers. */
+  readonly address: string;
+  /** 0–32. */
+  readonly prefix: number;
+  /** Of TCP and UDP. Absent: every one. */
+  readonly ports?: { readonly from: number; readonly to: number };
 }
 
 /** What a kind of sandbox is: the same for every run of it, so that slots can be kept for it. */

@@ -5,6 +5,7 @@ import { type AddressRange, parseCidr } from './address.ts';
 import { formatDestination, mergePorts } from './destination.ts';
 import { formatHttpRule } from './http-rule.ts';
 import type { Destination } from './policy.ts';
+import { coversProtocol } from './protocol.ts';
 import {
   canonicalRequests,
   coversRequests,
@@ -28,7 +29,7 @@ export function rangeCovers(a: AddressRange, b: AddressRange): boolean {
 /** Whether everything that rule `b` covers, rule `a` covers, too. */
 export function coversRule(a: Destination, b: Destination): boolean {
   return (
-    a.protocol === b.protocol &&
+    coversProtocol(a.protocol, b.protocol) &&
     coversHost(a.host, b.host) &&
     b.ports.every((port) => a.ports.some(({ from, to }) => from <= port.from && port.to <= to)) &&
     coversRequests(a.http, b.http)

@@ -24,6 +24,7 @@ import {
   unionDestinations,
 } from './destination-set.ts';
 import type { Destination, NetworkPolicy, Policy } from './policy.ts';
+import { isPacketProtocol } from './protocol.ts';
 import { representativeRequests } from './request-set.ts';
 import { SPECIAL_BLOCKS, specialAddress } from './special-address.ts';
 
@@ -35,7 +36,7 @@ export interface Excess {
   readonly may: string;
 }
 
-const EVERYWHERE: readonly Destination[] = (['tcp', 'udp'] as const).map((protocol) => ({
+const EVERYWHERE: readonly Destination[] = (['tcp', 'udp', 'raw'] as const).map((protocol) => ({
   host: '*',
   ports: ALL_PORTS,
   protocol,
@@ -111,7 +112,9 @@ function destinationExcess(wide: DestinationSet, narrow: DestinationSet): Excess
       const some = representativeRequests(
         narrow.terms.flatMap((term) => term.allow.flatMap(({ http = [] }) => http)),
       ).some((request) => containsDestination(narrow, { ...point, request }));
-      const may = some ? `send anything to ${where}` : `connect to ${where}`;
+      const may = some
+        ? `send anything to ${where}`
+        : `${isPacketProtocol(point.protocol) ? 'send packets' : 'connect'} to ${where}`;
       return [{ clause: 'network.allow', may }];
     });
 }
@@ -136,6 +139,7 @@ function secretExcess({ network: of }: Policy, { network: over }: Policy): Exces
 
 function tellRule({ host, ports, protocol }: Destination): string {
   const who = host === '*' ? 'any host' : host.includes(':') ? `[${host.replace('/', ']/')}` : host;
+  if (isPacketProtocol(protocol)) return `${who.replace(/\/(32|128)$/, '')}/${protocol}`;
   return `${who.replace(/\/(32|128)$/, '')}:${formatPorts(ports)}${protocol === 'udp' ? '/udp' : ''}`;
 }
 

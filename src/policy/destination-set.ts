@@ -12,6 +12,12 @@ import { canonicalRules, coversHost, coversRule, rangeCovers } from './canonical
 import { mergePorts } from './destination.ts';
 import type { Destination } from './policy.ts';
 import {
+  coversProtocol,
+  isPacketProtocol,
+  type Protocol,
+  representativeProtocols,
+} from './protocol.ts';
+import {
   containsRequest,
   intersectRequests,
   type RequestPoint,
@@ -33,7 +39,7 @@ export interface DestinationSet {
 export interface DestinationPoint {
   readonly host: string;
   readonly port: number;
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: Exclude<Protocol, 'raw'>;
   /** Absent: what is no request, such as a protocol other than HTTP. */
   readonly request?: RequestPoint;
 }
@@ -107,9 +113,10 @@ export function findPoint(
   const rules = sets.flatMap((set) => set.terms.flatMap((term) => [...term.allow, ...term.deny]));
   const hosts = representativeHosts(rules);
   const ports = representativePorts(rules);
+  const protocols = representativeProtocols(rules);
   for (const host of hosts) {
     for (const port of ports) {
-      for (const protocol of ['tcp', 'udp'] as const) {
+      for (const protocol of protocols) {
         const point = { host, port, protocol };
         if (wanted(point)) return point;
         const here = rules.filter((rule) => rule.http !== undefined && reaches(rule, point));
@@ -123,9 +130,12 @@ export function findPoint(
   return undefined;
 }
 
-/** `example.org:443`, `[::1]:53/udp`. */
+/** `example.org:443`, `[::1]:53/udp`, `192.0.2.1/icmp`. */
 export function formatPoint({ host, port, protocol }: DestinationPoint): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}${protocol === 'udp' ? '/udp' : ''}`;
+  const shown = host.includes(':') ? `[${host}]` : host;
+  if (isPacketProtocol(protocol))
+    return `${shown}/${typeof protocol === 'number' ? 'protocol ' : ''}${protocol}`;
+  return `${shown}:${port}${protocol === 'udp' ? '/udp' : ''}`;
 }
 
 /** Whether one rule covers a connection; a block covers connections to the address itself, not by name. */
@@ -136,7 +146,7 @@ export function matches(rule: Destination, point: DestinationPoint): boolean {
 /** The same, whatever the connection carries. */
 export function reaches(rule: Destination, point: DestinationPoint): boolean {
   return (
-    rule.protocol === point.protocol &&
+    coversProtocol(rule.protocol, point.protocol) &&
     rule.ports.some(({ from, to }) => from <= point.port && point.port <= to) &&
     matchesHost(rule.host, point.host)
   );
@@ -161,10 +171,16 @@ function intersectRule(a: Destination, b: Destination): Destination | undefined 
       }),
     ),
   );
-  if (host === undefined || ports.length === 0 || a.protocol !== b.protocol) return undefined;
+  const protocol = intersectProtocols(a.protocol, b.protocol);
+  if (host === undefined || ports.length === 0 || protocol === undefined) return undefined;
   const http = intersectRequests(a.http, b.http);
   if (http?.length === 0) return undefined;
-  return { host, ports, protocol: a.protocol, ...(http === undefined ? {} : { http }) };
+  return { host, ports, protocol, ...(http === undefined ? {} : { http }) };
+}
+
+function intersectProtocols(a: Protocol, b: Protocol): Protocol | undefined {
+  if (coversProtocol(a, b)) return b;
+  return coversProtocol(b, a) ? a : undefined;
 }
 
 /** The hosts that both patterns stand for: a pattern, or nothing. */

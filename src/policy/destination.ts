@@ -1,10 +1,12 @@
 /**
  * One destination as a person writes it: `pypi.org`, `*.example.org:80,443`, `10.0.0.0/8:*`,
- * `[fd00::]/8:53/udp`. Without ports it is port 443; `:*` is every port; without a protocol it is TCP.
+ * `[fd00::]/8:53/udp`. Without ports it is port 443; `:*` is every port; without a protocol it is TCP. A protocol
+ * without ports stands behind a block: `192.0.2.0/24/icmp`, `10.0.0.0/8/47`, `10.0.0.0/8/raw`.
  */
 import { CaissonError } from '../core/error.ts';
 import { blockAround, formatCidr, parseCidr } from './address.ts';
 import type { Destination } from './policy.ts';
+import { isPacketProtocol, type PacketProtocol, packetProtocol } from './protocol.ts';
 
 type Ports = Destination['ports'];
 
@@ -16,6 +18,10 @@ export function parseDestination(text: string): Destination {
   if (text.includes('\0')) throw invalid(`${shown} holds a NUL byte`);
   if (text.includes('://')) {
     throw invalid(`${shown} is a URL`, 'write host and port alone, such as example.org:443');
+  }
+  const packets = /^(.*)\/([a-z][a-z0-9]*)$/.exec(text) ?? /^(.*\/\d+)\/(\d+)$/.exec(text);
+  if (packets !== null && packets[2] !== 'tcp' && packets[2] !== 'udp') {
+    return parsePacketRule(packets[1] as string, packets[2] as string, shown);
   }
   const protocol = /\/(tcp|udp)$/.exec(text)?.[1] as 'tcp' | 'udp' | undefined;
   const rest = protocol ? text.slice(0, -4) : text;
@@ -32,7 +38,39 @@ export function formatDestination({ host, ports, protocol }: Destination): strin
   const is443 = ports.length === 1 && ports[0]?.from === 443 && ports[0].to === 443;
   const [address = '', length = ''] = host.split('/');
   const shownHost = address.includes(':') ? `[${address}]/${length}` : host;
+  if (isPacketProtocol(protocol)) return `${shownHost}/${protocol}`;
   return `${shownHost}${is443 ? '' : `:${formatPorts(ports)}`}${protocol === 'udp' ? '/udp' : ''}`;
+}
+
+/** Packets have no name that a proxy could read, and no ports. */
+function parsePacketRule(text: string, name: string, shown: string): Destination {
+  const protocol = packetProtocol(name);
+  if (protocol === undefined) {
+    throw invalid(
+      `${JSON.stringify(name.slice(0, 40))} in ${shown} is not a protocol`,
+      'write tcp, udp, icmp, icmpv6, sctp, gre, esp, raw (all but TCP and UDP), or after a block its number (/tcp and /udp by name)',
+    );
+  }
+  const { host: where, ports } = splitPorts(text);
+  if (ports !== undefined) throw invalid(`${shown} has ports, which ${name} has not`);
+  const block = parseCidr(where);
+  const host = parseHost(where, shown);
+  if (block === undefined) {
+    throw invalid(
+      `${shown}: packets of ${name} carry no name`,
+      'write an address or a block, such as 192.0.2.0/24/icmp',
+    );
+  }
+  requireFamily(protocol, block.family, shown);
+  return { host, ports: ALL_PORTS, protocol };
+}
+
+function requireFamily(protocol: PacketProtocol, family: 4 | 6, shown: string): void {
+  if (protocol !== (family === 4 ? 'icmpv6' : 'icmp')) return;
+  throw invalid(
+    `${shown}: ${protocol} is not of IPv${family}`,
+    `write /${family === 4 ? 'icmp' : 'icmpv6'}`,
+  );
 }
 
 export function formatPorts(ports: Ports): string {

@@ -31,7 +31,7 @@ export const networkSchema = z
         '`none`: no network; `internal`: other sandboxes on the same internal network; `filtered`: what `allow` names; `full`: anything. `allow` without a mode means `filtered`.',
       ),
     allow: list(rule).describe(
-      'Where one may connect: `host[:ports][/udp]`, where host is a name, `*.name`, `*` (any name), an address or a block. Without ports it is 443. `{host: …, http: [GET /path/**]}` for some requests alone.',
+      'Where one may connect: `host[:ports][/udp]`, where host is a name, `*.name`, `*` (any name), an address or a block. Without ports it is 443. `192.0.2.0/24/icmp` (`icmpv6`, `sctp`, `gre`, `esp`, a number, `raw` for all but TCP and UDP): packets to a block. `{host: …, http: [GET /path/**]}` for some requests alone.',
     ),
     deny: list(destination).describe(
       'Where one may not, whatever `allow` says. A denied block holds for names that lead into it, too.',

@@ -125,8 +125,8 @@ function checkRequests(
       'name some, such as "GET /**", or take the entry out',
     );
   }
-  if (rule.protocol === 'udp') {
-    sheet.report(layer, path, 'requests are made over TCP', 'take /udp out');
+  if (rule.protocol !== 'tcp') {
+    sheet.report(layer, path, 'requests are made over TCP', `take /${rule.protocol} out`);
   }
   const tls = TLS_PORTS.find((port) =>
     rule.ports.some(({ from, to }) => from <= port && port <= to),

@@ -44,9 +44,13 @@ export interface NameSet {
 export interface Destination {
   /** `example.org`, `*.example.org` (proper sub-domains), `*` (any), or a CIDR such as `10.0.0.0/8`, `::1/128`. */
   readonly host: string;
-  /** Inclusive. */
+  /** Inclusive. Every one where the protocol is neither TCP nor UDP. */
   readonly ports: readonly { readonly from: number; readonly to: number }[];
-  readonly protocol: 'tcp' | 'udp';
+  /**
+   * What is neither TCP nor UDP goes as packets, by address: `host` is then a block. `raw`: every such protocol; a
+   * number of IANA's registry where it has no name here.
+   */
+  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'sctp' | 'gre' | 'esp' | 'raw' | number;
   /** Requests that may be made there; absent: anything. Needs `intercept` where the port speaks TLS. */
   readonly http?: readonly HttpRule[];
 }

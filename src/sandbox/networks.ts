@@ -50,7 +50,7 @@ export class Networks {
   ): Pick<RunnerSetup, 'network' | 'ports'> {
     if (compiled.wall !== 'process' || !compiled.kind.namespaces.includes('net')) return {};
     const ports = this.#ports(policy, journal);
-    if (compiled.kind.network === undefined) return { ports };
+    if (compiled.kind.network?.mode !== 'filtered') return { ports };
     this.#warm(policy);
     return { ports, network: this.#network(policy, compiled, journal, tenant) };
   }

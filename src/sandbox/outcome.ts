@@ -11,6 +11,7 @@ import type {
   Usage,
   Violation,
 } from '../core/outcome.ts';
+import { deniedPackets, packetUsage } from './denied-packets.ts';
 import { fileViolations } from './file-refusals.ts';
 import { limitViolation, syscallViolation } from './violations.ts';
 
@@ -20,6 +21,10 @@ export interface OutcomeContext {
   readonly wallReason: string;
   readonly policyDigest: string;
   readonly accepted: readonly string[];
+  /** What its packet filter refused and let through stands in each result. Absent: that is told elsewhere. */
+  readonly tellsPackets?: boolean;
+  /** Of a sandbox with several commands: what was told by the earlier ones. */
+  readonly toldPackets?: Map<string, number>;
 }
 
 const signalNames = new Map<number, string>(
@@ -54,13 +59,17 @@ export function toOutcome(raw: RawResult, context: OutcomeContext, auditId: stri
   const ending = endingOf(raw);
   const limitsHit =
     raw.limitsHit === 0 ? none : limitNames.filter((_, i) => raw.limitsHit & (1 << i));
+  const violations = violationsOf(raw, ending.kind, limitsHit);
   return {
     ...ending,
     stdout: new KeptOutput(raw.stdout),
     stderr: new KeptOutput(raw.stderr),
     limitsHit,
-    violations: violationsOf(raw, ending.kind, limitsHit),
-    usage: toUsage(raw, raw.runNs / 1e6),
+    violations: context.tellsPackets === true ? [...violations, ...deniedPackets(raw, context.toldPackets)] : violations,
+    usage:
+      context.tellsPackets === true
+        ? { ...toUsage(raw, raw.runNs / 1e6), ...packetUsage(raw) }
+        : toUsage(raw, raw.runNs / 1e6),
     timing: {
       launchMs: raw.launchNs / 1e6,
       runMs: raw.runNs / 1e6,

@@ -9,6 +9,7 @@ import { type BindInput, bindJob } from '../plan/bind.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts';
+import { deniesPackets } from './denied-packets.ts';
 import { finishJob } from './finish-job.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
@@ -80,6 +81,7 @@ export class Runner {
       wallReason: compiled.wallReason,
       policyDigest: setup.policyDigest,
       accepted: requireEnforceable(compiled, setup.accept),
+      ...(deniesPackets(policy.network) ? { tellsPackets: true } : {}),
     };
     this.#hasOverlay = compiled.job.workspace === 'overlay';
     this.#looks =
@@ -206,7 +208,7 @@ export class Runner {
       const sandbox = new Sandbox({
         id,
         open,
-        context,
+        context: { ...context, ...(context.tellsPackets === true ? { toldPackets: new Map() } : {}) },
         bind: (argv, exec) => finishJob(inside, argv, exec, policy),
         cwd: base.cwd,
         launcher,

@@ -7,8 +7,11 @@ import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
 import type { Ties } from '../launcher/ties.ts';
 import type { Job } from '../plan/plan.ts';
+import { formatDestination } from '../policy/destination.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
+import { isPacketRule } from '../policy/protocol.ts';
 import { type Applied, type ApplyOptions, Changes } from './changes.ts';
+import { deniedPackets } from './denied-packets.ts';
 import { SandboxFiles } from './files.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Journal } from './journal.ts';
@@ -291,9 +294,11 @@ export class Sandbox {
 
   /** Whoever ended the sandbox: its name and its ports are free again. What was refused and not told yet is told. */
   async #endNetwork(raw: RawUsage | undefined): Promise<void> {
-    const { network, ports, journal } = this.#setup;
+    const { network, ports, journal, context } = this.#setup;
     await ports?.close();
     const ended = await network?.close(raw);
+    const denied = raw !== undefined && context.tellsPackets === true ? deniedPackets(raw, context.toldPackets) : [];
+    if (denied.length > 0) journal?.violations({ id: this.id }, denied);
     if (ended !== undefined) journal?.violations({ id: this.id }, ended.violations);
   }
 
@@ -368,6 +373,10 @@ export class Sandbox {
 function requireSameMeans(from: NetworkPolicy, to: NetworkPolicy): void {
   const names = (policy: NetworkPolicy): string =>
     (policy.secrets ?? []).map(({ name }) => name).join();
+  const packets = ({ allow, deny }: NetworkPolicy): string =>
+    [allow, deny]
+      .map((rules) => rules.filter(isPacketRule).map(formatDestination).join())
+      .join(';');
   const fault =
     to.mode !== 'filtered'
       ? `its mode is filtered, not ${to.mode}`
@@ -375,7 +384,9 @@ function requireSameMeans(from: NetworkPolicy, to: NetworkPolicy): void {
         ? 'interception is decided when it is made'
         : names(from) !== names(to)
           ? 'its secrets are decided when it is made'
-          : undefined;
+          : packets(from) !== packets(to)
+            ? 'what goes by packets is decided when it is made'
+            : undefined;
   if (fault === undefined) return;
   throw new CaissonError('REQUEST_INVALID', {
     layer: 'sandbox',

@@ -25,6 +25,14 @@ export const capableHost: HostFacts = {
   otherNamespaces: 0,
   procMount: 0,
   networkFilterErrno: 0,
+  packets: {
+    errno: 0,
+    routes: [
+      { to: '192.0.2.0/24', interface: 'eth0', forwards: true },
+      { to: '0.0.0.0/0', interface: 'eth0', forwards: true },
+    ],
+    droppingChains: [],
+  },
   idmap: 0,
   overlay: true,
   cgroup: {

@@ -9,6 +9,7 @@ import { parseDestination } from '../../src/policy/destination.ts';
 import {
   canonicalRules,
   containsDestination,
+  type DestinationPoint,
   type DestinationSet,
   destinationSet,
   destinationWitness,
@@ -147,17 +148,33 @@ const pointHosts = [
 ];
 const POINTS = pointHosts.flatMap((host) =>
   [1, 2, 3, 4].flatMap((port) =>
-    (['tcp', 'udp'] as const).map((protocol) => ({ host, port, protocol })),
+    (['tcp', 'udp', 'icmp', 'gre', 253] as const).map((protocol) => ({ host, port, protocol })),
   ),
 );
-type Point = (typeof POINTS)[number];
+type Point = Pick<DestinationPoint, 'host' | 'port' | 'protocol'>;
 
-const rule = fc
+/** What has no ports, and stands behind a block. */
+const packetRule = fc
+  .constantFrom(
+    '10.0.0.0/30/icmp',
+    '10.0.0.0/31/gre',
+    '10.0.0.2/icmp',
+    '10.0.0.0/31/253',
+    '10.0.0.2/raw',
+    '10.0.0.0/30/raw',
+    '[::]/126/raw',
+    '[::]/126/gre',
+  )
+  .map((text) => parseDestination(text));
+
+const portRule = fc
   .tuple(fc.constantFrom(...hosts), fc.constantFrom(...ports), fc.constantFrom('', '/udp'))
   .map(([host, port, protocol]) => {
     const shown = host.includes('::') ? `[::]/126` : host;
     return parseDestination(`${shown}:${port}${protocol}`);
   });
+
+const rule = fc.oneof({ arbitrary: portRule, weight: 2 }, packetRule);
 
 /** By tables, not by the library's parsers: which of the points each host pattern covers. */
 const COVERED: Readonly<Record<string, readonly string[]>> = {
@@ -173,7 +190,8 @@ const COVERED: Readonly<Record<string, readonly string[]>> = {
   '::/126': ['::1'],
 };
 const covers = (destination: Destination, point: Point) =>
-  destination.protocol === point.protocol &&
+  (destination.protocol === point.protocol ||
+    (destination.protocol === 'raw' && point.protocol !== 'tcp' && point.protocol !== 'udp')) &&
   destination.ports.some(({ from, to }) => point.port >= from && point.port <= to) &&
   (COVERED[destination.host] ?? []).includes(point.host);
 

@@ -19,7 +19,7 @@
 #include "../nftables.h"
 #include "harness.h"
 
-static struct network_plan plan = {NETWORK_FILTERED, 61000};
+static struct network_plan plan = {NETWORK_FILTERED, 61000, 0};
 
 union address {
   struct sockaddr any;

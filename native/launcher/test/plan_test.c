@@ -212,13 +212,54 @@ static struct out with_network(uint32_t namespaces, uint32_t kind, uint32_t port
   return record;
 }
 
+/* A rule for packets, as a plan of a filtered network has it. `last` 0: without ports. */
+static struct out with_packets(uint32_t verdict, uint32_t protocol, const char *address, size_t length, uint32_t prefix, uint32_t first, uint32_t last) {
+  const uint32_t namespaces = 0x70020000;
+  struct out record = record_patched(P, 1, &namespaces, sizeof namespaces);
+  size_t mark = out_begin(&record, 14);
+  out_u32(&record, 1, 1);
+  out_u32(&record, 2, 61000);
+  size_t rule = out_begin(&record, 3);
+  out_u32(&record, 1, verdict);
+  out_u32(&record, 2, protocol);
+  out_bytes(&record, 3, address, length);
+  out_u32(&record, 4, prefix);
+  if (last) out_u32(&record, 5, first);
+  if (last) out_u32(&record, 6, last);
+  out_end(&record, rule);
+  out_end(&record, mark);
+  return record;
+}
+
+#define BLOCK "\0\0\0\0\0\0\0\0\0\0\377\377\306\063\144\0"
+
+static void packets(void) {
+  struct out good = with_packets(2, 6, BLOCK, 16, 120, 80, 90);
+  CHECK(!failed(parse_plan_record(span_of(&good))) && plan.network.packets == 1 && plan.packet_count == 1);
+  const struct packet_rule *rule = &plan.packets[0];
+  CHECK(rule->denies && rule->protocol == 6 && rule->prefix == 24 && rule->address[0] == 198 && rule->from == 80 && rule->to == 90);
+  out_free(&good);
+  BAD_PLAN(with_packets(0, 1, BLOCK, 16, 120, 0, 0), "packets: verdict is 1 or 2");
+  BAD_PLAN(with_packets(3, 1, BLOCK, 16, 120, 0, 0), "packets: verdict is 1 or 2");
+  BAD_PLAN(with_packets(1, 258, BLOCK, 16, 120, 0, 0), "packets: unknown protocol");
+  BAD_PLAN(with_packets(1, 1, BLOCK, 15, 120, 0, 0), "packets: not a block of IPv4");
+  BAD_PLAN(with_packets(1, 1, BLOCK, 16, 95, 0, 0), "packets: not a block of IPv4");
+  BAD_PLAN(with_packets(1, 1, BLOCK, 16, 129, 0, 0), "packets: not a block of IPv4");
+  BAD_PLAN(with_packets(1, 1, "\1" BLOCK, 16, 120, 0, 0), "packets: not a block of IPv4");
+  BAD_PLAN(with_packets(1, 1, BLOCK, 16, 120, 1, 2), "packets: ports");
+  BAD_PLAN(with_packets(1, 6, BLOCK, 16, 120, 0, 2), "packets: ports");
+  BAD_PLAN(with_packets(1, 17, BLOCK, 16, 120, 3, 2), "packets: ports");
+  BAD_PLAN(with_packets(1, 17, BLOCK, 16, 120, 1, 65536), "packets: ports");
+}
+
 static void networks(void) {
   struct out good = with_network(0x70020000, 1, 1024);
   CHECK(!failed(parse_plan_record(span_of(&good))) && plan.network.kind == NETWORK_FILTERED && plan.network.port == 1024);
   out_free(&good);
   BAD_PLAN(with_network(0x30020000, 1, 61000), "network: without a network namespace");
   BAD_PLAN(with_network(0x70020000, 0, 61000), "network: unknown kind");
-  BAD_PLAN(with_network(0x70020000, 2, 61000), "network: unknown kind");
+  BAD_PLAN(with_network(0x70020000, 3, 61000), "network: unknown kind");
+  BAD_PLAN(with_network(0x70020000, 2, 61000), "network: a port without a listener");
   BAD_PLAN(with_network(0x70020000, 1, 1023), "network: port is 1024 to 65535");
   BAD_PLAN(with_network(0x70020000, 1, 65536), "network: port is 1024 to 65535");
 }
@@ -640,6 +681,7 @@ int main(void) {
   observed_calls();
   side_channels();
   networks();
+  packets();
   mount_shapes();
   mount_values();
   mount_order_and_number();

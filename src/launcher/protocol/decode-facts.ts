@@ -49,6 +49,10 @@ export interface LauncherFacts {
   seccompListenerErrno?: number;
   auditEnabled?: boolean;
   auditReadErrno?: number;
+  /** errno of a way out for packets; undefined from a launcher that did not try. */
+  packetsErrno?: number;
+  /** Chains of others on the host that let no packet through which they do not name: `ip filter FORWARD`. */
+  droppingChains?: string[];
   /** PR_GET_SPECULATION_CTRL: bits PR_SPEC_*, or a negative errno. */
   storeBypass?: number;
   indirectBranch?: number;
@@ -155,6 +159,12 @@ export function decodeFacts(body: Buffer): LauncherFacts {
         break;
       case 32:
         out.auditReadErrno = readI32(field);
+        break;
+      case 40:
+        out.packetsErrno = readI32(field);
+        break;
+      case 41:
+        out.droppingChains = [...(out.droppingChains ?? []), readStr(field)];
         break;
       case 24:
         out.storeBypass = readI32(field);

@@ -70,13 +70,17 @@ const sideChannelBits: Readonly<Record<SideChannelControl, number>> = {
   'no-tsc': 16,
 };
 
-const networkKinds: Readonly<Record<NetworkSetup['mode'], number>> = { filtered: 1 };
+const networkKinds: Readonly<Record<NetworkSetup['mode'], number>> = { filtered: 1, packets: 2 };
 
 /**
  * Of the listener inside a filtered network. Above the range from which the guest's own sockets get their ports
  * (net.ipv4.ip_local_port_range), so that none of them can be in its way.
  */
 const LISTENER_PORT = 61_000;
+
+/** Beyond the numbers of protocols: all but TCP and UDP. */
+const OTHER_PROTOCOL = 257;
+const IPV4_IN_IPV6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255];
 
 /** Throws PLAN_INVALID when a value does not fit its field. `defaultJob` is for `caisson-launcher run`. */
 export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
@@ -97,10 +101,7 @@ export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
   for (const path of plan.scaffold) writer.str(12, path, 'scaffold');
   if (defaultJob !== undefined) writer.bytes(13, defaultJob);
   if (plan.network !== undefined) {
-    const mark = writer.begin(14);
-    writer.u32(1, networkKinds[plan.network.mode], 'network kind');
-    writer.u32(2, LISTENER_PORT, 'network listener port');
-    writer.end(mark);
+    writeNetwork(writer, 14, plan.network);
   }
   for (const call of plan.notified ?? []) writeNotified(writer, 15, call);
   writeSideChannels(writer, plan.sideChannels ?? []);
@@ -115,6 +116,25 @@ export function encodePlan(plan: KindPlan, defaultJob?: Uint8Array): Buffer {
   bytes.writeUInt32LE(PLAN_VERSION, 8);
   bytes.writeUInt32LE(bytes.length - PLAN_HEADER, 12);
   return bytes;
+}
+
+function writeNetwork(writer: FieldWriter, tag: number, network: NetworkSetup): void {
+  const mark = writer.begin(tag);
+  writer.u32(1, networkKinds[network.mode], 'network kind');
+  if (network.mode === 'filtered') writer.u32(2, LISTENER_PORT, 'network listener port');
+  for (const rule of network.packets ?? []) {
+    const inner = writer.begin(3);
+    writer.u32(1, rule.denies ? 2 : 1, 'packet verdict');
+    writer.u32(2, rule.protocol === 'other' ? OTHER_PROTOCOL : rule.protocol, 'packet protocol');
+    writer.bytes(3, Buffer.from([...IPV4_IN_IPV6, ...rule.address.split('.').map(Number)]));
+    writer.u32(4, 96 + rule.prefix, 'packet block');
+    if (rule.ports !== undefined) {
+      writer.u32(5, rule.ports.from, 'first port');
+      writer.u32(6, rule.ports.to, 'last port');
+    }
+    writer.end(inner);
+  }
+  writer.end(mark);
 }
 
 export function writeMount(writer: FieldWriter, tag: number, mount: Mount): void {

@@ -123,6 +123,35 @@ export const socketFamilies: CheckedAction = {
   otherwise: EAFNOSUPPORT,
 };
 
+const SOCK_SEQPACKET = 5;
+const IPPROTO_SCTP = 132;
+
+/** The same, and raw sockets of these protocols (`other`: of every one), which need a capability besides; SCTP's own. */
+export function socketFamiliesWith(packets: readonly (number | 'other')[]): CheckedAction {
+  const every = packets.includes('other');
+  const numbers = packets.filter((protocol) => protocol !== 'other');
+  const isRaw = { argument: 1, mask: SOCK_TYPE_MASK, test: { in: [SOCK_RAW] } };
+  const isStream = {
+    argument: 1,
+    mask: SOCK_TYPE_MASK,
+    test: { in: [SOCK_STREAM, SOCK_SEQPACKET] },
+  };
+  const isNamed = { argument: 2, test: { in: numbers } };
+  const isSctp = { argument: 2, test: { in: [IPPROTO_SCTP] } };
+  return {
+    ...socketFamilies,
+    clauses: [
+      ...(every || numbers.length > 0
+        ? [{ when: [isInternet, isRaw, ...(every ? [] : [isNamed])], answer: ALLOW }]
+        : []),
+      ...(every || numbers.includes(IPPROTO_SCTP)
+        ? [{ when: [isInternet, isStream, isSctp], answer: ALLOW }]
+        : []),
+      ...socketFamilies.clauses,
+    ],
+  };
+}
+
 export const socketpairUnix: CheckedAction = {
   kind: 'check',
   says: 'AF_UNIX',

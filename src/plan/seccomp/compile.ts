@@ -16,7 +16,7 @@ import {
   errnos,
   type PlainAction,
 } from './action.ts';
-import { prctlWithoutTsc } from './checks.ts';
+import { prctlWithoutTsc, socketFamilies, socketFamiliesWith } from './checks.ts';
 import { handedOver } from './notified.ts';
 import { auditArch, type SeccompArch, syscallNames } from './numbers.ts';
 import { observedNames } from './observed.ts';
@@ -43,6 +43,8 @@ export interface SeccompRequest {
   readonly observe?: boolean;
   /** No process may give itself the time stamp counter back. Absent: nothing is kept from it. */
   readonly keepTsc?: boolean;
+  /** Protocols beside TCP, UDP and ICMP whose sockets may be opened. Absent: none. */
+  readonly packets?: readonly (number | 'other')[];
 }
 
 /**
@@ -54,7 +56,8 @@ export interface SeccompRequest {
  */
 export function compileSeccomp(request: SeccompRequest): Uint8Array {
   const { arch, preset, allow = [], deny = [], notify = false, keepTsc = false } = request;
-  const key = JSON.stringify([arch, preset, allow, deny, notify, keepTsc, request.observe]);
+  const { packets = [], observe = false } = request;
+  const key = JSON.stringify([arch, preset, allow, deny, notify, keepTsc, packets, observe]);
   let bytes = compiled.get(key);
   if (bytes === undefined) {
     bytes = encodeProgram(compileActions(auditArch[arch], seccompActions(request)));
@@ -79,6 +82,10 @@ export function seccompActions(request: SeccompRequest): ReadonlyMap<number, Act
   );
   if (request.keepTsc === true && byName.get('prctl')?.kind === 'allow') {
     byName.set('prctl', prctlWithoutTsc);
+  }
+  const { packets = [] } = request;
+  if (packets.length > 0 && byName.get('socket') === socketFamilies) {
+    byName.set('socket', socketFamiliesWith(packets));
   }
   if (request.observe === true) {
     for (const name of observedNames) {
