@@ -118,7 +118,7 @@ function report(
         sense: '≥',
         limit: 70,
         unit: '%',
-        note: 'two cores, which both ends fill: a relay in C that reads and writes reaches as much, one with splice(2) less',
+        note: 'two cores, which both ends fill: what the proxy copies comes on top of what they do',
       },
       {
         name: 'added to a connection',
