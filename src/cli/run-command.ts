@@ -16,6 +16,7 @@ import { publishedPorts } from './published-ports.ts';
 import { rememberRun } from './remember-run.ts';
 import { report } from './report-outcome.ts';
 import { type Guest, runGuest } from './run-guest.ts';
+import { secretValues } from './secret-values.ts';
 import { hasTerminal, terminalSize } from './terminal.ts';
 
 /** Where the policy keeps any amount of output, --json still answers with one document. */
@@ -34,20 +35,23 @@ export async function runCommand(
   );
   const paths = files.map(({ path }) => path);
   const place = { ...asked, policy: holdPolicyFiles(asked.policy, asked.workspace, paths) };
+  using secrets = secretValues(place.policy);
   await using audit = flags.audit === undefined ? undefined : await openAudit(flags.audit);
   await using caisson = await Caisson.open({
-    environment: callerEnvironment(),
+    environment: callerEnvironment(secrets.names),
     ...(audit === undefined ? {} : { audit }),
     ...(asks ? { ask: (await import('./ask-person.ts')).askPerson() } : {}),
   });
   const guest = await caisson.spawn(argv, {
     ...place,
+    secrets: secrets.values,
     accept: acceptedOf(flags),
     env,
     ...publishedPorts(flags.publish),
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     ...(terminal ? { pty: terminalSize() } : {}),
   });
+  secrets[Symbol.dispose]();
   // A known run is the launcher's alone: nobody would record it, or answer.
   const alone = !asks && audit === undefined && place.policy.fileRefusals === undefined;
   if (!terminal && !json && alone && flags.publish === undefined)

@@ -227,4 +227,27 @@ describe('memory of the caller', { skip, timeout: 60_000 }, () => {
   test('ablated: a string of the caller stays where it is', async () => {
     assert.notDeepEqual(await searched('string'), []);
   });
+
+  test('a variable of the command line: where the process was started with it, and nowhere else', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'caisson-caller-'));
+    const file = join(directory, 'policy.yaml');
+    // What is compared with the output is there while output can come.
+    writeFileSync(file, JSON.stringify({ ...policy, sideChannels: { redact: false } }));
+    const cli = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+    const guest = ['sh', '-c', 'echo "$API_TOKEN"; exec sleep 60'];
+    const child = spawn(process.execPath, [cli, 'run', '--policy', file, '--', ...guest], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, ...secrets },
+    });
+    try {
+      const [seen] = (await once(child.stdout as Readable, 'data')) as [Buffer];
+      assert.match(seen.toString(), /^caisson-secret-[0-9a-f]{32}\n/);
+      const found = findInMemory(child.pid as number, ...forms);
+      assert.match(found.join('\n'), /^\[stack\] at [0-9a-f]+$/);
+    } finally {
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+      rmSync(directory, { recursive: true });
+    }
+  });
 });
