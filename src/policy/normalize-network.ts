@@ -65,7 +65,9 @@ function checkMode(
     report(
       'mode',
       `allowed destinations have no meaning in the mode ${mode}`,
-      'write `mode: filtered`, or leave the mode out',
+      group === undefined
+        ? 'write `mode: filtered`, or leave the mode out'
+        : 'a sandbox is on the network of its group or on a filtered one: take out the destinations, or `mode` and `group`',
     );
   }
   if (mode === 'internal' && group === undefined) {
@@ -79,7 +81,9 @@ function checkMode(
     report(
       'group',
       `a group has no meaning in the mode ${mode}`,
-      'write `mode: internal`, or take the group out',
+      mode === 'filtered'
+        ? 'a sandbox is on the network of its group or on a filtered one: write `mode: internal` without `allow`, or take the group out'
+        : 'write `mode: internal`, or take the group out',
     );
   }
   if (intercept && mode !== 'filtered') {

@@ -74,7 +74,11 @@ describe('the network', () => {
     ],
     [
       '{mode: internal, group: g, allow: [a.x]}',
-      'p.yaml:1:18: network.mode: allowed destinations have no meaning in the mode internal (write `mode: filtered`, or leave the mode out)',
+      'p.yaml:1:18: network.mode: allowed destinations have no meaning in the mode internal (a sandbox is on the network of its group or on a filtered one: take out the destinations, or `mode` and `group`)',
+    ],
+    [
+      '{allow: [a.x], group: g}',
+      'p.yaml:1:33: network.group: a group has no meaning in the mode filtered (a sandbox is on the network of its group or on a filtered one: write `mode: internal` without `allow`, or take the group out)',
     ],
   ];
   for (const [text, problem] of wrong) {
