@@ -76,10 +76,7 @@ enum notify_state notify_take(int listener, const struct plan *plan, int proc, s
   if (command(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) return errno == ENOENT || errno == EINTR ? NOTIFY_RETRY : NOTIFY_GONE;
   const struct notified *rule = rule_of(plan, (uint32_t)call.data.nr);
   if (!rule && observe_wants(plan, (uint32_t)call.data.nr)) {
-    /* Allowed, whatever is seen here. */
-    struct seccomp_notif_resp on = {.id = call.id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-    if (observer) observe_call(observer, listener, &call);
-    command(listener, SECCOMP_IOCTL_NOTIF_SEND, &on);
+    observe_call(observer, listener, &call);
     return NOTIFY_OBSERVED;
   }
   struct notify_record *record = log ? record_of(log, listener, proc, &call) : NULL;

@@ -202,7 +202,7 @@ static void observe_path(const struct observer *observer, int listener, const st
   if (refused) note(observer, listener, call, path, wish->access, refused);
 }
 
-void observe_call(const struct observer *observer, int listener, const struct seccomp_notif *call) {
+static void look(const struct observer *observer, int listener, const struct seccomp_notif *call) {
   const struct trace_call *shape = trace_call_of(call->data.nr);
   if (!observer->log || !shape || (shape->kind != TRACE_PATH && shape->kind != TRACE_TWO_PATHS)) return;
   char name[32];
@@ -215,6 +215,12 @@ void observe_call(const struct observer *observer, int listener, const struct se
   if (shape->kind == TRACE_TWO_PATHS)
     observe_path(observer, listener, call, root, &wish, shape->second_directory, shape->second_path);
   close(root);
+}
+
+void observe_call(const struct observer *observer, int listener, const struct seccomp_notif *call) {
+  struct seccomp_notif_resp on = {.id = call->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+  if (observer) look(observer, listener, call);
+  syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &on);
 }
 
 void observe_fields(struct out *out, const struct observe_log *log) {

@@ -40,7 +40,8 @@ struct observer {
 /* Whether the plan has this call observed. */
 bool observe_wants(const struct plan *plan, uint32_t number);
 
-/* Looks at a call that waits at `listener`, and records it where it cannot succeed. */
+/* Looks at a call that waits at `listener`, records it where it cannot succeed, and lets it go on in any case. `observer`
+   may be NULL: then nobody looks. */
 void observe_call(const struct observer *observer, int listener, const struct seccomp_notif *call);
 
 /* RESULT's tags 28 and 29 (protocol/PROTOCOL.md). */

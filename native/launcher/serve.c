@@ -472,6 +472,9 @@ static void take_everything_down(void) {
   for (struct sandbox *sandbox = S.sandboxes; sandbox; sandbox = sandbox->all_next) sandbox_kill(sandbox, CAUSE_KILLED);
   /* Nothing is left only when the kernel has said so for each. */
   for (uint64_t end = clock_ns() + 10000000000u; S.sandboxes && clock_ns() < end;) {
+    /* An exec may have ended, and wait for its last audit records. */
+    S.now_ns = clock_ns();
+    execs_tick();
     event_count = epoll_wait(S.epoll, events, sizeof events / sizeof *events, 100);
     for (int i = 0; i < event_count; i++) {
       struct watch *watch = events[i].data.ptr;
