@@ -480,7 +480,7 @@ export class Caisson {
     engine: EngineName,
     memoryBytes: number,
   ): Promise<StartedHost> {
-    const { argv, read, baseBytes } = hostProgram(engine, memoryBytes);
+    const { argv, read, baseBytes } = hostProgram(engine, memoryBytes, namedPaths(guest));
     const policy = Object.freeze(hostPolicy(guest, { read, memoryBytes, baseBytes }));
     const entry = await this.#book.entry(policy);
     const place = this.#places.find(policy, undefined, argv[0]);
@@ -561,6 +561,12 @@ export class Caisson {
     if (process.platform !== 'linux') return minimalFacts();
     return gatherFacts(await this.#launcher().probe());
   }
+}
+
+/** What a policy names beside the workspace. */
+function namedPaths({ view, read }: Policy): string[] {
+  if (view === 'host') return [];
+  return read.rules.flatMap(({ path, include }) => (include && path.startsWith('/') ? [path] : []));
 }
 
 async function inlinePool(engine: EngineName, memoryBytes: number): Promise<EvaluationPool> {

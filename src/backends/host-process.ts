@@ -255,11 +255,11 @@ export class HostProcess {
   }
 
   #write({ hooks }: Pending, value: unknown): void {
-    const { stream, text } = value as { stream?: unknown; text?: unknown };
-    if ((stream !== 'stdout' && stream !== 'stderr') || typeof text !== 'string') {
+    const { stream, bytes } = value as { stream?: unknown; bytes?: unknown };
+    if ((stream !== 'stdout' && stream !== 'stderr') || !(bytes instanceof Uint8Array)) {
       throw new Error('a malformed WRITE');
     }
-    hooks.write(stream, text);
+    hooks.write(stream, bytes);
   }
 
   async #call(head: Pending, value: unknown): Promise<void> {
@@ -333,10 +333,11 @@ export class HostProcess {
 /** Whatever a host sends may be forged: only these shapes go on. */
 function isEvaluated(value: unknown): value is Evaluated {
   if (typeof value !== 'object' || value === null) return false;
-  const { kind, cpuMs, memoryBytes, error, code, clock } = value as Record<string, unknown>;
+  const { kind, cpuMs, memoryBytes, fuel, error, code, clock } = value as Record<string, unknown>;
   if (typeof cpuMs !== 'number' || typeof memoryBytes !== 'number') return false;
+  if (fuel !== undefined && typeof fuel !== 'bigint') return false;
   if (kind === 'value' || kind === 'out-of-memory') return true;
-  if (kind === 'timed-out') return clock === 'wall' || clock === 'cpu';
+  if (kind === 'timed-out') return clock === 'wall' || clock === 'cpu' || clock === 'fuel';
   return kind === 'error' && typeof code === 'number' && isGuestError(error);
 }
 

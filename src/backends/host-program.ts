@@ -29,15 +29,22 @@ const FLAGS = [
   '--v8-pool-size=1',
 ];
 
-/** The program that has that engine. */
-export function hostProgram(_engine: EngineName, memoryBytes: number): HostProgram {
-  const program = programPath('isolate');
+/** @param files directories that the guest may be given, absolute */
+export function hostProgram(
+  engine: EngineName,
+  memoryBytes: number,
+  files: readonly string[],
+): HostProgram {
+  const program = programPath(engine);
+  const node = realpathSync(execPath);
+  const argv = [node, ...FLAGS, program, String(memoryBytes), String(HOST_PORT)];
+  const read = [node, ...ownFiles(program)];
+  if (engine === 'wasm') return { argv, read: [...read, ...files], baseBytes: BASE_BYTES };
   const module = realpathSync(createRequire(import.meta.url).resolve('isolated-vm'));
   const loader = realpathSync(createRequire(module).resolve('node-gyp-build'));
-  const node = realpathSync(execPath);
   return {
-    argv: [node, ...FLAGS, program, String(memoryBytes), String(HOST_PORT), module],
-    read: [node, ...ownFiles(program), dirname(module), dirname(loader)],
+    argv: [...argv, module],
+    read: [...read, dirname(module), dirname(loader)],
     baseBytes: BASE_BYTES,
   };
 }

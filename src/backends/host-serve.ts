@@ -167,14 +167,13 @@ class Output {
     this.#left = { stdout: max, stderr: max };
   }
 
-  write(stream: 'stdout' | 'stderr', text: string): void {
-    const bytes = Buffer.from(text);
+  write(stream: 'stdout' | 'stderr', text: string | Uint8Array): void {
+    const bytes = typeof text === 'string' ? Buffer.from(text) : Buffer.from(text);
     const kept = bytes.subarray(0, this.#left[stream]);
     this.#left[stream] -= kept.length;
     this.dropped[stream] += bytes.length - kept.length;
     if (kept.length === 0) return;
-    const message = { stream, text: kept.toString('utf8') };
-    this.#send(encodeHostFrame(hostFrame.WRITE, this.#id, message));
+    this.#send(encodeHostFrame(hostFrame.WRITE, this.#id, { stream, bytes: kept }));
   }
 }
 

@@ -48,6 +48,23 @@ export interface Evaluate {
   readonly outputBytes: number;
   /** Of the serialised result. */
   readonly resultBytes: number;
+  /** For programs of that language alone. */
+  readonly wasm?: WasmOptions;
+}
+
+export interface WasmOptions {
+  /** Of a command, its name first; default none. */
+  readonly args?: readonly string[];
+  /** Default none. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default at its end. */
+  readonly stdin?: Uint8Array;
+  /** Directories that the guest finds open, by the path that it sees: where they are on this host. Read-only. `/tmp` is its own, empty, in memory. */
+  readonly preopens?: Readonly<Record<string, string>>;
+  /** Instructions that it may execute, counted the same on every machine; default: they are not counted. */
+  readonly fuel?: bigint;
+  /** The same inputs give the same outputs: clocks that tell a time of their own, random numbers of that seed, canonical NaNs; threads and relaxed SIMD are refused. */
+  readonly deterministic?: { readonly seed: string };
 }
 
 /** What a guest threw, or what is wrong with its source. Texts of the guest's: show them, never act on them. */
@@ -76,7 +93,7 @@ export type Evaluated = {
   | { readonly kind: 'value'; readonly value: unknown }
   /** `code`: 1, or what the program exited with. */
   | { readonly kind: 'error'; readonly error: GuestError; readonly code: number }
-  | { readonly kind: 'timed-out'; readonly clock: 'wall' | 'cpu' }
+  | { readonly kind: 'timed-out'; readonly clock: 'wall' | 'cpu' | 'fuel' }
   | { readonly kind: 'out-of-memory' }
 );
 
@@ -101,7 +118,7 @@ export type HostEvaluated = {
 export interface EvaluateHooks {
   /** @returns what the host function came to; a rejection reaches the guest as an Error with its message */
   call(name: string, args: readonly unknown[]): Promise<unknown>;
-  write(stream: 'stdout' | 'stderr', text: string): void;
+  write(stream: 'stdout' | 'stderr', output: string | Uint8Array): void;
   /** So many bytes of a stream were beyond its limit, and are not told. */
   dropped?(stream: 'stdout' | 'stderr', bytes: number): void;
 }

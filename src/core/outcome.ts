@@ -3,7 +3,14 @@
  */
 
 /** A limit that the guest ran into. A limit can be hit without ending the run. */
-export type LimitName = 'wall-time' | 'cpu-time' | 'memory' | 'processes' | 'output' | 'file-size';
+export type LimitName =
+  | 'wall-time'
+  | 'cpu-time'
+  | 'fuel'
+  | 'memory'
+  | 'processes'
+  | 'output'
+  | 'file-size';
 
 /** How the main process ended. */
 export type OutcomeKind =
@@ -78,7 +85,7 @@ export interface Outcome {
   /** Signal name, e.g. `SIGSEGV`; present when `kind` is `signaled`. */
   readonly signal?: string;
   /** Which clock ran out; present when `kind` is `timed-out`. */
-  readonly clock?: 'wall' | 'cpu';
+  readonly clock?: 'wall' | 'cpu' | 'fuel';
   readonly stdout: CapturedOutput;
   readonly stderr: CapturedOutput;
   readonly limitsHit: readonly LimitName[];

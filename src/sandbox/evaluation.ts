@@ -2,6 +2,7 @@
 import type { GuestError, HostEvaluated } from '../backends/program.ts';
 import type { LimitName, Outcome, OutcomeKind } from '../core/outcome.ts';
 import { KeptOutput, type OutcomeContext } from './outcome.ts';
+import { limitViolation } from './violations.ts';
 
 export interface Evaluation extends Outcome {
   /** What the program returned, a structured clone of it; there when `kind` is `exited` with code 0. */
@@ -22,7 +23,7 @@ export interface Evaluated {
   readonly ranMs: number;
 }
 
-/** Keeps the head of a stream of text. */
+/** Keeps the head of a stream. */
 export class OutputText {
   readonly #max: number;
   readonly #parts: Buffer[] = [];
@@ -33,8 +34,8 @@ export class OutputText {
     this.#max = max;
   }
 
-  add(text: string): void {
-    const bytes = Buffer.from(text);
+  add(output: string | Uint8Array): void {
+    const bytes = typeof output === 'string' ? Buffer.from(output) : Buffer.from(output);
     const kept = bytes.subarray(0, Math.max(0, this.#max - this.#kept));
     this.#total += bytes.length;
     this.#kept += kept.length;
@@ -64,7 +65,8 @@ export function toEvaluation(done: Evaluated): Evaluation {
     stdout: output.stdout.kept(),
     stderr: output.stderr.kept(),
     limitsHit,
-    violations: evaluated.kind === 'ended' ? evaluated.outcome.violations : [],
+    violations:
+      evaluated.kind === 'ended' ? evaluated.outcome.violations : limitsHit.map(limitViolation),
     usage: {
       wallMs: ranMs,
       cpuUserMs: evaluated.cpuMs,
@@ -101,10 +103,12 @@ function endingOf(evaluated: HostEvaluated): Ending {
   };
 }
 
+const clockLimits = { wall: 'wall-time', cpu: 'cpu-time', fuel: 'fuel' } as const;
+
 function limitsOf({ evaluated, output }: Evaluated): readonly LimitName[] {
   const limits: LimitName[] = [];
   if (evaluated.kind === 'timed-out') {
-    limits.push(evaluated.clock === 'wall' ? 'wall-time' : 'cpu-time');
+    limits.push(clockLimits[evaluated.clock]);
   }
   if (evaluated.kind === 'out-of-memory') limits.push('memory');
   if (evaluated.kind === 'ended') limits.push(...evaluated.outcome.limitsHit);

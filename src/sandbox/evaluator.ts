@@ -1,6 +1,8 @@
 /**
  * Evaluates programs for one policy: by the engine of their language, in host processes behind the policy's own wall.
  */
+
+import { resolve } from 'node:path';
 import type {
   EngineName,
   Evaluate,
@@ -9,8 +11,10 @@ import type {
   Keep,
   Placement,
   Program,
+  WasmOptions,
 } from '../backends/program.ts';
 import { CaissonError } from '../core/error.ts';
+import { containsPath } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type Evaluation, OutputText, toEvaluation } from './evaluation.ts';
 import type { Journal } from './journal.ts';
@@ -46,6 +50,8 @@ export interface EvaluateOptions extends EvaluateLimits {
   /** `process` (default): in a host process behind the policy's wall. `inline`: in this process, where a fault of V8 is a fault of yours; it must be asked for by name. */
   readonly placement?: Placement;
   readonly signal?: AbortSignal;
+  /** For WASM alone. */
+  readonly wasm?: WasmOptions;
 }
 
 export interface EvaluatorSetup {
@@ -80,6 +86,7 @@ export class Evaluator {
   async evaluate(program: Program, options: EvaluateOptions, id: string): Promise<Evaluation> {
     const { policy, journal } = this.#setup;
     const granted = grantsOf(options.grants);
+    if (program.language === 'wasm' && granted.size > 0) throw noGrants();
     const memoryBytes = least(options.memoryBytes, DEFAULT_MEMORY, policy.limits.memoryBytes);
     const job = jobOf(program, options, policy, [...granted.keys()]);
     using release = beginRelease(policy, undefined);
@@ -157,9 +164,10 @@ const NOWHERE = { wall: '', wallReason: '', accepted: [] };
 function jobOf(
   program: Program,
   options: EvaluateOptions,
-  { limits }: Policy,
+  policy: Policy,
   grants: readonly string[],
 ): Evaluate {
+  const { limits } = policy;
   return {
     program,
     export: options.export ?? 'default',
@@ -170,7 +178,22 @@ function jobOf(
     wallMs: least(options.timeoutMs, DEFAULT_WALL_MS, limits.wallMs),
     outputBytes: limits.outputBytes ?? DEFAULT_OUTPUT,
     resultBytes: RESULT_BYTES,
+    ...(options.wasm === undefined ? {} : { wasm: wasmOf(options.wasm, policy) }),
   };
+}
+
+/** Only what the policy lets be read. @throws REQUEST_INVALID */
+function wasmOf(options: WasmOptions, { read }: Policy): WasmOptions {
+  const preopens = Object.entries(options.preopens ?? {}).map(([path, from]) => {
+    const real = resolve(from);
+    if (containsPath(read, real)) return [path, real];
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'sandbox',
+      message: `the policy does not let ${real} be read`,
+      hint: `add it under filesystem.read, or leave the preopen ${path} out`,
+    });
+  });
+  return { ...options, preopens: Object.fromEntries(preopens) };
 }
 
 function least(asked: number | undefined, preset: number, policy: number | null): number {
@@ -203,4 +226,13 @@ function grantsOf(grants: Grants | undefined, prefix = ''): Map<string, HostFunc
 function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted !== true) return;
   throw new CaissonError('ABORTED', { layer: 'sandbox', cause: signal.reason });
+}
+
+function noGrants(): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message:
+      'host functions cannot be granted to WASM: they answer later, and its imports answer at once',
+    hint: 'hand in what it needs as arguments, stdin or files',
+  });
 }

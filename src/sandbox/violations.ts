@@ -52,6 +52,7 @@ function isFloor(name: string): boolean {
 const limits: Readonly<Record<LimitName, string>> = {
   'wall-time': 'wall-clock time is used up; limits.timeout gives more',
   'cpu-time': 'CPU time is used up; limits.cpuTime gives more',
+  fuel: 'the program used the fuel that it was given',
   memory: 'memory ran out; limits.memory gives more',
   processes: 'no further process or thread was allowed; limits.processes gives more',
   output: 'more output than is kept; limits.output gives more',

@@ -1,0 +1,65 @@
+/** From the bytes of a module to what runs: checked, rewritten within its limits, compiled once for all evaluations. */
+import { checkImports } from '../../wasm/check-imports.ts';
+import { decode } from '../../wasm/decode.ts';
+import { encode } from '../../wasm/encode.ts';
+import { rewrite } from '../../wasm/rewrite/rewrite.ts';
+import type { WasmOptions } from '../program.ts';
+import { engine, type WasmModule } from './engine.ts';
+import { WASI_MODULE, wasiSignatures } from './wasi/signatures.ts';
+
+const PAGE = 65_536;
+/** Of each table: 16 MiB of references. */
+const TABLE_ELEMENTS = 2 ** 21;
+/** Half of what V8's own stack takes of the largest frames. */
+const STACK_SLOTS = 2 ** 16;
+const COMPILED_MAX = 128;
+
+export interface CompiledModule {
+  readonly module: WasmModule;
+  readonly metered: boolean;
+  readonly bounded: boolean;
+}
+
+export class ModuleCache {
+  readonly #memoryPages: number;
+  readonly #compiled = new Map<string, CompiledModule>();
+
+  /** @param memoryBytes that a module's memory may have */
+  constructor(memoryBytes: number) {
+    this.#memoryPages = Math.max(1, Math.floor(memoryBytes / PAGE));
+  }
+
+  /** @param id digest of the program @throws CaissonError `WASM_*`; the engine's CompileError */
+  get(id: string, bytes: Uint8Array, options: WasmOptions): CompiledModule {
+    const metered = options.fuel !== undefined;
+    const deterministic = options.deterministic !== undefined;
+    const key = `${id} ${metered} ${deterministic}`;
+    const known = this.#compiled.get(key);
+    if (known !== undefined) return known;
+    const module = decode(bytes);
+    checkImports(module, (from, name, kind) => {
+      return from === WASI_MODULE && kind === 'function' && Object.hasOwn(wasiSignatures, name);
+    });
+    const rewritten = rewrite(module, {
+      memoryPages: this.#memoryPages,
+      tableElements: TABLE_ELEMENTS,
+      // Where V8's stack ends depends on how far it has optimised: only a stack of our own is the same each time.
+      ...(metered || deterministic ? { stackSlots: STACK_SLOTS } : {}),
+      ...(metered ? { fuel: {} } : {}),
+      deterministic,
+    });
+    const compiled = {
+      module: new engine.Module(encode(rewritten)),
+      metered,
+      bounded: metered || deterministic,
+    };
+    if (this.#compiled.size >= COMPILED_MAX) {
+      this.#compiled.delete(this.#compiled.keys().next().value as string);
+    }
+    this.#compiled.set(key, compiled);
+    return compiled;
+  }
+}
+
+/** Slots that a guest has whose stack is bounded. */
+export const stackSlots = STACK_SLOTS;

@@ -1,0 +1,7 @@
+/** The program of a host process of WebAssembly: `host.ts MEMORY_BYTES PORT`. */
+import { serveHost } from '../host-serve.ts';
+import { WasmEngine } from './wasm-engine.ts';
+
+const [memoryBytes, port] = process.argv.slice(2);
+await serveHost(new WasmEngine(Number(memoryBytes)), Number(port));
+process.exit(0);
