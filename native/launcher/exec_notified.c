@@ -26,7 +26,7 @@ void exec_notify_event(struct exec *exec) {
   const struct plan *plan = &exec->sandbox->kind->plan;
   unsigned number = exec->sandbox->cell->number;
   if (!exec->refused) exec->refused = calloc(1, sizeof *exec->refused);
-  if (!exec->observed && plan->observed_count > 0) exec->observed = calloc(1, sizeof *exec->observed);
+  if (!exec->observed && plan->observed_count > 0) exec->observed = observe_begin(&S.host);
   const struct observer observer = {&S.host, launch_guest_uid(&S.host, number), launch_guest_gid(&S.host, number), exec->observed};
   for (int taken = 0; taken < NOTIFY_BURST && exec->notify.fd >= 0;) {
     switch (notify_take(exec->notify.fd, plan, S.host.proc, exec->refused, &observer)) {

@@ -27,6 +27,44 @@ struct wish {
   bool follows; /* a last link */
 };
 
+/* File systems of this machine alone, which answer by themselves. */
+static bool is_local(const char *type) {
+  static const char *const types[] = {
+      "bcachefs", "binfmt_misc", "bpf", "btrfs", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+      "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "fusectl", "hugetlbfs", "iso9660", "mqueue", "nsfs", "ntfs3", "overlay",
+      "proc", "pstore", "ramfs", "rootfs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs", "vfat", "xfs", "zfs"};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (strcmp(type, types[i]) == 0) return true;
+  return false;
+}
+
+/* ID PARENT DEVICE ROOT PLACE OPTIONS … - TYPE SOURCE OPTIONS (proc_pid_mountinfo(5)) */
+static bool may_wait(const struct host *host) {
+  int fd = openat(host->proc, "self/mountinfo", O_RDONLY | O_CLOEXEC);
+  FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+  char *line = NULL;
+  size_t capacity = 0;
+  bool waits = file == NULL;
+  while (!waits && getline(&line, &capacity, file) > 0) {
+    char place[64], *type = strstr(line, " - ");
+    if (!type) continue;
+    type += 3;
+    type[strcspn(type, " ")] = 0;
+    /* systemd mounts this one on demand, and it is the kernel's. */
+    bool known = sscanf(line, "%*s %*s %*s %*s %63s", place) == 1 && strcmp(place, "/proc/sys/fs/binfmt_misc") == 0;
+    waits = !known && !is_local(type);
+  }
+  free(line);
+  if (file) fclose(file);
+  return waits;
+}
+
+struct observe_log *observe_begin(const struct host *host) {
+  struct observe_log *log = calloc(1, sizeof *log);
+  if (log) log->resolve = INSIDE | (may_wait(host) ? SYS_RESOLVE_CACHED : 0);
+  return log;
+}
+
 bool observe_wants(const struct plan *plan, uint32_t number) {
   for (size_t i = 0; i < plan->observed_count; i++)
     if (plan->observed[i] == number) return true;
@@ -76,7 +114,7 @@ static int directory_refuses(const struct observer *observer, int root, const ch
   if (length >= sizeof parent) return 0;
   memcpy(parent, path, length);
   parent[length] = 0;
-  int fd = sys_openat2(root, parent, O_PATH | O_DIRECTORY, 0, INSIDE);
+  int fd = sys_openat2(root, parent, O_PATH | O_DIRECTORY, 0, observer->log->resolve);
   struct stat st;
   if (fd < 0) return errno == ENOENT ? ENOENT : 0;
   int refused = is_readonly(fd) ? EROFS : fstat(fd, &st) == 0 ? permission(observer, &st, 2 | 1) : 0;
@@ -99,7 +137,7 @@ static int file_refuses(const struct observer *observer, int fd, const struct wi
 
 /* Not there for anybody, or not for the guest? */
 static bool host_has(const struct observer *observer, const char *path, bool follows) {
-  int fd = sys_openat2(observer->host->root, path, O_PATH | (follows ? 0 : O_NOFOLLOW), 0, INSIDE);
+  int fd = sys_openat2(observer->host->root, path, O_PATH | (follows ? 0 : O_NOFOLLOW), 0, observer->log->resolve);
   struct statfs fs;
   if (fd < 0) return false;
   bool has = fstatfs(fd, &fs) == 0 && fs.f_type != PROC_MAGIC;
@@ -110,7 +148,7 @@ static bool host_has(const struct observer *observer, const char *path, bool fol
 /* The errno that the guest is about to hear, where that is a refusal; else 0. */
 static int refusal(const struct observer *observer, int root, const char *path, const struct wish *wish) {
   if (wish->access == 0) return 0;
-  int fd = sys_openat2(root, path, O_PATH | (wish->follows ? 0 : O_NOFOLLOW), 0, INSIDE);
+  int fd = sys_openat2(root, path, O_PATH | (wish->follows ? 0 : O_NOFOLLOW), 0, observer->log->resolve);
   int missing = fd < 0 ? errno : 0, refused = 0;
   if (fd >= 0 && !wish->takes) refused = file_refuses(observer, fd, wish);
   else if (fd >= 0 && !wish->makes) refused = directory_refuses(observer, root, path); /* what is to be made, and is there: EEXIST */

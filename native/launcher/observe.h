@@ -19,6 +19,7 @@ enum observe_access { OBSERVE_READ = 1, OBSERVE_WRITE = 2, OBSERVE_EXECUTE = 4, 
 struct observe_log {
   size_t count, used;
   uint64_t dropped; /* refusals beyond the room */
+  uint64_t resolve; /* how paths are looked up: RESOLVE_* of openat2(2) */
   struct observe_record {
     uint32_t number, access, at, length;
     int32_t errnum;
@@ -36,6 +37,10 @@ struct observer {
   gid_t gid;
   struct observe_log *log;
 };
+
+/* A log to begin with, NULL without memory. Where a file system of the host may make who looks wait (a network's, a program's,
+   one that is mounted on demand), the guest would choose how long: then only what the kernel knows already is looked at. */
+struct observe_log *observe_begin(const struct host *host);
 
 /* Whether the plan has this call observed. */
 bool observe_wants(const struct plan *plan, uint32_t number);

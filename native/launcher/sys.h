@@ -42,6 +42,7 @@ static inline int sys_execveat(int dir, const char *path, char *const argv[], ch
 #define SYS_RESOLVE_NO_SYMLINKS 0x04u
 #define SYS_RESOLVE_BENEATH 0x08u
 #define SYS_RESOLVE_IN_ROOT 0x10u
+#define SYS_RESOLVE_CACHED 0x20u /* Linux 5.12 */
 
 struct sys_open_how {
   uint64_t flags, mode, resolve;
