@@ -151,7 +151,7 @@ export const commands: readonly Command[] = [
     name: 'top',
     summary: 'Show what the sandboxes of this machine use, live',
     description:
-      'Sandboxes of every Caisson process that you may look at: your own, or all of them as root. They are found by their launchers in /proc and counted by their cgroups; those without one (~) by their processes. Keys: c, m, p, n sort, q quits. An open sandbox in which nothing runs looks like one that stands ready, and is counted with those. A rate under NET/s is what its network namespace received, loopback too.',
+      'Sandboxes of every Caisson process that you may look at: your own, or all of them as root. They are found by their launchers in /proc and counted by their cgroups; those without one (~) by their processes. Keys: c, m, p, n sort, q quits. Where a manager of this user has written one down, its id, state, tenant and labels are shown. An open sandbox in which nothing runs looks like one that stands ready, and is counted with those, unless it is named so. A rate under NET/s is what its network namespace received, loopback too.',
     flags: {
       once: { summary: 'Print one sample and end; so it does without a terminal, and with --json' },
       interval: {

@@ -15,6 +15,8 @@ export interface TopOptions {
   readonly rows?: number;
 }
 
+/** Before the command, where a manager has named any. */
+const NAMED = ['ID', 'STATE', 'TENANT', 'LABELS'];
 const HEADINGS = [
   'PID',
   'CPU%',
@@ -32,10 +34,14 @@ const NUMBERS = 8;
 
 export function renderTop(view: MachineView, { sort, columns, rows }: TopOptions): string[] {
   const { sandboxes, idle } = view;
-  const cells = sorted(sandboxes, sort).map(cellsOf);
+  const isNamed = sandboxes.some(({ managed }) => managed !== undefined);
+  const headings = isNamed ? HEADINGS.toSpliced(-1, 0, ...NAMED) : HEADINGS;
+  const cells = sorted(sandboxes, sort).map((each) =>
+    isNamed ? cellsOf(each).toSpliced(-1, 0, ...namesOf(each)) : cellsOf(each),
+  );
   const room = rows === undefined ? cells.length : Math.max(0, rows - 3);
-  const shown = [HEADINGS, ...cells.slice(0, room)];
-  const widths = HEADINGS.map((_, i) => Math.max(...shown.map((line) => line[i]?.length ?? 0)));
+  const shown = [headings, ...cells.slice(0, room)];
+  const widths = headings.map((_, i) => Math.max(...shown.map((line) => line[i]?.length ?? 0)));
   const lines = [
     summary(view),
     ...shown.map((line) =>
@@ -96,6 +102,13 @@ function cellsOf({
     `${owner.pid} ${printable(owner.command[0]?.split('/').at(-1) ?? '')}`,
     printable(command.join(' ')),
   ];
+}
+
+function namesOf({ managed }: MachineSandbox): string[] {
+  if (managed === undefined) return NAMED.map(() => '-');
+  const { id, state, tenant, labels } = managed;
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return [id, state, printable(tenant || '-'), printable(pairs.join(' ') || '-')];
 }
 
 function rateText(bytes: number | undefined): string {

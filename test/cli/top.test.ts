@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { renderTop } from '../../src/cli/top-view.ts';
+import { Caisson } from '../../src/index.ts';
 import type { MachineSandbox, MachineView } from '../../src/observe/monitor/machine-sandboxes.ts';
 import { entry, makePlace, type Place } from './caisson.ts';
 
@@ -55,6 +58,63 @@ test('--once --json shows a running sandbox of another process, and not after it
     assert.ok(tries < 40, 'it is gone');
     await sleep(50);
   }
+});
+
+test('what a manager of another process runs is shown by its id, state, tenant and labels', {
+  skip: process.geteuid?.() === 0 ? false : 'needs root',
+}, async () => {
+  using place = makePlace();
+  const stateDirectory = join(place.environment.XDG_STATE_HOME ?? '', 'caisson');
+  await using caisson = await Caisson.open({ stateDirectory });
+  await using manager = await caisson.manager();
+  const sandbox = await manager.create({ tenant: 'anna', labels: { job: 'a\u001b[2J' } });
+  const run = manager.run(['sleep', '60'], { labels: { job: 'run' } });
+  run.catch(() => {});
+  const named = (): MachineSandbox[] =>
+    sampled(place).sandboxes.filter(({ owner }) => owner.pid === process.pid);
+  const all = (): boolean => {
+    const found = named().flatMap(({ managed }) => managed ?? []);
+    return found.length === 2;
+  };
+  for (let tries = 0; !all(); tries++) {
+    assert.ok(tries < 40, 'both are named');
+    // The manager looks at what runs in its own time, in this process.
+    await sleep(100);
+  }
+  const [info] = manager.list({ labels: { job: 'run' } });
+  await manager.pause(info?.id ?? '');
+  await sleep(50);
+  const found = named();
+  const open = found.find(({ managed }) => managed?.kind === 'sandbox');
+  assert.deepEqual(
+    [open?.managed?.id, open?.managed?.tenant, open?.command, open?.processes],
+    [sandbox.id, 'anna', [], 0],
+  );
+  const paused = found.find(({ managed }) => managed?.kind === 'run');
+  assert.deepEqual(
+    [paused?.managed?.id, paused?.managed?.state, paused?.managed?.sandbox, paused?.command],
+    [info?.id, 'Paused', info?.sandbox, ['sleep', '60']],
+  );
+  const { stdout } = place.caisson(['top', '--once']);
+  const lines = stdout.split('\n');
+  assert.match(lines[1] ?? '', /OWNER +ID +STATE +TENANT +LABELS +COMMAND$/);
+  assert.match(stdout, new RegExp(` ${info?.id} +Paused +- +job=run +sleep 60$`, 'm'));
+  assert.match(stdout, new RegExp(` ${sandbox.id} +Running +anna +job=a\\?\\[2J$`, 'm'));
+  await manager.close();
+  for (let tries = 0; named().length > 0; tries++) {
+    assert.ok(tries < 40, 'they are gone');
+    await sleep(50);
+  }
+});
+
+test('a store that cannot be read takes the names alone', () => {
+  using place = makePlace();
+  const stateDirectory = join(place.environment.XDG_STATE_HOME ?? '', 'caisson');
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  writeFileSync(join(stateDirectory, 'sandboxes.db'), 'no database');
+  const { status, stderr } = place.caisson(['top', '--once']);
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /what managers call them is not known/);
 });
 
 test('a guest that calls itself a launcher is shown as what it is', {

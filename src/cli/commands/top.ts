@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../../core/error.ts';
 import { parseDuration } from '../../core/units.ts';
 import { MachineSandboxes, type MachineView } from '../../observe/monitor/machine-sandboxes.ts';
+import { ManagedNames } from '../../observe/monitor/managed-names.ts';
+import { defaultStateDirectory } from '../../sandbox/state-directory.ts';
 import type { Action, Flag } from '../command.ts';
 import { hasTerminal } from '../terminal.ts';
 import { renderTop, SORT_KEYS, type SortKey } from '../top-view.ts';
@@ -18,27 +20,46 @@ const ONCE_MS = 250;
 export const action: Action<TopFlags> = async ({ flags, json }) => {
   const sort = sortOf(flags.sort);
   const everyMs = intervalOf(flags.interval);
-  const machine = new MachineSandboxes();
+  const names = new ManagedNames(defaultStateDirectory());
+  const machine = new MachineSandboxes(names);
+  let unknown: string | undefined;
+  // A store that cannot be read takes the names alone.
+  const read = async (): Promise<MachineView> => {
+    await names.refresh().catch((error: Error) => {
+      unknown = error.message;
+    });
+    return machine.read();
+  };
   if (!json && flags.once !== true && hasTerminal()) {
     const { showTop } = await import('../top-screen.ts');
-    await showTop(() => machine.read(), everyMs ?? EVERY_MS, sort);
+    await read();
+    const next = (): MachineView => {
+      names.refresh().catch(() => {});
+      return machine.read();
+    };
+    await showTop(next, everyMs ?? EVERY_MS, sort);
+    await names.close();
     return { exit: 0, document: {} };
   }
-  machine.read();
+  await read();
   await sleep(everyMs ?? ONCE_MS);
-  const view = machine.read();
+  const view = await read();
+  await names.close();
   return {
     exit: 0,
     document: view,
     text: `${renderTop(view, { sort })
       .filter((line) => line !== '')
       .join('\n')}\n`,
-    notes: notesOf(view),
+    notes: notesOf(view, unknown),
   };
 };
 
-function notesOf({ sandboxes }: MachineView): string[] {
-  return sandboxes.length === 0 ? ['no sandbox runs here that we may look at'] : [];
+function notesOf({ sandboxes }: MachineView, unknown: string | undefined): string[] {
+  return [
+    ...(sandboxes.length === 0 ? ['no sandbox runs here that we may look at'] : []),
+    ...(unknown === undefined ? [] : [`what managers call them is not known: ${unknown}`]),
+  ];
 }
 
 function sortOf(name: string | undefined): SortKey {

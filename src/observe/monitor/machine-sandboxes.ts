@@ -3,6 +3,7 @@
  * by the launchers in /proc, counted by the groups that their inits stand in, else by their processes.
  */
 import { type GroupAccount, readAccount, readHierarchies } from './group-accounts.ts';
+import type { ManagedName, ManagedNames } from './managed-names.ts';
 import {
   childrenOf,
   commandOf,
@@ -17,8 +18,10 @@ import {
 export interface MachineSandbox {
   /** Of its init, or supervisor. */
   readonly pid: number;
-  /** Words of the guest's oldest process. As the guest chose them: not to be shown unchecked. */
+  /** Words of the guest's oldest process; none where nothing runs. As the guest chose them: not to be shown unchecked. */
   readonly command: readonly string[];
+  /** Absent: no manager that we know of wrote it down. */
+  readonly managed?: ManagedName;
   /** Its launcher, and the process that started that: the one that uses Caisson. */
   readonly launcher: number;
   readonly owner: { readonly pid: number; readonly uid?: number; readonly command: string[] };
@@ -44,7 +47,7 @@ export interface MachineView {
   /** Wall clock, Unix ms. */
   readonly timeMs: number;
   readonly sandboxes: readonly MachineSandbox[];
-  /** Sandboxes that stand ready, and open ones in which nothing runs: from outside they look the same. */
+  /** Sandboxes that stand ready, and open ones without a name in which nothing runs: from outside they look the same. */
   readonly idle: number;
   readonly launchers: number;
 }
@@ -64,7 +67,12 @@ const TICK_MS = 10;
 
 /** Reads again and again; rates are differences between two readings. */
 export class MachineSandboxes {
+  readonly #names: Pick<ManagedNames, 'of'> | undefined;
   #before = new Map<number, Counted>();
+
+  constructor(names?: Pick<ManagedNames, 'of'>) {
+    this.#names = names;
+  }
 
   read(): MachineView {
     const processes = readProcesses();
@@ -82,7 +90,9 @@ export class MachineSandboxes {
         const tree = treeOf(init, children);
         const guests = tree.filter((each) => !isOurs(each, own));
         const main = guests.toSorted((a, b) => a.startTime - b.startTime || a.pid - b.pid)[0];
-        if (main === undefined) {
+        const managed = this.#names?.of(init.pid, String(init.startTime));
+        // Of the open ones in which nothing runs only those are told from slots that a manager has named.
+        if (main === undefined && managed === undefined) {
           if (commandOf(init.pid)[0] === INIT) idle++;
           continue;
         }
@@ -92,13 +102,14 @@ export class MachineSandboxes {
           atMs: performance.now(),
           cpuMs: sumOf(tree, ({ cpuMs }) => cpuMs),
           group,
-          received: receivedBytesOf(main.pid),
+          received: receivedBytesOf((main ?? init).pid),
         };
         now.set(init.pid, counted);
         const rates = this.#rates(init.pid, counted);
         sandboxes.push({
           pid: init.pid,
-          command: commandOf(main.pid),
+          command: main === undefined ? [] : commandOf(main.pid),
+          ...(managed === undefined ? {} : { managed }),
           launcher: launcher.pid,
           owner,
           source: group === undefined ? 'proc' : 'cgroup',

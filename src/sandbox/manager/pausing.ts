@@ -38,9 +38,15 @@ export class Pausing {
   resume(): Promise<void> {
     return this.#inTurn(async () => {
       this.#need('Paused');
-      await this.#setup.freeze(false);
+      const { entry, freeze } = this.#setup;
+      try {
+        await freeze(false);
+      } catch (error) {
+        this.#need('Paused');
+        throw absenceIn(error) ? notThere(entry.id) : error;
+      }
       this.#need('Paused');
-      this.#setup.entry.become('Running');
+      entry.become('Running');
     });
   }
 
@@ -86,13 +92,15 @@ export class Pausing {
 /** Nothing of it is there yet, or any more. */
 function absenceIn(error: unknown): boolean {
   if (!isCaissonError(error)) return false;
-  return error.code === 'SANDBOX_CLOSED' || error.details.errno === 'EAGAIN';
+  // One number has both names.
+  const isEarly = ['EAGAIN', 'EWOULDBLOCK'].includes(String(error.details.errno));
+  return error.code === 'SANDBOX_CLOSED' || isEarly;
 }
 
 function notThere(id: string): CaissonError {
   return new CaissonError('REQUEST_INVALID', {
     layer: 'sandbox',
-    message: `${id} has no process that could be stopped: it is being made, or what it changed is being put away`,
+    message: `nothing of ${id} runs now: it is being made, or it has ended and is being put away`,
     hint: 'try again later',
     details: { id },
   });

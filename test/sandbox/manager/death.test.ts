@@ -2,14 +2,30 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
+import { identityOf, ownWorld } from '../../../src/host/process-identity.ts';
 import { Caisson } from '../../../src/index.ts';
+import { recover } from '../../../src/sandbox/manager/recovery.ts';
 import { SqliteManagedStore } from '../../../src/store/sqlite-managed-store.ts';
 import { Footprint } from './footprint.ts';
 
+/** Where version 1's freezer is mounted. */
+const freezer = readFileSync('/proc/self/mountinfo', 'utf8')
+  .split('\n')
+  .find((line) => / - cgroup \S+ \S*\bfreezer\b/.test(line))
+  ?.split(' ')[4];
 const needs = { root: process.geteuid?.() === 0 ? false : 'needs root' } as const;
 
 describe('a manager that is killed', { skip: needs.root }, () => {
@@ -131,14 +147,67 @@ describe('a manager that is killed', { skip: needs.root }, () => {
     assert.deepEqual(manager.recovered.sandboxes, []);
   });
 
+  test('what does not end is left, and said to be; it is not called destroyed', {
+    skip: freezer === undefined ? 'needs the v1 freezer' : false,
+  }, async () => {
+    // Of version 1's freezer not even SIGKILL takes a process, until it is thawed.
+    const group = join(freezer ?? '', `stuck-${process.pid}`);
+    const stuck = spawn('sleep', ['1000']);
+    const ended = once(stuck, 'exit');
+    const identity = identityOf(stuck.pid ?? 0);
+    assert.ok(identity !== undefined);
+    mkdirSync(group);
+    try {
+      writeFileSync(join(group, 'cgroup.procs'), String(stuck.pid));
+      writeFileSync(join(group, 'freezer.state'), 'FROZEN');
+      await using store = Object.assign(SqliteManagedStore.open(state), {
+        async [Symbol.asyncDispose]() {
+          await store.close();
+        },
+      });
+      const dead = { pid: process.pid, startTime: '1' };
+      const world = { ...ownWorld(), launchers: [], openedMs: 0 };
+      const record = {
+        kind: 'run' as const,
+        state: 'Paused' as const,
+        tenant: '',
+        labels: {},
+        priority: 0,
+        policyDigest: 'd',
+        createdMs: 0,
+        createdMonotonicMs: 0,
+      };
+      await store.putManager({ id: 'a', process: dead, ...world });
+      await store.putManager({ id: 'b', process: dead, ...world });
+      await store.put({ ...record, id: '1', manager: 'a', process: identity });
+      await store.put({ ...record, id: '2', manager: 'b', process: dead });
+      const { sandboxes, left } = await recover({
+        store,
+        discard: async () => [],
+        patienceMs: 200,
+      });
+      assert.deepEqual(
+        sandboxes.map(({ id, was, fate }) => [id, was, fate]),
+        [
+          ['1', 'Paused', 'left'],
+          ['2', 'Paused', 'destroyed'],
+        ],
+      );
+      assert.ok(left.includes(`process ${stuck.pid}`));
+    } finally {
+      writeFileSync(join(group, 'freezer.state'), 'THAWED');
+      stuck.kill('SIGKILL');
+      await ended;
+      rmdirSync(group);
+    }
+  });
+
   test('another process with the number of the dead one is not taken for it', async () => {
     {
       const store = SqliteManagedStore.open(state);
       // Our own number, but another start: the manager is gone although its number runs.
       const dead = { pid: process.pid, startTime: '1' };
-      const { bootId, pidNamespace } = (
-        await import('../../../src/host/process-identity.ts')
-      ).ownWorld();
+      const { bootId, pidNamespace } = ownWorld();
       const world = { bootId, pidNamespace, launchers: [dead], openedMs: 0 };
       await store.putManager({ id: 'a', process: dead, ...world });
       await store.putManager({ id: 'b', process: dead, ...world, bootId: 'another' });
