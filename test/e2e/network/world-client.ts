@@ -18,6 +18,8 @@ export interface WorldRequest {
   readonly how?: 'run' | 'spawn' | 'exec' | 'shell' | 'file';
   /** A second command in the same sandbox, under other destinations: its output alone is told. */
   readonly then?: { readonly allow: readonly string[]; readonly argv: readonly string[] };
+  /** Every question of the guest is answered so, so much later; default: nobody is asked. */
+  readonly answer?: { readonly allow: boolean; readonly afterMs: number };
   /** No guest: a command of this world's host, which asks its name server. */
   readonly host?: HostCommand;
   /** Another answer of the name server from now on. */
@@ -52,6 +54,8 @@ export interface WorldReply {
   readonly number: number;
   readonly run?: WorldRun;
   readonly hostRun?: HostRun;
+  /** What was asked, until now: the rules that a yes stands for. */
+  readonly asked?: readonly string[];
   readonly error?: string;
 }
 
@@ -111,6 +115,16 @@ export class WorldClient {
     const request = { argv, policy, how, ...(secrets === undefined ? {} : { secrets }) };
     const { run } = await this.#ask(request);
     return run as WorldRun;
+  }
+
+  /** With somebody who answers the guest's questions. */
+  async runAnswered(
+    argv: readonly string[],
+    policy: PolicyInput,
+    answer: NonNullable<WorldRequest['answer']>,
+  ): Promise<WorldRun & Required<Pick<WorldReply, 'asked'>>> {
+    const { run, asked = [] } = await this.#ask({ argv, policy, answer });
+    return { ...(run as WorldRun), asked };
   }
 
   /** Two commands in one sandbox, the second after its destinations were changed. */

@@ -1,8 +1,10 @@
 /** Stands in a network namespace of its own: the small internet, and a Caisson that runs guests in reach of it. */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson } from '../../../src/compose.ts';
 import type { Outcome } from '../../../src/core/outcome.ts';
 import type { ObservedEvent } from '../../../src/core/ports.ts';
+import type { Ask } from '../../../src/network/questions.ts';
 import { NAME_SERVER, type Seen, startWorld } from './world.ts';
 import type { WorldReply, WorldRequest } from './world-client.ts';
 import { runOnHost } from './world-host.ts';
@@ -35,10 +37,12 @@ async function carryOut(request: WorldRequest): Promise<Omit<WorldReply, 'number
   }
   if (request.argv === undefined) return {};
   const told = events.length;
-  const { outcome, stdout, stderr } = await guest(request.argv, request);
+  const asked: string[] = [];
+  const { outcome, stdout, stderr } = await guest(request.argv, request, asked);
   const { kind, code, violations, usage } = outcome;
   const seen = since(before);
   return {
+    asked,
     run: {
       kind,
       code,
@@ -60,11 +64,13 @@ interface Heard {
 
 async function guest(
   argv: readonly string[],
-  { policy, secrets, how, then }: WorldRequest,
+  { policy, secrets, how, then, answer }: WorldRequest,
+  asked: string[],
 ): Promise<Heard> {
   const place = {
     policy,
     ...(secrets === undefined ? {} : { secrets }),
+    ...(answer === undefined ? {} : { ask: answering(answer, asked) }),
     ...(needsWorkspace(policy) ? { workspace: makeWorkspace() } : {}),
   };
   if (how === undefined || how === 'run') {
@@ -96,6 +102,14 @@ async function guest(
   const stdout = `${await sandbox.files.readText('/tmp/out')}${readFileSync(copy, 'utf8')}`;
   rmSync(copy);
   return { ...heard(outcome), stdout };
+}
+
+function answering({ allow, afterMs }: NonNullable<WorldRequest['answer']>, asked: string[]): Ask {
+  return async ({ destination }) => {
+    asked.push(destination);
+    await sleep(afterMs);
+    return { allow };
+  };
 }
 
 /** The level itself names paths below one. */
