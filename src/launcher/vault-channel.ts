@@ -63,8 +63,10 @@ export class VaultChannel {
     message.writeUInt32LE(id, 1);
     message.writeUInt32LE(bytes?.length ?? 0, 5);
     if (bytes !== undefined) message.set(bytes, REQUEST_HEADER);
-    const timer = setTimeout(() => this.end('it does not answer'), TIMEOUT_MS).unref();
-    this.#waiting.push({ resolve, reject, timer });
+    // After this process stood still itself, what came meanwhile is read first.
+    const timer = setTimeout(() => setImmediate(() => this.#late(waiting)), TIMEOUT_MS).unref();
+    const waiting = { resolve, reject, timer };
+    this.#waiting.push(waiting);
     this.#send(message, () => message.fill(0));
     return promise;
   }
@@ -88,6 +90,10 @@ export class VaultChannel {
       clearTimeout(timer);
       reject(this.#gone);
     }
+  }
+
+  #late(waiting: Waiting): void {
+    if (this.#waiting.includes(waiting)) this.end('it does not answer');
   }
 
   #answer(): void {

@@ -142,7 +142,8 @@ export class Runner {
     id: string,
   ): Promise<GuestProcess> {
     const { journal, kind, policy } = this.#setup;
-    const release = this.#release(options);
+    using unlessStarted = new DisposableStack();
+    const release = unlessStarted.use(this.#release(options));
     const shown = release?.argv(argv) ?? argv;
     if (journal !== undefined) await this.#admit(journal, { id }, shown);
     const streams = { stdin: 'stream', stdout: 'stream', stderr: 'stream' } as const;
@@ -170,6 +171,7 @@ export class Runner {
       return settled;
     };
     const connect = ports === undefined ? undefined : (port: number) => ports.connect(port);
+    unlessStarted.move();
     return new GuestProcess(release?.execution(execution) ?? execution, finish, connect);
   }
 

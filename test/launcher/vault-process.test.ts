@@ -83,6 +83,17 @@ test('one that was killed, and one that does not start, say so to whoever asks',
   await assert.rejects(refusing.put(Buffer.from('value')), /gone: exit code 1/);
 });
 
+test('one that stands still is not waited for', { timeout: 30_000 }, async () => {
+  await using held = await open();
+  const id = await held.vault.put(Buffer.from('value'));
+  process.kill(held.pid, 'SIGSTOP');
+  try {
+    await assert.rejects(held.reader.take(id), /gone: it does not answer/);
+  } finally {
+    process.kill(held.pid, 'SIGCONT');
+  }
+});
+
 test('it ends with its owner, and every message of ours is overwritten once it is sent', async () => {
   const held = await open();
   const sent: Buffer[] = [];
