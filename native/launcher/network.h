@@ -3,6 +3,7 @@
 #ifndef CAISSON_NETWORK_H
 #define CAISSON_NETWORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"

@@ -1,6 +1,7 @@
 #include "nft_rule.h"
 
 #include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -165,6 +166,14 @@ void nft_if_tracked(struct netlink *out, uint32_t states) {
   finish(out, mark);
   mask(out, &states, sizeof states);
   compare(out, NFT_CMP_NEQ, &none, sizeof none);
+}
+
+void nft_if_crowded(struct netlink *out, uint32_t connections) {
+  nft_if_tracked(out, NF_CT_STATE_BIT(IP_CT_NEW));
+  struct expression mark = begin(out, "connlimit");
+  netlink_be32(out, NFTA_CONNLIMIT_COUNT, connections);
+  netlink_be32(out, NFTA_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+  finish(out, mark);
 }
 
 void nft_count(struct netlink *out, const char *counter) {

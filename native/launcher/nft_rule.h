@@ -36,6 +36,8 @@ void nft_if_ipv4(struct netlink *out, uint32_t offset, const uint8_t address[4],
 void nft_if_port(struct netlink *out, uint16_t from, uint16_t to);
 /* Whether the state of its connection is among `states` (bits of NF_CT_STATE_*). */
 void nft_if_tracked(struct netlink *out, uint32_t states);
+/* Whether it begins a connection, and this rule has seen that many begin that have not ended. */
+void nft_if_crowded(struct netlink *out, uint32_t connections);
 
 /* What happens. */
 void nft_count(struct netlink *out, const char *counter);

@@ -11,6 +11,9 @@
 
 #include "nftables.h"
 
+/* Of one guest, in the host's table of connections, which all share. */
+#define CONNECTIONS_MAX 4096u
+
 /* Each rule takes less than 600 bytes. */
 static uint8_t room[96 * 1024] __attribute__((aligned(8)));
 
@@ -65,6 +68,7 @@ struct err packets_guard(int socket, const struct plan *plan) {
 }
 
 struct err packets_wall(int socket, const struct plan *plan, const struct packets_way *way) {
+  const uint8_t loopback[4] = {127};
   const uint32_t index = way->index;
   const uint32_t known = NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED);
   char table[48];
@@ -91,10 +95,14 @@ struct err packets_wall(int socket, const struct plan *plan, const struct packet
      address. */
   NFT_RULE(out, table, "through", nft_if_meta(out, NFT_META_IIF, &index, sizeof index),
            nft_if_tracked(out, NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT), nft_verdict(out, NFT_GOTO, "drop"));
+  NFT_RULE(out, table, "through", nft_if_meta(out, NFT_META_IIF, &index, sizeof index), nft_if_crowded(out, CONNECTIONS_MAX),
+           nft_verdict(out, NFT_GOTO, "drop"));
   NFT_RULE(out, table, "through", nft_if_meta(out, NFT_META_IIF, &index, sizeof index), nft_verdict(out, NFT_GOTO, "leaving"));
   NFT_RULE(out, table, "through", nft_if_meta(out, NFT_META_OIF, &index, sizeof index), nft_verdict(out, NFT_GOTO, "arriving"));
   NFT_RULE(out, table, "host", nft_if_meta(out, NFT_META_IIF, &index, sizeof index), nft_verdict(out, NFT_GOTO, "leaving"));
   NFT_RULE(out, table, "from-host", nft_if_meta(out, NFT_META_OIF, &index, sizeof index), nft_verdict(out, NFT_GOTO, "arriving"));
+  /* Whatever the plan says: a host that routes its loopback (route_localnet) would hand this to its own services. */
+  NFT_RULE(out, table, "leaving", nft_if_ipv4(out, NFT_IPV4_DESTINATION, loopback, 8), nft_verdict(out, NFT_GOTO, "drop"));
   NFT_RULE(out, table, "arriving", nft_if_tracked(out, known), nft_verdict(out, NF_ACCEPT, NULL));
   NFT_RULE(out, table, "arriving", nft_verdict(out, NFT_GOTO, "drop"));
   NFT_RULE(out, table, "disguise", nft_if_ipv4(out, NFT_IPV4_SOURCE, way->address, 32),

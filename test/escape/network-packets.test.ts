@@ -293,6 +293,65 @@ describe("the host's whole network, but for what is denied", { skip }, () => {
     assert.deepEqual(reply.arrived?.seen, [`udp 198.51.100.21 from ${OWN}`]);
   });
 
+  test("the host's loopback is out of reach, also where the host routes it", async () => {
+    await host.ask({ host: ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet'] });
+    const policy = { ...full(['203.0.113.99:80']), capabilities: { add: ['net_raw'] } };
+    const reply = await host.ask({
+      argv: guest(
+        'import fcntl',
+        "own = socket.inet_ntoa(fcntl.ioctl(socket.socket(), 0x8915, struct.pack('256s', b'out0'))[20:24])",
+        "tell('bound', lambda: udp('127.0.0.1', b'out0'))",
+        "tell('written', lambda: written(17, '127.0.0.1', struct.pack('!HHHH', 7, 7000, 13, 0) + b'hello', own))",
+        "tell('other', lambda: udp('198.51.100.21'))",
+      ),
+      policy,
+    });
+    assert.equal(lines(reply).at(-1), 'other echo hello', reply.run?.stderr);
+    assert.equal(reply.strays, 0, reply.run?.stdout);
+  });
+
+  test("a guest has its share of the host's table of connections, and no more", async () => {
+    const reply = await host.ask({
+      argv: guest(
+        'sent = 0',
+        'for port in range(20000, 24600):',
+        '  with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:',
+        "    s.bind(('', port))",
+        "    try: sent += s.sendto(b'x', ('198.51.100.21', 7000))",
+        '    except OSError: pass',
+        'print(sent)',
+      ),
+      policy: full(['203.0.113.99:80']),
+    });
+    assert.equal(lines(reply)[0], '4600', reply.run?.stderr);
+    const arrived = reply.arrived?.seen.length ?? 0;
+    assert.ok(arrived > 2000 && arrived <= 4096, `${arrived} arrived`);
+  });
+
+  test('without the filter inside, the one on the host still holds', async () => {
+    const code = guest(
+      "tell('denied', lambda: tcp('198.51.100.20'))",
+      "tell('other', lambda: tcp('198.51.100.21'))",
+    );
+    await host.ask({ open: full(['198.51.100.20:80']), unguarded: true });
+    const whole = await host.ask({ inside: code });
+    assert.match(whole.stdout ?? '', /^denied .*(Error|timeout)\nother hello/);
+    assert.deepEqual(whole.arrived?.seen, [`tcp 198.51.100.21 from ${OWN}`]);
+    await host.ask({ close: true });
+    await host.ask({ open: filtered(['198.51.100.0/24/icmp']), unguarded: true });
+    const blocks = await host.ask({
+      inside: guest(
+        "tell('ping', lambda: ping('198.51.100.21'))",
+        "tell('elsewhere', lambda: udp('203.0.113.99', b'out0'))",
+        "tell('udp', lambda: udp('198.51.100.20', b'out0'))",
+        "tell('tcp', lambda: tcp('198.51.100.20', b'out0'))",
+      ),
+    });
+    assert.match(blocks.stdout ?? '', /^ping answers\n/);
+    assert.equal(blocks.arrived?.received, 1, blocks.stdout);
+    await host.ask({ close: true });
+  });
+
   test('nobody on the host reaches the guest by it, and two sandboxes do not reach each other', async () => {
     const { left } = await host.ask({ open: full(['203.0.113.99:80']) });
     assert.ok((left?.links.length ?? 0) >= 1);
@@ -300,7 +359,14 @@ describe("the host's whole network, but for what is denied", { skip }, () => {
       left?.tables,
       left?.links.map((name) => `caisson-${name}`),
     );
-    const address = /^(\S+) dev cais/.exec(left?.routes[0] ?? '')?.[1] ?? '';
+    const { stdout } = await host.ask({
+      inside: guest(
+        'import fcntl',
+        "print(socket.inet_ntoa(fcntl.ioctl(socket.socket(), 0x8915, struct.pack('256s', b'out0'))[20:24]))",
+      ),
+    });
+    const address = stdout?.trim() ?? '';
+    assert.ok(left?.routes.some((route) => route.startsWith(`${address} dev cais`)));
     assert.match(address, /^\d+\.\d+\.\d+\.\d+$/);
     const other = await host.ask({
       argv: guest(

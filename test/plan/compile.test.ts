@@ -227,7 +227,7 @@ describe('a filtered network', () => {
     assert.deepEqual(ids(result), ['network.internal:no-tproxy']);
   });
 
-  test('is refused for what is not built: wide rules for UDP, denials within the whole network', () => {
+  test('is refused for what is not built: wide rules for UDP, denials by name within the whole network', () => {
     const rows: [Document['network'], string][] = [
       [{ allow: ['a.example:1-17/udp'] }, 'network.udp:too-wide'],
       [{ allow: ['192.0.2.0/25:123/udp'] }, 'network.udp:too-wide'],

@@ -44,6 +44,8 @@ export interface HostRequest {
   readonly explain?: PolicyInput;
   /** Opens a sandbox that is kept until `close`. */
   readonly open?: PolicyInput;
+  /** With `open`: without the packet filter inside. */
+  readonly unguarded?: true;
   /** In that one. */
   readonly inside?: readonly string[];
   readonly close?: true;
@@ -60,6 +62,8 @@ export interface HostReply {
     readonly network: NetworkUsage | undefined;
   };
   readonly arrived?: Arrived;
+  /** Datagrams that came to the host's own loopback, since the beginning. */
+  readonly strays?: number;
   readonly left?: Left;
   readonly launcher?: readonly number[];
   readonly stdout?: string;

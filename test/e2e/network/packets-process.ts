@@ -3,7 +3,8 @@
  * `packets-internet.ts` is. A Caisson runs guests here.
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Caisson } from '../../../src/compose.ts';
 import type { Sandbox } from '../../../src/sandbox/sandbox.ts';
@@ -19,6 +20,10 @@ import {
 const ip = (...argv: string[]): string => execFileSync('ip', argv, { encoding: 'utf8' });
 
 const internet = await startInternet();
+const own = createSocket('udp4');
+let strays = 0;
+own.on('message', () => strays++);
+await new Promise<void>((resolve) => own.bind(7000, '127.0.0.1', resolve));
 const open = (): Promise<Caisson> => Caisson.open({ stateDirectory: process.argv[2] as string });
 let caisson = await open();
 let kept: Sandbox | undefined;
@@ -38,11 +43,15 @@ async function carryOut(request: HostRequest): Promise<HostReply> {
   if (request.explain !== undefined) return { compiled: await caisson.explain(request.explain) };
   if (request.open !== undefined) {
     kept = await caisson.create({ policy: request.open });
+    if (request.unguarded === true) removeGuards();
     return { left: look(), launcher: launchers() };
   }
   if (request.inside !== undefined) {
+    const before = await arrived('tell');
     const outcome = await (kept as Sandbox).exec(request.inside);
-    return { stdout: outcome.stdout.text };
+    const now = await arrived('tell');
+    const received = now.received - before.received;
+    return { stdout: outcome.stdout.text, arrived: { ...now, received } };
   }
   if (request.close === true) await kept?.close();
   if (request.end === true) {
@@ -71,6 +80,7 @@ async function carryOut(request: HostRequest): Promise<HostReply> {
       received: now.received - before.received,
       seen: now.seen,
     },
+    strays,
   };
 }
 
@@ -122,6 +132,39 @@ function launchers(): number[] {
     .map(Number)
     .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('launcher'));
 }
+
+/** Takes the packet filter inside away, of every sandbox of this Caisson: what is left is the host's side. */
+function removeGuards(): void {
+  const below = (pid: number): number[] =>
+    readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .split(' ')
+      .filter((text) => text !== '')
+      .map(Number)
+      .flatMap((child) => [child, ...below(child)]);
+  const done = new Set<string>();
+  for (const pid of launchers().flatMap(below)) {
+    const space = readlinkSync(`/proc/${pid}/ns/net`);
+    if (done.has(space) || !readFileSync(`/proc/${pid}/net/dev`, 'utf8').includes('out0')) continue;
+    done.add(space);
+    execFileSync('nsenter', [`--net=/proc/${pid}/ns/net`, 'python3', '-c', REMOVE]);
+  }
+  if (done.size === 0) throw new Error('no sandbox with a way out');
+}
+
+/** Removes the table `caisson` of the namespace that it runs in. */
+const REMOVE = `
+import socket, struct
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+s.bind((0, 0))
+name = b'caisson\\0'
+attribute = struct.pack('=HH', 4 + len(name), 1) + name
+body = struct.pack('=BBH', 1, 0, 0) + attribute
+edge = lambda kind: struct.pack('=IHHII', 20, kind, 1, 0, 0) + struct.pack('=BB', 0, 0) + struct.pack('!H', 10)
+s.send(edge(16) + struct.pack('=IHHII', 16 + len(body), (10 << 8) | 2, 5, 1, 0) + body + edge(17))
+answer = s.recv(65536)
+# One that is being taken down may have had its own taken away before.
+assert struct.unpack('=i', answer[16:20])[0] in (0, -2), answer
+`;
 
 /** Lists tables over nfnetlink: the nft program need not be there. */
 const TABLES = `
