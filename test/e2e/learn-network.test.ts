@@ -13,9 +13,9 @@ import { parsePolicy } from '../../src/policy/parse.ts';
 import { entry } from '../cli/caisson.ts';
 import { type HostRun, WorldClient } from './network/world-client.ts';
 
-const tools = ['python3', 'curl'].every((name) => spawnSync(name, ['-V']).status === 0);
+const missing = ['python3', 'curl'].find((name) => spawnSync(name, ['-V']).status !== 0);
 const rootless = process.getuid?.() === 0 ? false : 'needs root';
-const skip = tools ? rootless : 'python3 or curl is not installed';
+const skip = missing === undefined ? rootless : `${missing} is not installed`;
 let world: WorldClient;
 let place: string;
 
