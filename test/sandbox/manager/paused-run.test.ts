@@ -159,6 +159,26 @@ describe('a managed run', { skip: needs.root }, () => {
       assert.equal(next.stdout.text, 'on\n');
     }));
 
+  test('without a control group it is refused by name, and runs on', () =>
+    withManager(async ({ manager, tick }) => {
+      const none = policyFromDocument({
+        version: 1,
+        name: 'without groups',
+        level: 'basic',
+        limits: { memory: null, processes: null, cpu: null },
+      });
+      const { id, outcome, ticks } = await tick({ policy: none });
+      await assert.rejects(manager.pause(id), {
+        code: 'REQUEST_INVALID',
+        message: /control group/,
+      });
+      assert.equal(manager.inspect(id).state, 'Running');
+      assert.ok(await grows(ticks), 'it stands after a refusal');
+      assert.ok((await manager.inspect(id).usage()) !== undefined);
+      await manager.kill(id);
+      await assert.rejects(outcome, { code: 'ABORTED' });
+    }));
+
   test('pause, resume, kill and the end race: each says what it found, and all comes to an end', () =>
     withManager(async ({ manager, footprint }) => {
       const settled: PromiseSettledResult<unknown>[] = [];
