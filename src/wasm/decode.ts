@@ -20,10 +20,7 @@ import {
 } from './read-declarations.ts';
 import { readData, readDataCount, readElements } from './read-segments.ts';
 import { Reader } from './reader.ts';
-import { type SectionName, sectionName, sectionRank } from './sections.ts';
-
-/** `\0asm`, version 1, layer 0 (core specification 5.5.16); components have layer 1. */
-export const HEADER: readonly number[] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+import { HEADER, type SectionName, sectionName, sectionRank } from './sections.ts';
 
 const readers: Record<Exclude<SectionName, 'custom' | 'tag'>, (r: Reader, d: Draft) => void> = {
   type: readTypes,

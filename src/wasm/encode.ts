@@ -1,5 +1,4 @@
 /** From a {@link Module} to bytes: every number in its shortest form, no empty sections. */
-import { HEADER } from './decode.ts';
 import {
   type Body,
   externalKinds,
@@ -10,7 +9,7 @@ import {
   type TableType,
   type Verbatim,
 } from './module.ts';
-import { type SectionName, sections } from './sections.ts';
+import { HEADER, type SectionName, sections } from './sections.ts';
 import { Writer } from './writer.ts';
 
 export function encode(module: Module): Uint8Array {

@@ -16,6 +16,11 @@ export const valueTypes = {
 export type ValueTypeName = keyof typeof valueTypes;
 export type ValueType = (typeof valueTypes)[ValueTypeName];
 
+/** How many slots of 8 bytes a value takes at most. */
+export function slotsOf(type: ValueType): number {
+  return type === valueTypes.v128 ? 2 : 1;
+}
+
 export interface FunctionType {
   readonly parameters: readonly ValueType[];
   readonly results: readonly ValueType[];

@@ -1,3 +1,8 @@
+/** How a module is laid out. */
+
+/** `\0asm`, version 1, layer 0 (core specification 5.5.16); components have layer 1. */
+export const HEADER: readonly number[] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+
 /** Numbers of the sections, in the order in which they stand (core specification 5.5.2 and 5.5.16). */
 export const sections = {
   custom: 0,

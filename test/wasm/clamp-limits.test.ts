@@ -5,6 +5,7 @@ import { decode } from '../../src/wasm/decode.ts';
 import { encode } from '../../src/wasm/encode.ts';
 import type { Limits } from '../../src/wasm/module.ts';
 import { clampLimits, type LimitsOptions } from '../../src/wasm/rewrite/clamp-limits.ts';
+import { rewrite } from '../../src/wasm/rewrite/rewrite.ts';
 import { build, type ModuleSketch } from './build-module.ts';
 import { engine, instantiate } from './engine.ts';
 
@@ -89,5 +90,25 @@ test('who begins above the clamp is refused, by what it is', () => {
   assert.throws(() => clamped({ tables: [{ element: 0x70, limits }] }, { tableElements: 10 }), {
     code: 'WASM_REFUSED',
     message: "the module's table begins with 11 elements, it may have 10",
+  });
+});
+
+test('numbers that are no limits are refused', () => {
+  const module = decode(build({}));
+  for (const options of [
+    { memoryPages: 65_537 },
+    { memoryPages: -1 },
+    { stackSlots: Number.POSITIVE_INFINITY },
+    { stackSlots: 1.5 },
+    { tableElements: Number.NaN },
+  ])
+    assert.throws(() => rewrite(module, options), { code: 'REQUEST_INVALID', layer: 'wasm' });
+});
+
+test('names that are kept for the host are refused, whatever is rewritten', () => {
+  const module = decode(build({ functions: [{ export: 'caisson.start', code: [] }] }));
+  assert.throws(() => rewrite(module, {}), {
+    code: 'WASM_REFUSED',
+    message: /exports caisson\.start/,
   });
 });

@@ -1,4 +1,7 @@
-/** The plainest meter there can be, against which fuel is checked: one added before every single instruction. */
+/**
+ * The plainest meter there can be, against which fuel is checked: one added before every single instruction, and one
+ * for each 8 locals at every entry.
+ */
 import { assemble } from '../../src/wasm/assemble.ts';
 import { InstructionReader } from '../../src/wasm/instruction-reader.ts';
 import { allGlobals, type Module, valueTypes } from '../../src/wasm/module.ts';
@@ -18,6 +21,8 @@ export function countInstructions(module: Module): Module {
     exports: [...module.exports, { name: 'count', kind: 'global', index: count }],
     bodies: module.bodies.map(({ locals, code }) => {
       const out = new Writer();
+      const slots = locals.reduce((sum, each) => sum + each.count, 0);
+      for (let left = slots; left >= 8; left -= 8) out.bytes(one);
       const read = new InstructionReader(new Reader(code));
       while (read.next()) {
         if (!FREE.has(read.instruction.name)) out.bytes(one);

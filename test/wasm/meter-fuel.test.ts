@@ -164,7 +164,7 @@ describe('lengths are paid for before they are worked through', () => {
     ['i32.const', length],
   ];
   const cases: [string, Line[], number][] = [
-    ['memory.fill', [...three(80_000), ['memory.fill', 0]], 80_000 / 8 + 4],
+    ['memory.fill', [...three(80_000), ['memory.fill', 0]], 80_000 / 8 + 103],
     ['memory.copy', [...three(80_000), ['memory.copy', 0, 0]], 80_000 / 8 + 4],
     ['memory.init', [...three(0), ['memory.init', 0, 0]], 4],
     [
@@ -175,17 +175,17 @@ describe('lengths are paid for before they are worked through', () => {
         ['i32.const', 900],
         ['table.fill', 0],
       ],
-      904,
+      1003,
     ],
-    ['table.copy', [...three(900), ['table.copy', 0, 0]], 904],
-    ['table.init', [...three(1), ['table.init', 0, 0]], 5],
-    ['memory.grow', [['i32.const', 10], ['memory.grow', 0], 'drop'], 10 * 8192 + 3],
-    ['memory.grow that fails', [['i32.const', 1000], ['memory.grow', 0], 'drop'], 3],
-    ['table.grow', [['ref.null', 0x70], ['i32.const', 700], ['table.grow', 0], 'drop'], 704],
+    ['table.copy', [...three(900), ['table.copy', 0, 0]], 1003],
+    ['table.init', [...three(1), ['table.init', 0, 0]], 104],
+    ['memory.grow', [['i32.const', 10], ['memory.grow', 0], 'drop'], 10 * 8192 + 1002],
+    ['memory.grow that fails', [['i32.const', 1000], ['memory.grow', 0], 'drop'], 1002],
+    ['table.grow', [['ref.null', 0x70], ['i32.const', 700], ['table.grow', 0], 'drop'], 803],
     [
       'table.grow that fails',
       [['ref.null', 0x70], ['i32.const', -1], ['table.grow', 0], 'drop'],
-      4,
+      103,
     ],
   ];
   for (const [name, code, price] of cases) {
@@ -222,7 +222,7 @@ describe('lengths are paid for before they are worked through', () => {
     const exports = instantiate(metered(bulk(code)));
     const { used, ended } = spend(exports, () => exports.f?.());
     assert.equal(ended, 'RuntimeError: memory access out of bounds');
-    assert.equal(used, 2n ** 29n + 3n);
+    assert.equal(used, 2n ** 29n + 102n);
   });
 });
 
@@ -269,6 +269,19 @@ test('the start function waits until the host calls it', () => {
     { used: 2n, ended: 'undefined' },
   );
   assert.equal(exports.g?.value, 42);
+});
+
+test('locals are set to zero at each entry, which many of them make dear', () => {
+  const code: Line[] = [['local.get', 0], 'drop'];
+  for (const [count, price] of [
+    [7, 2n],
+    [8, 3n],
+    [40_000, 5002n],
+  ] as const) {
+    const locals = Array.from({ length: count }, () => 'i64' as const);
+    const exports = instantiate(metered({ functions: [{ export: 'f', locals, code }] }));
+    assert.equal(spend(exports, () => exports.f?.()).used, price);
+  }
 });
 
 test('costs can be told by name', () => {

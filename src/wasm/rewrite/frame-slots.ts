@@ -3,13 +3,7 @@
  * operands stand, and what every frame has. The heights follow from the types of blocks and calls alone.
  */
 import { EMPTY_BLOCK, InstructionReader } from '../instruction-reader.ts';
-import {
-  type Body,
-  type FunctionType,
-  type Module,
-  type ValueType,
-  valueTypes,
-} from '../module.ts';
+import { type Body, type FunctionType, type Module, slotsOf, type ValueType } from '../module.ts';
 import { Reader } from '../reader.ts';
 import { typesByFunction } from './map-bodies.ts';
 
@@ -18,6 +12,9 @@ import { typesByFunction } from './map-bodies.ts';
  * and what counting itself needs. test/wasm/bound-stack.test.ts fails when it is too little.
  */
 const EVERY_FRAME = 10;
+
+/** What the counter can hold: a frame beyond it fits nowhere. */
+const MOST = 2 ** 31 - 1;
 
 export interface Frame {
   readonly slots: number;
@@ -58,7 +55,7 @@ export class FrameSlots {
       sumOf(type.results) +
       body.locals.reduce((sum, { count, type: each }) => sum + count * slotsOf(each), 0) +
       highest * this.#operandSlots;
-    return { slots, calls };
+    return { slots: Math.min(slots, MOST), calls };
   }
 
   #operands({ code }: Body, type: FunctionType): { highest: number; calls: boolean } {
@@ -114,8 +111,4 @@ function arityOf(type: FunctionType | undefined): Arity {
 
 function sumOf(types: readonly ValueType[]): number {
   return types.reduce((sum, type) => sum + slotsOf(type), 0);
-}
-
-function slotsOf(type: ValueType): number {
-  return type === valueTypes.v128 ? 2 : 1;
 }

@@ -10,13 +10,13 @@ import { InstructionReader } from '../instruction-reader.ts';
 import { type Body, type FunctionType, type Module, valueTypes } from '../module.ts';
 import { Reader } from '../reader.ts';
 import { Writer } from '../writer.ts';
-import { type Costs, type CostTable, costTable } from './costs.ts';
+import { type Costs, type CostTable, costOfLocals, costTable } from './costs.ts';
 import { type FuelCode, FuelCodes } from './fuel-code.ts';
 import { mapBodies, ScratchLocals } from './map-bodies.ts';
 import { addCounter, FUEL_EXPORT } from './reserved-exports.ts';
 
 export interface FuelOptions {
-  /** Costs of instructions by their names, instead of 1; whole numbers from 1. */
+  /** Costs of instructions by their names, instead of what they cost by default; whole numbers from 1. */
   readonly costs?: Costs;
 }
 
@@ -62,7 +62,7 @@ class Meter {
   readonly #costs: CostTable;
   readonly #out: Writer;
   readonly #stretch: Writer;
-  #price = 0;
+  #price: number;
   readonly #open: OpenBlock[] = [{ loop: false, joined: true }];
 
   constructor(body: Body, type: FunctionType, { costs, codes, out, stretch }: Shared) {
@@ -73,6 +73,7 @@ class Meter {
     this.#costs = costs;
     this.#out = out.clear();
     this.#stretch = stretch.clear();
+    this.#price = costOfLocals(body.locals);
   }
 
   meter(): Body {
