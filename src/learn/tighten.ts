@@ -11,6 +11,7 @@ import { LIMIT_ROWS } from '../policy/limits.ts';
 import { WORKSPACE } from '../policy/path.ts';
 import { isWithin } from '../policy/path-set.ts';
 import type { Destination, PathSet, Policy } from '../policy/policy.ts';
+import { isPacketRule } from '../policy/protocol.ts';
 import { asRule } from './learned-paths.ts';
 import type { LearnedPolicy } from './learned-policy.ts';
 
@@ -112,7 +113,9 @@ function networkFindings({ network }: Policy, { allow, listen }: LearnedPolicy):
       instead: instead.length === 0 ? ['mode: none'] : ['mode: filtered', ...instead],
     });
   }
-  for (const rule of network.mode === 'filtered' ? network.allow : []) {
+  // Packets are not seen by whoever watches connections.
+  const rules = network.allow.filter((rule) => !isPacketRule(rule));
+  for (const rule of network.mode === 'filtered' ? rules : []) {
     const met = used.filter((each) => covers(rule, each));
     const entry = `${rule.host}${portsOf(rule)}`;
     if (met.length === 0) {

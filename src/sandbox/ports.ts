@@ -171,12 +171,14 @@ export function notPublishable(reason: string): CaissonError {
 }
 
 function requirePublishable(
-  { mode, listen }: NetworkPolicy,
+  { mode, deny, listen }: NetworkPolicy,
   guestPort: number,
   host: string,
   port: number,
 ): void {
-  if (mode === 'full') throw notPublishable("the guest has the host's network as it is");
+  if (mode === 'full' && deny.length === 0) {
+    throw notPublishable("the guest has the host's network as it is");
+  }
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw invalid(
       `${port} is no port of the host`,

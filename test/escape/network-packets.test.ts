@@ -352,6 +352,21 @@ describe("the host's whole network, but for what is denied", { skip }, () => {
     await host.ask({ close: true });
   });
 
+  test('a port inside is reached once it is published, and by that way alone', async () => {
+    const { network, level } = full(['203.0.113.99:80']);
+    await host.ask({ open: { level, network: { ...network, listen: [8080] } } });
+    const server = guest(
+      's = socket.create_server(("", 8080))',
+      'while True:',
+      '  c, _ = s.accept()',
+      "  c.sendall(b'from inside')",
+      '  c.close()',
+    );
+    const { stdout } = await host.ask({ publish: { port: 8080, server } });
+    assert.equal(stdout, 'from inside');
+    await host.ask({ close: true });
+  });
+
   test('nobody on the host reaches the guest by it, and two sandboxes do not reach each other', async () => {
     const { left } = await host.ask({ open: full(['203.0.113.99:80']) });
     assert.ok((left?.links.length ?? 0) >= 1);

@@ -49,6 +49,8 @@ export interface HostRequest {
   /** In that one. */
   readonly inside?: readonly string[];
   readonly close?: true;
+  /** In that one: a server, and the port inside that is then asked from the host. */
+  readonly publish?: { readonly port: number; readonly server: readonly string[] };
   /** Closes the Caisson, with the sandboxes that it keeps ready, and opens another. */
   readonly end?: true;
 }

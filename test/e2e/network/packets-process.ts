@@ -5,6 +5,7 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Caisson } from '../../../src/compose.ts';
 import type { Sandbox } from '../../../src/sandbox/sandbox.ts';
@@ -53,6 +54,13 @@ async function carryOut(request: HostRequest): Promise<HostReply> {
     const received = now.received - before.received;
     return { stdout: outcome.stdout.text, arrived: { ...now, received } };
   }
+  if (request.publish !== undefined) {
+    const { port, server } = request.publish;
+    const running = (kept as Sandbox).exec(server);
+    running.catch(() => {});
+    const published = await (kept as Sandbox).publish(port);
+    return { stdout: await ask(published.port) };
+  }
   if (request.close === true) await kept?.close();
   if (request.end === true) {
     await caisson.close();
@@ -82,6 +90,24 @@ async function carryOut(request: HostRequest): Promise<HostReply> {
     },
     strays,
   };
+}
+
+/** What a port of the host's loopback says first; tried again while nobody listens behind it yet. */
+async function ask(port: number): Promise<string> {
+  for (let tries = 0; tries < 50; tries++) {
+    const said = await new Promise<string>((resolve) => {
+      let text = '';
+      const socket = connect(port, '127.0.0.1');
+      socket.on('data', (data) => {
+        text += data;
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(text));
+    });
+    if (said !== '') return said;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return '';
 }
 
 async function startInternet(): Promise<ChildProcess> {
