@@ -208,6 +208,25 @@ describe('packets to named blocks', { skip }, () => {
     assert.equal(reply.arrived?.received, 0, reply.run?.stdout);
   });
 
+  test('where the host does not forward it is refused, with the command that would', async () => {
+    const forwarding = (value: string): readonly string[] => [
+      'sh',
+      '-c',
+      `echo ${value} > /proc/sys/net/ipv4/conf/up0/forwarding`,
+    ];
+    await host.ask({ host: forwarding('0'), end: true });
+    const policy = filtered(['198.51.100.0/24/icmp']);
+    const refused = await host.tryAsk({ argv: ['true'], policy });
+    assert.equal(refused.code, 'UNENFORCEABLE');
+    const { compiled } = await host.ask({ explain: policy });
+    assert.deepEqual(
+      compiled?.unenforceable.map(({ id, cure }) => [id, cure]),
+      [['network.packets:no-forwarding', 'as root: sysctl -w net.ipv4.conf.up0.forwarding=1']],
+    );
+    await host.ask({ host: forwarding('1'), end: true });
+    assert.equal((await host.ask({ argv: ['true'], policy })).run?.code, 0);
+  });
+
   test('nothing of it is left on the host', () => nothingLeft());
 });
 
