@@ -15,7 +15,8 @@ import type {
   NetworkOptions,
   PublishedPortClient,
 } from './network-client.ts';
-import { networkGone, ProxyProcessClient } from './proxy-process-client.ts';
+import { networkGone } from './proxy-error.ts';
+import { ProxyProcessClient } from './proxy-process-client.ts';
 import type { PublishOptions } from './published-port.ts';
 
 export class ProxyClient {

@@ -2,7 +2,7 @@
  * One proxy process as the library speaks with it: requests and their replies, questions that it asks back, and its end.
  * What it serves is shut when it is gone.
  */
-import { CaissonError } from '../core/error.ts';
+import type { CaissonError } from '../core/error.ts';
 import type { Dial } from '../launcher/dials.ts';
 import {
   forwardNetwork,
@@ -19,8 +19,10 @@ import type {
   NetworkOptions,
   PublishedPortClient,
 } from './network-client.ts';
+import { networkFailed, networkGone } from './proxy-error.ts';
 import type { FromProxy, ProxyReply, ProxyRequest, ToProxy } from './proxy-messages.ts';
 import type { PublishOptions } from './published-port.ts';
+import { SecretKeeper } from './secret-keeper.ts';
 
 const ASK_TIMEOUT_MS = 30_000;
 
@@ -43,12 +45,11 @@ export class ProxyProcessClient {
   #holders = 0;
   #gone: CaissonError | undefined;
   #ending = false;
-  readonly #startVault: (memory: VaultMemory) => VaultProcess;
-  #vault: VaultProcess | undefined;
+  readonly #keeper: SecretKeeper;
 
   constructor(child: NodeProcess, startVault: (memory: VaultMemory) => VaultProcess) {
     this.#child = child;
-    this.#startVault = startVault;
+    this.#keeper = new SecretKeeper(startVault, (reader) => this.#passOn(reader));
     child.on('message', (message) => this.#take(message as FromProxy));
     this.#ended = new Promise((resolve) => {
       const end = (how: string): void => {
@@ -72,11 +73,11 @@ export class ProxyProcessClient {
   }
 
   get vault(): VaultProcess | undefined {
-    return this.#vault?.isGone === false ? this.#vault : undefined;
+    return this.#keeper.vault;
   }
 
   async open(options: NetworkOptions): Promise<FilteredNetworkClient> {
-    const held = await this.#hand(options);
+    const held = await this.#keeper.give(options);
     const { network, reply } = this.begin(options, held.secrets);
     try {
       const { certificatePem } = await reply;
@@ -156,45 +157,17 @@ export class ProxyProcessClient {
 
   async end(): Promise<void> {
     this.#ending = true;
-    await this.#vault?.end();
+    await this.#keeper.end();
     if (this.#gone !== undefined) return;
     this.#child.ref();
     this.#child.kill('SIGKILL');
     await this.#ended;
   }
 
-  /** Gives values to the holder. What the proxy gets is what they are called there. @throws NETWORK_FAILED */
-  async #hand({
-    secrets = [],
-    secretMemory = 'secret',
-  }: NetworkOptions): Promise<{ secrets: readonly Secret[]; drop: () => Promise<void> }> {
-    if (secrets.length === 0) return { secrets: [], drop: async () => {} };
-    const vault = this.#liveVault(secretMemory);
-    const held: Secret[] = [];
-    const drop = async (): Promise<void> => {
-      await Promise.all(held.map(({ id }) => vault.drop(id)));
-    };
-    try {
-      for (const { name, placeholder, hosts, value } of secrets) {
-        held.push({ name, placeholder, hosts, id: await vault.put(value) });
-      }
-    } catch (error) {
-      await drop();
-      throw error;
-    }
-    return { secrets: held, drop };
-  }
-
-  /** A new one where the last one ended: what that held is gone, and its networks send no secrets any more. */
-  #liveVault(memory: VaultMemory): VaultProcess {
-    if (this.vault !== undefined) return this.vault;
-    const vault = this.#startVault(memory);
-    this.#vault = vault;
-    const reader = vault.takeReader();
+  #passOn(reader: RawHandle): void {
     const message: ToProxy = { type: 'vault' };
     if (this.#gone !== undefined) reader.close();
     else this.#child.send(message, reader as never, () => reader.close());
-    return vault;
   }
 
   async #attach(id: number, handles: NetworkHandles): Promise<void> {
@@ -276,7 +249,7 @@ export class ProxyProcessClient {
       this.#pending.delete(message.request);
       if (pending !== undefined) this.#release();
       if (message.type === 'reply') pending?.resolve(message.reply);
-      else pending?.reject(failed(message));
+      else pending?.reject(networkFailed(message));
     }
   }
 
@@ -312,7 +285,7 @@ export class ProxyProcessClient {
   #end(error: CaissonError): void {
     if (this.#gone !== undefined) return;
     this.#gone = error;
-    void this.#vault?.end();
+    void this.#keeper.end();
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     const networks = [...this.#networks.values()];
@@ -324,21 +297,4 @@ export class ProxyProcessClient {
 
 function countersOf({ counters }: ProxyReply): ProxyCounters {
   return counters ?? { connections: 0, openConnections: 0, sentBytes: 0, receivedBytes: 0 };
-}
-
-export function networkGone(how: string, cause?: unknown): CaissonError {
-  return new CaissonError('NETWORK_GONE', {
-    layer: 'network',
-    message: `the proxy process of the network ended: ${how}`,
-    hint: 'its sandboxes have no network any more; make a new one',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
-function failed({ message, invalid }: Extract<FromProxy, { type: 'failed' }>): CaissonError {
-  return new CaissonError(invalid === undefined ? 'NETWORK_FAILED' : 'REQUEST_INVALID', {
-    layer: 'network',
-    message,
-    ...(invalid?.hint === undefined ? {} : { hint: invalid.hint }),
-  });
 }
