@@ -20,7 +20,7 @@ interface Hierarchy {
   readonly mount: string;
 }
 
-/** A launcher's group and a cell in it (native/launcher/cgroup.c). */
+/** A launcher's group and a cell in it (native/launcher/cgroup_tree.c). */
 const CELL = /\/caisson-\d+-\d+-\d+\/\d+$/;
 
 /** proc_pid_mountinfo(5). Version 2 has no controllers here. */
