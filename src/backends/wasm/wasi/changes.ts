@@ -1,3 +1,5 @@
+import { CaissonError } from '../../../core/error.ts';
+import { HostFault } from './host-fault.ts';
 import { type DirectoryNode, FileNode, type Node } from './nodes.ts';
 
 /** One thing that the guest left otherwise than it was handed in, by the path that the guest knows it by. */
@@ -11,7 +13,7 @@ export type WasiChange =
       /** Whether a file of that name had been handed in and was written to. */
       readonly existed: boolean;
       readonly size: number;
-      /** The bytes; to be asked for after the guest has ended. Throws where a lazy file cannot be loaded. */
+      /** The bytes; to be asked for after the guest has ended. CaissonError `FILE_FAILED` where a lazy file cannot be loaded. */
       readonly read: () => Uint8Array;
     }
   | {
@@ -74,7 +76,18 @@ export function listChanges(
 
 function fileChange(path: string, node: FileNode, existed: boolean): WasiChange {
   const { content } = node;
-  return { kind: 'file', path, existed, size: content.size, read: () => content.whole() };
+  const read = () => {
+    try {
+      return content.whole();
+    } catch (thrown) {
+      throw new CaissonError('FILE_FAILED', {
+        layer: 'backends',
+        message: `what the guest left at ${path} cannot be loaded`,
+        cause: thrown instanceof HostFault ? thrown.cause : thrown,
+      });
+    }
+  };
+  return { kind: 'file', path, existed, size: content.size, read };
 }
 
 function below(path: string, name: string): string {

@@ -200,7 +200,7 @@ test('as on Linux', () => {
   let done = 0;
   try {
     fc.assert(
-      fc.property(fc.array(step, { minLength: 5, maxLength: 40 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
         const root = join(nest, String(turn++));
         mkdirSync(root);
         const guest = Guest.in({});
@@ -220,7 +220,7 @@ test('as on Linux', () => {
         assert.deepEqual(listGuest(guest).sort(), listLinux(root).sort());
         rmSync(root, { recursive: true });
       }),
-      { numRuns: 200 },
+      { numRuns: 150 },
     );
   } finally {
     rmSync(top, { recursive: true, force: true });

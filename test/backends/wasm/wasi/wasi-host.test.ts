@@ -275,6 +275,21 @@ describe('changes', () => {
     assert.deepEqual(kinds(guest), ['new /x shared', 'link /y = /x', 'link /z = /given']);
   });
 
+  test('of a lazy file that cannot be loaded are an error of ours, with its cause', () => {
+    const cause = new Error('no longer there');
+    const load = () => {
+      throw cause;
+    };
+    const guest = Guest.in({ a: file({ size: 3, load }) });
+    assert.equal(guest.rename('a', 'b'), 'success');
+    const moved = guest.host.changes().find(({ path }) => path === '/b');
+    assert.ok(moved?.kind === 'file');
+    assert.throws(
+      () => moved.read(),
+      (error) => isCaissonError(error) && error.code === 'FILE_FAILED' && error.cause === cause,
+    );
+  });
+
   test('are told once, by the first preopen that leads there', () => {
     const work = directory({}, { writable: true });
     const guest = new Guest({
