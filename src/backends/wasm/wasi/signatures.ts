@@ -58,6 +58,18 @@ export type WasiFunction = keyof typeof wasiSignatures;
 /** The module name that guests import these from. */
 export const WASI_MODULE = 'wasi_snapshot_preview1';
 
+/** Whether a function that a module imports is one of these, by name and by type. */
+export function isWasiFunction(
+  name: string,
+  parameters: readonly string[],
+  results: readonly string[],
+): boolean {
+  if (!Object.hasOwn(wasiSignatures, name)) return false;
+  const wanted = wasiSignatures[name as WasiFunction];
+  const answers = name === 'proc_exit' ? [] : ['i32'];
+  return `${parameters} ${results}` === `${wanted} ${answers}`;
+}
+
 type Argument<T> = T extends 'i64' ? bigint : number;
 type Arguments<T extends readonly unknown[]> = {
   -readonly [I in keyof T]: Argument<T[I]>;

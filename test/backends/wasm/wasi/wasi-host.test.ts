@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { engine } from '../../../../src/backends/wasm/engine.ts';
 import { virtualClock } from '../../../../src/backends/wasm/wasi/clock.ts';
 import { seededRandom } from '../../../../src/backends/wasm/wasi/random-source.ts';
-import { wasiSignatures } from '../../../../src/backends/wasm/wasi/signatures.ts';
+import { isWasiFunction, wasiSignatures } from '../../../../src/backends/wasm/wasi/signatures.ts';
 import {
   directory,
   file,
@@ -31,6 +31,19 @@ test('all 46 functions are there, and no more', () => {
   assert.deepEqual(Object.keys(functions).sort(), Object.keys(wasiSignatures).sort());
   assert.equal(Object.keys(functions).length, 46);
   assert.deepEqual(others, {});
+});
+
+test('an import is one of them by its name and its whole type', () => {
+  assert.equal(isWasiFunction('fd_seek', ['i32', 'i64', 'i32', 'i32'], ['i32']), true);
+  assert.equal(isWasiFunction('proc_exit', ['i32'], []), true);
+  assert.equal(isWasiFunction('sched_yield', [], ['i32']), true);
+  assert.equal(isWasiFunction('sched_yield', [], ['i64']), false);
+  assert.equal(isWasiFunction('sched_yield', [], []), false);
+  assert.equal(isWasiFunction('proc_exit', ['i32'], ['i32']), false);
+  assert.equal(isWasiFunction('fd_seek', ['i32', 'i32', 'i32', 'i32'], ['i32']), false);
+  assert.equal(isWasiFunction('fd_close', ['i32', 'i32'], ['i32']), false);
+  assert.equal(isWasiFunction('fd_dup', ['i32'], ['i32']), false);
+  assert.equal(isWasiFunction('toString', [], []), false);
 });
 
 describe('a command', () => {
