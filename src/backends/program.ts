@@ -50,6 +50,8 @@ export interface Evaluate {
   readonly resultBytes: number;
   /** For programs of that language alone. */
   readonly wasm?: WasmOptions;
+  /** Its code is compiled and nothing of it runs; the value is undefined. */
+  readonly compileOnly?: true;
 }
 
 export interface WasmOptions {

@@ -66,7 +66,7 @@ export const errorCodes = {
   },
   QUEUE_FULL: { message: 'no more sandboxes can wait for room', status: 429, exit: 75 },
   STORE_UNUSABLE: {
-    message: 'the database of managed sandboxes cannot be used',
+    message: 'a database of Caisson cannot be used',
     status: 500,
     exit: 74,
   },
@@ -91,6 +91,27 @@ export const errorCodes = {
     status: 422,
     exit: 65,
   },
+  MODULE_EXISTS: {
+    message: 'that version of the module is registered with other content',
+    status: 409,
+    exit: 73,
+  },
+  MODULE_NOT_FOUND: { message: 'no such module is registered', status: 404, exit: 66 },
+  MODULE_DISABLED: { message: 'the module is disabled', status: 409, exit: 77 },
+  MODULE_TOO_LARGE: {
+    message: 'the code of the module is larger than it may be',
+    status: 413,
+    exit: 65,
+  },
+  MODULE_CODE_INVALID: { message: 'the code of the module cannot be used', status: 422, exit: 65 },
+  MODULE_SIGNATURE_WRONG: {
+    message: 'the signature is not that of the code by the key',
+    status: 422,
+    exit: 65,
+  },
+  MODULE_REFUSED: { message: 'the module was not admitted', status: 403, exit: 77 },
+  GUEST_FAILED: { message: 'the guest threw, or ended with an error', status: 422, exit: 1 },
+  GUEST_LIMIT: { message: 'the guest ran into a limit and was ended', status: 422, exit: 124 },
   ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
   INTERNAL: { message: 'a fault in Caisson itself', status: 500, exit: 70 },
 } as const satisfies Record<string, CodeRow>;
@@ -110,6 +131,7 @@ export type ErrorLayer =
   | 'network'
   | 'backends'
   | 'sandbox'
+  | 'modules'
   | 'cli';
 
 const brand = Symbol.for('caisson.error');

@@ -59,3 +59,28 @@ export interface Recorder {
    */
   ready(): Promise<void> | undefined;
 }
+
+/** What a check of code says of it before it may run. */
+export interface Verdict {
+  /** `unchecked`: nobody looked. What is `refused` does not run. */
+  readonly admission: 'unchecked' | 'admitted' | 'refused';
+  /** Why, each in a sentence. */
+  readonly reasons?: readonly string[];
+}
+
+/** Code that is to be admitted. */
+export interface Candidate {
+  readonly name: string;
+  readonly kind: 'js' | 'wasm' | 'command';
+  /** SHA-256 of the code, in hexadecimal. */
+  readonly digest: string;
+  readonly code: Uint8Array;
+  /** PEM (SPKI) of the Ed25519 key that the code is signed with, where it is and the signature is right. */
+  readonly signedBy?: string;
+}
+
+/** Asked once for what runs often. A rejection is a refusal. */
+export type Admission = (candidate: Candidate) => Verdict | Promise<Verdict>;
+
+/** Where nothing checks code yet. */
+export const unchecked: Admission = () => ({ admission: 'unchecked' });

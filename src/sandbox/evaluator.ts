@@ -52,6 +52,8 @@ export interface EvaluateOptions extends EvaluateLimits {
   readonly signal?: AbortSignal;
   /** For WASM alone. */
   readonly wasm?: WasmOptions;
+  /** Compiles it and runs nothing: its value is undefined, its `error` says what does not compile and where. */
+  readonly compileOnly?: true;
 }
 
 export interface EvaluatorSetup {
@@ -179,6 +181,7 @@ function jobOf(
     outputBytes: limits.outputBytes ?? DEFAULT_OUTPUT,
     resultBytes: RESULT_BYTES,
     ...(options.wasm === undefined ? {} : { wasm: wasmOf(options.wasm, policy) }),
+    ...(options.compileOnly === true ? { compileOnly: true } : {}),
   };
 }
 

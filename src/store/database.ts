@@ -26,16 +26,25 @@ export interface OpenDatabase {
   readonly migrations: Migrations;
   /** Default false. */
   readonly readOnly?: boolean;
+  /** Tells one kind of our databases from another. */
+  readonly applicationId?: number;
+  /** What is gone with the file, for whoever is told to move it away. */
+  readonly lost?: string;
 }
 
 export class Database {
   readonly path: string;
   readonly #database: DatabaseSync;
+  readonly #applicationId: number;
+  readonly #moveAside: string;
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
 
   /** @throws STORE_UNUSABLE: not a database, not ours, damaged, of a newer version, or not to be opened */
-  constructor({ path, migrations, readOnly = false }: OpenDatabase) {
+  constructor(options: OpenDatabase) {
+    const { path, migrations, readOnly = false } = options;
     this.path = path;
+    this.#applicationId = options.applicationId ?? APPLICATION_ID;
+    this.#moveAside = `move ${path} away; ${options.lost ?? LOST}`;
     try {
       if (!readOnly) makeFile(path);
       this.#database = new DatabaseSync(path, { readOnly, timeout: BUSY_TIMEOUT_MS });
@@ -53,7 +62,7 @@ export class Database {
     } catch (cause) {
       this.#database.close();
       if (isCaissonError(cause)) throw cause;
-      throw unusable(path, 'it is not a database or it is damaged', moveAside(path), cause);
+      throw unusable(path, 'it is not a database or it is damaged', this.#moveAside, cause);
     }
   }
 
@@ -79,6 +88,29 @@ export class Database {
     }
   }
 
+  /**
+   * As {@link transaction}, where nobody else is writing: this thread does not wait for them.
+   *
+   * @returns whether it was done
+   */
+  tryTransaction(run: () => void): boolean {
+    this.#do(() => this.#database.exec('PRAGMA busy_timeout=0'));
+    try {
+      this.transaction(run);
+      return true;
+    } catch (error) {
+      if (isBusy(error)) return false;
+      throw error;
+    } finally {
+      this.#do(() => this.#database.exec(`PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}`));
+    }
+  }
+
+  /** Changes when somebody else has written (https://www.sqlite.org/pragma.html#pragma_data_version); takes microseconds. */
+  get othersVersion(): number {
+    return Number(this.read('PRAGMA data_version')[0]?.data_version);
+  }
+
   /** Idempotent. */
   close(): void {
     if (this.#database.isOpen) this.#database.close();
@@ -93,8 +125,8 @@ export class Database {
       .all() as { tables: number }[];
     const isEmpty = id === 0 && version === 0 && tables === 0;
     if (isEmpty && !readOnly) return;
-    if (id !== APPLICATION_ID)
-      throw unusable(path, 'it belongs to another program', moveAside(path));
+    if (id !== this.#applicationId)
+      throw unusable(path, 'it belongs to another program', this.#moveAside);
     if (version > known)
       throw unusable(
         path,
@@ -103,7 +135,7 @@ export class Database {
       );
     const [found] = this.#database.prepare('PRAGMA quick_check(1)').all();
     const word = found?.quick_check;
-    if (word !== 'ok') throw unusable(path, `it is damaged: ${word}`, moveAside(path));
+    if (word !== 'ok') throw unusable(path, `it is damaged: ${word}`, this.#moveAside);
   }
 
   #migrate(migrations: Migrations): void {
@@ -116,7 +148,7 @@ export class Database {
       const done = this.#pragma('user_version');
       for (const sql of migrations.slice(done)) this.#database.exec(sql);
       this.#database.exec(
-        `PRAGMA application_id=${APPLICATION_ID}; PRAGMA user_version=${migrations.length}`,
+        `PRAGMA application_id=${this.#applicationId}; PRAGMA user_version=${migrations.length}`,
       );
     });
   }
@@ -162,8 +194,13 @@ function chmodIfThere(path: string): void {
   }
 }
 
-function moveAside(path: string): string {
-  return `move ${path} away; what it knew of running sandboxes is then forgotten, and caisson clean removes what they left`;
+const LOST =
+  'what it knew of running sandboxes is then forgotten, and caisson clean removes what they left';
+
+/** SQLITE_BUSY, whichever extended code it has, also as the cause of ours. */
+function isBusy(error: unknown): boolean {
+  const { errcode, cause } = error as { errcode?: number; cause?: unknown };
+  return ((errcode ?? 0) & 0xff) === 5 || (cause !== undefined && isBusy(cause));
 }
 
 function unusable(path: string, reason: string, hint: string, cause?: unknown): CaissonError {

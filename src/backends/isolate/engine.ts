@@ -13,7 +13,7 @@ import type {
   Program,
 } from '../program.ts';
 import { EvaluationClock } from './clock.ts';
-import { load, Sources } from './load.ts';
+import { compileOnly, load, Sources } from './load.ts';
 import type { Settled } from './prelude.ts';
 import { Room } from './room.ts';
 import { GuestFault } from './source.ts';
@@ -76,6 +76,10 @@ export class IsolateEngine implements Engine {
       const isNew = evaluate.keep !== 'context' || kept.room === undefined;
       room = this.#room(kept, evaluate.keep);
       clock.watch(room.isolate);
+      if (evaluate.compileOnly === true) {
+        compileOnly(room, kept.sources);
+        return { kind: 'value', value: undefined, ...usageOf(room, clock) };
+      }
       room.begin({ call: granted(evaluate.grants, hooks), write: hooks.write });
       room.enter(clock.left, () => (room as Room).grant(evaluate.grants));
       if (isNew) await this.#load(room, kept.sources, clock);

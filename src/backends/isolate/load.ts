@@ -86,6 +86,12 @@ export function load(room: Room, sources: Sources, timeout: number): () => void 
   return loadModules(room, sources, timeout);
 }
 
+/** All that the entry reaches; nothing of it runs. @throws GuestFault */
+export function compileOnly(room: Room, sources: Sources): void {
+  const isSingle = Object.keys(sources.program.files).length === 1;
+  if (!isSingle || asScript(room, sources) === undefined) compileGraph(room, sources);
+}
+
 /** Undefined where its text is a module's: as Node tells them apart, by what parses. */
 function asScript(room: Room, sources: Sources): ivm.Script | undefined {
   try {

@@ -10,6 +10,7 @@ import type {
   Evaluated,
   EvaluateHooks,
   GuestError,
+  Program,
   WasmOptions,
 } from '../program.ts';
 import { type CompiledModule, ModuleCache, stackSlots } from './compile.ts';
@@ -60,6 +61,10 @@ export class WasmEngine implements Engine {
         : {}),
     });
     try {
+      if (evaluate.compileOnly === true) {
+        this.#compile(evaluate.program, options);
+        return { kind: 'value', value: undefined, ...usage() };
+      }
       guest = this.#guest(evaluate, options, hooks);
       const { instance, compiled } = guest;
       setCounters(instance, compiled, options);
@@ -76,12 +81,16 @@ export class WasmEngine implements Engine {
   #guest({ program, keep }: Evaluate, options: WasmOptions, hooks: EvaluateHooks): Guest {
     const kept = keep === 'context' ? this.#kept.get(program.id) : undefined;
     if (kept !== undefined) return kept;
-    const source = program.files[program.entry];
-    const bytes = typeof source === 'string' ? new TextEncoder().encode(source) : source;
-    const compiled = this.#cache.get(program.id, bytes ?? new Uint8Array(), options);
+    const compiled = this.#compile(program, options);
     const wasi = wasiOf(options, hooks);
     const instance = new engine.Instance(compiled.module, wasi.imports);
     return { compiled, instance, wasi, ready: false };
+  }
+
+  #compile(program: Program, options: WasmOptions): CompiledModule {
+    const source = program.files[program.entry];
+    const bytes = typeof source === 'string' ? new TextEncoder().encode(source) : source;
+    return this.#cache.get(program.id, bytes ?? new Uint8Array(), options);
   }
 
   #keep({ program }: Evaluate, guest: Guest): void {
