@@ -1,19 +1,23 @@
 /** Whether a host has what a module imports. */
 import { CaissonError } from '../core/error.ts';
-import type { ExternalKind, Module } from './module.ts';
+import type { ExternalKind, FunctionType, Module } from './module.ts';
 
 /** More than a person reads at once. */
 const MOST_SHOWN = 50;
 
 /**
- * @param has Whether the host has something of this name and kind; types are compared when the engine links.
+ * @param has Whether the host has something of this name and kind; `signature` of a function alone. Engines compare types
+ * when they link, but take a function of JavaScript for one of any type.
  * @throws CaissonError `WASM_IMPORTS_UNKNOWN`, all of them in the message and in `details.imports`
  */
 export function checkImports(
-  { imports }: Module,
-  has: (module: string, name: string, kind: ExternalKind) => boolean,
+  { imports, types }: Module,
+  has: (module: string, name: string, kind: ExternalKind, signature?: FunctionType) => boolean,
 ): void {
-  const unknown = imports.filter(({ module, name, entity }) => !has(module, name, entity.kind));
+  const unknown = imports.filter(({ module, name, entity }) => {
+    const signature = entity.kind === 'function' ? types[entity.type] : undefined;
+    return !has(module, name, entity.kind, signature);
+  });
   if (unknown.length === 0) return;
   const shown = unknown
     .slice(0, MOST_SHOWN)

@@ -26,6 +26,11 @@ const ADD_AND_SPIN = Uint8Array.from([
   3, 64, 12, 0, 11, 11,
 ]);
 
+const ASK_FOR_BYTES = `
+#include <wasi/api.h>
+static unsigned char bytes[1 << 20];
+int main(void) { for (int i = 0; i < 1000; i++) if (__wasi_random_get(bytes, sizeof bytes)) return 1; return 0; }`;
+
 let caisson: Caisson;
 let directory: string;
 before(async () => {
@@ -93,17 +98,12 @@ const skip = probe.status === 0 ? false : 'clang with wasi-libc is not installed
 
 describe('a command compiled from C', { skip }, () => {
   let bytes: Uint8Array;
+  let asking: Uint8Array;
   let texts: string;
   const text = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
   before(() => {
-    const output = join(directory, 'wc.wasm');
-    const { status, stderr } = spawnSync(
-      'clang',
-      ['--target=wasm32-wasi', '-O2', '-x', 'c', '-', '-o', output],
-      { input: COUNT_WORDS },
-    );
-    assert.equal(status, 0, String(stderr));
-    bytes = readFileSync(output);
+    bytes = compiled(COUNT_WORDS, join(directory, 'wc.wasm'));
+    asking = compiled(ASK_FOR_BYTES, join(directory, 'ask.wasm'));
     texts = join(directory, 'texts');
     mkdirSync(texts);
     writeFileSync(join(texts, 'readme.md'), text);
@@ -147,4 +147,17 @@ describe('a command compiled from C', { skip }, () => {
     assert.ok((first?.fuel ?? 0n) > 0n);
     assert.deepEqual([first?.fuel, first?.stdout.text], [second?.fuel, second?.stdout.text]);
   });
+
+  test('pays with fuel for what the host does for it', async () => {
+    const wasm = { args: ['ask'], fuel: 10_000_000n };
+    const { kind, clock } = await caisson.evaluate('wasm', asking, { wasm });
+    assert.deepEqual([kind, clock], ['timed-out', 'fuel']);
+  });
 });
+
+function compiled(source: string, output: string): Uint8Array {
+  const flags = ['--target=wasm32-wasi', '-O2', '-x', 'c', '-', '-o', output];
+  const { status, stderr } = spawnSync('clang', flags, { input: source });
+  assert.equal(status, 0, String(stderr));
+  return readFileSync(output);
+}

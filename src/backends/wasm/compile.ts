@@ -3,9 +3,10 @@ import { checkImports } from '../../wasm/check-imports.ts';
 import { decode } from '../../wasm/decode.ts';
 import { encode } from '../../wasm/encode.ts';
 import { rewrite } from '../../wasm/rewrite/rewrite.ts';
+import { nameOfType } from '../../wasm/value-types.ts';
 import type { WasmOptions } from '../program.ts';
 import { engine, type WasmModule } from './engine.ts';
-import { WASI_MODULE, wasiSignatures } from './wasi/signatures.ts';
+import { isWasiFunction, WASI_MODULE } from './wasi/signatures.ts';
 
 const PAGE = 65_536;
 /** Of each table: 16 MiB of references. */
@@ -37,8 +38,10 @@ export class ModuleCache {
     const known = this.#compiled.get(key);
     if (known !== undefined) return known;
     const module = decode(bytes);
-    checkImports(module, (from, name, kind) => {
-      return from === WASI_MODULE && kind === 'function' && Object.hasOwn(wasiSignatures, name);
+    checkImports(module, (from, name, _, signature) => {
+      if (from !== WASI_MODULE || signature === undefined) return false;
+      const { parameters, results } = signature;
+      return isWasiFunction(name, parameters.map(nameOfType), results.map(nameOfType));
     });
     const rewritten = rewrite(module, {
       memoryPages: this.#memoryPages,

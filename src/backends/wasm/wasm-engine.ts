@@ -82,8 +82,12 @@ export class WasmEngine implements Engine {
     const kept = keep === 'context' ? this.#kept.get(program.id) : undefined;
     if (kept !== undefined) return kept;
     const compiled = this.#compile(program, options);
-    const wasi = wasiOf(options, hooks);
-    const instance = new engine.Instance(compiled.module, wasi.imports);
+    let instance: WasmInstance | undefined;
+    // What the host does for it is paid for as if the guest did it.
+    const wasi = wasiOf(options, hooks, (units) => {
+      if (compiled.metered && instance !== undefined) spend(instance, BigInt(units));
+    });
+    instance = new engine.Instance(compiled.module, wasi.imports);
     return { compiled, instance, wasi, ready: false };
   }
 
@@ -107,7 +111,11 @@ type Ending =
 
 function run({ instance, wasi, ready }: Guest, evaluate: Evaluate): Ending {
   const { exports } = instance;
-  if (!ready) callOf(exports[START_EXPORT])?.();
+  const begin = callOf(exports[START_EXPORT]);
+  if (!ready && begin !== undefined) {
+    const ended = endedBy(wasi.run(() => begin()));
+    if (ended !== undefined) return ended;
+  }
   if (exports._start !== undefined && evaluate.export === 'default') {
     const exit = wasi.start(instance);
     if (exit.kind === 'exited' && exit.code === 0) return { kind: 'value', value: undefined };
@@ -162,7 +170,11 @@ function endingOf(error: unknown, guest: Guest | undefined): Ending {
   };
 }
 
-function wasiOf(options: WasmOptions, hooks: EvaluateHooks): WasiHost {
+function wasiOf(
+  options: WasmOptions,
+  hooks: EvaluateHooks,
+  charge: (units: number) => void,
+): WasiHost {
   const { args = [], env = {}, stdin, preopens = {}, deterministic } = options;
   const sink = (stream: 'stdout' | 'stderr') => ({
     sink: (bytes: Uint8Array) => hooks.write(stream, bytes),
@@ -171,12 +183,16 @@ function wasiOf(options: WasmOptions, hooks: EvaluateHooks): WasiHost {
   return new WasiHost({
     args,
     env,
+    charge,
     stdout: sink('stdout'),
     stderr: sink('stderr'),
     clock: deterministic === undefined ? systemClock() : virtualClock(),
     random: deterministic === undefined ? systemRandom : seededRandom(deterministic.seed),
     preopens: [
-      ...Object.entries(preopens).map(([path, from]) => ({ path, directory: hostTree(from) })),
+      ...Object.entries(preopens).map(([path, from]) => ({
+        path,
+        directory: hostTree(from, { times: deterministic === undefined }),
+      })),
       ...(Object.hasOwn(preopens, '/tmp')
         ? []
         : [{ path: '/tmp', directory: directory({}, { writable: true }) }]),
@@ -200,6 +216,13 @@ function counter(instance: WasmInstance, name: string): { value: bigint | number
 
 function fuelOf(instance: WasmInstance): bigint {
   return counter(instance, FUEL_EXPORT).value as bigint;
+}
+
+/** @throws an Error where there is not so much left; the counter is negative then, which tells why */
+function spend(instance: WasmInstance, units: bigint): void {
+  const fuel = counter(instance, FUEL_EXPORT);
+  fuel.value = (fuel.value as bigint) - units;
+  if (fuel.value < 0n) throw new Error('out of fuel');
 }
 
 function clampFuel(left: bigint): bigint {
