@@ -264,11 +264,18 @@ export class LauncherClient implements Connection {
   }
 
   hold(): void {
-    if (this.#holders++ === 0) this.#socket.ref();
+    if (this.#holders++ === 0) this.#keepAwake(true);
   }
 
   release(): void {
-    if (--this.#holders === 0) this.#socket.unref();
+    if (--this.#holders === 0) this.#keepAwake(false);
+  }
+
+  /** A socket without a handle would take note of each of these until it connects, which it never does. */
+  #keepAwake(awake: boolean): void {
+    if (this.#socket.destroyed) return;
+    if (awake) this.#socket.ref();
+    else this.#socket.unref();
   }
 
   capture(

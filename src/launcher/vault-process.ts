@@ -106,11 +106,11 @@ export class VaultProcess {
 
   /** While it is asked, this process waits for it. */
   async #held<T>(ask: () => Promise<T>): Promise<T> {
-    if (this.#holders++ === 0) this.#socket.ref();
+    if (this.#holders++ === 0 && !this.#socket.destroyed) this.#socket.ref();
     try {
       return await ask();
     } finally {
-      if (--this.#holders === 0) this.#socket.unref();
+      if (--this.#holders === 0 && !this.#socket.destroyed) this.#socket.unref();
     }
   }
 }
