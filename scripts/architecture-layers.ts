@@ -26,7 +26,10 @@ const holds: Readonly<Record<string, string>> = {
   sandbox:
     'runs, sandboxes that stay, guest processes, shell, files, overlays and their changes; `manager/`: many at once under one pool',
   learn: 'from a traced run to the smallest policy for it; what a policy allows and was not used',
+  functions:
+    'JavaScript functions as programs: their source, what they capture, calls of them; sources of other languages',
   compose: 'wires it all into a `Caisson`',
+  standalone: 'functions that open a `Caisson` of their own',
   index: 'the public library',
   cli: 'the command line: a file for each command',
 };

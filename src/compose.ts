@@ -15,6 +15,9 @@ import { CaissonError, isCaissonError, type Result, toResult } from './core/erro
 import { newId } from './core/ids.ts';
 import type { Outcome } from './core/outcome.ts';
 import type { Observer, Recorder } from './core/ports.ts';
+import { type CallOptions, callFunction } from './functions/call.ts';
+import { type EvalLanguage, type EvalOptions, evalSource } from './functions/eval-source.ts';
+import { type Sandboxed, sandboxedOn } from './functions/sandboxed.ts';
 import { type Diagnosis, diagnose } from './host/doctor.ts';
 import { gatherFacts, minimalFacts } from './host/facts.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
@@ -225,6 +228,46 @@ export class Caisson {
     options: EvaluateOptions & PlaceOptions = {},
   ): Promise<Result<Evaluation>> {
     return toResult(() => this.evaluate(language, source, options));
+  }
+
+  /**
+   * Calls a function of yours in a guest: its source and structured clones of the arguments go there. What it closes
+   * over does not, so that is refused with the names; what it throws is thrown.
+   *
+   * @throws REQUEST_INVALID, GUEST_FAILED, GUEST_LIMIT, and what {@link evaluate} throws
+   * @example
+   * const sum = await caisson.call((a: number, b: number) => a + b, [40, 2]);
+   */
+  call<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    args: NoInfer<A>,
+    options?: CallOptions,
+  ): Promise<Awaited<R>>;
+  call<R>(fn: () => R): Promise<Awaited<R>>;
+  call(fn: () => unknown, args: unknown[] = [], options: CallOptions = {}): Promise<unknown> {
+    return callFunction(this, fn, args, options);
+  }
+
+  /** A function with the same arguments that is {@link call}ed each time. */
+  sandboxed<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    options: CallOptions = {},
+  ): Sandboxed<A, R> {
+    return sandboxedOn(() => this, fn, options);
+  }
+
+  /**
+   * Runs a source with an input: JavaScript, TypeScript and WASM by {@link evaluate}; Python and shell as commands
+   * behind the wall of the policy's level, whose input is JSON on stdin and whose value is the JSON that they print.
+   *
+   * @throws COMMAND_NOT_FOUND where an interpreter is missing, and what {@link evaluate} and {@link run} throw
+   */
+  eval(
+    language: EvalLanguage,
+    source: ProgramSource,
+    options: EvalOptions = {},
+  ): Promise<Evaluation> {
+    return evalSource(this, language, source, options);
   }
 
   /**

@@ -25,6 +25,9 @@ export type {
   Violation,
 } from './core/outcome.ts';
 export type { ObservedEvent, Observer } from './core/ports.ts';
+export type { CallOptions } from './functions/call.ts';
+export type { EvalLanguage, EvalOptions } from './functions/eval-source.ts';
+export type { Sandboxed } from './functions/sandboxed.ts';
 export type { Diagnosis } from './host/doctor.ts';
 export { AuditLog, type AuditStatus, type Recorded } from './observe/audit/audit-log.ts';
 export type { AuditOptions } from './observe/audit/audit-options.ts';
@@ -74,3 +77,10 @@ export type { EngineLanguage, ProgramFiles, ProgramSource } from './sandbox/prog
 export type { ExecOptions, Sandbox, Snapshot, SpawnOptions } from './sandbox/sandbox.ts';
 export type { Shell, ShellCommandOptions, ShellOptions, ShellOutcome } from './sandbox/shell.ts';
 export type { FileEvent, WatchOptions } from './sandbox/watch.ts';
+export {
+  type SandboxedFunction,
+  type SandboxedOptions,
+  SandboxedToolRunner,
+  sandboxed,
+  type ToolRunnerOptions,
+} from './standalone.ts';

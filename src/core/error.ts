@@ -131,6 +131,7 @@ export type ErrorLayer =
   | 'network'
   | 'backends'
   | 'sandbox'
+  | 'functions'
   | 'modules'
   | 'cli';
 
