@@ -31,6 +31,15 @@ const ASK_FOR_BYTES = `
 static unsigned char bytes[1 << 20];
 int main(void) { for (int i = 0; i < 1000; i++) if (__wasi_random_get(bytes, sizeof bytes)) return 1; return 0; }`;
 
+const TELL_TIME = `
+#include <stdio.h>
+#include <time.h>
+int main(void) {
+  long fine = 0; struct timespec t;
+  for (int i = 0; i < 100; i++) { clock_gettime(CLOCK_MONOTONIC, &t); fine |= t.tv_nsec % 1000000; }
+  printf("%ld", fine); return 0;
+}`;
+
 let caisson: Caisson;
 let directory: string;
 before(async () => {
@@ -146,6 +155,12 @@ describe('a command compiled from C', { skip }, () => {
     const [first, second] = await Promise.all(runs);
     assert.ok((first?.fuel ?? 0n) > 0n);
     assert.deepEqual([first?.fuel, first?.stdout.text], [second?.fuel, second?.stdout.text]);
+  });
+
+  test('has no clock that is finer than a millisecond', async () => {
+    const telling = compiled(TELL_TIME, join(directory, 'time.wasm'));
+    const { stdout } = await caisson.evaluate('wasm', telling, { wasm: { args: ['time'] } });
+    assert.equal(stdout.text, '0');
   });
 
   test('pays with fuel for what the host does for it', async () => {

@@ -175,6 +175,13 @@ describe('host functions', () => {
     assert.deepEqual([...new Set(value as string[])], ['undefinedundefined']);
   });
 
+  test('and clocks: none that is finer than a millisecond', async () => {
+    const { value } = await js(
+      'export default () => [typeof performance, typeof Worker, Date.now() % 1, typeof Temporal]',
+    );
+    assert.deepEqual(value, ['undefined', 'undefined', 0, 'undefined']);
+  });
+
   test('that were not granted are not there', async () => {
     const { value } = await js('typeof fetch + typeof process + typeof require + typeof db');
     assert.equal(value, 'undefined'.repeat(4));

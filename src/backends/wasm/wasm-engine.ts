@@ -24,6 +24,8 @@ import { WasiHost, type WasiReturn } from './wasi/wasi-host.ts';
 /** As a shell shows a program that was ended by SIGABRT. */
 const TRAPPED = 134;
 const KEPT_MAX = 16;
+/** As coarse as what an isolate's `Date` tells: against timing side channels. */
+const resolutionNs = 1_000_000n;
 
 interface Guest {
   readonly compiled: CompiledModule;
@@ -186,7 +188,7 @@ function wasiOf(
     charge,
     stdout: sink('stdout'),
     stderr: sink('stderr'),
-    clock: deterministic === undefined ? systemClock() : virtualClock(),
+    clock: deterministic === undefined ? systemClock({ resolutionNs }) : virtualClock(),
     random: deterministic === undefined ? systemRandom : seededRandom(deterministic.seed),
     preopens: [
       ...Object.entries(preopens).map(([path, from]) => ({
