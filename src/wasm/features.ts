@@ -19,8 +19,9 @@ export const features = [
 export type Feature = (typeof features)[number];
 
 /**
- * Known by name and refused: exceptions leave functions on ways that neither fuel nor stack accounts for, garbage
- * collection allocates outside of the memories that are clamped, and both other need nothing that runs here has.
+ * Known by name and refused: exceptions leave functions on ways that the bound on the stack does not see; garbage
+ * collection allocates outside of the memories that are clamped; a second memory or a wider one makes the clamp of one
+ * memory no bound.
  */
 export const refusedFeatures = [
   'exceptions',
