@@ -1,7 +1,15 @@
 /**
  * The repository behind a git worktree: what git must reach although it lies outside of the workspace.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+} from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { WORKSPACE } from '../policy/path.ts';
 import { containsPath } from '../policy/path-set.ts';
@@ -60,6 +68,8 @@ function repositoryBehind(workspace: string): string | undefined {
 function firstLine(path: string): string | undefined {
   let fd: number;
   try {
+    // Before every run, and mostly nothing or a directory is there: an error made by open costs ten times as much.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch {
     return undefined;
