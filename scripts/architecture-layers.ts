@@ -14,7 +14,8 @@ const holds: Readonly<Record<string, string>> = {
   wasm: 'WebAssembly modules: decoded, inspected, rewritten (limits, fuel, stack, floats), encoded',
   policy: 'the schema, levels, profiles, the sets and the order on them, the digest',
   plan: 'from a policy and the facts of a host to a plan: wall, mounts, system call filter, Landlock, capabilities, cgroups, limits; what enforces what',
-  store: 'the one place that opens a database: what is remembered of managed sandboxes',
+  store:
+    'the one place that opens a database: what is remembered of managed sandboxes, registered modules',
   launcher: 'the one door to native code: where the launcher is, the protocol, the client',
   host: 'the facts of this machine, what is missing and what cures it, toolchains',
   observe:
@@ -25,6 +26,7 @@ const holds: Readonly<Record<string, string>> = {
     'a folder for each wall that carries plans out, behind the interface in `backend.ts`: `process` and `child`',
   sandbox:
     'runs, sandboxes that stay, guest processes, shell, files, overlays and their changes; `manager/`: many at once under one pool',
+  modules: 'registered modules: checked once, executed often, with counts of their executions',
   learn: 'from a traced run to the smallest policy for it; what a policy allows and was not used',
   functions:
     'JavaScript functions as programs: their source, what they capture, calls of them; sources of other languages',

@@ -9,7 +9,7 @@ import { HostPool } from './backends/host-pool.ts';
 import type { StartedHost } from './backends/host-process.ts';
 import { hostProgram } from './backends/host-program.ts';
 import { ProcessBackend } from './backends/process/process-backend.ts';
-import type { EngineName, EvaluationPool } from './backends/program.ts';
+import type { EngineName, EvaluationPool, Program } from './backends/program.ts';
 import { BackendRegistry } from './backends/registry.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
 import { newId } from './core/ids.ts';
@@ -23,6 +23,8 @@ import { gatherFacts, minimalFacts } from './host/facts.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
 import { LauncherClient } from './launcher/client.ts';
 import { locateLauncher } from './launcher/locate.ts';
+import type { Modules } from './modules/modules.ts';
+import type { ModulesOptions } from './modules/modules-setup.ts';
 import type { Ask } from './network/questions.ts';
 import type { Monitor } from './observe/monitor/monitor.ts';
 import { compile, compileForExplain } from './plan/compile.ts';
@@ -100,6 +102,7 @@ export class Caisson {
   readonly #sandboxes = new Set<Sandbox>();
   readonly #managers = new Set<SandboxManager>();
   readonly #monitors = new Set<Monitor>();
+  readonly #modules = new Set<Modules>();
   readonly #networks: Networks;
   readonly #programs: Programs;
   #client: LauncherClient | undefined;
@@ -212,11 +215,17 @@ export class Caisson {
     source: ProgramSource,
     options: EvaluateOptions & PlaceOptions = {},
   ): Promise<Evaluation> {
+    return await this.#evaluate(() => programOf(source, language), options);
+  }
+
+  async #evaluate(
+    program: () => Program,
+    options: EvaluateOptions & PlaceOptions,
+  ): Promise<Evaluation> {
     const id = newId('run');
     try {
       const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-      const program = programOf(source, language);
-      return await this.#programs.evaluator(entry, options).evaluate(program, options, id);
+      return await this.#programs.evaluator(entry, options).evaluate(program(), options, id);
     } catch (error) {
       throw this.#refused(id, options, error);
     }
@@ -356,6 +365,29 @@ export class Caisson {
   }
 
   /**
+   * A registry of modules: small programs that are checked once and executed often; docs/modules.md. Close it, or
+   * `await using` it. It ends with this Caisson.
+   *
+   * @throws STORE_UNUSABLE, REQUEST_INVALID, POLICY_INVALID, PATH_ESCAPES
+   */
+  async modules(options: ModulesOptions = {}): Promise<Modules> {
+    if (this.#closed) throw closedError();
+    const { Modules } = await import('./modules/modules.ts');
+    const modules = await Modules.open(
+      {
+        evaluate: (program, where) => this.#evaluate(() => program, where),
+        run: (argv, where) => this.run(argv, where),
+        policy: async (input) => (await this.#book.entry(input)).policy,
+        stateDirectory: this.#state(),
+        onClose: () => this.#modules.delete(modules),
+      },
+      options,
+    );
+    this.#modules.add(modules);
+    return modules;
+  }
+
+  /**
    * Live usage of every sandbox of this Caisson and of the whole, by the ids of sandboxes and runs. Counts only while
    * somebody listens. It ends with this Caisson.
    *
@@ -430,6 +462,7 @@ export class Caisson {
   async close(): Promise<void> {
     this.#closed = true;
     for (const monitor of this.#monitors) monitor.close();
+    await Promise.all([...this.#modules].map((modules) => modules.close()));
     await Promise.all([...this.#managers].map((manager) => manager.close()));
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
     await this.#programs.close();

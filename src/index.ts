@@ -24,11 +24,21 @@ export type {
   Usage,
   Violation,
 } from './core/outcome.ts';
-export type { ObservedEvent, Observer } from './core/ports.ts';
+export type { Admission, Candidate, ObservedEvent, Observer, Verdict } from './core/ports.ts';
 export type { CallOptions } from './functions/call.ts';
 export type { EvalLanguage, EvalOptions } from './functions/eval-source.ts';
 export type { Sandboxed } from './functions/sandboxed.ts';
 export type { Diagnosis } from './host/doctor.ts';
+export type { ModuleExecuteOptions, ModuleExecution } from './modules/loaded-module.ts';
+export type {
+  ModuleCeilings,
+  ModuleFilter,
+  ModuleInfo,
+  ModuleRegistration,
+  ModuleStatistics,
+} from './modules/module-schemas.ts';
+export type { Inspected, Modules, Registered } from './modules/modules.ts';
+export type { ModulesOptions } from './modules/modules-setup.ts';
 export { AuditLog, type AuditStatus, type Recorded } from './observe/audit/audit-log.ts';
 export type { AuditOptions } from './observe/audit/audit-options.ts';
 export type { Checkpoint } from './observe/audit/checkpoint.ts';

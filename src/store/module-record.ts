@@ -84,16 +84,19 @@ export interface ModuleName {
   readonly version: string;
 }
 
+/** What is there under the name of a version. `differs`: with another identity, or removed with another one. */
+export interface FoundModule {
+  readonly result: 'absent' | 'added' | 'exists' | 'differs';
+  readonly stored?: StoredModule;
+}
+
 export interface ModuleStore {
+  find(name: ModuleName, identity: string): Promise<FoundModule>;
   /**
    * @param identity of manifest and code: a version that was there keeps it, also after it was removed
-   * @returns `exists`: with that identity, and as it is stored; `differs`: with another one
+   * @returns what is stored then
    */
-  add(
-    record: ModuleRecord,
-    code: Uint8Array,
-    identity: string,
-  ): Promise<{ readonly result: 'added' | 'exists' | 'differs'; readonly stored?: StoredModule }>;
+  add(record: ModuleRecord, code: Uint8Array, identity: string): Promise<FoundModule>;
   get(name: ModuleName): Promise<StoredModule | undefined>;
   code(digest: string): Promise<Uint8Array | undefined>;
   /** Default: all. */

@@ -10,6 +10,7 @@ import { Database, type Migrations, type Row } from './database.ts';
 import {
   type ExecutionCounts,
   executionCountsSchema,
+  type FoundModule,
   type ModuleName,
   type ModuleRecord,
   type ModuleStore,
@@ -78,21 +79,15 @@ export class SqliteModuleStore implements ModuleStore {
     return new SqliteModuleStore(database);
   }
 
-  async add(
-    record: ModuleRecord,
-    code: Uint8Array,
-    identity: string,
-  ): ReturnType<ModuleStore['add']> {
+  async find(name: ModuleName, identity: string): Promise<FoundModule> {
+    return this.#find(name, identity);
+  }
+
+  async add(record: ModuleRecord, code: Uint8Array, identity: string): Promise<FoundModule> {
     const { id, version, digest } = record.manifest;
     return this.#database.transaction(() => {
-      const [known] = this.#database.read(
-        `SELECT identity FROM module WHERE id = $id AND version = $version
-         UNION ALL SELECT identity FROM removed WHERE id = $id AND version = $version`,
-        { id, version },
-      );
-      if (known !== undefined && known.identity !== identity) return { result: 'differs' as const };
-      const stored = this.#get({ id, version });
-      if (stored !== undefined) return { result: 'exists' as const, stored };
+      const found = this.#find({ id, version }, identity);
+      if (found.result !== 'absent') return found;
       this.#database.write('DELETE FROM removed WHERE id = $id AND version = $version', {
         id,
         version,
@@ -107,7 +102,7 @@ export class SqliteModuleStore implements ModuleStore {
         { id, version, digest, identity, record: JSON.stringify(record) },
       );
       this.#revise();
-      return { result: 'added' as const, stored: { record, enabled: true } };
+      return { result: 'added', stored: { record, enabled: true } };
     });
   }
 
@@ -208,6 +203,18 @@ export class SqliteModuleStore implements ModuleStore {
 
   async close(): Promise<void> {
     this.#database.close();
+  }
+
+  #find(name: ModuleName, identity: string): FoundModule {
+    const { id, version } = name;
+    const [known] = this.#database.read(
+      `SELECT identity FROM module WHERE id = $id AND version = $version
+       UNION ALL SELECT identity FROM removed WHERE id = $id AND version = $version`,
+      { id, version },
+    );
+    if (known !== undefined && known.identity !== identity) return { result: 'differs' };
+    const stored = this.#get(name);
+    return stored === undefined ? { result: 'absent' } : { result: 'exists', stored };
   }
 
   #get({ id, version }: ModuleName): StoredModule | undefined {

@@ -1,0 +1,123 @@
+/** A module as it stands in memory, ready to be executed: nothing of the store is asked any more. */
+import type { WasmOptions } from '../backends/program.ts';
+import { CaissonError } from '../core/error.ts';
+import type { Verdict } from '../core/ports.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Evaluation } from '../sandbox/evaluation.ts';
+import type { Grants } from '../sandbox/evaluator.ts';
+import type { ModuleManifest } from '../store/module-record.ts';
+import { programOfModule } from './check-code.ts';
+import type { Ceilings, ModuleExecuteRequest } from './module-schemas.ts';
+import type { Executor } from './modules-setup.ts';
+
+export interface ModuleExecuteOptions extends ModuleExecuteRequest {
+  /** js: functions of yours that it may call; default none. */
+  readonly grants?: Grants;
+  readonly signal?: AbortSignal;
+}
+
+/** As {@link Evaluation}; of a command without `value` and `error`. */
+export interface ModuleExecution extends Evaluation {
+  readonly module: { readonly id: string; readonly version: string; readonly digest: string };
+  readonly admission: Verdict['admission'];
+}
+
+export interface LoadedModule {
+  /** `id@version` */
+  readonly key: string;
+  readonly manifest: ModuleManifest;
+  readonly admission: Verdict['admission'];
+  readonly execute: (options: ModuleExecuteOptions) => Promise<Evaluation>;
+}
+
+/** @param limitedPolicy the registry's policy with these limits */
+export function loadModule(
+  manifest: ModuleManifest,
+  code: Uint8Array,
+  context: {
+    readonly admission: Verdict['admission'];
+    readonly isWasiCommand: boolean;
+    readonly ceilings: Ceilings;
+    readonly executor: Executor;
+    readonly limitedPolicy: (limits: ModuleManifest['limits']) => Policy;
+  },
+): LoadedModule {
+  const { admission, ceilings, executor } = context;
+  // Ceilings may have been lowered since it was registered.
+  const limits = {
+    timeoutMs: Math.min(manifest.limits.timeoutMs, ceilings.timeoutMs),
+    cpuMs: Math.min(manifest.limits.cpuMs, ceilings.timeoutMs),
+    memoryBytes: Math.min(manifest.limits.memoryBytes, ceilings.memoryBytes),
+  };
+  const key = `${manifest.id}@${manifest.version}`;
+  if (manifest.kind === 'command') {
+    const argv = JSON.parse(Buffer.from(code).toString()) as string[];
+    const policy = context.limitedPolicy(limits);
+    return {
+      key,
+      manifest,
+      admission,
+      execute: (options) => executeCommand(executor, [...argv, ...texts(options)], options, policy),
+    };
+  }
+  const program = programOfModule(manifest, code);
+  const isWasm = manifest.kind === 'wasm';
+  return {
+    key,
+    manifest,
+    admission,
+    execute: ({ args = [], export: name = manifest.export, input, grants, signal }) => {
+      const isCommand = context.isWasiCommand && name === 'default';
+      if (input !== undefined && !isWasm) throw noInput();
+      return executor.evaluate(program, {
+        ...limits,
+        keep: manifest.keep,
+        export: name,
+        args: isCommand ? [] : args,
+        ...(isWasm ? { wasm: wasmOptions(key, input, isCommand ? texts({ args }) : []) } : {}),
+        ...(grants === undefined ? {} : { grants }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    },
+  };
+}
+
+function executeCommand(
+  executor: Executor,
+  argv: readonly string[],
+  { input, signal, grants, export: name }: ModuleExecuteOptions,
+  policy: Policy,
+): Promise<Evaluation> {
+  if (grants !== undefined || name !== undefined) {
+    throw invalid(
+      'a command has no exports, and takes no functions',
+      'leave grants and export out',
+    );
+  }
+  return executor.run(argv, policy, {
+    ...(input === undefined ? {} : { input }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function wasmOptions(
+  name: string,
+  input: string | Uint8Array | undefined,
+  args: readonly string[],
+): WasmOptions {
+  const stdin = typeof input === 'string' ? Buffer.from(input) : input;
+  return { args: [name, ...args], ...(stdin === undefined ? {} : { stdin }) };
+}
+
+function texts({ args = [] }: Pick<ModuleExecuteRequest, 'args'>): string[] {
+  if (args.every((arg) => typeof arg === 'string')) return [...args];
+  throw invalid('the arguments of a command are texts', 'hand data in as `input`');
+}
+
+function noInput(): CaissonError {
+  return invalid('a js module reads no standard input', 'hand it in as an argument');
+}
+
+function invalid(message: string, hint: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', { layer: 'modules', message, hint });
+}
