@@ -1,11 +1,11 @@
 /**
- * What the library and a host process say to each other, over the host's standard streams: a length, a type, the number of
- * the evaluation, and a value as V8 serialises it (structured clone).
+ * What the library and a host process say to each other, over the host's standard streams or a connection: a length, a
+ * type, the number of the evaluation, and a value as V8 serialises it (structured clone).
  *
- * Whatever comes out of a host may be a guest's forgery: lengths are bounded, shapes are checked, and V8's reader takes
- * data alone (no functions, no shared memory).
+ * Whatever comes out of a host may be a guest's forgery: lengths are bounded, shapes are checked (`host-messages.ts`), and
+ * V8's reader takes data alone (no functions, no shared memory).
  */
-import { deserialize, serialize } from 'node:v8';
+import { DefaultDeserializer, serialize } from 'node:v8';
 
 export const hostFrame = {
   /** To the host. */
@@ -23,6 +23,8 @@ export const hostFrame = {
 
 /** Length of what follows it, u32; type, u8; evaluation, u32; little-endian. */
 const HEADER = 9;
+/** A frame in pieces is gathered in a buffer that begins so small and doubles: what is only announced costs nothing. */
+const GATHER_FROM = 64 * 1024;
 
 export interface HostFrame {
   readonly type: number;
@@ -30,6 +32,7 @@ export interface HostFrame {
   readonly body: Buffer;
 }
 
+/** @throws Error for a value that has no structured clone */
 export function encodeHostFrame(type: number, id: number, value?: unknown): Buffer {
   const body = value === undefined ? undefined : serialize(value);
   const frame = Buffer.allocUnsafe(HEADER + (body?.length ?? 0));
@@ -42,13 +45,47 @@ export function encodeHostFrame(type: number, id: number, value?: unknown): Buff
 
 /** @throws Error for bytes that are no serialised value */
 export function payloadOf({ body }: HostFrame): unknown {
-  return body.length === 0 ? undefined : deserialize(body);
+  return body.length === 0 ? undefined : parse(body);
+}
+
+/** A structured clone that shares no memory with the value. @throws Error for a value that has none */
+export function copyOf<T>(value: T): T {
+  const isPlain = typeof value !== 'object' || value === null;
+  return isPlain && typeof value !== 'function' && typeof value !== 'symbol'
+    ? value
+    : (parse(serialize(value)) as T);
+}
+
+function parse(bytes: Buffer): unknown {
+  const reader = new OwnBytes(bytes);
+  reader.readHeader();
+  return reader.readValue();
+}
+
+type View = new (buffer: ArrayBuffer) => NodeJS.ArrayBufferView;
+
+/**
+ * Node's reader makes views of the very memory that it reads, through whose `buffer` everything else in there could be
+ * seen: what others sent in the same piece, whatever else is in Node's pool of buffers.
+ */
+class OwnBytes extends DefaultDeserializer {
+  _readHostObject(): NodeJS.ArrayBufferView {
+    const { _readHostObject: read } = DefaultDeserializer.prototype as unknown as {
+      _readHostObject(this: OwnBytes): NodeJS.ArrayBufferView;
+    };
+    const view = read.call(this);
+    const bytes = new Uint8Array(view.byteLength);
+    bytes.set(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+    if (Buffer.isBuffer(view)) return Buffer.from(bytes.buffer);
+    return new (view.constructor as View)(bytes.buffer);
+  }
 }
 
 /** Cuts a stream of bytes into frames. */
 export class HostFrameReader {
   readonly #max: number;
-  #chunks: Buffer[] = [];
+  /** What came of a frame that is not whole yet. */
+  #gathered = Buffer.alloc(0);
   #bytes = 0;
 
   /** @param max bytes that a frame may have */
@@ -58,36 +95,40 @@ export class HostFrameReader {
 
   /** @throws RangeError for a frame that is longer than it may be */
   *push(chunk: Buffer): Generator<HostFrame> {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    for (;;) {
-      if (this.#bytes < HEADER) return;
-      const head = this.#peek(HEADER);
-      const length = head.readUInt32LE(0) + 4;
-      if (length < HEADER || length > this.#max) {
-        throw new RangeError(`a frame of ${length} bytes, where ${this.#max} are the most`);
-      }
-      if (this.#bytes < length) return;
-      const frame = this.#take(length);
+    let rest = chunk;
+    if (this.#bytes > 0) {
+      this.#gather(rest);
+      rest = this.#gathered.subarray(0, this.#bytes);
+    }
+    for (let length = this.#length(rest); length <= rest.length; length = this.#length(rest)) {
+      const frame = rest.subarray(0, length);
+      rest = rest.subarray(length);
       yield { type: frame.readUInt8(4), id: frame.readUInt32LE(5), body: frame.subarray(HEADER) };
     }
+    const isWhole = rest.buffer === this.#gathered.buffer && rest.length === this.#bytes;
+    if (isWhole) return;
+    this.#bytes = 0;
+    if (rest.length > 0) this.#gather(rest);
+    else this.#gathered = Buffer.alloc(0);
   }
 
-  #peek(bytes: number): Buffer {
-    const first = this.#chunks[0] as Buffer;
-    if (first.length >= bytes) return first;
-    this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0] as Buffer;
+  /** Of the frame at its beginning, as far as that is known. */
+  #length(bytes: Buffer): number {
+    if (bytes.length < HEADER) return HEADER;
+    const length = bytes.readUInt32LE(0) + 4;
+    if (length >= HEADER && length <= this.#max) return length;
+    throw new RangeError(`a frame of ${length} bytes, where ${this.#max} are the most`);
   }
 
-  #take(bytes: number): Buffer {
-    const first = this.#chunks[0] as Buffer;
-    const whole = first.length >= bytes ? first : Buffer.concat(this.#chunks);
-    const rest = whole.subarray(bytes);
-    if (whole === first) this.#chunks.shift();
-    else this.#chunks = [];
-    if (rest.length > 0) this.#chunks.unshift(rest);
-    this.#bytes -= bytes;
-    return whole.subarray(0, bytes);
+  #gather(chunk: Buffer): void {
+    const bytes = this.#bytes + chunk.length;
+    // Frames that were handed out lie in the old one: it is never written again.
+    if (bytes > this.#gathered.length || this.#bytes === 0) {
+      const room = Buffer.allocUnsafeSlow(Math.max(GATHER_FROM, 2 * bytes));
+      this.#gathered.copy(room, 0, 0, this.#bytes);
+      this.#gathered = room;
+    }
+    chunk.copy(this.#gathered, this.#bytes);
+    this.#bytes = bytes;
   }
 }

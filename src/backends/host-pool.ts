@@ -28,8 +28,6 @@ export interface HostPoolOptions {
 const EVALUATIONS_EACH = 10_000;
 const PROGRAMS_EACH = 256;
 const IDLE_MS = 30_000;
-/** A guest that takes three hosts with it before it was its turn is not the cause. */
-const ATTEMPTS = 4;
 
 export class HostPool implements EvaluationPool {
   readonly #options: HostPoolOptions;
@@ -58,20 +56,26 @@ export class HostPool implements EvaluationPool {
     signal?: AbortSignal,
   ): Promise<HostEvaluated> {
     this.#idle?.refresh();
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const isGivenUp = (): boolean => signal?.aborted === true;
+    // Whoever waits behind another guest loses its host by that guest's doing: it never counts against it.
+    while (!isGivenUp()) {
       const host = this.#free(evaluate) ?? (await this.#host(evaluate));
+      if (isGivenUp()) {
+        this.#wakeAll();
+        break;
+      }
       if (evaluate.keep === 'context') this.#homes.set(evaluate.program.id, host);
       const abort = (): void => host.withdraw(hooks);
       signal?.addEventListener('abort', abort, { once: true });
-      const evaluated = await host.evaluate(evaluate, hooks);
-      signal?.removeEventListener('abort', abort);
-      this.#settle(host);
-      if (evaluated !== 'not-begun') return evaluated;
+      try {
+        const evaluated = await host.evaluate(evaluate, hooks);
+        if (evaluated !== 'not-begun') return evaluated;
+      } finally {
+        signal?.removeEventListener('abort', abort);
+        this.#settle(host);
+      }
     }
-    throw new CaissonError('RESOURCE_EXHAUSTED', {
-      layer: 'backends',
-      message: `${ATTEMPTS} host processes in a row ended before it was this program's turn`,
-    });
+    return { kind: 'killed', wallMs: 0, cpuMs: 0, memoryBytes: 0 };
   }
 
   /** Starts the first host and the one that stands by. */
@@ -111,13 +115,19 @@ export class HostPool implements EvaluationPool {
       return this.#add(await this.#next());
     } finally {
       this.#starting--;
-      for (const wake of this.#waiting.splice(0)) wake();
+      this.#wakeAll();
     }
   }
 
   #add(host: HostProcess): HostProcess {
     this.#hosts.push(host);
+    // Also one that ends while nobody uses it.
+    void host.ended.then(() => this.#settle(host));
     return host;
+  }
+
+  #wakeAll(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   /** The one that stands by, and another in its place. */
@@ -161,7 +171,7 @@ export class HostPool implements EvaluationPool {
     if (index >= 0) this.#hosts.splice(index, 1);
     for (const [program, home] of this.#homes) if (home === host) this.#homes.delete(program);
     if (isWorn && host.load === 0) void host.close();
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#wakeAll();
   }
 
   async #whenIdle(): Promise<void> {

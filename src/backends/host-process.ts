@@ -5,23 +5,20 @@
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { CaissonError } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { HOST_PORT } from '../plan/host-policy.ts';
+import { HostCalls } from './host-calls.ts';
+import { encodeHostFrame, type HostFrame, HostFrameReader, hostFrame } from './host-frames.ts';
 import {
-  encodeHostFrame,
-  type HostFrame,
-  HostFrameReader,
-  hostFrame,
-  payloadOf,
-} from './host-frames.ts';
-import type {
-  Evaluate,
-  Evaluated,
-  EvaluateHooks,
-  GuestError,
-  HostEvaluated,
-  Standing,
-} from './program.ts';
+  callOf,
+  HOST_FRAME_MAX,
+  OUT_OF_MEMORY_EXIT,
+  readyOf,
+  resultOf,
+  writeOf,
+} from './host-messages.ts';
+import type { Evaluate, EvaluateHooks, HostEvaluated, Standing } from './program.ts';
 
 /** A program that was started behind a wall: what is needed of it here. */
 export interface HostGuest {
@@ -44,10 +41,8 @@ export interface StartedHost extends Standing {
 const GRACE_MS = 100;
 const PING_MS = 100;
 const STDERR_KEPT = 16 * 1024;
-/** More than any result may have. */
-const FRAME_MAX = 65 * 1024 * 1024;
-/** What a host's program exits with when V8 has no heap left. */
-export const OUT_OF_MEMORY_EXIT = 97;
+/** Longer no host takes to begin, however much else goes on. */
+const START_MS = 60_000;
 
 /** For what nobody waits for any more. */
 const DEAF: EvaluateHooks = {
@@ -60,9 +55,17 @@ interface Pending {
   readonly evaluate: Evaluate;
   readonly hooks: EvaluateHooks;
   readonly resolve: (evaluated: HostEvaluated | 'not-begun') => void;
+  readonly reject: (error: unknown) => void;
   /** When it became the one that is evaluated; performance.now(). */
   began: number;
+  /** Bytes that it wrote. */
+  readonly written: { stdout: number; stderr: number };
+  /** Once there was one. */
+  calls?: HostCalls;
 }
+
+/** Why a host was ended: a clock ran out, its caller gave up, or it said what no host says. */
+type Cause = 'wall' | 'cpu' | 'killed' | 'broken';
 
 export class HostProcess {
   /** Settles when it takes evaluations. Rejects when it cannot. */
@@ -80,7 +83,10 @@ export class HostProcess {
   #spent = false;
   #gone = false;
   #stderr = '';
-  #cause: 'wall' | 'cpu' | 'killed' | undefined;
+  #cause: Cause | undefined;
+  #isMet = false;
+  /** PINGs that it has not answered. */
+  #pings = 0;
   #watch: NodeJS.Timeout | undefined;
   /** Since when it has not said that it is idle; performance.now(). */
   #silentSince = 0;
@@ -88,19 +94,25 @@ export class HostProcess {
   constructor(guest: HostGuest) {
     this.#guest = guest;
     this.ready = this.#begun.promise;
-    this.ready.catch(() => {});
     this.#output = guest.stdin;
-    const reader = new HostFrameReader(FRAME_MAX);
+    const reader = new HostFrameReader(HOST_FRAME_MAX);
     guest.stdout.on('data', (chunk: Buffer) => this.#read(reader, chunk));
+    guest.stdout.on('error', () => this.kill('broken'));
+    guest.stderr.on('error', () => {});
     guest.stderr.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('latin1')).slice(-STDERR_KEPT);
     });
     guest.stdin.on('error', () => {});
+    const late = setTimeout(() => this.kill('broken'), START_MS).unref();
+    this.ready.then(
+      () => clearTimeout(late),
+      () => clearTimeout(late),
+    );
     this.ended = guest.outcome.then(
-      (outcome) => this.#end(outcome),
+      (outcome) => this.#end({ outcome }),
       (error) => {
         this.#begun.reject(error);
-        this.#end(undefined);
+        this.#end({ error });
       },
     );
   }
@@ -127,29 +139,34 @@ export class HostProcess {
     return this.#programs.has(program);
   }
 
-  /** One after the other, in the order in which they were given. @returns `not-begun`: the host ended before its turn */
-  evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<HostEvaluated | 'not-begun'> {
-    return new Promise((resolve) => {
-      if (this.isSpent) {
-        resolve('not-begun');
-        return;
-      }
-      this.#lastId = (this.#lastId + 1) >>> 0;
-      const id = this.#lastId;
-      const { program, ...message } = evaluate;
-      if (!this.#programs.has(program.id)) {
-        this.#programs.add(program.id);
-        this.#send(encodeHostFrame(hostFrame.PROGRAM, 0, program));
-      }
-      this.#evaluations++;
-      this.#pending.push({ id, evaluate, hooks, resolve, began: 0 });
+  /**
+   * One after the other, in the order in which they were given.
+   *
+   * @returns `not-begun`: the host ended before its turn
+   * @throws REQUEST_INVALID for arguments that cannot be copied; what the host went by in the middle
+   */
+  async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<HostEvaluated | 'not-begun'> {
+    if (this.isSpent) return 'not-begun';
+    const id = (this.#lastId + 1) >>> 0;
+    const { program, ...message } = evaluate;
+    const isNew = !this.#programs.has(program.id);
+    const frames = [
+      ...(isNew ? [encodeHostFrame(hostFrame.PROGRAM, 0, program)] : []),
+      asked(() => encodeHostFrame(hostFrame.EVALUATE, id, { ...message, program: program.id })),
+    ];
+    this.#programs.add(program.id);
+    this.#lastId = id;
+    this.#evaluations++;
+    return await new Promise((resolve, reject) => {
+      const written = { stdout: 0, stderr: 0 };
+      this.#pending.push({ id, evaluate, hooks, resolve, reject, began: 0, written });
       if (this.#pending.length === 1) this.#begin();
-      this.#send(encodeHostFrame(hostFrame.EVALUATE, id, { ...message, program: program.id }));
+      for (const frame of frames) this.#send(frame);
     });
   }
 
   /** Ends it, and with it what is being evaluated. */
-  kill(cause: 'wall' | 'cpu' | 'killed' = 'killed'): void {
+  kill(cause: Cause = 'killed'): void {
     if (this.#gone) return;
     this.#cause ??= cause;
     this.#spent = true;
@@ -207,35 +224,41 @@ export class HostProcess {
       this.kill(cpuLeft < wallLeft ? 'cpu' : 'wall');
       return;
     }
-    this.#send(encodeHostFrame(hostFrame.PING, head.id));
+    if (this.#pings === 0) {
+      this.#pings++;
+      this.#send(encodeHostFrame(hostFrame.PING, head.id));
+    }
     this.#watch = setTimeout(() => this.#look(), Math.min(PING_MS, wallLeft, cpuLeft) + 1);
   }
 
   #read(reader: HostFrameReader, chunk: Buffer): void {
-    if (this.#gone) return;
+    if (this.#gone || this.#cause !== undefined) return;
     try {
       for (const frame of reader.push(chunk)) this.#take(frame);
     } catch {
       // Nothing that it says can be believed any more.
-      this.kill();
+      this.kill('broken');
     }
   }
 
   #take(frame: HostFrame): void {
     if (frame.type === hostFrame.READY) {
-      const { listening } = (payloadOf(frame) ?? {}) as { listening?: unknown };
-      void this.#meet(listening === true);
+      if (this.#isMet) throw new Error('a second READY');
+      this.#isMet = true;
+      void this.#meet(readyOf(frame).listening);
       return;
     }
     if (frame.type === hostFrame.PONG) {
+      if (this.#pings === 0) throw new Error('a PONG nobody asked for');
+      this.#pings--;
       this.#silentSince = performance.now();
       return;
     }
     const head = this.#pending[0];
     if (head === undefined || frame.id !== head.id) throw new Error('a frame nobody asked for');
-    if (frame.type === hostFrame.WRITE) this.#write(head, payloadOf(frame));
-    else if (frame.type === hostFrame.CALL) void this.#call(head, payloadOf(frame));
-    else if (frame.type === hostFrame.RESULT) this.#result(head, payloadOf(frame));
+    if (frame.type === hostFrame.WRITE) this.#write(head, frame);
+    else if (frame.type === hostFrame.CALL) this.#call(head, frame);
+    else if (frame.type === hostFrame.RESULT) this.#result(head, frame);
     else throw new Error(`a frame of type ${frame.type}`);
   }
 
@@ -245,49 +268,41 @@ export class HostProcess {
       ? await this.#guest.connect(HOST_PORT).catch(() => undefined)
       : undefined;
     if (socket !== undefined) {
-      const reader = new HostFrameReader(FRAME_MAX);
+      const reader = new HostFrameReader(HOST_FRAME_MAX);
       socket.unref();
-      socket.on('error', () => this.kill());
+      socket.on('error', () => this.kill('broken'));
+      socket.on('close', () => this.#spent || this.kill('broken'));
       socket.on('data', (chunk: Buffer) => this.#read(reader, chunk));
       this.#output = socket;
     }
     this.#begun.resolve();
   }
 
-  #write({ hooks }: Pending, value: unknown): void {
-    const { stream, bytes } = value as { stream?: unknown; bytes?: unknown };
-    if ((stream !== 'stdout' && stream !== 'stderr') || !(bytes instanceof Uint8Array)) {
-      throw new Error('a malformed WRITE');
-    }
+  #write({ hooks, written, evaluate }: Pending, frame: HostFrame): void {
+    const { stream, bytes } = writeOf(frame);
+    written[stream] += bytes.length;
+    if (written[stream] > evaluate.outputBytes) throw new Error('more output than is let through');
     hooks.write(stream, bytes);
   }
 
-  async #call(head: Pending, value: unknown): Promise<void> {
-    const { call, name, args } = value as { call?: unknown; name?: unknown; args?: unknown };
-    if (typeof call !== 'number' || typeof name !== 'string' || !Array.isArray(args)) {
-      throw new Error('a malformed CALL');
-    }
-    let frame: Buffer;
-    try {
-      if (!head.evaluate.grants.includes(name)) throw new Error(`${name} is not granted`);
-      const answer = await head.hooks.call(name, args);
-      frame = encodeHostFrame(hostFrame.REPLY, head.id, { call, ok: true, value: answer });
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      frame = encodeHostFrame(hostFrame.REPLY, head.id, { call, ok: false, value: message });
-    }
-    if (this.#pending[0] === head) this.#send(frame);
+  #call(head: Pending, frame: HostFrame): void {
+    head.calls ??= new HostCalls({
+      id: head.id,
+      grants: head.evaluate.grants,
+      hooks: head.hooks,
+      output: this.#output,
+    });
+    head.calls.take(callOf(frame), frame.body.length);
   }
 
-  #result(head: Pending, value: unknown): void {
-    const { evaluated, spent, dropped } = value as Record<string, unknown>;
-    if (!isEvaluated(evaluated)) throw new Error('a malformed RESULT');
-    if (spent === true) this.#spent = true;
+  #result(head: Pending, frame: HostFrame): void {
+    const { evaluated, spent, dropped } = resultOf(frame);
+    if (spent) this.#spent = true;
     for (const stream of ['stdout', 'stderr'] as const) {
-      const bytes = (dropped as Record<string, unknown> | undefined)?.[stream];
-      if (typeof bytes === 'number' && bytes > 0) head.hooks.dropped?.(stream, bytes);
+      if (dropped[stream] > 0) head.hooks.dropped?.(stream, dropped[stream]);
     }
     this.#pending.shift();
+    head.calls?.close();
     head.resolve({ ...evaluated, wallMs: performance.now() - head.began });
     if (this.#spent) this.#abandon();
     else this.#begin();
@@ -300,15 +315,16 @@ export class HostProcess {
     this.#guest.kill();
   }
 
-  #end(outcome: Outcome | undefined): void {
+  /** @param ending its outcome; an error where it has none */
+  #end(ending: { readonly outcome: Outcome } | { readonly error: unknown }): void {
     this.#gone = true;
     clearTimeout(this.#watch);
-    this.#begun.reject(
-      new Error(`the host process ended: ${this.#stderr.trim() || outcome?.kind}`),
-    );
+    const how = 'outcome' in ending ? ending.outcome.kind : String(ending.error);
+    this.#begun.reject(new Error(`the host process ended: ${this.#stderr.trim() || how}`));
     const head = this.#pending.shift();
-    if (head !== undefined)
-      head.resolve(outcome === undefined ? 'not-begun' : this.#ending(outcome, head));
+    head?.calls?.close();
+    if ('outcome' in ending) head?.resolve(this.#ending(ending.outcome, head));
+    else head?.reject(ending.error);
     for (const { resolve } of this.#pending.splice(0)) resolve('not-begun');
   }
 
@@ -316,6 +332,10 @@ export class HostProcess {
     const wallMs = performance.now() - head.began;
     const usage = { wallMs, cpuMs: wallMs, memoryBytes: 0 };
     if (this.#cause === 'killed') return { kind: 'killed', ...usage };
+    // As for a system call that ends a guest.
+    if (this.#cause === 'broken') {
+      return { kind: 'ended', outcome: { ...outcome, kind: 'denied' }, ...usage };
+    }
     if (this.#cause !== undefined) return { kind: 'timed-out', clock: this.#cause, ...usage };
     const noMemory =
       outcome.kind === 'out-of-memory' ||
@@ -330,20 +350,16 @@ export class HostProcess {
   }
 }
 
-/** Whatever a host sends may be forged: only these shapes go on. */
-function isEvaluated(value: unknown): value is Evaluated {
-  if (typeof value !== 'object' || value === null) return false;
-  const { kind, cpuMs, memoryBytes, fuel, error, code, clock } = value as Record<string, unknown>;
-  if (typeof cpuMs !== 'number' || typeof memoryBytes !== 'number') return false;
-  if (fuel !== undefined && typeof fuel !== 'bigint') return false;
-  if (kind === 'value' || kind === 'out-of-memory') return true;
-  if (kind === 'timed-out') return clock === 'wall' || clock === 'cpu' || clock === 'fuel';
-  return kind === 'error' && typeof code === 'number' && isGuestError(error);
-}
-
-function isGuestError(value: unknown): value is GuestError {
-  if (typeof value !== 'object' || value === null) return false;
-  const { name, message, stack } = value as Record<string, unknown>;
-  const isText = (text: unknown): boolean => text === undefined || typeof text === 'string';
-  return typeof name === 'string' && typeof message === 'string' && isText(stack);
+/** @throws REQUEST_INVALID for what has no structured clone */
+function asked(encode: () => Buffer): Buffer {
+  try {
+    return encode();
+  } catch (cause) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'backends',
+      message: `the arguments cannot be copied: ${(cause as Error).message}`,
+      hint: 'hand in data; functions are granted by name',
+      cause,
+    });
+  }
 }

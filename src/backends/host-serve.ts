@@ -11,6 +11,7 @@ import {
   hostFrame,
   payloadOf,
 } from './host-frames.ts';
+import { CALL_BYTES_MAX, CALLS_MAX, WRITE_MAX } from './host-messages.ts';
 import type { Engine, Evaluate, Evaluated, EvaluateHooks, Program } from './program.ts';
 
 /** Our caller is trusted; this only keeps a broken stream from being waited for. */
@@ -61,10 +62,9 @@ class Host {
   readonly #engine: Engine;
   readonly #send: Send;
   readonly #programs = new Map<string, Program>();
-  readonly #calls = new Map<
-    number,
-    { resolve: (v: unknown) => void; reject: (e: Error) => void }
-  >();
+  readonly #calls = new Map<number, OpenCall>();
+  /** That the arguments of open calls have. */
+  #callBytes = 0;
   readonly #queue: { id: number; message: EvaluateMessage }[] = [];
   #lastCall = 0;
   #busy = false;
@@ -106,6 +106,7 @@ class Host {
     };
     const evaluated = await this.#engine.evaluate({ ...message, program }, hooks);
     this.#calls.clear();
+    this.#callBytes = 0;
     const { dropped } = output;
     const rest = { spent: this.#engine.isSpent, dropped };
     this.#send(resultFrame(id, evaluated, message.resultBytes, rest));
@@ -114,17 +115,32 @@ class Host {
   #call(id: number, name: string, args: readonly unknown[]): Promise<unknown> {
     const call = ++this.#lastCall;
     return new Promise((resolve, reject) => {
-      this.#calls.set(call, { resolve, reject });
-      this.#send(encodeHostFrame(hostFrame.CALL, id, { call, name, args }));
+      const frame = encodeHostFrame(hostFrame.CALL, id, { call, name, args });
+      if (this.#calls.size >= CALLS_MAX || this.#callBytes + frame.length > CALL_BYTES_MAX) {
+        throw new RangeError(
+          'too many calls of host functions are open, or their arguments too large',
+        );
+      }
+      this.#callBytes += frame.length;
+      this.#calls.set(call, { resolve, reject, bytes: frame.length });
+      this.#send(frame);
     });
   }
 
   #reply({ call, ok, value }: Reply): void {
     const waiting = this.#calls.get(call);
+    if (waiting === undefined) return;
     this.#calls.delete(call);
-    if (ok) waiting?.resolve(value);
-    else waiting?.reject(new Error(String(value)));
+    this.#callBytes -= waiting.bytes;
+    if (ok) waiting.resolve(value);
+    else waiting.reject(new Error(String(value)));
   }
+}
+
+interface OpenCall {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly bytes: number;
 }
 
 interface Reply {
@@ -172,8 +188,10 @@ class Output {
     const kept = bytes.subarray(0, this.#left[stream]);
     this.#left[stream] -= kept.length;
     this.dropped[stream] += bytes.length - kept.length;
-    if (kept.length === 0) return;
-    this.#send(encodeHostFrame(hostFrame.WRITE, this.#id, { stream, bytes: kept }));
+    for (let from = 0; from < kept.length; from += WRITE_MAX) {
+      const piece = kept.subarray(from, from + WRITE_MAX);
+      this.#send(encodeHostFrame(hostFrame.WRITE, this.#id, { stream, bytes: piece }));
+    }
   }
 }
 

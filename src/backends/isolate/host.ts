@@ -1,6 +1,6 @@
 /** The program of an isolate's host process: `host.ts MEMORY_BYTES PORT ISOLATED_VM`. */
 import { createRequire } from 'node:module';
-import { OUT_OF_MEMORY_EXIT } from '../host-process.ts';
+import { OUT_OF_MEMORY_EXIT } from '../host-messages.ts';
 import { serveHost } from '../host-serve.ts';
 import { IsolateEngine } from './engine.ts';
 

@@ -1,5 +1,7 @@
 /** The engine in the caller's own process, for those who measured and ask for it by name. */
 import { createRequire } from 'node:module';
+import { CaissonError } from '../../core/error.ts';
+import { copyOf } from '../host-frames.ts';
 import type { Evaluate, EvaluateHooks, EvaluationPool, HostEvaluated } from '../program.ts';
 import { IsolateEngine } from './engine.ts';
 
@@ -19,8 +21,25 @@ export class InlinePool implements EvaluationPool {
     this.#memoryBytes = memoryBytes;
   }
 
-  async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<HostEvaluated> {
-    const turn = this.#last.then(() => this.#evaluate(evaluate, hooks));
+  /**
+   * A guest that computes holds the caller up as well: the signal is looked at when it is its turn.
+   *
+   * @throws REQUEST_INVALID for arguments that cannot be copied
+   */
+  async evaluate(
+    evaluate: Evaluate,
+    hooks: EvaluateHooks,
+    signal?: AbortSignal,
+  ): Promise<HostEvaluated> {
+    // isolated-vm copies the whole memory behind a view: of a small Buffer, that is Node's pool.
+    const args = argumentsOf(evaluate);
+    const call: EvaluateHooks['call'] = async (name, given) =>
+      copyOf(await hooks.call(name, given));
+    const turn = this.#last.then(() =>
+      signal?.aborted === true
+        ? GIVEN_UP
+        : this.#evaluate({ ...evaluate, args }, { ...hooks, call }),
+    );
     this.#last = turn.catch(() => {});
     return await turn;
   }
@@ -50,5 +69,20 @@ export class InlinePool implements EvaluationPool {
       this.#engine = new IsolateEngine({ ivm, memoryBytes: this.#memoryBytes });
     }
     return this.#engine;
+  }
+}
+
+const GIVEN_UP = { kind: 'killed', wallMs: 0, cpuMs: 0, memoryBytes: 0 } as const;
+
+function argumentsOf({ args }: Evaluate): readonly unknown[] {
+  try {
+    return args.map(copyOf);
+  } catch (cause) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'backends',
+      message: `the arguments cannot be copied: ${(cause as Error).message}`,
+      hint: 'hand in data; functions are granted by name',
+      cause,
+    });
   }
 }
