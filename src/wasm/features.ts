@@ -15,6 +15,7 @@ export const features = [
   'threads',
   'tail calls',
   'extended constants',
+  'constants of own globals',
 ] as const;
 export type Feature = (typeof features)[number];
 

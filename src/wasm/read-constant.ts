@@ -20,6 +20,8 @@ export function readConstant(reader: Reader, draft: Draft): Uint8Array {
     if (read.feature !== undefined) draft.uses(read.feature, reader, read.start, name);
     if (name === 'global.get' && read.index >= draft.allGlobals.length)
       throw reader.malformed(`there is no global ${read.index} yet`, read.start);
+    if (name === 'global.get' && read.index >= draft.allGlobals.length - draft.globals.length)
+      draft.uses('constants of own globals', reader, read.start, name);
     if (name === 'ref.func' && read.index >= draft.functionTypes.length)
       throw reader.malformed(`there is no function ${read.index}`, read.start);
   }

@@ -23,8 +23,9 @@ export function runAll(
   bytes: Uint8Array,
   { functions = [] }: ModuleSketch,
   each: (exports: Exports, run: () => string) => string = (_, run) => run(),
+  imports: object = {},
 ): Seen {
-  const exports = instantiate(bytes);
+  const exports = instantiate(bytes, imports);
   const outcomes = functions.flatMap(({ parameters = [] }, index) =>
     [0, 1, 2].map((turn) => {
       const args = parameters.map((type) => ARGUMENTS[type]?.[turn] ?? 0);
