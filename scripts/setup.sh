@@ -2,9 +2,10 @@
 # Makes a fresh clone ready: JavaScript packages, Debian packages, the launcher. Says what it installs,
 # does nothing when all is there. Runs before any of our JavaScript can, so it is plain sh.
 #
-#   sh scripts/setup.sh
+#   sh scripts/setup.sh [--tests]     with what only tests need, as root on Debian
 set -eu
 cd "$(dirname "$0")/.."
+wanted=${1:-}
 
 say() { printf 'setup: %s\n' "$*"; }
 stop() {
@@ -37,6 +38,12 @@ missing_debian_packages() {
   command -v cc >/dev/null || printf 'gcc '
   # the kernel's headers, which musl-tools does not bring
   [ -e /usr/include/linux/seccomp.h ] || printf 'linux-libc-dev '
+  # programs of WASM are compiled from C; nobody else is asked to install a second compiler
+  [ "$wanted" = --tests ] && [ "$(id -u)" = 0 ] || return 0
+  command -v clang >/dev/null || printf 'clang '
+  command -v wasm-ld >/dev/null || printf 'lld '
+  [ -e /usr/include/wasm32-wasi/stdio.h ] || printf 'wasi-libc '
+  [ -n "$(find /usr/lib -name 'libclang_rt.builtins-wasm32.a' 2>/dev/null)" ] || printf 'libclang-rt-dev-wasm32 '
 }
 
 debian_packages() {

@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 # Tests that are named may not need what could not be set up.
-sh scripts/setup.sh || [ $# -gt 0 ]
+sh scripts/setup.sh --tests || [ $# -gt 0 ]
 PATH=$PWD/node_modules/.bin:$PATH
 export PATH
 exec node scripts/test.ts "$@"
