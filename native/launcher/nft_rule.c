@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define REG NFT_REG_1
 
 void nft_begin(struct netlink *out, uint16_t operation, uint16_t flags) {
   struct nfgenmsg family = {.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0};
@@ -64,70 +63,79 @@ void nft_rule_end(struct netlink *out, size_t mark) {
   netlink_end(out);
 }
 
-struct expression {
-  size_t element, data;
-};
-
-static struct expression begin(struct netlink *out, const char *name) {
-  struct expression mark = {netlink_nest(out, NFTA_LIST_ELEM), 0};
+struct nft_expression nft_expression(struct netlink *out, const char *name) {
+  struct nft_expression mark = {netlink_nest(out, NFTA_LIST_ELEM), 0};
   netlink_string(out, NFTA_EXPR_NAME, name);
   mark.data = netlink_nest(out, NFTA_EXPR_DATA);
   return mark;
 }
 
-static void finish(struct netlink *out, struct expression mark) {
+void nft_expression_end(struct netlink *out, struct nft_expression mark) {
   netlink_close(out, mark.data);
   netlink_close(out, mark.element);
 }
 
-static void value(struct netlink *out, uint16_t type, const void *data, size_t length) {
+void nft_value(struct netlink *out, uint16_t type, const void *data, size_t length) {
   size_t mark = netlink_nest(out, type);
   netlink_attribute(out, NFTA_DATA_VALUE, data, length);
   netlink_close(out, mark);
 }
 
-static void load_meta(struct netlink *out, enum nft_meta_keys key) {
-  struct expression mark = begin(out, "meta");
-  netlink_be32(out, NFTA_META_DREG, REG);
+void nft_load_meta(struct netlink *out, enum nft_meta_keys key, uint32_t reg) {
+  struct nft_expression mark = nft_expression(out, "meta");
+  netlink_be32(out, NFTA_META_DREG, reg);
   netlink_be32(out, NFTA_META_KEY, key);
-  finish(out, mark);
+  nft_expression_end(out, mark);
 }
 
-static void load_payload(struct netlink *out, enum nft_payload_bases base, uint32_t offset, uint32_t length) {
-  struct expression mark = begin(out, "payload");
-  netlink_be32(out, NFTA_PAYLOAD_DREG, REG);
+void nft_load_payload(struct netlink *out, enum nft_payload_bases base, uint32_t offset, uint32_t length, uint32_t reg) {
+  struct nft_expression mark = nft_expression(out, "payload");
+  netlink_be32(out, NFTA_PAYLOAD_DREG, reg);
   netlink_be32(out, NFTA_PAYLOAD_BASE, base);
   netlink_be32(out, NFTA_PAYLOAD_OFFSET, offset);
   netlink_be32(out, NFTA_PAYLOAD_LEN, length);
-  finish(out, mark);
+  nft_expression_end(out, mark);
+}
+
+void nft_load_value(struct netlink *out, const void *data, size_t length, uint32_t reg) {
+  struct nft_expression mark = nft_expression(out, "immediate");
+  netlink_be32(out, NFTA_IMMEDIATE_DREG, reg);
+  nft_value(out, NFTA_IMMEDIATE_DATA, data, length);
+  nft_expression_end(out, mark);
+}
+
+void nft_bitwise(struct netlink *out, const void *bits, const void *turned, uint32_t length) {
+  struct nft_expression mark = nft_expression(out, "bitwise");
+  netlink_be32(out, NFTA_BITWISE_SREG, NFT_RULE_REG);
+  netlink_be32(out, NFTA_BITWISE_DREG, NFT_RULE_REG);
+  netlink_be32(out, NFTA_BITWISE_LEN, length);
+  nft_value(out, NFTA_BITWISE_MASK, bits, length);
+  nft_value(out, NFTA_BITWISE_XOR, turned, length);
+  nft_expression_end(out, mark);
 }
 
 static void mask(struct netlink *out, const void *bits, uint32_t length) {
   static const uint8_t nothing[4];
-  struct expression mark = begin(out, "bitwise");
-  netlink_be32(out, NFTA_BITWISE_SREG, REG);
-  netlink_be32(out, NFTA_BITWISE_DREG, REG);
-  netlink_be32(out, NFTA_BITWISE_LEN, length);
-  value(out, NFTA_BITWISE_MASK, bits, length);
-  value(out, NFTA_BITWISE_XOR, nothing, length);
-  finish(out, mark);
+  nft_bitwise(out, bits, nothing, length);
 }
 
 static void compare(struct netlink *out, enum nft_cmp_ops operation, const void *data, size_t length) {
-  struct expression mark = begin(out, "cmp");
-  netlink_be32(out, NFTA_CMP_SREG, REG);
+  struct nft_expression mark = nft_expression(out, "cmp");
+  netlink_be32(out, NFTA_CMP_SREG, NFT_RULE_REG);
   netlink_be32(out, NFTA_CMP_OP, operation);
-  value(out, NFTA_CMP_DATA, data, length);
-  finish(out, mark);
+  nft_value(out, NFTA_CMP_DATA, data, length);
+  nft_expression_end(out, mark);
 }
 
+void nft_equals(struct netlink *out, const void *data, size_t length) { compare(out, NFT_CMP_EQ, data, length); }
+
 void nft_if_meta(struct netlink *out, enum nft_meta_keys key, const void *data, size_t length) {
-  load_meta(out, key);
-  compare(out, NFT_CMP_EQ, data, length);
+  nft_load_meta(out, key, NFT_RULE_REG);
+  nft_equals(out, data, length);
 }
 
 void nft_if_not_meta(struct netlink *out, enum nft_meta_keys key, const void *data, size_t length) {
-  load_meta(out, key);
+  nft_load_meta(out, key, NFT_RULE_REG);
   compare(out, NFT_CMP_NEQ, data, length);
 }
 
@@ -142,16 +150,16 @@ void nft_if_ipv4(struct netlink *out, uint32_t offset, const uint8_t address[4],
   uint32_t bits = htonl(prefix == 0 ? 0 : ~0u << (32 - prefix));
   nft_if_meta(out, NFT_META_NFPROTO, &family, sizeof family);
   if (prefix == 0) return;
-  load_payload(out, NFT_PAYLOAD_NETWORK_HEADER, offset, 4);
+  nft_load_payload(out, NFT_PAYLOAD_NETWORK_HEADER, offset, 4, NFT_RULE_REG);
   if (prefix < 32) mask(out, &bits, sizeof bits);
-  compare(out, NFT_CMP_EQ, address, 4);
+  nft_equals(out, address, 4);
 }
 
 void nft_if_port(struct netlink *out, uint16_t from, uint16_t to) {
   uint16_t first = htons(from), last = htons(to);
-  load_payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 2, sizeof first);
+  nft_load_payload(out, NFT_PAYLOAD_TRANSPORT_HEADER, 2, sizeof first, NFT_RULE_REG);
   if (from == to) {
-    compare(out, NFT_CMP_EQ, &first, sizeof first);
+    nft_equals(out, &first, sizeof first);
     return;
   }
   compare(out, NFT_CMP_GTE, &first, sizeof first);
@@ -160,38 +168,38 @@ void nft_if_port(struct netlink *out, uint16_t from, uint16_t to) {
 
 void nft_if_tracked(struct netlink *out, uint32_t states) {
   const uint32_t none = 0;
-  struct expression mark = begin(out, "ct");
-  netlink_be32(out, NFTA_CT_DREG, REG);
+  struct nft_expression mark = nft_expression(out, "ct");
+  netlink_be32(out, NFTA_CT_DREG, NFT_RULE_REG);
   netlink_be32(out, NFTA_CT_KEY, NFT_CT_STATE);
-  finish(out, mark);
+  nft_expression_end(out, mark);
   mask(out, &states, sizeof states);
   compare(out, NFT_CMP_NEQ, &none, sizeof none);
 }
 
 void nft_if_crowded(struct netlink *out, uint32_t connections) {
   nft_if_tracked(out, NF_CT_STATE_BIT(IP_CT_NEW));
-  struct expression mark = begin(out, "connlimit");
+  struct nft_expression mark = nft_expression(out, "connlimit");
   netlink_be32(out, NFTA_CONNLIMIT_COUNT, connections);
   netlink_be32(out, NFTA_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
-  finish(out, mark);
+  nft_expression_end(out, mark);
 }
 
 void nft_count(struct netlink *out, const char *counter) {
-  struct expression mark = begin(out, "objref");
+  struct nft_expression mark = nft_expression(out, "objref");
   netlink_be32(out, NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
   netlink_string(out, NFTA_OBJREF_IMM_NAME, counter);
-  finish(out, mark);
+  nft_expression_end(out, mark);
 }
 
 void nft_verdict(struct netlink *out, int code, const char *chain) {
-  struct expression mark = begin(out, "immediate");
+  struct nft_expression mark = nft_expression(out, "immediate");
   netlink_be32(out, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
   size_t data = netlink_nest(out, NFTA_IMMEDIATE_DATA), inner = netlink_nest(out, NFTA_DATA_VERDICT);
   netlink_be32(out, NFTA_VERDICT_CODE, (uint32_t)code);
   if (chain) netlink_string(out, NFTA_VERDICT_CHAIN, chain);
   netlink_close(out, inner);
   netlink_close(out, data);
-  finish(out, mark);
+  nft_expression_end(out, mark);
 }
 
-void nft_masquerade(struct netlink *out) { finish(out, begin(out, "masq")); }
+void nft_masquerade(struct netlink *out) { nft_expression_end(out, nft_expression(out, "masq")); }

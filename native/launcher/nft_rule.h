@@ -25,6 +25,23 @@ void nft_chain(struct netlink *out, const char *table, const char *name, const c
 size_t nft_rule(struct netlink *out, const char *table, const char *chain, uint16_t flags);
 void nft_rule_end(struct netlink *out, size_t mark);
 
+/* What the parts below are made of: expressions, each with attributes of its own between nft_expression and its end. */
+struct nft_expression {
+  size_t element, data;
+};
+struct nft_expression nft_expression(struct netlink *out, const char *name);
+void nft_expression_end(struct netlink *out, struct nft_expression mark);
+void nft_value(struct netlink *out, uint16_t type, const void *data, size_t length);
+
+/* Conditions load into this register and compare it; NFT_REG32_00 to _11 are left for keys of sets. */
+#define NFT_RULE_REG NFT_REG_4
+void nft_load_meta(struct netlink *out, enum nft_meta_keys key, uint32_t reg);
+void nft_load_payload(struct netlink *out, enum nft_payload_bases base, uint32_t offset, uint32_t length, uint32_t reg);
+void nft_load_value(struct netlink *out, const void *data, size_t length, uint32_t reg);
+/* Of NFT_RULE_REG: (value & bits) ^ turned. */
+void nft_bitwise(struct netlink *out, const void *bits, const void *turned, uint32_t length);
+void nft_equals(struct netlink *out, const void *data, size_t length);
+
 /* Conditions. */
 void nft_if_meta(struct netlink *out, enum nft_meta_keys key, const void *data, size_t length);
 void nft_if_not_meta(struct netlink *out, enum nft_meta_keys key, const void *data, size_t length);

@@ -29,6 +29,9 @@ struct err nftables_open(int *out);
 #define NFTABLES_PACKETS "packets"
 #define NFTABLES_REFUSE "refuse"
 #define NFTABLES_SENT "sent"
+/* The set of what was refused, and the counter; its key: protocol 4 bytes, address 16, port 4. */
+#define NFTABLES_REFUSED "refused"
+#define NFTABLES_KEY_LENGTH 24u
 
 /* Makes the table. `port`: of the listener; 0: there is none, and only `packets` are filtered. `packets`: there will be an
    interface NETWORK_WAY_OUT. */

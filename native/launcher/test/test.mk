@@ -15,9 +15,9 @@ TEST_SOURCES_landlock_audit := wire.c landlock_audit.c
 TEST_SOURCES_layer := layer.c
 TEST_SOURCES_cgroup_base := cgroup_base.c
 TEST_SOURCES_cgroup_meter := cgroup_meter.c
-TEST_SOURCES_network := loopback.c netlink.c network.c nftables.c route.c
+TEST_SOURCES_network := loopback.c netlink.c network.c nft_rule.c nftables.c nftables_read.c route.c
 TEST_SOURCES_vault := wire.c
-TEST_SOURCES_probe := wire.c cgroup_base.c landlock_audit.c probe.c side_channels.c vault.c nft_rule.c packets.c veth.c $(TEST_SOURCES_network)
+TEST_SOURCES_probe := wire.c cgroup_base.c landlock_audit.c probe.c side_channels.c vault.c packets.c veth.c $(TEST_SOURCES_network)
 
 define test_program
 $(OUT)/$(1)_test: test/$(1)_test.c $(TEST_SOURCES_$(1)) $(HEADERS) $(wildcard test/*.h) Makefile test/test.mk | $(OUT)
