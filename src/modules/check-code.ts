@@ -56,7 +56,12 @@ function describeWasm(code: Uint8Array, wanted: string): ModuleRecord['interface
     throw new CaissonError('MODULE_CODE_INVALID', {
       layer: 'modules',
       message: `the module exports no function ${JSON.stringify(wanted)}`,
-      hint: `name one with \`export\`; it exports ${functions.slice(0, 20).join(', ') || 'none'}`,
+      hint: `name one with \`export\`; it exports ${
+        functions
+          .slice(0, 20)
+          .map((name) => JSON.stringify(name))
+          .join(', ') || 'none'
+      }`,
     });
   }
   return {
@@ -69,6 +74,7 @@ function describeWasm(code: Uint8Array, wanted: string): ModuleRecord['interface
   };
 }
 
+/** The message and the hint hold words of the code's: nothing of them may steer a terminal. `details` has them as they are. */
 function doesNotCompile({ kind, error }: Evaluation): CaissonError {
   const { position } = error ?? {};
   const where =
@@ -76,11 +82,15 @@ function doesNotCompile({ kind, error }: Evaluation): CaissonError {
   const what = error === undefined ? `compiling it ended with ${kind}` : error.message;
   return new CaissonError('MODULE_CODE_INVALID', {
     layer: 'modules',
-    message: `the code does not compile: ${where}${what}`,
-    ...(position === undefined ? {} : { hint: position.excerpt }),
+    message: printable(`the code does not compile: ${where}${what}`),
+    ...(position === undefined ? {} : { hint: printable(position.excerpt) }),
     details: {
       ...(error === undefined ? { kind } : { name: error.name }),
       ...(position === undefined ? {} : { position }),
     },
   });
+}
+
+function printable(text: string): string {
+  return text.replaceAll(/(?!\n)\p{C}/gu, '?');
 }

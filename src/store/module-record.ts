@@ -115,7 +115,10 @@ export interface ModuleStore {
     counts: readonly (ModuleName & { readonly counts: ExecutionCounts })[],
     merge: (a: ExecutionCounts, b: ExecutionCounts) => ExecutionCounts,
   ): boolean;
-  /** Whether a module was added, changed or removed by somebody else since this was asked last. Takes microseconds. */
+  /**
+   * Whether a module was added, changed or removed by somebody else since this was asked last; may say so for
+   * what was changed here. Takes microseconds.
+   */
   hasChanged(): boolean;
   close(): Promise<void>;
 }
