@@ -40,6 +40,8 @@ export interface StartedHost extends Standing {
 /** The engine's own limits come first; this long after them the host is ended. Milliseconds. */
 const GRACE_MS = 100;
 const PING_MS = 100;
+/** A host whose connection is gone ends within so much, or is ended. Milliseconds. */
+const CUT_OFF_MS = 1000;
 const STDERR_KEPT = 16 * 1024;
 /** Longer no host takes to begin, however much else goes on. */
 const START_MS = 60_000;
@@ -270,12 +272,19 @@ export class HostProcess {
     if (socket !== undefined) {
       const reader = new HostFrameReader(HOST_FRAME_MAX);
       socket.unref();
-      socket.on('error', () => this.kill('broken'));
-      socket.on('close', () => this.#spent || this.kill('broken'));
+      socket.on('error', () => {});
+      socket.on('close', () => void this.#cutOff());
       socket.on('data', (chunk: Buffer) => this.#read(reader, chunk));
       this.#output = socket;
     }
     this.#begun.resolve();
+  }
+
+  /** Mostly because it ended, which its outcome will tell. */
+  async #cutOff(): Promise<void> {
+    this.#spent = true;
+    await Promise.race([this.ended, delay(CUT_OFF_MS, undefined, { ref: this.load > 0 })]);
+    this.kill('broken');
   }
 
   #write({ hooks, written, evaluate }: Pending, frame: HostFrame): void {
@@ -333,10 +342,11 @@ export class HostProcess {
     const usage = { wallMs, cpuMs: wallMs, memoryBytes: 0 };
     if (this.#cause === 'killed') return { kind: 'killed', ...usage };
     // As for a system call that ends a guest.
-    if (this.#cause === 'broken') {
+    if (this.#cause === 'broken' && outcome.kind === 'killed') {
       return { kind: 'ended', outcome: { ...outcome, kind: 'denied' }, ...usage };
     }
-    if (this.#cause !== undefined) return { kind: 'timed-out', clock: this.#cause, ...usage };
+    if (this.#cause === 'wall' || this.#cause === 'cpu')
+      return { kind: 'timed-out', clock: this.#cause, ...usage };
     const noMemory =
       outcome.kind === 'out-of-memory' ||
       outcome.code === OUT_OF_MEMORY_EXIT ||
