@@ -71,6 +71,8 @@ export interface CommandSpec<F extends Flags> {
   readonly positionals?: readonly Positional[];
   /** Takes a command line for the guest: `required`, or what stands for it when there is none. */
   readonly guest?: 'required' | 'optional';
+  /** Words after `--` are a program's; what stands before them are flags and positionals of its own. */
+  readonly words?: string;
   readonly examples?: readonly string[];
   readonly load: () => Promise<{ readonly action: Action<F> }>;
 }

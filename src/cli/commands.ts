@@ -5,6 +5,7 @@ import { parseDuration } from '../core/units.ts';
 import { LEVEL_NAMES } from '../policy/levels.ts';
 import { profiles } from '../policy/profiles.ts';
 import { type Command, command } from './command.ts';
+import { evalFlags } from './eval-flags.ts';
 import { learnFlags, policyFlags, runFlags } from './flags.ts';
 
 const overlayId = {
@@ -64,6 +65,27 @@ export const commands: readonly Command[] = [
     guest: 'optional',
     examples: ['caisson shell --profile agent', 'caisson shell --level moderate -- zsh'],
     load: () => import('./commands/shell.ts'),
+  }),
+  command({
+    name: 'eval',
+    summary: 'Run a source with an input, and print its value as JSON',
+    description: `JavaScript and TypeScript: the default export is called with the input, in an isolate behind the wall of the level. WASM: a command, or with --export one function. Python and shell are commands: the input is JSON on stdin, and what they print is the value. The exit code is the program’s own, 1 for what it threw. ${workspaceText}`,
+    flags: evalFlags,
+    positionals: [
+      {
+        name: 'LANGUAGE',
+        summary: 'javascript, typescript, python, shell or wasm',
+        choices: ['javascript', 'typescript', 'python', 'shell', 'wasm'],
+      },
+      { name: 'SOURCE', summary: 'the source itself; or --file FILE', optional: true },
+    ],
+    words: 'WORD…',
+    examples: [
+      `caisson eval javascript 'export default (a) => a.map(x => x*x)' --input '[1,2,3]'`,
+      'caisson eval python --file report.py --input - <data.json',
+      'caisson eval wasm --file wc.wasm --dir /data=. -- /data/README.md',
+    ],
+    load: () => import('./commands/eval.ts'),
   }),
   command({
     name: 'learn',

@@ -19,8 +19,8 @@ export function exitCodesPage(): string {
 
 # Exit codes
 
-The guest's own exit code passes through \`caisson run\` and \`caisson shell\`. A code of Caisson's may
-be one that a guest can end with, too. Two things tell them apart:
+The guest's own exit code passes through \`caisson run\`, \`caisson shell\` and \`caisson eval\` (there 1
+where JavaScript throws). A code of Caisson's may be one that a guest can end with, too. Two things tell them apart:
 
 - On stderr there is a line \`caisson: …\` (\`caisson-launcher: …\` where the launcher itself failed)
   whenever the exit code is not the one that the guest ended with. The guest writes to the same

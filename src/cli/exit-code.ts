@@ -72,6 +72,7 @@ export function describeEnding(outcome: Outcome): string | undefined {
     case 'signaled':
       return `the command was ended by ${outcome.signal}`;
     case 'timed-out':
+      if (outcome.clock === 'fuel') return 'out of fuel (--fuel)';
       return outcome.clock === 'cpu'
         ? 'timed out: CPU time is used up (--cpu-time)'
         : 'timed out: wall-clock time is used up (--timeout)';

@@ -42,7 +42,7 @@ export function commandHelp(command: Command): string {
   ].join('\n');
 }
 
-export function usage({ name, flags, positionals = [], guest }: Command): string {
+export function usage({ name, flags, positionals = [], guest, words: more }: Command): string {
   const words = positionals.map(({ name, optional, repeatable }) => {
     const word = repeatable ? `${name}…` : name;
     return optional ? `[${word}]` : word;
@@ -50,7 +50,8 @@ export function usage({ name, flags, positionals = [], guest }: Command): string
   const flagsWord = Object.keys(flags).length === 0 ? [] : ['[FLAGS]'];
   const guestWord =
     guest === undefined ? [] : [guest === 'required' ? '-- COMMAND [ARGUMENT…]' : '[-- SHELL]'];
-  return ['caisson', name, ...flagsWord, ...words, ...guestWord].join(' ');
+  const moreWord = more === undefined ? [] : [`[-- ${more}]`];
+  return ['caisson', name, ...flagsWord, ...words, ...guestWord, ...moreWord].join(' ');
 }
 
 /** `-m, --memory SIZE` and what it means. */

@@ -25,7 +25,7 @@ export function parseCommandLine(command: Command, words: readonly string[]): Pa
 
   for (const token of tokenize(table, words)) {
     if (token.kind === 'option-terminator') {
-      if (command.guest !== undefined) {
+      if (command.guest !== undefined || command.words !== undefined) {
         argv = words.slice(token.index + 1);
         break;
       }

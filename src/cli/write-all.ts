@@ -3,7 +3,7 @@
  */
 
 /** A reader that has gone is no fault of ours: the rest is dropped. */
-export function writeAll(descriptor: 1 | 2, text: string): Promise<void> {
+export function writeAll(descriptor: 1 | 2, text: string | Uint8Array): Promise<void> {
   const stream = descriptor === 1 ? process.stdout : process.stderr;
   return new Promise((resolve) => {
     // The callback alone is not enough: without a listener the error event ends the process.

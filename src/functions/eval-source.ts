@@ -29,6 +29,8 @@ export interface EvalOptions extends Omit<EvaluateOptions, 'args'>, PlaceOptions
   readonly input?: unknown;
   /** Bytes for the stdin of a command, instead of `input`. */
   readonly stdin?: string | Uint8Array;
+  /** Variables of a command, beside what the policy passes on. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Words for a command: `sys.argv[1:]`, `$1` and on, `argv[1]` and on. */
   readonly words?: readonly string[];
 }
@@ -44,6 +46,7 @@ export interface Evals {
     argv: readonly string[],
     options: PlaceOptions & {
       readonly input: string | Uint8Array;
+      readonly env?: Readonly<Record<string, string>>;
       readonly timeoutMs?: number;
       readonly signal?: AbortSignal;
     },
@@ -60,10 +63,8 @@ export async function evalSource(
 ): Promise<Evaluation> {
   if (isCommandLanguage(language)) return await runSource(caisson, language, source, options);
   if (language === 'wasm') return await evaluateWasm(caisson, source, options);
-  const { input, stdin, words, ...rest } = options;
-  if (stdin !== undefined || words !== undefined) {
-    throw invalid(`${language} has neither stdin nor words`, 'give it an input');
-  }
+  const { input, stdin: _, words: __, env: ___, ...rest } = options;
+  refuseCommandOptions(language, options);
   const args = input === undefined ? [] : [input];
   return await caisson.evaluate(language, source, { ...rest, args });
 }
@@ -100,6 +101,7 @@ async function runSource(
       ...(accept === undefined ? {} : { accept }),
       ...(allowUnisolated === undefined ? {} : { allowUnisolated }),
       ...(tenant === undefined ? {} : { tenant }),
+      ...(options.env === undefined ? {} : { env: options.env }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(signal === undefined ? {} : { signal }),
     });
@@ -116,11 +118,9 @@ async function evaluateWasm(
   source: ProgramSource,
   options: EvalOptions,
 ): Promise<Evaluation> {
-  const { input, stdin: _, words, ...rest } = options;
+  const { input, stdin: _, words, env, ...rest } = options;
   if (options.export !== undefined) {
-    if (options.stdin !== undefined || words !== undefined) {
-      throw invalid('an export of WASM has neither stdin nor words', 'give it an input');
-    }
+    refuseCommandOptions('an export of WASM', options);
     const args = input === undefined ? [] : Array.isArray(input) ? input : [input];
     return await caisson.evaluate('wasm', source, { ...rest, args });
   }
@@ -128,6 +128,7 @@ async function evaluateWasm(
   const wasm: WasmOptions = {
     ...options.wasm,
     ...(words === undefined ? {} : { args: ['main.wasm', ...words] }),
+    ...(env === undefined ? {} : { env }),
     ...(stdin === undefined ? {} : { stdin: Buffer.from(stdin) }),
   };
   const evaluation = await caisson.evaluate('wasm', source, { ...rest, wasm });
@@ -172,6 +173,12 @@ function refuseEngineOptions(language: CommandLanguage, options: EvalOptions): v
     `${language} has no ${given}: it runs as a command`,
     `leave ${given} out; javascript and typescript have it`,
   );
+}
+
+function refuseCommandOptions(what: string, options: EvalOptions): void {
+  const names = ['stdin', 'words', 'env'] as const;
+  const [given] = names.filter((name) => options[name] !== undefined);
+  if (given !== undefined) throw invalid(`${what} has no ${given}`, 'hand it in as the input');
 }
 
 /** By the policy that they were made from: the same limits are the same policy, whose sandboxes are kept ready. */

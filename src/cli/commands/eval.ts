@@ -1,0 +1,126 @@
+/** `caisson eval`. */
+import { Caisson } from '../../compose.ts';
+import { CaissonError } from '../../core/error.ts';
+import { parseBytes, parseDuration } from '../../core/units.ts';
+import type { EvalLanguage, EvalOptions } from '../../functions/eval-source.ts';
+import type { Evaluation } from '../../sandbox/evaluation.ts';
+import { callerEnvironment } from '../caller-environment.ts';
+import type { Action, FlagValues, Report } from '../command.ts';
+import { environmentOf } from '../environment.ts';
+import type { EvalFlags } from '../eval-flags.ts';
+import { evalInput } from '../eval-input.ts';
+import { evalSourceOf } from '../eval-source-of.ts';
+import { holdPolicyFiles } from '../hold-policy-files.ts';
+import { acceptedOf, placeOf } from '../place.ts';
+import { preopensOf, withPreopens } from '../preopens.ts';
+import { report } from '../report-outcome.ts';
+import { toJson } from '../to-json.ts';
+import { writeAll } from '../write-all.ts';
+
+type Values = FlagValues<EvalFlags>;
+
+export const action: Action<EvalFlags> = async ({ flags, positionals, argv, json }) => {
+  const language = positionals[0] as EvalLanguage;
+  const source = evalSourceOf(language, positionals[1], flags.file);
+  const input = await evalInput(flags);
+  const preopens = preopensOf(flags.dir);
+  const files: string[] = [];
+  const asked = await placeOf(flags, undefined, (path) => files.push(path));
+  const held = holdPolicyFiles(asked.policy, asked.workspace, files);
+  const place = { ...asked, policy: withPreopens(held, preopens) };
+  const wasm = wasmOf(language, flags, preopens);
+  const env = environmentOf(flags);
+  const interrupt = new AbortController();
+  const abort = (): void => interrupt.abort();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, abort);
+  await using caisson = await Caisson.open({ environment: callerEnvironment() });
+  const evaluation = await caisson.eval(language, source, {
+    ...place,
+    ...input,
+    ...limitsOf(flags),
+    ...(wasm === undefined ? {} : { wasm }),
+    ...(Object.keys(env).length === 0 ? {} : { env }),
+    ...(argv.length === 0 ? {} : { words: argv }),
+    ...(flags.export === undefined ? {} : { export: flags.export }),
+    accept: acceptedOf(flags),
+    signal: interrupt.signal,
+  });
+  const isCommand =
+    language === 'python' ||
+    language === 'shell' ||
+    (language === 'wasm' && flags.export === undefined);
+  return await told(evaluation, isCommand, json);
+};
+
+/** What was asked for by name holds above what an evaluation has by default; the policy has it too. */
+function limitsOf(flags: Values): Pick<EvalOptions, 'timeoutMs' | 'cpuMs' | 'memoryBytes'> {
+  const { timeout, memory, 'cpu-time': cpuTime } = flags;
+  return {
+    ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout) }),
+    ...(cpuTime === undefined ? {} : { cpuMs: parseDuration(cpuTime) }),
+    ...(memory === undefined ? {} : { memoryBytes: parseBytes(memory) }),
+  };
+}
+
+function wasmOf(
+  language: EvalLanguage,
+  { fuel, deterministic }: Values,
+  preopens: Readonly<Record<string, string>>,
+): EvalOptions['wasm'] {
+  const named = Object.keys(preopens).length > 0;
+  if (!named && fuel === undefined && deterministic === undefined) return undefined;
+  if (language !== 'wasm') {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'cli',
+      message: `--dir, --fuel and --deterministic are for wasm, not for ${language}`,
+      hint: '--read makes a file or directory visible to python and shell',
+    });
+  }
+  return {
+    preopens,
+    ...(fuel === undefined ? {} : { fuel: BigInt(fuel) }),
+    ...(deterministic === undefined ? {} : { deterministic: { seed: deterministic } }),
+  };
+}
+
+/** The guest's streams to ours, then its value; what a command printed is its value already. */
+async function told(evaluation: Evaluation, isCommand: boolean, json: boolean): Promise<Report> {
+  const { value } = evaluation;
+  const text = isCommand || value === undefined ? undefined : jsonOf(value);
+  const reported = report({ outcome: evaluation });
+  if (json) {
+    jsonOf(value ?? null);
+    return reported;
+  }
+  await writeAll(1, evaluation.stdout.bytes);
+  await writeAll(2, evaluation.stderr.bytes);
+  if (!isCommand || evaluation.error?.name === 'Trap') await writeAll(2, thrownText(evaluation));
+  return { ...reported, ...(text === undefined ? {} : { text }) };
+}
+
+/** @throws GUEST_FAILED for a value that JSON cannot say */
+function jsonOf(value: unknown): string {
+  try {
+    return toJson(value);
+  } catch (cause) {
+    const [why = ''] = (cause as Error).message.split('\n');
+    throw new CaissonError('GUEST_FAILED', {
+      layer: 'cli',
+      message: `the value cannot be shown as JSON: ${why}`,
+      hint: 'return what JSON can say',
+      cause,
+    });
+  }
+}
+
+/** Where, what and from where, as a person reads it; words of the guest's. */
+function thrownText({ error }: Evaluation): string {
+  if (error === undefined) return '';
+  const { name, message, stack, position } = error;
+  const said = `${name}: ${message}`;
+  if (position !== undefined) {
+    const { file, line, column, excerpt } = position;
+    return `${file}:${line}:${column}\n${excerpt}\n${said}\n`;
+  }
+  return `${stack?.includes(message) === true ? stack : [said, ...(stack === undefined ? [] : [stack])].join('\n')}\n`;
+}
