@@ -15,7 +15,9 @@
 #define ORPHANS_AFTER_NS 5000000u
 
 static struct err order(int socket, struct cell *cell, pid_t *pid) {
-  struct err result = nursery_order(S.mother, socket, &S.tree, cell ? &cell->cgroup : NULL, pid);
+  /* Below 0: the last one could not be started. */
+  struct err result = fail(ERR_SYSTEM, EPIPE, "order nursery", NULL);
+  if (S.mother >= 0) result = nursery_order(S.mother, socket, &S.tree, cell ? &cell->cgroup : NULL, pid);
   if (!failed(result) || result.errnum != EPIPE) return result;
   TRY(mother_start());
   return nursery_order(S.mother, socket, &S.tree, cell ? &cell->cgroup : NULL, pid);

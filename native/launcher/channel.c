@@ -101,7 +101,12 @@ bool channel_receive_all_from(int socket, void *data, size_t length, int *fds, s
   while (length > 0) {
     size_t more;
     ssize_t got = receive(socket, at, length, fds + *fd_count, fd_room - *fd_count, &more, sender);
-    if (got <= 0) return false;
+    if (got <= 0) {
+      int error = got < 0 ? errno : 0;
+      while (*fd_count > 0) close(fds[--*fd_count]);
+      errno = error;
+      return false;
+    }
     *fd_count += more;
     at += got;
     length -= (size_t)got;

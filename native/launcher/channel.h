@@ -15,7 +15,7 @@ bool channel_send(int socket, const void *data, size_t length, const int *fds, s
    them. Returns bytes, 0 at the end, -1 with errno. */
 ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count);
 
-/* Receives exactly `length` bytes (the first may carry descriptors). */
+/* Receives exactly `length` bytes (the first may carry descriptors). Where it fails, no descriptor is left. */
 bool channel_receive_all(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count);
 
 /* As channel_receive_all; *sender is set to who sent the last of it, where the socket has SO_PASSCRED. */

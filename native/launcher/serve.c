@@ -101,8 +101,10 @@ static struct err prober_start(void) {
 static struct err mother_watch(void) {
   if (S.epoll <= 0) return OK;
   if (watch_add(&S.mother_end, WATCH_MOTHER, S.mother, EPOLLRDHUP, NULL)) return OK;
+  struct err result = fail(ERR_RESOURCE, errno, "epoll", NULL);
   close(S.mother);
-  return fail(ERR_RESOURCE, errno, "epoll", NULL);
+  S.mother = -1;
+  return result;
 }
 
 struct err mother_start(void) {
@@ -115,7 +117,12 @@ struct err mother_start(void) {
   }
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
   S.mother_pid = fork();
-  if (S.mother_pid < 0) return fail(ERR_RESOURCE, errno, "fork", NULL);
+  if (S.mother_pid < 0) {
+    struct err result = fail(ERR_RESOURCE, errno, "fork", NULL);
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+  }
   if (S.mother_pid == 0) {
     sigset_t none;
     sigemptyset(&none);

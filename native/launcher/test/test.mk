@@ -13,6 +13,7 @@ TEST_SOURCES_plan := wire.c plan.c test/golden.c
 TEST_SOURCES_files := wire.c files.c
 TEST_SOURCES_landlock_audit := wire.c landlock_audit.c
 TEST_SOURCES_layer := layer.c
+TEST_SOURCES_channel := channel.c
 TEST_SOURCES_cgroup_base := cgroup_base.c
 TEST_SOURCES_cgroup_meter := cgroup_meter.c
 TEST_SOURCES_network := loopback.c netlink.c network.c nft_rule.c nftables.c nftables_read.c route.c
