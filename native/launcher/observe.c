@@ -196,7 +196,8 @@ static bool path_inside(const struct observer *observer, const struct seccomp_no
   if (read_link(observer->host->proc, (pid_t)call->pid, name, base) <= 0 || base[0] != '/') return false;
   ssize_t above = read_link(observer->host->proc, (pid_t)call->pid, "root", root);
   if (above < 0) return false;
-  size_t skip = above > 1 && strncmp(base, root, (size_t)above) == 0 ? (size_t)above : 0;
+  bool below = above > 1 && strncmp(base, root, (size_t)above) == 0 && (base[above] == '/' || base[above] == 0);
+  size_t skip = below ? (size_t)above : 0;
   const char *inside = strcmp(base + skip, "/") == 0 ? "" : base + skip;
   snprintf(into, 2 * PATH_MAX, "%s/%s", inside, given);
   return true;

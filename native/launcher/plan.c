@@ -293,6 +293,9 @@ static struct err packet_rule_parse(struct span body, struct plan *out) {
   if (rule->protocol > PACKET_PROTOCOL_OTHER) return refuse(SUBJECT_PLAN, "packets: unknown protocol");
   if (address.length != 16 || memcmp(address.data, mapped, sizeof mapped) != 0 || prefix < 96 || prefix > 128)
     return refuse(SUBJECT_PLAN, "packets: not a block of IPv4");
+  /* Compared with what is left of a packet's address, bits behind the prefix would never be met: a denial of nothing. */
+  for (uint32_t bit = prefix; bit < 128; bit++)
+    if (address.data[bit / 8] >> (7 - bit % 8) & 1) return refuse(SUBJECT_PLAN, "packets: not a block of IPv4");
   bool ported = rule->protocol == 6 || rule->protocol == 17;
   if (seen & (BIT(5) | BIT(6)) && (!ported || from < 1 || from > to || to > 65535)) return refuse(SUBJECT_PLAN, "packets: ports");
   memcpy(rule->address, address.data + 12, sizeof rule->address);

@@ -246,6 +246,7 @@ static void packets(void) {
   BAD_PLAN(with_packets(1, 1, BLOCK, 16, 95, 0, 0), "packets: not a block of IPv4");
   BAD_PLAN(with_packets(1, 1, BLOCK, 16, 129, 0, 0), "packets: not a block of IPv4");
   BAD_PLAN(with_packets(1, 1, "\1" BLOCK, 16, 120, 0, 0), "packets: not a block of IPv4");
+  BAD_PLAN(with_packets(2, 1, BLOCK, 16, 117, 0, 0), "packets: not a block of IPv4"); /* 198.51.100.0/21: 100 is no multiple of 8 */
   BAD_PLAN(with_packets(1, 1, BLOCK, 16, 120, 1, 2), "packets: ports");
   BAD_PLAN(with_packets(1, 6, BLOCK, 16, 120, 0, 2), "packets: ports");
   BAD_PLAN(with_packets(1, 17, BLOCK, 16, 120, 3, 2), "packets: ports");
