@@ -115,7 +115,7 @@ class Host {
   #call(id: number, name: string, args: readonly unknown[]): Promise<unknown> {
     const call = ++this.#lastCall;
     return new Promise((resolve, reject) => {
-      const frame = encodeHostFrame(hostFrame.CALL, id, { call, name, args });
+      const frame = readable(encodeHostFrame(hostFrame.CALL, id, { call, name, args }));
       if (this.#calls.size >= CALLS_MAX || this.#callBytes + frame.length > CALL_BYTES_MAX) {
         throw new RangeError(
           'too many calls of host functions are open, or their arguments too large',
@@ -160,12 +160,27 @@ function resultFrame(id: number, evaluated: Evaluated, max: number, rest: object
     const frame = encodeHostFrame(hostFrame.RESULT, id, { ...rest, evaluated });
     const bytes = frame.length - RESULT_OVERHEAD;
     return bytes <= max
-      ? frame
+      ? readable(frame)
       : failed('RangeError', `the result has about ${bytes} bytes, and ${max} are the most`);
   } catch (error) {
     return failed('DataCloneError', `the result cannot be copied: ${(error as Error).message}`);
   }
 }
+
+/**
+ * Node leaves out what it cannot write of some values (modules of WebAssembly), and the whole cannot be read any more.
+ *
+ * @throws Error
+ */
+function readable(frame: Buffer): Buffer {
+  if (frame.length > READ_AGAIN_MAX) return frame;
+  const [read] = new HostFrameReader(frame.length).push(frame);
+  payloadOf(read as HostFrame);
+  return frame;
+}
+
+/** Of more nobody wants to pay for a second copy. */
+const READ_AGAIN_MAX = 2 ** 20;
 
 /** What a RESULT has beside its value, bytes. */
 const RESULT_OVERHEAD = 256;
