@@ -20,7 +20,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { build, type Plugin } from 'esbuild';
+import { bundle } from './bundle.ts';
 import { assembleLauncher, launcherPackageName, launcherTargets } from './launcher-package.ts';
 
 const repository = resolve(import.meta.dirname, '..');
@@ -34,14 +34,8 @@ const launchers = values.launcher ?? [
   `${here}=${join(repository, 'native/launcher/build/caisson-launcher')}`,
 ];
 
-const commandsApart: Plugin = {
-  name: 'commands-apart',
-  setup: ({ onResolve }) =>
-    onResolve({ filter: /\/command-line\.ts$/ }, () => ({ path: './commands.js', external: true })),
-};
-
 rmSync(join(repository, 'dist'), { recursive: true, force: true });
-await bundle();
+await bundle(join(main, 'dist'));
 declareTypes();
 for (const file of ['bin', 'LICENSE', 'README.md', 'CHANGELOG.md', 'SECURITY.md']) {
   const from = join(repository, file);
@@ -54,45 +48,6 @@ for (const launcher of launchers) {
 }
 layOutAsInstalled();
 console.log(`dist/npm: ${readdirSync(npm).join(', ')}`);
-
-/**
- * What starts is one small CommonJS file: Node loads that without its ES module loader. It imports the commands, whose
- * bundle is split, since one of all would be parsed for each of them.
- */
-async function bundle(): Promise<void> {
-  const common = {
-    outdir: join(main, 'dist'),
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    minifySyntax: true,
-    legalComments: 'none',
-  } as const;
-  await build({
-    ...common,
-    entryPoints: { cli: join(repository, 'src/cli/main.ts') },
-    format: 'cjs',
-    outExtension: { '.js': '.cjs' },
-    plugins: [commandsApart],
-  });
-  await build({
-    ...common,
-    entryPoints: {
-      commands: join(repository, 'src/cli/command-line.ts'),
-      index: join(repository, 'src/index.ts'),
-      // A thread's program: a file of its own beside the others.
-      'verify-file-worker': join(repository, 'src/observe/audit/verify-file-worker.ts'),
-      // Started as a process of its own, from beside the others (src/network/proxy-client.ts).
-      'proxy-process': join(repository, 'src/network/proxy-process.ts'),
-    },
-    format: 'esm',
-    splitting: true,
-    // yaml is CommonJS under the `node` condition and requires Node's own modules.
-    banner: {
-      js: "import { createRequire as caissonRequire } from 'node:module';const require = caissonRequire(import.meta.url);",
-    },
-  });
-}
 
 function declareTypes(): void {
   const { status } = spawnSync(

@@ -1,0 +1,57 @@
+/** Bundles the library, the command line and the programs of processes and threads, as they are published. */
+import { join, resolve } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+
+const source = resolve(import.meta.dirname, '../src');
+
+const commandsApart: Plugin = {
+  name: 'commands-apart',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\/command-line\.ts$/ }, () => ({ path: './commands.js', external: true })),
+};
+
+/**
+ * What starts is one small CommonJS file: Node loads that without its ES module loader. It imports the commands, whose
+ * bundle is split, since one of all would be parsed for each of them.
+ *
+ * @param outdir `dist` of the package
+ */
+export async function bundle(outdir: string): Promise<void> {
+  const common = {
+    outdir,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    minifySyntax: true,
+    legalComments: 'none',
+  } as const;
+  await build({
+    ...common,
+    entryPoints: { cli: join(source, 'cli/main.ts') },
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    plugins: [commandsApart],
+  });
+  await build({
+    ...common,
+    entryPoints: {
+      commands: join(source, 'cli/command-line.ts'),
+      index: join(source, 'index.ts'),
+      // A thread's program: a file of its own beside the others.
+      'verify-file-worker': join(source, 'observe/audit/verify-file-worker.ts'),
+      // Started as a process of its own, from beside the others (src/network/proxy-client.ts).
+      'proxy-process': join(source, 'network/proxy-process.ts'),
+      // Host processes of the engines, found by src/backends/host-program.ts.
+      'isolate-host': join(source, 'backends/isolate/host.ts'),
+      'wasm-host': join(source, 'backends/wasm/host.ts'),
+    },
+    format: 'esm',
+    splitting: true,
+    // A native module: its binary lies in its package.
+    external: ['isolated-vm'],
+    // yaml is CommonJS under the `node` condition and requires Node's own modules.
+    banner: {
+      js: "import { createRequire as caissonRequire } from 'node:module';const require = caissonRequire(import.meta.url);",
+    },
+  });
+}
