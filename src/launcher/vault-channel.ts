@@ -36,15 +36,20 @@ export function plainMemory(length: number): Buffer {
 
 export class VaultChannel {
   readonly #send: (bytes: Buffer, done: () => void) => void;
+  readonly #onEnd: () => void;
   readonly #waiting: Waiting[] = [];
   /** What has come of the next replies. */
   readonly #held = plainMemory(2 * (REPLY_HEADER + VAULT_VALUE_MAX));
   #filled = 0;
   #gone: CaissonError | undefined;
 
-  /** @param send calls `done` when it needs the bytes no longer */
-  constructor(send: (bytes: Buffer, done: () => void) => void) {
+  /**
+   * @param send calls `done` when it needs the bytes no longer
+   * @param onEnd called once, when nothing more is said or heard, whoever ended it
+   */
+  constructor(send: (bytes: Buffer, done: () => void) => void, onEnd: () => void = () => {}) {
     this.#send = send;
+    this.#onEnd = onEnd;
   }
 
   get isGone(): boolean {
@@ -84,12 +89,17 @@ export class VaultChannel {
 
   end(how: string): void {
     if (this.#gone !== undefined) return;
-    this.#gone = vaultFailed(`the process that holds the values of secrets is gone: ${how}`);
+    this.#gone = new CaissonError('NETWORK_GONE', {
+      layer: 'launcher',
+      message: `the process that holds the values of secrets is gone: ${how}`,
+      hint: 'make a new sandbox; nothing was sent in its place',
+    });
     this.#held.fill(0);
     for (const { reject, timer } of this.#waiting.splice(0)) {
       clearTimeout(timer);
       reject(this.#gone);
     }
+    this.#onEnd();
   }
 
   #late(waiting: Waiting): void {

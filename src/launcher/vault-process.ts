@@ -32,7 +32,11 @@ export class VaultProcess {
     });
     this.#child = child;
     this.#socket = child.stdio[3] as Socket;
-    this.#channel = new VaultChannel((bytes, done) => this.#socket.write(bytes, done));
+    this.#channel = new VaultChannel(
+      (bytes, done) => this.#socket.write(bytes, done),
+      // One that stands still, or speaks nonsense, would keep what it holds for as long as we run.
+      () => child.kill('SIGKILL'),
+    );
     this.#socket.on('data', (chunk: Buffer) => this.#channel.take(chunk));
     this.#socket.on('error', () => {});
     child.stderr?.on('data', (chunk: Buffer) => {
@@ -98,7 +102,6 @@ export class VaultProcess {
 
   /** It overwrites what it has, and ends. */
   async end(): Promise<void> {
-    if (this.isGone) return;
     this.#child.ref();
     this.#socket.destroy();
     await this.#ended;

@@ -79,8 +79,10 @@ export class Redactor {
    * whoever looks for them then gets SANDBOX_CLOSED: nothing passes that was not looked through.
    *
    * @returns lets go, once
+   * @throws SANDBOX_CLOSED where they have been overwritten
    */
   hold(): () => void {
+    this.#requireValues();
     this.#holders++;
     let isHeld = true;
     return () => {
@@ -124,6 +126,10 @@ export class Redactor {
     return new RedactedStream((bytes, last) => this.#replace(bytes, last), this.hold());
   }
 
+  #requireValues(): void {
+    if (this.#holders <= 0) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
+  }
+
   #letGo(): void {
     this.#holders--;
     if (this.#holders === 0) wipe(...this.#needles.map(({ bytes }) => bytes));
@@ -134,7 +140,7 @@ export class Redactor {
    * `parts` is empty where nothing is replaced and nothing left.
    */
   #replace(bytes: Buffer, last: boolean): { parts: Buffer[]; cursor: number } {
-    if (this.#holders <= 0) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
+    this.#requireValues();
     const parts: Buffer[] = [];
     const next = this.#needles.map(() => -1);
     let cursor = 0;

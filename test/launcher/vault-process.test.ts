@@ -94,6 +94,16 @@ test('one that stands still is not waited for', { timeout: 30_000 }, async () =>
   }
 });
 
+test('one that stands still and is asked by its owner is ended', { timeout: 30_000 }, async () => {
+  await using held = await open();
+  const { pid } = held;
+  await held.vault.put(Buffer.from('value'));
+  process.kill(pid, 'SIGSTOP');
+  await assert.rejects(held.vault.count(), /gone: it does not answer/);
+  await held.vault.end();
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+});
+
 test('it ends with its owner, and every message of ours is overwritten once it is sent', async () => {
   const held = await open();
   const sent: Buffer[] = [];

@@ -126,6 +126,23 @@ describe('Redactor', () => {
     assert.equal(one.value(plain), plain);
   });
 
+  test('whoever comes when the values are gone gets nothing through', () => {
+    const redactor = new Redactor([{ name: 'TOKEN', value: TOKEN }]);
+    const letGo = redactor.hold();
+    redactor.close();
+    assert.equal(clean(TOKEN, redactor), '[secret TOKEN]');
+    letGo();
+    letGo();
+    for (const use of [
+      () => redactor.hold(),
+      () => redactor.stream(),
+      () => redactor.text(TOKEN),
+      () => redactor.value({ token: TOKEN }),
+    ]) {
+      assert.throws(use, { code: 'SANDBOX_CLOSED' });
+    }
+  });
+
   test('what is too short to be a secret is left alone', () => {
     assert.equal(clean('abc abc', new Redactor([{ name: 'A', value: 'abc' }])), 'abc abc');
   });
