@@ -1,0 +1,96 @@
+/**
+ * What a host process has in memory before any guest, and that a guest with limit L never makes it more than L, that base
+ * and 16 MiB: as the kernel tells it, of the process and of its control group.
+ */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hostProgram } from '../../src/backends/host-program.ts';
+import { Caisson } from '../../src/index.ts';
+import { HOST_SLACK_BYTES } from '../../src/plan/host-policy.ts';
+import { isolateAttacks } from '../escape/light-walls/isolate-attacks.ts';
+import { smallModule, wasmAttacks } from '../escape/light-walls/wasm-attacks.ts';
+import { hostsOf } from './hosts-memory.ts';
+
+const MiB = 2 ** 20;
+
+let caisson: Caisson;
+before(async () => {
+  caisson = await Caisson.open();
+});
+after(() => caisson.close());
+
+const tricks = {
+  isolate: isolateAttacks.filter(({ ends, name }) => {
+    return ends.includes('out-of-memory') && /memor|objects|array|buffer|10\^6|MB|big/.test(name);
+  }),
+  wasm: wasmAttacks.filter(({ ends }) => ends.includes('out-of-memory')),
+};
+
+for (const engine of ['isolate', 'wasm'] as const) {
+  const { baseBytes } = hostProgram(engine, 64 * MiB, []);
+  const run = (memoryBytes: number) =>
+    engine === 'wasm'
+      ? caisson.evaluate('wasm', smallModule, { memoryBytes, export: 'run' })
+      : caisson.evaluate('javascript', '1', { memoryBytes });
+
+  describe(engine, () => {
+    test('a host before any guest is within what is counted for it', async (t) => {
+      const memoryBytes = 63 * MiB;
+      await run(memoryBytes);
+      await sleep(300);
+      const hosts = hostsOf(engine).filter((host) => host.memoryBytes === memoryBytes);
+      assert.ok(hosts.length >= 2, 'one that evaluates and one that stands by');
+      for (const { residentBytes } of hosts) {
+        t.diagnostic(`${(residentBytes / MiB).toFixed(1)} MiB of ${baseBytes / MiB}`);
+        assert.ok(residentBytes <= baseBytes);
+        assert.ok(residentBytes > baseBytes / 4, 'what is counted is not far from what is used');
+      }
+    });
+
+    for (const limit of [32 * MiB, 96 * MiB]) {
+      test(`no trick makes it more than ${limit / MiB} MiB, a host and 16 MiB`, async (t) => {
+        const most = limit + baseBytes + HOST_SLACK_BYTES;
+        let resident = 0;
+        let groups = 0;
+        const timer = setInterval(() => {
+          for (const { memoryBytes, residentBytes, pid } of hostsOf(engine)) {
+            if (memoryBytes !== limit) continue;
+            resident = Math.max(resident, residentBytes);
+            groups = Math.max(groups, groupPeak(pid));
+          }
+        }, 3);
+        for (const { language, source, options } of tricks[engine]) {
+          const memoryBytes = limit;
+          await caisson.evaluate(language, source, {
+            ...options,
+            memoryBytes,
+            cpuMs: 700,
+            timeoutMs: 2000,
+          });
+        }
+        clearInterval(timer);
+        t.diagnostic(`${resident / MiB} MiB resident, ${groups / MiB} MiB in its group`);
+        assert.ok(resident > limit / 2, `${resident} bytes were seen: the watch works`);
+        assert.ok(resident <= most, `${resident} bytes are resident, ${most} are the most`);
+        assert.ok(groups <= most, `${groups} bytes were in the group, ${most} are the most`);
+      });
+    }
+  });
+}
+
+/** Most that its control group ever had; 0 where it has none of memory. */
+function groupPeak(pid: number): number {
+  try {
+    const line = /^\d+:memory:(.+)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+    const unified = /^0::(.+)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1];
+    const files = [
+      ...globSync(`/sys/fs/cgroup/memory${line ?? '/none'}/memory.max_usage_in_bytes`),
+      ...globSync(`/sys/fs/cgroup${unified ?? '/none'}/memory.peak`),
+    ];
+    return Math.max(0, ...files.map((path) => Number(readFileSync(path, 'utf8'))));
+  } catch {
+    return 0;
+  }
+}
