@@ -45,7 +45,7 @@ export const errorCodes = {
     status: 500,
     exit: 71,
   },
-  NETWORK_GONE: { message: 'the proxy process of the network ended', status: 500, exit: 71 },
+  NETWORK_GONE: { message: 'a process of the network ended', status: 500, exit: 71 },
   PROTOCOL_ERROR: { message: 'a frame or plan could not be understood', status: 500, exit: 76 },
   PLAN_INVALID: { message: 'the plan is not valid for this launcher', status: 400, exit: 65 },
   COMMAND_NOT_FOUND: {
