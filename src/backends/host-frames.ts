@@ -5,24 +5,39 @@
  * Whatever comes out of a host may be a guest's forgery: lengths are bounded, shapes are checked (`host-messages.ts`), and
  * V8's reader takes data alone (no functions, no shared memory).
  */
-import { DefaultDeserializer, serialize } from 'node:v8';
+import { DefaultDeserializer, DefaultSerializer, serialize } from 'node:v8';
+import type { Evaluate, WasmOptions } from './program.ts';
 
 export const hostFrame = {
-  /** To the host. */
+  /** To the host: a program; what is the same in many of its evaluations (JOB); one of them, {@link EvaluateMessage}. */
   PROGRAM: 1,
   EVALUATE: 2,
   REPLY: 3,
   PING: 4,
-  /** From it. */
+  JOB: 5,
+  /** From it. VALUE is the short form of the RESULT that nearly all have: {@link ValueMessage}. */
   READY: 64,
   RESULT: 65,
   CALL: 66,
   WRITE: 67,
   PONG: 68,
+  VALUE: 69,
 } as const;
+
+/** Number of the JOB, and what each evaluation of it has of its own. */
+export type EvaluateMessage = readonly [
+  job: number,
+  args: readonly unknown[],
+  wasm?: WasmOptions | undefined,
+];
+
+export type JobMessage = Omit<Evaluate, 'program' | 'args' | 'wasm'> & { readonly program: string };
+
+export type ValueMessage = readonly [cpuMs: number, memoryBytes: number, value: unknown];
 
 /** Length of what follows it, u32; type, u8; evaluation, u32; little-endian. */
 const HEADER = 9;
+const NO_HEADER = Buffer.alloc(HEADER);
 /** A frame in pieces is gathered in a buffer that begins so small and doubles: what is only announced costs nothing. */
 const GATHER_FROM = 64 * 1024;
 
@@ -34,12 +49,16 @@ export interface HostFrame {
 
 /** @throws Error for a value that has no structured clone */
 export function encodeHostFrame(type: number, id: number, value?: unknown): Buffer {
-  const body = value === undefined ? undefined : serialize(value);
-  const frame = Buffer.allocUnsafe(HEADER + (body?.length ?? 0));
+  const serializer = new DefaultSerializer();
+  serializer.writeRawBytes(NO_HEADER);
+  if (value !== undefined) {
+    serializer.writeHeader();
+    serializer.writeValue(value);
+  }
+  const frame = serializer.releaseBuffer();
   frame.writeUInt32LE(frame.length - 4, 0);
   frame.writeUInt8(type, 4);
   frame.writeUInt32LE(id, 5);
-  body?.copy(frame, HEADER);
   return frame;
 }
 

@@ -2,7 +2,7 @@
  * What a host process may say, and nothing else: each frame's value is checked and made anew, so that only known fields of
  * known types go on. The values inside (results, arguments) stay the guest's data.
  */
-import { type HostFrame, payloadOf } from './host-frames.ts';
+import { type HostFrame, hostFrame, payloadOf } from './host-frames.ts';
 import type { Evaluated, GuestError } from './program.ts';
 
 const MiB = 2 ** 20;
@@ -56,7 +56,9 @@ export function callOf(frame: HostFrame): HostCall {
   return { call, name, args };
 }
 
+/** Of a RESULT or a VALUE. */
 export function resultOf(frame: HostFrame): HostResult {
+  if (frame.type === hostFrame.VALUE) return shortOf(payloadOf(frame));
   const { evaluated, spent, dropped } = fieldsOf(payloadOf(frame));
   const { stdout = 0, stderr = 0 } = fieldsOf(dropped);
   if (!isCount(stdout) || !isCount(stderr)) throw malformed('RESULT');
@@ -66,6 +68,16 @@ export function resultOf(frame: HostFrame): HostResult {
     dropped: { stdout, stderr },
   };
 }
+
+function shortOf(message: unknown): HostResult {
+  if (!Array.isArray(message) || message.length !== 3) throw malformed('VALUE');
+  const [cpuMs, memoryBytes, value] = message;
+  if (!isAmount(cpuMs) || !isAmount(memoryBytes)) throw malformed('VALUE');
+  const evaluated = { kind: 'value', value, cpuMs, memoryBytes } as const;
+  return { evaluated, spent: false, dropped: NOTHING };
+}
+
+const NOTHING = { stdout: 0, stderr: 0 };
 
 function evaluatedOf(fields: Fields): Evaluated {
   const { kind, cpuMs, memoryBytes, fuel, value, error, code, clock } = fields;

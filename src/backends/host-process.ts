@@ -9,7 +9,14 @@ import { CaissonError } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { HOST_PORT } from '../plan/host-policy.ts';
 import { HostCalls } from './host-calls.ts';
-import { encodeHostFrame, type HostFrame, HostFrameReader, hostFrame } from './host-frames.ts';
+import {
+  type EvaluateMessage,
+  encodeHostFrame,
+  type HostFrame,
+  HostFrameReader,
+  hostFrame,
+  type JobMessage,
+} from './host-frames.ts';
 import {
   callOf,
   HOST_FRAME_MAX,
@@ -78,6 +85,8 @@ export class HostProcess {
   /** Where frames go to. */
   #output: Writable;
   readonly #programs = new Set<string>();
+  /** Numbers of the JOBs that it was sent. */
+  readonly #jobs = new Map<string, number>();
   readonly #pending: Pending[] = [];
   readonly #begun = Promise.withResolvers<void>();
   #lastId = 0;
@@ -150,20 +159,17 @@ export class HostProcess {
   async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<HostEvaluated | 'not-begun'> {
     if (this.isSpent) return 'not-begun';
     const id = (this.#lastId + 1) >>> 0;
-    const { program, ...message } = evaluate;
-    const isNew = !this.#programs.has(program.id);
-    const frames = [
-      ...(isNew ? [encodeHostFrame(hostFrame.PROGRAM, 0, program)] : []),
-      asked(() => encodeHostFrame(hostFrame.EVALUATE, id, { ...message, program: program.id })),
-    ];
-    this.#programs.add(program.id);
+    const { args, wasm } = evaluate;
+    const job = this.#job(evaluate);
+    const message: EvaluateMessage = wasm === undefined ? [job, args] : [job, args, wasm];
+    const frame = asked(() => encodeHostFrame(hostFrame.EVALUATE, id, message));
     this.#lastId = id;
     this.#evaluations++;
     return await new Promise((resolve, reject) => {
       const written = { stdout: 0, stderr: 0 };
       this.#pending.push({ id, evaluate, hooks, resolve, reject, began: 0, written });
       if (this.#pending.length === 1) this.#begin();
-      for (const frame of frames) this.#send(frame);
+      this.#send(frame);
     });
   }
 
@@ -198,6 +204,22 @@ export class HostProcess {
     await Promise.race([this.ended, delay(GRACE_MS, undefined, { ref: false })]);
     if (!this.#gone) this.#guest.kill();
     await this.ended;
+  }
+
+  /** What is the same in many evaluations is sent once. */
+  #job({ args: _, wasm: __, program, ...rest }: Evaluate): number {
+    const key = program.id + JSON.stringify(rest);
+    const known = this.#jobs.get(key);
+    if (known !== undefined) return known;
+    if (!this.#programs.has(program.id)) {
+      this.#send(encodeHostFrame(hostFrame.PROGRAM, 0, program));
+      this.#programs.add(program.id);
+    }
+    const job = this.#jobs.size + 1;
+    const message: JobMessage = { ...rest, program: program.id };
+    this.#send(encodeHostFrame(hostFrame.JOB, job, message));
+    this.#jobs.set(key, job);
+    return job;
   }
 
   #begin(): void {
@@ -260,8 +282,9 @@ export class HostProcess {
     if (head === undefined || frame.id !== head.id) throw new Error('a frame nobody asked for');
     if (frame.type === hostFrame.WRITE) this.#write(head, frame);
     else if (frame.type === hostFrame.CALL) this.#call(head, frame);
-    else if (frame.type === hostFrame.RESULT) this.#result(head, frame);
-    else throw new Error(`a frame of type ${frame.type}`);
+    else if (frame.type === hostFrame.RESULT || frame.type === hostFrame.VALUE) {
+      this.#result(head, frame);
+    } else throw new Error(`a frame of type ${frame.type}`);
   }
 
   /** A connection of its own, where it can be had: frames of the launcher take twice as long. */

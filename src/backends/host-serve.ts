@@ -5,10 +5,12 @@
 import { writeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import {
+  type EvaluateMessage,
   encodeHostFrame,
   type HostFrame,
   HostFrameReader,
   hostFrame,
+  type JobMessage,
   payloadOf,
 } from './host-frames.ts';
 import { CALL_BYTES_MAX, CALLS_MAX, WRITE_MAX } from './host-messages.ts';
@@ -16,9 +18,6 @@ import type { Engine, Evaluate, Evaluated, EvaluateHooks, Program } from './prog
 
 /** Our caller is trusted; this only keeps a broken stream from being waited for. */
 const FRAME_MAX = 2 ** 31;
-
-/** What EVALUATE carries: the program is named, and was sent before. */
-export type EvaluateMessage = Omit<Evaluate, 'program'> & { readonly program: string };
 
 /**
  * Returns when whoever started it has gone. Until somebody connects to `port` it is spoken with over the standard streams;
@@ -36,19 +35,21 @@ export async function serveHost(engine: Engine, port: number): Promise<void> {
     socket.setNoDelay(true);
     socket.on('error', () => process.exit(1));
     send = (frame) => void socket.write(frame);
-    void read(socket, host);
+    const reader = new HostFrameReader(FRAME_MAX);
+    socket.on('data', (chunk: Buffer) => {
+      for (const frame of reader.push(chunk)) host.take(frame);
+    });
   });
   sendOut(encodeHostFrame(hostFrame.READY, 0, { listening }));
-  await read(process.stdin, host);
+  const reader = new HostFrameReader(FRAME_MAX);
+  for await (const chunk of process.stdin) {
+    for (const frame of reader.push(chunk)) host.take(frame);
+  }
   engine.close();
 }
 
 type Send = (frame: Buffer) => void;
-
-async function read(from: AsyncIterable<Buffer>, host: Host): Promise<void> {
-  const reader = new HostFrameReader(FRAME_MAX);
-  for await (const chunk of from) for (const frame of reader.push(chunk)) host.take(frame);
-}
+type Job = Omit<Evaluate, 'args' | 'wasm'>;
 
 /** Not where its network is the host's own, and somebody has that port. */
 function listens(server: Server, port: number): Promise<boolean> {
@@ -62,6 +63,7 @@ class Host {
   readonly #engine: Engine;
   readonly #send: Send;
   readonly #programs = new Map<string, Program>();
+  readonly #jobs = new Map<number, Job>();
   readonly #calls = new Map<number, OpenCall>();
   /** That the arguments of open calls have. */
   #callBytes = 0;
@@ -80,6 +82,10 @@ class Host {
     else if (frame.type === hostFrame.PROGRAM) {
       const program = payloadOf(frame) as Program;
       this.#programs.set(program.id, program);
+    } else if (frame.type === hostFrame.JOB) {
+      const message = payloadOf(frame) as JobMessage;
+      const program = this.#programs.get(message.program) as Program;
+      this.#jobs.set(frame.id, { ...message, program });
     } else if (frame.type === hostFrame.REPLY) this.#reply(payloadOf(frame) as Reply);
     else if (frame.type === hostFrame.EVALUATE) {
       this.#queue.push({ id: frame.id, message: payloadOf(frame) as EvaluateMessage });
@@ -97,19 +103,20 @@ class Host {
     setImmediate(() => this.#busy || this.#engine.idle());
   }
 
-  async #evaluate(id: number, message: EvaluateMessage): Promise<void> {
-    const program = this.#programs.get(message.program) as Program;
-    const output = new Output(id, message.outputBytes, this.#send);
+  async #evaluate(id: number, [number, args, wasm]: EvaluateMessage): Promise<void> {
+    const job = this.#jobs.get(number) as Job;
+    const output = new Output(id, job.outputBytes, this.#send);
     const hooks: EvaluateHooks = {
       call: (name, args) => this.#call(id, name, args),
       write: (stream, text) => output.write(stream, text),
     };
-    const evaluated = await this.#engine.evaluate({ ...message, program }, hooks);
+    const evaluate: Evaluate = wasm === undefined ? { ...job, args } : { ...job, args, wasm };
+    const evaluated = await this.#engine.evaluate(evaluate, hooks);
     this.#calls.clear();
     this.#callBytes = 0;
     const { dropped } = output;
     const rest = { spent: this.#engine.isSpent, dropped };
-    this.#send(resultFrame(id, evaluated, message.resultBytes, rest));
+    this.#send(resultFrame(id, evaluated, job.resultBytes, rest));
   }
 
   #call(id: number, name: string, args: readonly unknown[]): Promise<unknown> {
@@ -149,15 +156,28 @@ interface Reply {
   readonly value: unknown;
 }
 
-function resultFrame(id: number, evaluated: Evaluated, max: number, rest: object): Buffer {
+interface Rest {
+  readonly spent: boolean;
+  readonly dropped: { readonly stdout: number; readonly stderr: number };
+}
+
+function resultFrame(id: number, evaluated: Evaluated, max: number, rest: Rest): Buffer {
   const { cpuMs, memoryBytes } = evaluated;
+  const { stdout, stderr } = rest.dropped;
+  const isShort =
+    evaluated.kind === 'value' &&
+    evaluated.fuel === undefined &&
+    !rest.spent &&
+    stdout + stderr === 0;
   const failed = (name: string, message: string): Buffer =>
     encodeHostFrame(hostFrame.RESULT, id, {
       ...rest,
       evaluated: { kind: 'error', error: { name, message }, code: 1, cpuMs, memoryBytes },
     });
   try {
-    const frame = encodeHostFrame(hostFrame.RESULT, id, { ...rest, evaluated });
+    const frame = isShort
+      ? encodeHostFrame(hostFrame.VALUE, id, [cpuMs, memoryBytes, evaluated.value])
+      : encodeHostFrame(hostFrame.RESULT, id, { ...rest, evaluated });
     const bytes = frame.length - RESULT_OVERHEAD;
     return bytes <= max
       ? readable(frame)

@@ -4,11 +4,20 @@
 
 /** `run_0192…`: sorts by time of making, cannot be guessed. */
 export function newId(prefix: 'run' | 'sandbox' | 'overlay'): string {
-  const random = crypto.getRandomValues(new Uint8Array(10));
+  if (used === random.length) {
+    crypto.getRandomValues(random);
+    used = 0;
+  }
   let text = Date.now().toString(16).padStart(12, '0');
-  for (const byte of random) text += byte.toString(16).padStart(2, '0');
+  for (const end = used + RANDOM_BYTES; used < end; used++) text += HEX[random[used] as number];
   return `${prefix}_${text}`;
 }
+
+const RANDOM_BYTES = 10;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Made ahead for many: asking for each by itself is most of what a name costs. */
+const random = new Uint8Array(128 * RANDOM_BYTES);
+let used = random.length;
 
 const shape = /^(?:run|sandbox|overlay)_[0-9a-f]{32}$/;
 

@@ -36,8 +36,9 @@ export interface IsolateEngineOptions {
 interface Kept {
   readonly sources: Sources;
   readonly snapshot: ivm.ExternalCopy<ArrayBuffer> | undefined;
-  /** Keep `isolate`: contexts are made in it. */
+  /** Keep `isolate`: contexts are made in it, the next one ahead. */
   isolate: ivm.Isolate | undefined;
+  next: Room | undefined;
   /** Keep `context`. */
   room: Room | undefined;
 }
@@ -46,7 +47,10 @@ export class IsolateEngine implements Engine {
   readonly #options: IsolateEngineOptions;
   readonly #programs = new Map<string, Kept>();
   #spare: Room | undefined;
-  #wantsSpare = true;
+  /** What the next evaluation needs if it is like the last one. */
+  #prepare = (): void => this.#prepareSpare();
+  /** Takes down what the last evaluation has left: nobody needs to wait for that. */
+  #clear: (() => void) | undefined;
   #spent = false;
 
   constructor(options: IsolateEngineOptions) {
@@ -58,16 +62,23 @@ export class IsolateEngine implements Engine {
   }
 
   idle(): void {
-    if (this.#wantsSpare) this.#spare ??= this.#newRoom(undefined);
+    this.#clear?.();
+    try {
+      if (!this.#spent) this.#prepare();
+    } catch {
+      // An isolate that has no room for it: whoever is next is told.
+    }
   }
 
   close(): void {
+    this.#clear?.();
     this.#spare?.dispose();
     for (const kept of this.#programs.values()) release(kept);
     this.#programs.clear();
   }
 
   async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<Evaluated> {
+    this.#clear?.();
     const clock = new EvaluationClock(evaluate);
     let room: Room | undefined;
     let left: Pick<Evaluated, 'cpuMs' | 'memoryBytes'> = { cpuMs: 0, memoryBytes: 0 };
@@ -81,7 +92,9 @@ export class IsolateEngine implements Engine {
         return { kind: 'value', value: undefined, ...usageOf(room, clock) };
       }
       room.begin({ call: granted(evaluate.grants, hooks), write: hooks.write });
-      room.enter(clock.left, () => (room as Room).grant(evaluate.grants));
+      if (evaluate.grants.length > 0) {
+        room.enter(clock.left, () => (room as Room).grant(evaluate.grants));
+      }
       if (isNew) await this.#load(room, kept.sources, clock);
       const settled = await this.#invoke(room, evaluate, clock);
       left = usageOf(room, clock);
@@ -128,6 +141,7 @@ export class IsolateEngine implements Engine {
         sources: new Sources(program),
         snapshot: snapshotOf(this.#options.ivm, program),
         isolate: undefined,
+        next: undefined,
         room: undefined,
       };
     }
@@ -144,13 +158,22 @@ export class IsolateEngine implements Engine {
       return kept.room;
     }
     if (keep === 'nothing') return this.#fresh(kept);
-    kept.isolate ??= this.#isolate(kept.snapshot);
-    this.#wantsSpare = false;
-    return new Room(this.#options.ivm, kept.isolate);
+    const isolate = kept.isolate ?? this.#isolate(kept.snapshot);
+    kept.isolate = isolate;
+    this.#prepare = () => {
+      if (kept.isolate === isolate) kept.next ??= new Room(this.#options.ivm, isolate);
+    };
+    const room = kept.next ?? new Room(this.#options.ivm, isolate);
+    kept.next = undefined;
+    return room;
+  }
+
+  #prepareSpare(): void {
+    this.#spare ??= this.#newRoom(undefined);
   }
 
   #fresh(kept: Kept): Room {
-    this.#wantsSpare = kept.snapshot === undefined;
+    this.#prepare = () => kept.snapshot === undefined && this.#prepareSpare();
     const spare = this.#spare;
     if (kept.snapshot !== undefined || spare === undefined) {
       return this.#newRoom(kept.snapshot);
@@ -177,13 +200,21 @@ export class IsolateEngine implements Engine {
 
   #leave(room: Room | undefined, { keep, program }: Evaluate): void {
     if (room === undefined) return;
-    if (keep === 'nothing' || this.#spent) room.dispose();
-    else if (keep === 'isolate') room.release();
-    else room.end();
+    room.end();
+    if (this.#spent) room.dispose();
+    else if (keep !== 'context')
+      this.#later(() => (keep === 'nothing' ? room.dispose() : room.release()));
     if (!this.#spent) return;
     const kept = this.#programs.get(program.id);
     if (kept !== undefined) release(kept);
     this.#programs.delete(program.id);
+  }
+
+  #later(clear: () => void): void {
+    this.#clear = () => {
+      this.#clear = undefined;
+      clear();
+    };
   }
 
   /** What an exception says of how it ended; the engine is spent where a limit was hit. */
@@ -266,13 +297,13 @@ function release(kept: Kept): void {
   if (kept.isolate !== undefined && !kept.isolate.isDisposed) kept.isolate.dispose();
   kept.room = undefined;
   kept.isolate = undefined;
+  kept.next = undefined;
 }
 
 function usageOf(room: Room, clock: EvaluationClock): Pick<Evaluated, 'cpuMs' | 'memoryBytes'> {
   const cpuMs = clock.cpu;
   if (room.isolate.isDisposed) return { cpuMs, memoryBytes: 0 };
-  const heap = room.isolate.getHeapStatisticsSync();
-  return { cpuMs, memoryBytes: heap.used_heap_size + heap.externally_allocated_size };
+  return { cpuMs, memoryBytes: room.memoryBytes };
 }
 
 /** Lines of ours say nothing to whoever wrote the guest. */

@@ -13,6 +13,7 @@ export class InlinePool implements EvaluationPool {
   };
   readonly #memoryBytes: number;
   #engine: IsolateEngine | undefined;
+  #idle: NodeJS.Immediate | undefined;
   /** One at a time, as in a host. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -58,7 +59,10 @@ export class InlinePool implements EvaluationPool {
     const began = performance.now();
     const evaluated = await engine.evaluate(evaluate, hooks);
     const wallMs = performance.now() - began;
-    setImmediate(() => engine === this.#engine && !engine.isSpent && engine.idle());
+    this.#idle ??= setImmediate(() => {
+      this.#idle = undefined;
+      if (this.#engine?.isSpent === false) this.#engine.idle();
+    });
     return { ...evaluated, wallMs };
   }
 

@@ -13,6 +13,8 @@ export class Sources {
   readonly program: Program;
   readonly #texts = new Map<string, string>();
   readonly #cached = new Map<string, ivm.ExternalCopy<ArrayBuffer>>();
+  /** Its entry was met before, and is no script. */
+  isModule = false;
 
   constructor(program: Program) {
     this.program = program;
@@ -94,31 +96,45 @@ export function compileOnly(room: Room, sources: Sources): void {
 
 /** Undefined where its text is a module's: as Node tells them apart, by what parses. */
 function asScript(room: Room, sources: Sources): ivm.Script | undefined {
+  if (sources.isModule) return undefined;
   try {
     return sources.script(room.isolate, sources.program.entry);
   } catch (error) {
     const { guest } = error as GuestFault;
     const isModule = guest?.name === 'SyntaxError' && /import|export|await/.test(guest.message);
-    if (isModule) return undefined;
-    throw error;
+    if (!isModule) throw error;
+    sources.isModule = true;
+    return undefined;
   }
 }
 
 function loadModules(room: Room, sources: Sources, timeout: number): () => void {
   const { isolate, context } = room;
   const modules = compileGraph(room, sources);
+  const resolve = resolverOf(modules, sources.program);
+  const mayPause = [...modules.keys()].some((path) => sources.text(path).includes('await'));
+  if (!mayPause) {
+    const entry = modules.get(sources.program.entry) as ivm.Module;
+    entry.instantiateSync(context, resolve);
+    entry.evaluateSync({ timeout });
+    room.bind(room.hold(entry.namespace));
+    return () => {};
+  }
   const root = room.hold(isolate.compileModuleSync(ROOT_SOURCE, { filename: ROOT }));
   room.exposeBind(ROOT);
-  const paths = new Map([...modules].map(([path, module]) => [module, path]));
-  root.instantiateSync(context, (specifier, referrer) => {
-    const from = paths.get(referrer);
-    const path =
-      from === undefined ? sources.program.entry : resolveImport(sources.program, specifier, from);
-    return modules.get(path ?? '') as ivm.Module;
-  });
+  root.instantiateSync(context, resolve);
   root.evaluateSync({ timeout });
   // V8 keeps what a module threw, and throws it again.
   return () => root.evaluateSync({ timeout });
+}
+
+function resolverOf(modules: Map<string, ivm.Module>, program: Program) {
+  const paths = new Map([...modules].map(([path, module]) => [module, path]));
+  return (specifier: string, referrer: ivm.Module): ivm.Module => {
+    const from = paths.get(referrer);
+    const path = from === undefined ? program.entry : resolveImport(program, specifier, from);
+    return modules.get(path ?? '') as ivm.Module;
+  };
 }
 
 /** Every file that the entry reaches. @throws GuestFault that names all imports which lead nowhere */

@@ -7,6 +7,8 @@ import { type Guest, prelude, type Settled } from './prelude.ts';
 
 const SOURCE = `return (${prelude.toString()})($0, $1, $2, $3)`;
 const TIMERS_MAX = 10_000;
+/** What computes for less does not change much. */
+const MEMORY_STALE_NS = 1_000_000n;
 
 /** What the guest asked for outside of itself. */
 export interface RoomHooks {
@@ -19,7 +21,8 @@ type GuestFunction = ivm.Reference<(...args: never[]) => unknown>;
 export class Room {
   readonly isolate: ivm.Isolate;
   readonly context: ivm.Context;
-  readonly #guest: Readonly<Record<keyof Guest, GuestFunction>>;
+  readonly #guest: ivm.Reference<Guest>;
+  readonly #functions = new Map<keyof Guest, GuestFunction>();
   readonly #held: { release(): void }[] = [];
   readonly #timers = new Map<number, NodeJS.Timeout>();
   /** What arrived for the guest while it was not running. */
@@ -29,6 +32,8 @@ export class Room {
   #settled = false;
   #wake: (() => void) | undefined;
   #timeout = 1;
+  #memoryBytes = 0;
+  #memoryReadAt = 0n;
 
   /** @param vm isolated-vm, as it was loaded */
   constructor(vm: typeof ivm, isolate: ivm.Isolate) {
@@ -45,21 +50,24 @@ export class Room {
       },
       (id: unknown, ms: unknown) => this.#timer(Number(id), Number(ms)),
     ].map((callback) => new vm.Callback(callback, { sync: true }));
-    const guest = this.context.evalClosureSync(SOURCE, callbacks, {
+    this.#guest = this.context.evalClosureSync(SOURCE, callbacks, {
       result: { reference: true },
       filename: 'caisson:prelude',
     }) as ivm.Reference<Guest>;
-    const get = (name: keyof Guest): GuestFunction =>
-      guest.getSync(name, { reference: true }) as never;
-    this.#guest = {
-      bind: get('bind'),
-      invoke: get('invoke'),
-      take: get('take'),
-      reply: get('reply'),
-      fire: get('fire'),
-      grant: get('grant'),
-    };
-    guest.release();
+    // Nearly all need these; the others are looked up when they are.
+    this.#function('bind');
+    this.#function('invoke');
+  }
+
+  /** Of the isolate's heap and what is outside of it, bytes. As it was when the guest computed last for a while. */
+  get memoryBytes(): number {
+    const { cpuTime } = this.isolate;
+    if (this.#memoryBytes === 0 || cpuTime - this.#memoryReadAt >= MEMORY_STALE_NS) {
+      const heap = this.isolate.getHeapStatisticsSync();
+      this.#memoryBytes = heap.used_heap_size + heap.externally_allocated_size;
+      this.#memoryReadAt = cpuTime;
+    }
+    return this.#memoryBytes;
   }
 
   /** Whether what was entered last has come to something. */
@@ -98,7 +106,7 @@ export class Room {
 
   /** Gives it the namespace of its entry. */
   bind(namespace: ivm.Reference<unknown>): void {
-    this.#guest.bind.applySync(undefined, [namespace.derefInto() as never], {
+    this.#function('bind').applySync(undefined, [namespace.derefInto() as never], {
       timeout: this.#timeout,
     });
   }
@@ -107,7 +115,7 @@ export class Room {
   exposeBind(symbol: string): void {
     this.context.evalClosureSync(
       'Object.defineProperty(globalThis, Symbol.for($0), { value: (ns) => { delete globalThis[Symbol.for($0)]; $1(ns); }, configurable: true })',
-      [symbol, this.#guest.bind.derefInto()],
+      [symbol, this.#function('bind').derefInto()],
     );
   }
 
@@ -156,16 +164,26 @@ export class Room {
     this.end();
     if (this.isolate.isDisposed) return;
     // Each of them would keep the context.
-    for (const handle of [...this.#held, ...Object.values(this.#guest)]) handle.release();
+    const handles = [...this.#held, ...this.#functions.values(), this.#guest];
+    for (const handle of handles) handle.release();
     this.context.release();
   }
 
   #apply(name: keyof Guest, args: readonly unknown[]): unknown {
-    return this.#guest[name].applySync(undefined, args as never, {
+    return this.#function(name).applySync(undefined, args as never, {
       arguments: { copy: true },
       result: { copy: true },
       timeout: this.#timeout,
     });
+  }
+
+  #function(name: keyof Guest): GuestFunction {
+    let found = this.#functions.get(name);
+    if (found === undefined) {
+      found = this.#guest.getSync(name, { reference: true }) as GuestFunction;
+      this.#functions.set(name, found);
+    }
+    return found;
   }
 
   #arrive(deliver: () => void): void {
