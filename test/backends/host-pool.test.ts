@@ -43,7 +43,7 @@ test('whoever waits behind guests that take their hosts with them is answered in
     else host.result(frame.id, VALUE);
   });
   const hostile = Array.from({ length: 12 }, () =>
-    pool.evaluate(job({ export: 'hostile' }), QUIET),
+    pool.evaluate(job({ args: ['hostile'] }), QUIET),
   );
   const innocent = await pool.evaluate(job(), QUIET);
   assert.equal(innocent.kind, 'value');
