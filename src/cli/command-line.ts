@@ -37,7 +37,8 @@ async function generalAnswer(words: readonly string[]): Promise<string | undefin
     const { overview } = await import('./help.ts');
     return overview();
   }
-  if ((first === 'policy' || first === 'audit') && (second === '--help' || second === '-h')) {
+  const isGroup = first === 'policy' || first === 'audit' || first === 'module';
+  if (isGroup && (second === '--help' || second === '-h')) {
     const { overview } = await import('./help.ts');
     return overview(first);
   }

@@ -7,6 +7,7 @@ import { profiles } from '../policy/profiles.ts';
 import { type Command, command } from './command.ts';
 import { evalFlags } from './eval-flags.ts';
 import { learnFlags, policyFlags, runFlags } from './flags.ts';
+import { moduleCommands } from './module-commands.ts';
 
 const overlayId = {
   name: 'ID',
@@ -192,6 +193,7 @@ export const commands: readonly Command[] = [
     examples: ['caisson top --sort memory', 'caisson top --once --json'],
     load: () => import('./commands/top.ts'),
   }),
+  ...moduleCommands,
   command({
     name: 'policy check',
     summary: 'Say whether policies are valid',

@@ -52,7 +52,7 @@ function missing(error: CaissonError): string[] {
 
 /** The command line as it was typed, with the flag in its place: before the guest's own words. */
 export function withAccept(words: readonly string[], ids: readonly string[]): string {
-  const at = words[0] === 'policy' ? 2 : 1;
+  const at = words[0] === 'policy' || words[0] === 'module' ? 2 : 1;
   const line = [...words.slice(0, at), '--accept', ids.join(','), ...words.slice(at)];
   return ['caisson', ...line].map(quoteForShell).join(' ');
 }

@@ -17,6 +17,9 @@ const version = z
     z.maxLength(64, { error: 'write at most 64 characters' }),
     z.regex(MODULE_VERSION, { error: 'write a semantic version, such as 1.0.0 or 2.1.0-beta.1' }),
   );
+const bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, {
+  error: 'write bytes',
+});
 const quantity = z.int().check(z.positive({ error: 'write a whole number above 0' }));
 const metadata = z.pipe(
   z.unknown(),
@@ -44,7 +47,7 @@ export const registrationSchema = z.strictObject({
     .optional(z.enum(['javascript', 'typescript']))
     .check(z.describe('Of kind js; default javascript')),
   code: z
-    .union([z.string(), z.instanceof(Uint8Array), z.array(z.string())])
+    .union([z.string(), bytes, z.array(z.string())])
     .check(z.describe('js: source text; wasm: the module, its bytes or base64; command: argv')),
   export: z
     .optional(
@@ -119,7 +122,7 @@ export const executeSchema = z.strictObject({
     .optional(z.string().check(z.minLength(1), z.maxLength(256)))
     .check(z.describe('js and wasm: another export than it was registered with')),
   input: z
-    .optional(z.union([z.string(), z.instanceof(Uint8Array)]))
+    .optional(z.union([z.string(), bytes]))
     .check(z.describe('command and wasm: standard input')),
 });
 
