@@ -96,6 +96,10 @@ class Walk {
         if (node.operator === 'typeof' && node.argument.type === 'Identifier') return;
         this.visit(node.argument, scope);
         return;
+      case 'BinaryExpression':
+      case 'LogicalExpression':
+        this.#chain(node, scope);
+        return;
       case 'ImportExpression':
         note(this.impossible, 'import()', node);
         this.#all(children(node), scope);
@@ -116,6 +120,18 @@ class Walk {
 
   #all(nodes: readonly ESTree.Node[], scope: Scope): void {
     for (const node of nodes) this.visit(node, scope);
+  }
+
+  /** `a + b + c + …` may have thousands of members, each standing in the next. */
+  #chain(node: ESTree.BinaryExpression | ESTree.LogicalExpression, scope: Scope): void {
+    const rights: ESTree.Node[] = [];
+    let at: ESTree.Node = node;
+    while (at.type === 'BinaryExpression' || at.type === 'LogicalExpression') {
+      rights.push(at.right);
+      at = at.left;
+    }
+    this.visit(at, scope);
+    this.#all(rights.reverse(), scope);
   }
 
   /** Defaults of parameters see the parameters, and nothing of the body. */
