@@ -646,7 +646,7 @@ function namedPaths({ view, read }: Policy): string[] {
 }
 
 async function inlinePool(engine: EngineName, memoryBytes: number): Promise<EvaluationPool> {
-  if (engine === 'wasm') {
+  if (engine !== 'isolate') {
     throw new CaissonError('REQUEST_INVALID', {
       layer: 'backends',
       message: 'WASM is not evaluated in this process',

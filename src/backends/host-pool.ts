@@ -153,7 +153,7 @@ export class HostPool implements EvaluationPool {
       const { engine, start } = this.#options;
       const { guest, wall, wallReason, accepted } = await start();
       this.#standing = {
-        wall: engine,
+        wall: engine === 'component' ? 'wasm' : engine,
         wallReason: `${engine} in a host process behind the wall ${wall} (${wallReason})`,
         accepted,
       };

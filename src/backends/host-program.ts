@@ -22,6 +22,8 @@ export interface HostProgram {
 const MiB = 2 ** 20;
 /** Node with its heap, our program and V8's own threads; measured by test/backends/host-memory.test.ts. */
 const BASE_BYTES = 64 * MiB;
+/** The compiler of components with its code and its memory; measured by the same test. */
+const COMPILER_BYTES = 112 * MiB;
 const FLAGS = [
   '--disable-warning=ExperimentalWarning',
   '--disable-sigusr1',
@@ -35,11 +37,19 @@ export function hostProgram(
   memoryBytes: number,
   files: readonly string[],
 ): HostProgram {
-  const program = programPath(engine);
+  const program = programPath(engine === 'component' ? 'wasm' : engine);
   const node = realpathSync(execPath);
   const argv = [node, ...FLAGS, program, String(memoryBytes), String(HOST_PORT)];
   const read = [node, ...ownFiles(program)];
   if (engine === 'wasm') return { argv, read: [...read, ...files], baseBytes: BASE_BYTES };
+  if (engine === 'component') {
+    const compiler = componentCompiler(program);
+    return {
+      argv: [...argv, ...compiler],
+      read: [...read, ...compiler, ...files],
+      baseBytes: BASE_BYTES + COMPILER_BYTES,
+    };
+  }
   const module = realpathSync(createRequire(import.meta.url).resolve('isolated-vm'));
   const loader = realpathSync(createRequire(module).resolve('node-gyp-build'));
   return {
@@ -54,6 +64,19 @@ function programPath(name: string): string {
   const here = realpathSync(fileURLToPath(import.meta.url));
   const path = here.endsWith('.ts') ? join(name, 'host.ts') : `${name}-host.js`;
   return join(dirname(here), path);
+}
+
+/** jco's compiler of components: bundled it stands beside the host's program; in a clone in its package, if that is there. */
+function componentCompiler(program: string): string[] {
+  const bundled = join(dirname(program), 'component-compiler.wasm');
+  if (existsSync(bundled)) return [bundled];
+  try {
+    const require = createRequire(import.meta.url);
+    const vendor = dirname(require.resolve('@bytecodealliance/jco-transpile/component'));
+    return [realpathSync(join(vendor, 'js-component-bindgen-component.core.wasm'))];
+  } catch {
+    return [];
+  }
 }
 
 /** The part of our package that holds the program, and what says that it is ES modules. */

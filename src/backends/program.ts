@@ -136,7 +136,22 @@ export interface Engine {
   close(): void;
 }
 
-export type EngineName = 'isolate' | 'wasm';
+/** `component`: a host of WebAssembly that has room for the compiler of components. */
+export type EngineName = 'isolate' | 'wasm' | 'component';
+
+/** `\0asm`, version 13, layer 1 (component-model, Binary.md); a core module has version 1, layer 0. */
+const COMPONENT_HEADER = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
+
+export function isComponent(bytes: string | Uint8Array | undefined): boolean {
+  if (!(bytes instanceof Uint8Array)) return false;
+  return COMPONENT_HEADER.every((byte, index) => bytes[index] === byte);
+}
+
+/** Which engine a program is evaluated by. */
+export function engineOf({ language, files, entry }: Program): EngineName {
+  if (language !== 'wasm') return 'isolate';
+  return isComponent(files[entry]) ? 'component' : 'wasm';
+}
 
 /** `process`: in a host process behind a wall; `inline`: in the caller's own process. */
 export type Placement = 'process' | 'inline';

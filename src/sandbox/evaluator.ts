@@ -3,15 +3,16 @@
  */
 
 import { resolve } from 'node:path';
-import type {
-  EngineName,
-  Evaluate,
-  EvaluateHooks,
-  EvaluationPool,
-  Keep,
-  Placement,
-  Program,
-  WasmOptions,
+import {
+  type EngineName,
+  type Evaluate,
+  type EvaluateHooks,
+  type EvaluationPool,
+  engineOf,
+  type Keep,
+  type Placement,
+  type Program,
+  type WasmOptions,
 } from '../backends/program.ts';
 import { CaissonError } from '../core/error.ts';
 import { containsPath } from '../policy/path-set.ts';
@@ -101,7 +102,7 @@ export class Evaluator {
       dropped: (stream, bytes) => output[stream].drop(bytes),
       call: async (name, args) => await granted.get(name)?.(...args),
     };
-    const engine: EngineName = program.language === 'wasm' ? 'wasm' : 'isolate';
+    const engine = engineOf(program);
     const argv = [program.language, program.entry, program.id];
     if (journal !== undefined) await journal.ready();
     throwIfAborted(options.signal);

@@ -2,7 +2,7 @@
 import { checkImports } from '../../wasm/check-imports.ts';
 import { decode } from '../../wasm/decode.ts';
 import { encode } from '../../wasm/encode.ts';
-import { rewrite } from '../../wasm/rewrite/rewrite.ts';
+import { type RewriteOptions, rewrite } from '../../wasm/rewrite/rewrite.ts';
 import { nameOfType } from '../../wasm/value-types.ts';
 import type { WasmOptions } from '../program.ts';
 import { engine, type WasmModule } from './engine.ts';
@@ -22,12 +22,12 @@ export interface CompiledModule {
 }
 
 export class ModuleCache {
-  readonly #memoryPages: number;
+  readonly #memoryBytes: number;
   readonly #compiled = new Map<string, CompiledModule>();
 
   /** @param memoryBytes that a module's memory may have */
   constructor(memoryBytes: number) {
-    this.#memoryPages = Math.max(1, Math.floor(memoryBytes / PAGE));
+    this.#memoryBytes = memoryBytes;
   }
 
   /** @param id digest of the program @throws CaissonError `WASM_*`; the engine's CompileError */
@@ -43,14 +43,7 @@ export class ModuleCache {
       const { parameters, results } = signature;
       return isWasiFunction(name, parameters.map(nameOfType), results.map(nameOfType));
     });
-    const rewritten = rewrite(module, {
-      memoryPages: this.#memoryPages,
-      tableElements: TABLE_ELEMENTS,
-      // Where V8's stack ends depends on how far it has optimised: only a stack of our own is the same each time.
-      ...(metered || deterministic ? { stackSlots: STACK_SLOTS } : {}),
-      ...(metered ? { fuel: {} } : {}),
-      deterministic,
-    });
+    const rewritten = rewrite(module, rewriteOptions(this.#memoryBytes, options));
     const compiled = {
       module: new engine.Module(encode(rewritten)),
       metered,
@@ -62,6 +55,20 @@ export class ModuleCache {
     this.#compiled.set(key, compiled);
     return compiled;
   }
+}
+
+/** @param memoryBytes that a memory may have */
+export function rewriteOptions(memoryBytes: number, options: WasmOptions): RewriteOptions {
+  const metered = options.fuel !== undefined;
+  const deterministic = options.deterministic !== undefined;
+  return {
+    memoryPages: Math.max(1, Math.floor(memoryBytes / PAGE)),
+    tableElements: TABLE_ELEMENTS,
+    // Where V8's stack ends depends on how far it has optimised: only a stack of our own is the same each time.
+    ...(metered || deterministic ? { stackSlots: STACK_SLOTS } : {}),
+    ...(metered ? { fuel: {} } : {}),
+    deterministic,
+  };
 }
 
 /** Slots that a guest has whose stack is bounded. */

@@ -26,6 +26,11 @@ export interface WasmImport {
   readonly kind: 'function' | 'table' | 'memory' | 'global' | 'tag';
 }
 
+/** A mutable number that modules share. */
+export interface WasmGlobal {
+  value: bigint | number;
+}
+
 interface Engine {
   readonly Module: {
     new (bytes: Uint8Array): WasmModule;
@@ -38,6 +43,10 @@ interface Engine {
     maximum?: number;
     shared?: boolean;
   }) => WasmMemory;
+  readonly Global: new (
+    type: { value: 'i32' | 'i64'; mutable: true },
+    initial: bigint | number,
+  ) => WasmGlobal;
   /** What a trap of the guest is thrown as. */
   readonly RuntimeError: new (
     message?: string,

@@ -1,31 +1,25 @@
 /**
- * Evaluates WebAssembly: commands and reactors of WASI preview 1, and core modules by their exports. V8 runs them within
+ * Evaluates WebAssembly: commands and reactors of WASI preview 1, core modules by their exports, and components. V8 runs them within
  * the limits that were written into them; time that is not counted as fuel is watched from outside of the process.
  */
-import { isCaissonError } from '../../core/error.ts';
 import { FUEL_EXPORT, STACK_EXPORT, START_EXPORT } from '../../wasm/rewrite/reserved-exports.ts';
-import type {
-  Engine,
-  Evaluate,
-  Evaluated,
-  EvaluateHooks,
-  GuestError,
-  Program,
-  WasmOptions,
+import {
+  type Engine,
+  type Evaluate,
+  type Evaluated,
+  type EvaluateHooks,
+  isComponent,
+  type Program,
+  type WasmOptions,
 } from '../program.ts';
 import { type CompiledModule, ModuleCache, stackSlots } from './compile.ts';
+import { ComponentEngine } from './component/component-engine.ts';
+import { type Ending, noExport, TRAPPED, thrownEnding } from './ending.ts';
 import { engine, type WasmInstance } from './engine.ts';
-import { hostTree } from './host-tree.ts';
-import { systemClock, virtualClock } from './wasi/clock.ts';
-import { seededRandom, systemRandom } from './wasi/random-source.ts';
-import { directory } from './wasi/tree.ts';
 import { WasiHost, type WasiReturn } from './wasi/wasi-host.ts';
+import { wasiOptions } from './wasi-options.ts';
 
-/** As a shell shows a program that was ended by SIGABRT. */
-const TRAPPED = 134;
 const KEPT_MAX = 16;
-/** As coarse as what an isolate's `Date` tells: against timing side channels. */
-const resolutionNs = 1_000_000n;
 
 interface Guest {
   readonly compiled: CompiledModule;
@@ -40,18 +34,27 @@ export class WasmEngine implements Engine {
   /** Reactors and core modules that stay, by program. */
   readonly #kept = new Map<string, Guest>();
 
-  /** @param memoryBytes that a guest's memory may have */
-  constructor(memoryBytes: number) {
+  readonly #components: ComponentEngine;
+
+  /**
+   * @param memoryBytes that a guest's memory may have
+   * @param transpiler path of jco's compiler of components; without it they are refused
+   */
+  constructor(memoryBytes: number, transpiler?: string) {
     this.#cache = new ModuleCache(memoryBytes);
+    this.#components = new ComponentEngine(memoryBytes, transpiler);
   }
 
   idle(): void {}
 
   close(): void {
     this.#kept.clear();
+    this.#components.close();
   }
 
   async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<Evaluated> {
+    const bytes = bytesOf(evaluate.program);
+    if (isComponent(bytes)) return this.#components.evaluate(bytes, evaluate, hooks);
     const began = performance.now();
     const options = evaluate.wasm ?? {};
     let guest: Guest | undefined;
@@ -76,7 +79,7 @@ export class WasmEngine implements Engine {
       return { ...ending, ...usage() };
     } catch (error) {
       this.#kept.delete(evaluate.program.id);
-      return { ...endingOf(error, guest), ...usage() };
+      return { ...thrownEnding(error, spentOf(guest)), ...usage() };
     }
   }
 
@@ -86,17 +89,16 @@ export class WasmEngine implements Engine {
     const compiled = this.#compile(program, options);
     let instance: WasmInstance | undefined;
     // What the host does for it is paid for as if the guest did it.
-    const wasi = wasiOf(options, hooks, (units) => {
+    const charge = (units: number): void => {
       if (compiled.metered && instance !== undefined) spend(instance, BigInt(units));
-    });
+    };
+    const wasi = new WasiHost(wasiOptions(options, hooks, charge));
     instance = new engine.Instance(compiled.module, wasi.imports);
     return { compiled, instance, wasi, ready: false };
   }
 
   #compile(program: Program, options: WasmOptions): CompiledModule {
-    const source = program.files[program.entry];
-    const bytes = typeof source === 'string' ? new TextEncoder().encode(source) : source;
-    return this.#cache.get(program.id, bytes ?? new Uint8Array(), options);
+    return this.#cache.get(program.id, bytesOf(program), options);
   }
 
   #keep({ program }: Evaluate, guest: Guest): void {
@@ -105,11 +107,6 @@ export class WasmEngine implements Engine {
     this.#kept.set(program.id, { ...guest, ready: true });
   }
 }
-
-type Ending =
-  | { readonly kind: 'value'; readonly value: unknown }
-  | { readonly kind: 'error'; readonly error: GuestError; readonly code: number }
-  | { readonly kind: 'timed-out'; readonly clock: 'fuel' };
 
 function run({ instance, wasi, ready }: Guest, evaluate: Evaluate): Ending {
   const { exports } = instance;
@@ -130,7 +127,10 @@ function run({ instance, wasi, ready }: Guest, evaluate: Evaluate): Ending {
     if (ended !== undefined) return ended;
   }
   const target = callOf(exports[evaluate.export]);
-  if (target === undefined) return noExport(evaluate.export, exports);
+  if (target === undefined) {
+    const names = Object.keys(exports).filter((each) => !each.startsWith('caisson.'));
+    return noExport('module', evaluate.export, names);
+  }
   const result = wasi.run(() => target(...evaluate.args));
   return result.kind === 'returned'
     ? { kind: 'value', value: result.value }
@@ -144,63 +144,9 @@ function endedBy(result: WasiReturn<unknown>): Ending | undefined {
   return { kind: 'error', error: { name: 'Exit', message: how }, code };
 }
 
-function noExport(name: string, exports: WasmInstance['exports']): Ending {
-  const names = Object.keys(exports).filter((each) => !each.startsWith('caisson.'));
-  const message = `the module has no function "${name}"; it exports ${names.join(', ') || 'nothing'}`;
-  return { kind: 'error', error: { name: 'TypeError', message }, code: 1 };
-}
-
-/** Its own counters tell why it was ended; else it trapped, or V8's stack was at its end. */
-function endingOf(error: unknown, guest: Guest | undefined): Ending {
-  if (guest?.compiled.metered === true && fuelOf(guest.instance) < 0n) {
-    return { kind: 'timed-out', clock: 'fuel' };
-  }
-  if (isCaissonError(error)) {
-    return { kind: 'error', error: { name: error.code, message: error.message }, code: 1 };
-  }
-  const { name, message, stack } = error as Error;
-  const trapped = error instanceof engine.RuntimeError || error instanceof RangeError;
-  const lines = (stack ?? '').split('\n').filter((line) => line.includes('wasm'));
-  return {
-    kind: 'error',
-    error: {
-      name: trapped ? 'Trap' : name,
-      message: guest !== undefined && isStackSpent(guest) ? 'the call stack is exhausted' : message,
-      ...(lines.length === 0 ? {} : { stack: lines.join('\n') }),
-    },
-    code: trapped ? TRAPPED : 1,
-  };
-}
-
-function wasiOf(
-  options: WasmOptions,
-  hooks: EvaluateHooks,
-  charge: (units: number) => void,
-): WasiHost {
-  const { args = [], env = {}, stdin, preopens = {}, deterministic } = options;
-  const sink = (stream: 'stdout' | 'stderr') => ({
-    sink: (bytes: Uint8Array) => hooks.write(stream, bytes),
-    limitBytes: Number.MAX_SAFE_INTEGER,
-  });
-  return new WasiHost({
-    args,
-    env,
-    charge,
-    stdout: sink('stdout'),
-    stderr: sink('stderr'),
-    clock: deterministic === undefined ? systemClock({ resolutionNs }) : virtualClock(),
-    random: deterministic === undefined ? systemRandom : seededRandom(deterministic.seed),
-    preopens: [
-      ...Object.entries(preopens).map(([path, from]) => ({
-        path,
-        directory: hostTree(from, { times: deterministic === undefined }),
-      })),
-      ...(Object.hasOwn(preopens, '/tmp')
-        ? []
-        : [{ path: '/tmp', directory: directory({}, { writable: true }) }]),
-    ],
-    ...(stdin === undefined ? {} : { stdin }),
-  });
+function bytesOf({ files, entry }: Program): Uint8Array {
+  const source = files[entry] ?? new Uint8Array();
+  return typeof source === 'string' ? new TextEncoder().encode(source) : source;
 }
 
 function setCounters(
@@ -231,8 +177,12 @@ function clampFuel(left: bigint): bigint {
   return left < 0n ? 0n : left;
 }
 
-function isStackSpent({ compiled, instance }: Guest): boolean {
-  return compiled.bounded && (counter(instance, STACK_EXPORT).value as number) < 0;
+function spentOf(guest: Guest | undefined): 'fuel' | 'stack' | undefined {
+  if (guest === undefined) return undefined;
+  const { compiled, instance } = guest;
+  if (compiled.metered && fuelOf(instance) < 0n) return 'fuel';
+  const isOut = compiled.bounded && (counter(instance, STACK_EXPORT).value as number) < 0;
+  return isOut ? 'stack' : undefined;
 }
 
 function callOf(value: unknown): ((...args: unknown[]) => unknown) | undefined {
