@@ -24,4 +24,6 @@ export interface Connection {
   release(): void;
   capture(target: ExecTarget, job: Job, ties?: Ties): Promise<RawResult>;
   stream(target: ExecTarget, job: Job, ties?: Ties): Execution;
+  /** {@link freeze} of `LauncherClient`, by number; `of` is asked anew for each attempt, and may throw. */
+  freezeOf(of: () => number, frozen: boolean): Promise<void>;
 }

@@ -194,12 +194,7 @@ export class LauncherClient implements Connection {
    * come to stand (details.errno ETIMEDOUT), RESOURCE_EXHAUSTED (EAGAIN) before its command has been given to it
    */
   async freeze(name: string, frozen: boolean): Promise<void> {
-    const ask = async (): Promise<void> => {
-      const id = this.nextId();
-      const frame = encodeFreeze(id, frozen, this.#needId(name));
-      await this.#request(id, frame, frameType.READY, () => {});
-    };
-    await (frozen ? standStill(ask) : ask());
+    await this.freezeOf(() => this.#needId(name), frozen);
   }
 
   /** What a run, or a sandbox that stays, has used. @throws SANDBOX_CLOSED */
@@ -304,6 +299,14 @@ export class LauncherClient implements Connection {
     return execution;
   }
 
+  async freezeOf(of: () => number, frozen: boolean): Promise<void> {
+    const ask = async (): Promise<void> => {
+      const id = this.nextId();
+      await this.#request(id, encodeFreeze(id, frozen, of()), frameType.READY, () => {});
+    };
+    await (frozen ? standStill(ask) : ask());
+  }
+
   #tie(id: number, { onNetwork, onDial, name }: Ties): void {
     this.#networks.expect(id, onNetwork);
     if (name !== undefined) this.#names.set(id, name);
@@ -335,9 +338,13 @@ export class LauncherClient implements Connection {
       this.attach(id, {
         frame: (type, body) => {
           done();
-          if (type === frameType.ERROR) reject(launcherError(body));
-          else if (type === expected) resolve(decode(body));
-          else reject(malformed(`frame ${type} came where ${expected} was due`));
+          try {
+            if (type === frameType.ERROR) throw launcherError(body);
+            if (type !== expected) throw malformed(`frame ${type} came where ${expected} was due`);
+            resolve(decode(body));
+          } catch (error) {
+            reject(error);
+          }
         },
         gone: (error) => {
           done();

@@ -7,7 +7,7 @@ import type { Channel, Connection } from './channel.ts';
 import type { Execution } from './execution.ts';
 import { launcherError } from './launcher-error.ts';
 import { decodeResult, type RawResult, type RawUsage } from './protocol/decode-result.ts';
-import { encodeFreeze, encodeUsage } from './protocol/encode-freeze.ts';
+import { encodeUsage } from './protocol/encode-freeze.ts';
 import {
   decodeFilesReply,
   encodeFiles,
@@ -15,7 +15,6 @@ import {
   type FilesRequest,
 } from './protocol/files-message.ts';
 import { decodeNumber, frameType, rawFrame } from './protocol/frame.ts';
-import { standStill } from './stand-still.ts';
 import type { Ties } from './ties.ts';
 
 interface Waiting<T> {
@@ -82,18 +81,16 @@ export class LauncherSandbox implements Channel {
   }
 
   /**
-   * Settles once everything inside stands, or goes on. Frames are handled in order, and USAGE is answered.
+   * Settles once everything inside stands, or goes on.
    *
    * @throws SANDBOX_CLOSED; LAUNCHER_FAILED without a cgroup, or where it does not come to stand (details.errno ETIMEDOUT):
    * thaw it then
    */
   async freeze(frozen: boolean): Promise<void> {
-    const ask = async (): Promise<void> => {
+    await this.#connection.freezeOf(() => {
       this.#needOpen();
-      this.#connection.send(encodeFreeze(this.#id, frozen));
-      await this.usage();
-    };
-    await (frozen ? standStill(ask) : ask());
+      return this.#id;
+    }, frozen);
   }
 
   /** Ends everything inside. Idempotent; never rejects because the launcher is already gone. */
@@ -111,8 +108,8 @@ export class LauncherSandbox implements Channel {
   frame(type: number, body: Buffer): void {
     switch (type) {
       case frameType.OPENED:
-        this.#settleOpen();
         this.#open.resolve(decodeNumber(body));
+        this.#settleOpen();
         break;
       case frameType.FILES_REPLY: {
         const reply = decodeFilesReply(body);
@@ -124,10 +121,11 @@ export class LauncherSandbox implements Channel {
         break;
       }
       case frameType.USAGE_REPLY: {
+        const usage = decodeResult(body);
         const waiting = this.#usage.shift();
         if (waiting === undefined) break;
         this.#connection.release();
-        waiting.resolve(decodeResult(body));
+        waiting.resolve(usage);
         break;
       }
       case frameType.CLOSED:

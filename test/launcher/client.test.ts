@@ -133,6 +133,27 @@ test('an open sandbox runs, answers file requests, tells usage, closes', async (
   assert.throws(() => sandbox.spawn(job(['echo'])), code('SANDBOX_CLOSED'));
 });
 
+test('what cannot be frozen is told to whoever asked for that, and to nobody else', async () => {
+  await using client = start('slow-files');
+  const sandbox = client.openSandbox(client.preparePlan(encodePlan(smallPlan)), job([]));
+  await sandbox.opened;
+  const asked = sandbox.files({ op: 'stat', path: '/x' });
+  await assert.rejects(sandbox.freeze(true), code('LAUNCHER_FAILED'));
+  assert.equal((await asked).errno, 2);
+  assert.equal((await sandbox.usage()).memoryPeakBytes, 12345);
+  await sandbox.close();
+});
+
+test('an answer that nobody can read is told to who waits for it', {
+  timeout: 30_000,
+}, async () => {
+  await using client = start('nonsense');
+  await assert.rejects(client.probe(), code('PROTOCOL_ERROR'));
+  await assert.rejects(client.usageOf('nobody'), code('SANDBOX_CLOSED'));
+  const opening = client.openSandbox(client.preparePlan(encodePlan(smallPlan)), job([]));
+  await assert.rejects(opening.opened, code('PROTOCOL_ERROR'));
+});
+
 test('an idle client lets Node end, a pending run does not', async () => {
   const script = `
     import { LauncherClient } from ${JSON.stringify(new URL('../../src/launcher/client.ts', import.meta.url).href)};

@@ -9,6 +9,9 @@
  *   missing     ERROR class 7, ENOENT
  *   die         the process ends
  *   split       as echo, its frame sent in pieces of one byte
+ *
+ * Started as `nonsense` it answers questions with bodies that nobody can read; as `slow-files` it answers requests for
+ * files once it was asked to freeze, which it refuses.
  */
 import { Socket } from 'node:net';
 import { FieldWriter, readFields, readStr, readU32 } from '../../src/launcher/protocol/fields.ts';
@@ -23,6 +26,7 @@ import {
 const socket = new Socket({ fd: 3 });
 const mode = process.argv[2] ?? 'serve';
 const streams = new Map<number, { left: number; ahead: number }>();
+const late: Buffer[] = [];
 let largestAhead = 0;
 
 const reader = new FrameReader(receive);
@@ -73,18 +77,22 @@ function receive(type: number, id: number, body: Buffer): void {
     case frameType.CLOSE:
       send(record(frameType.CLOSED, id, (w) => w.u64(4, 5, 'cpu')));
       break;
+    case frameType.FREEZE:
+      sendError(id, 4, 'freeze', 95);
+      for (const reply of late.splice(0)) send(reply);
+      break;
     case frameType.USAGE:
       send(record(frameType.USAGE_REPLY, id, (w) => w.u64(6, 12345, 'memory')));
       break;
     case frameType.FILES: {
       const fields = [...readFields(body)];
       const number = fields.find((field) => field.tag === 1);
-      send(
-        record(frameType.FILES_REPLY, id, (w) => {
-          w.u32(1, number === undefined ? 0 : readU32(number), 'request');
-          w.i32(2, 2, 'errno');
-        }),
-      );
+      const reply = record(frameType.FILES_REPLY, id, (w) => {
+        w.u32(1, number === undefined ? 0 : readU32(number), 'request');
+        w.i32(2, 2, 'errno');
+      });
+      if (mode === 'slow-files') late.push(reply);
+      else send(reply);
       break;
     }
     case frameType.PROBE:
@@ -178,8 +186,12 @@ function record(type: number, id: number, write: (writer: FieldWriter) => void):
   return finishFrame(writer, type, id);
 }
 
+const answers = new Set<number>([frameType.FACTS, frameType.USAGE_REPLY, frameType.OPENED]);
+
 function send(frame: Buffer): void {
-  socket.write(frame);
+  const type = frame.readUInt16LE(4);
+  const nonsense = mode === 'nonsense' && answers.has(type);
+  socket.write(nonsense ? rawFrame(type, frame.readUInt32LE(8), Buffer.from('???')) : frame);
 }
 
 function sendSlowly(frame: Buffer): void {
