@@ -257,6 +257,14 @@ export class Caisson {
     return callFunction(this, fn, args, options);
   }
 
+  safeCall<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    args: NoInfer<A>,
+    options: CallOptions = {},
+  ): Promise<Result<Awaited<R>>> {
+    return toResult(() => this.call(fn, args, options));
+  }
+
   /** A function with the same arguments that is {@link call}ed each time. */
   sandboxed<A extends unknown[], R>(
     fn: (...args: A) => R,
@@ -277,6 +285,14 @@ export class Caisson {
     options: EvalOptions = {},
   ): Promise<Evaluation> {
     return evalSource(this, language, source, options);
+  }
+
+  safeEval(
+    language: EvalLanguage,
+    source: ProgramSource,
+    options: EvalOptions = {},
+  ): Promise<Result<Evaluation>> {
+    return toResult(() => this.eval(language, source, options));
   }
 
   /**

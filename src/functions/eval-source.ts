@@ -54,6 +54,8 @@ export interface Evals {
   policy(input: PolicyInput): Promise<{ readonly policy: Policy }>;
 }
 
+const LANGUAGES: readonly EngineLanguage[] = ['javascript', 'typescript', 'wasm'];
+
 /** @throws REQUEST_INVALID, COMMAND_NOT_FOUND where an interpreter is missing, and what `evaluate` and `run` throw */
 export async function evalSource(
   caisson: Evals,
@@ -62,6 +64,13 @@ export async function evalSource(
   options: EvalOptions,
 ): Promise<Evaluation> {
   if (isCommandLanguage(language)) return await runSource(caisson, language, source, options);
+  if (!LANGUAGES.includes(language)) {
+    const names = [...LANGUAGES, 'python', 'shell'].join(', ');
+    throw invalid(
+      `${JSON.stringify(language)} is no language that is known here`,
+      `there are: ${names}`,
+    );
+  }
   if (language === 'wasm') return await evaluateWasm(caisson, source, options);
   const { input, stdin: _, words: __, env: ___, ...rest } = options;
   refuseCommandOptions(language, options);
