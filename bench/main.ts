@@ -34,6 +34,7 @@ import { burst } from './suites/burst.ts';
 import { cli } from './suites/cli.ts';
 import { filtered } from './suites/filtered.ts';
 import { learn } from './suites/learn.ts';
+import { modules } from './suites/modules.ts';
 import { monitor } from './suites/monitor.ts';
 import { network } from './suites/network.ts';
 import { seccomp } from './suites/seccomp.ts';
@@ -58,6 +59,7 @@ const SUITES: readonly Suite[] = [
   audit,
   sideChannels,
   wasmFuel,
+  modules,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
