@@ -1,5 +1,7 @@
 /** Bundles the library, the command line and the programs of processes and threads, as they are published. */
-import { join, resolve } from 'node:path';
+import { copyFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 const source = resolve(import.meta.dirname, '../src');
@@ -54,4 +56,14 @@ export async function bundle(outdir: string): Promise<void> {
       js: "import { createRequire as caissonRequire } from 'node:module';const require = caissonRequire(import.meta.url);",
     },
   });
+  copyComponentCompiler(outdir);
+}
+
+/** Beside the host that runs it (src/backends/host-program.ts), with the licence that it came under. */
+function copyComponentCompiler(outdir: string): void {
+  const resolveFrom = createRequire(import.meta.url).resolve;
+  const vendor = dirname(resolveFrom('@bytecodealliance/jco-transpile/component'));
+  const compiler = join(vendor, 'js-component-bindgen-component.core.wasm');
+  copyFileSync(compiler, join(outdir, 'component-compiler.wasm'));
+  copyFileSync(join(vendor, '../LICENSE'), join(outdir, 'component-compiler.LICENSE'));
 }

@@ -51,6 +51,13 @@ function printed(program: string): string {
   return stdout.trim();
 }
 
+test('the compiler of components stands beside its host, with its licence', () => {
+  const dist = join(root, 'node_modules/caisson/dist');
+  const magic = readFileSync(join(dist, 'component-compiler.wasm')).subarray(0, 4);
+  assert.deepEqual([...magic], [0, 97, 115, 109]);
+  assert.match(readFileSync(join(dist, 'component-compiler.LICENSE'), 'utf8'), /Apache License/);
+});
+
 test('functions run in a published isolate host, and inline', () => {
   const call = 'console.log(await caisson.call((a, b) => a + b, [40, 2], OPTIONS));';
   assert.equal(printed(call.replace('OPTIONS', '{}')), '42');
