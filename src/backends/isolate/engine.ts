@@ -21,7 +21,10 @@ import { GuestFault } from './source.ts';
 const MiB = 2 ** 20;
 /** V8 needs as much for an isolate with a context. */
 const LEAST_MB = 8;
-const ROOMS_MAX = 64;
+/** An isolate with a context and nothing in it. */
+const ISOLATE_BYTES = 1.25 * MiB;
+/** All that is kept beside what is evaluated: more would be taken from a guest that has its whole limit left. */
+const KEPT_BYTES = 24 * MiB;
 
 export interface IsolateEngineOptions {
   /** isolated-vm, as it was loaded. */
@@ -41,6 +44,8 @@ interface Kept {
   next: Room | undefined;
   /** Keep `context`. */
   room: Room | undefined;
+  /** That it holds while it is not evaluated. */
+  bytes: number;
 }
 
 export class IsolateEngine implements Engine {
@@ -105,7 +110,7 @@ export class IsolateEngine implements Engine {
       if (room !== undefined) left = usageOf(room, clock);
       return { ...this.#ending(error, room, clock), ...left };
     } finally {
-      this.#leave(room, evaluate);
+      this.#leave(room, evaluate, left.memoryBytes);
     }
   }
 
@@ -143,6 +148,7 @@ export class IsolateEngine implements Engine {
         isolate: undefined,
         next: undefined,
         room: undefined,
+        bytes: 0,
       };
     }
     // What was used last is forgotten last.
@@ -152,9 +158,9 @@ export class IsolateEngine implements Engine {
   }
 
   #room(kept: Kept, keep: Evaluate['keep']): Room {
+    this.#dropKept(kept);
     if (keep === 'context') {
       kept.room ??= this.#fresh(kept);
-      this.#dropRooms(kept);
       return kept.room;
     }
     if (keep === 'nothing') return this.#fresh(kept);
@@ -198,14 +204,15 @@ export class IsolateEngine implements Engine {
     });
   }
 
-  #leave(room: Room | undefined, { keep, program }: Evaluate): void {
+  #leave(room: Room | undefined, { keep, program }: Evaluate, memoryBytes: number): void {
     if (room === undefined) return;
     room.end();
+    const kept = this.#programs.get(program.id);
+    if (kept !== undefined && keep !== 'nothing') kept.bytes = memoryBytes + ISOLATE_BYTES;
     if (this.#spent) room.dispose();
     else if (keep !== 'context')
       this.#later(() => (keep === 'nothing' ? room.dispose() : room.release()));
     if (!this.#spent) return;
-    const kept = this.#programs.get(program.id);
     if (kept !== undefined) release(kept);
     this.#programs.delete(program.id);
   }
@@ -234,12 +241,16 @@ export class IsolateEngine implements Engine {
     return { kind: 'error', error: ofGuest(error), code: 1 };
   }
 
-  /** Kept contexts cost memory: so many stay, those that were used last. */
-  #dropRooms(current: Kept): void {
-    const held = [...this.#programs.values()].filter(({ room }) => room !== undefined);
-    if (held.length <= ROOMS_MAX) return;
-    for (const kept of held.slice(0, held.length - ROOMS_MAX)) {
-      if (kept !== current) release(kept);
+  /** What was used longest ago goes first. */
+  #dropKept(current: Kept): void {
+    const others = [...this.#programs.values()].filter(
+      (kept) => kept !== current && kept.bytes > 0,
+    );
+    let bytes = others.reduce((sum, kept) => sum + kept.bytes, 0);
+    for (const kept of others) {
+      if (bytes <= KEPT_BYTES) return;
+      bytes -= kept.bytes;
+      release(kept);
     }
   }
 }
@@ -298,6 +309,7 @@ function release(kept: Kept): void {
   kept.room = undefined;
   kept.isolate = undefined;
   kept.next = undefined;
+  kept.bytes = 0;
 }
 
 function usageOf(room: Room, clock: EvaluationClock): Pick<Evaluated, 'cpuMs' | 'memoryBytes'> {
