@@ -33,6 +33,7 @@ import { audit } from './suites/audit.ts';
 import { burst } from './suites/burst.ts';
 import { cli } from './suites/cli.ts';
 import { filtered } from './suites/filtered.ts';
+import { isolate } from './suites/isolate.ts';
 import { learn } from './suites/learn.ts';
 import { modules } from './suites/modules.ts';
 import { monitor } from './suites/monitor.ts';
@@ -42,6 +43,7 @@ import { sideChannels } from './suites/side-channels.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
+import { wasm } from './suites/wasm.ts';
 import { wasmFuel } from './suites/wasm-fuel.ts';
 
 const SUITES: readonly Suite[] = [
@@ -58,6 +60,8 @@ const SUITES: readonly Suite[] = [
   soak,
   audit,
   sideChannels,
+  isolate,
+  wasm,
   wasmFuel,
   modules,
 ];
