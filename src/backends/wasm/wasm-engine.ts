@@ -45,7 +45,9 @@ export class WasmEngine implements Engine {
     this.#components = new ComponentEngine(memoryBytes, transpiler);
   }
 
-  idle(): void {}
+  idle(): void {
+    this.#components.idle();
+  }
 
   close(): void {
     this.#kept.clear();

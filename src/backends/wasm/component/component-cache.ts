@@ -37,6 +37,11 @@ export class ComponentCache {
     this.#transpiler = transpiler === undefined ? undefined : new Transpiler(transpiler);
   }
 
+  /** Makes ready what the first component needs. */
+  warm(): void {
+    this.#transpiler?.warm();
+  }
+
   /**
    * @param id digest of the program
    * @param provided what it may import

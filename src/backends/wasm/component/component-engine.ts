@@ -20,6 +20,10 @@ export class ComponentEngine {
     this.#cache = new ComponentCache(memoryBytes, transpiler);
   }
 
+  idle(): void {
+    this.#cache.warm();
+  }
+
   close(): void {
     this.#kept.clear();
   }

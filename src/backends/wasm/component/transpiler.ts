@@ -24,6 +24,8 @@ export interface Transpiled {
 const MEMORY_PAGES = 1024;
 const TABLE_ELEMENTS = 2 ** 16;
 const MESSAGE_CHARACTERS = 500;
+/** A component of nothing but its header. */
+const EMPTY = Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0);
 const PLACE = { offset: 0, section: 'component' };
 
 /**
@@ -54,6 +56,11 @@ export class Transpiler {
     this.#path = path;
   }
 
+  /** Compiles it, and the part of it that every component needs. */
+  warm(): void {
+    if (this.#module === undefined) this.transpile(EMPTY);
+  }
+
   /** @throws CaissonError `WASM_MALFORMED` for what is no component that it takes */
   transpile(component: Uint8Array): Transpiled {
     const said: Uint8Array[] = [];
@@ -79,9 +86,7 @@ export class Transpiler {
 
   #compiled(): WasmModule {
     const limits = { memoryPages: MEMORY_PAGES, tableElements: TABLE_ELEMENTS };
-    this.#module ??= new engine.Module(
-      encode(rewrite(decode(readFileSync(this.#path)), { ...limits })),
-    );
+    this.#module ??= new engine.Module(encode(rewrite(decode(readFileSync(this.#path)), limits)));
     return this.#module;
   }
 
@@ -112,7 +117,8 @@ function read(memory: CallMemory, at: number): Transpiled {
   return { modules, glue };
 }
 
+/** In one line: why, and what that was caused by. */
 function notTaken(why: string): Error {
-  const [line = ''] = why.trim().split('\n');
-  return malformed(`the component is not valid: ${line.slice(0, MESSAGE_CHARACTERS)}`, PLACE);
+  const line = why.trim().replace(/\s+/g, ' ').slice(0, MESSAGE_CHARACTERS);
+  return malformed(`the component is not valid: ${line}`, PLACE);
 }
