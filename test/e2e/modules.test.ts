@@ -79,6 +79,13 @@ describe('a js module', () => {
     assert.deepEqual(await values(other), [1, 2]);
   });
 
+  test('fails to load the same way each time, whatever it keeps', async () => {
+    const id = await js('throw new Error("top"); export default 1', { keep: 'context' });
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await modules.execute(id)).error?.message, 'top');
+    }
+  });
+
   test('may be TypeScript, and calls what is granted', async () => {
     const id = await js('export default async (n: number): Promise<number> => await twice(n)', {
       language: 'typescript',

@@ -51,6 +51,8 @@ interface Kept {
 export class IsolateEngine implements Engine {
   readonly #options: IsolateEngineOptions;
   readonly #programs = new Map<string, Kept>();
+  /** Rooms that have their program in them. */
+  readonly #loaded = new WeakSet<Room>();
   #spare: Room | undefined;
   /** What the next evaluation needs if it is like the last one. */
   #prepare = (): void => this.#prepareSpare();
@@ -89,7 +91,6 @@ export class IsolateEngine implements Engine {
     let left: Pick<Evaluated, 'cpuMs' | 'memoryBytes'> = { cpuMs: 0, memoryBytes: 0 };
     try {
       const kept = this.#kept(evaluate.program);
-      const isNew = evaluate.keep !== 'context' || kept.room === undefined;
       room = this.#room(kept, evaluate.keep);
       clock.watch(room.isolate);
       if (evaluate.compileOnly === true) {
@@ -100,7 +101,10 @@ export class IsolateEngine implements Engine {
       if (evaluate.grants.length > 0) {
         room.enter(clock.left, () => (room as Room).grant(evaluate.grants));
       }
-      if (isNew) await this.#load(room, kept.sources, clock);
+      if (!this.#loaded.has(room)) {
+        await this.#load(room, kept.sources, clock);
+        this.#loaded.add(room);
+      }
       const settled = await this.#invoke(room, evaluate, clock);
       left = usageOf(room, clock);
       return settled[0] === 'value'
@@ -160,6 +164,11 @@ export class IsolateEngine implements Engine {
   #room(kept: Kept, keep: Evaluate['keep']): Room {
     this.#dropKept(kept);
     if (keep === 'context') {
+      // One whose program failed while it was loaded is not what the next one expects.
+      if (kept.room !== undefined && !this.#loaded.has(kept.room)) {
+        kept.room.dispose();
+        kept.room = undefined;
+      }
       kept.room ??= this.#fresh(kept);
       return kept.room;
     }
