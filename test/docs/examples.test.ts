@@ -126,9 +126,13 @@ const documents = [
   'docs/audit.md',
   'docs/network.md',
   'docs/manager.md',
+  'docs/modules.md',
   'docs/monitor.md',
   'docs/violations.md',
   'docs/side-channels.md',
+  'docs/functions.md',
+  'docs/migrating-from-tool-runner.md',
+  'docs/migrating-from-vm2.md',
 ].map((document) => ({
   document,
   blocks: blocksOf(document),
