@@ -37,6 +37,7 @@ export class HostPool implements EvaluationPool {
   #standby: Promise<HostProcess> | undefined;
   #standing: Standing | undefined;
   #starting = 0;
+  #warming: Promise<HostProcess> | undefined;
   #waiting: (() => void)[] = [];
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
@@ -80,7 +81,11 @@ export class HostPool implements EvaluationPool {
 
   /** Starts the first host and the one that stands by. */
   async warm(): Promise<void> {
-    if (this.#hosts.length === 0) this.#add(await this.#next());
+    if (this.#hosts.length > 0) return;
+    this.#warming ??= this.#started().finally(() => {
+      this.#warming = undefined;
+    });
+    await this.#warming;
   }
 
   async close(): Promise<void> {
@@ -110,6 +115,10 @@ export class HostPool implements EvaluationPool {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
       return this.#free(evaluate) ?? this.#host(evaluate);
     }
+    return await this.#started();
+  }
+
+  async #started(): Promise<HostProcess> {
     this.#starting++;
     try {
       return this.#add(await this.#next());
@@ -132,20 +141,28 @@ export class HostPool implements EvaluationPool {
 
   /** The one that stands by, and another in its place. */
   async #next(): Promise<HostProcess> {
+    if (this.#closed) throw closedError();
+    const taken = this.#standby ?? this.#start();
+    // Whoever else comes meanwhile takes another one.
+    this.#standby = undefined;
+    const host = await taken;
     if (this.#closed) {
-      throw new CaissonError('SANDBOX_CLOSED', {
-        layer: 'backends',
-        message: 'the pool is closed',
-      });
+      await host.close();
+      throw closedError();
     }
-    const host = await (this.#standby ?? this.#start());
-    this.#standby = this.#start();
-    this.#standby.catch(() => {
-      // Told to whoever needs one next.
-      this.#standby = undefined;
-    });
+    this.#standBy();
     this.#idle ??= setTimeout(() => void this.#whenIdle(), this.#options.idleMs ?? IDLE_MS).unref();
     return host.isSpent ? this.#next() : host;
+  }
+
+  #standBy(): void {
+    if (this.#standby !== undefined) return;
+    const starting = this.#start();
+    this.#standby = starting;
+    starting.catch(() => {
+      // Told to whoever needs one next.
+      if (this.#standby === starting) this.#standby = undefined;
+    });
   }
 
   #start(): Promise<HostProcess> {
@@ -209,4 +226,8 @@ async function awake<T>(wait: () => Promise<T>): Promise<T> {
   } finally {
     clearInterval(timer);
   }
+}
+
+function closedError(): CaissonError {
+  return new CaissonError('SANDBOX_CLOSED', { layer: 'backends', message: 'the pool is closed' });
 }

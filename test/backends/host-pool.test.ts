@@ -82,3 +82,20 @@ test('who gives up while it is another one’s turn leaves that one alone', asyn
   assert.ok(!doubles.some(({ isKilled }) => isKilled));
   await pool.close();
 });
+
+test('evaluations that come at once each start a host of their own, and one more stands by', async () => {
+  const { pool, doubles } = poolOf(4, async (host, id) => {
+    await sleep(30);
+    host.result(id, VALUE);
+  });
+  await Promise.all([pool.warm(), pool.warm(), pool.warm()]);
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(Array.from({ length: 20 }, () => pool.evaluate(job(), { ...QUIET })));
+  }
+  assert.equal(doubles.length, 5);
+  await pool.close();
+  assert.ok(
+    doubles.every(({ isKilled }) => isKilled),
+    'none is left',
+  );
+});
