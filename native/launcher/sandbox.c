@@ -1,6 +1,5 @@
-/* The life of one sandbox: asked of a nursery, announced by its first seat, given jobs, ended, reaped. */
+/* The life of one sandbox: announced by its first seat, given jobs, ended, reaped. */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +7,8 @@
 #include <sys/socket.h>
 
 #include "channel.h"
-#include "handover.h"
 #include "state.h"
 #include "sys.h"
-#include "veth.h"
 
 static struct job_report told;
 
@@ -20,13 +17,6 @@ static struct job_report told;
 static void end_init(struct sandbox *sandbox) {
   if (S.host_view) watch_close(&sandbox->control);
   if (sandbox->pidfd.fd >= 0) sys_pidfd_kill(sandbox->pidfd.fd, S.host_view ? SIGCONT : SIGKILL);
-}
-
-static void enlist(struct sandbox *sandbox) {
-  sandbox->all_next = S.sandboxes;
-  sandbox->all_link = &S.sandboxes;
-  if (S.sandboxes) S.sandboxes->all_link = &sandbox->all_next;
-  S.sandboxes = sandbox;
 }
 
 struct sandbox *sandbox_find(uint32_t id) {
@@ -40,196 +30,11 @@ struct sandbox *sandbox_of(uint32_t id) {
   return exec && !exec->sandbox->keep ? exec->sandbox : sandbox_find(id);
 }
 
-/* Killed again and again, by somebody who means it or by a machine without memory: then whoever waits is told. */
-#define ATTEMPTS_MAX 4u
-
-static struct err ask(struct sandbox *sandbox) {
-  struct kind *kind = sandbox->kind;
-  struct cell *cell = sandbox->cell;
-  int control[2], job[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
-    return fail(ERR_RESOURCE, errno, "socketpair", NULL);
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0) {
-    int error = errno;
-    close(control[0]);
-    close(control[1]);
-    return fail(ERR_RESOURCE, error, "socketpair", NULL);
-  }
-  bool recycled = sandbox->net >= 0 || (kind->recycle_net && kind->net_count > 0);
-  if (recycled && sandbox->net < 0) sandbox->net = kind->nets[--kind->net_count];
-  struct nursery_request request = {
-      .namespaces = kind->plan.namespaces & (recycled ? ~(uint32_t)CLONE_NEWNET : ~0u),
-      .plan_length = (uint32_t)kind->length,
-      .inside_uid = kind->plan.uid,
-      .inside_gid = kind->plan.gid,
-      .outside_uid = launch_guest_uid(&S.host, cell->number),
-      .outside_gid = launch_guest_gid(&S.host, cell->number),
-      .network = kind->plan.network,
-      .pipes = true,
-      .join_net = recycled,
-      .into_cgroup = cell->grouped && cell->cgroup.v2 >= 0,
-      .host_view = S.host_view,
-  };
-  struct nursery_fds fds = {kind->template, kind->memory, control[1], job[1], sandbox->net, cell->cgroup.v2};
-  if (kind->plan.landlock.log) audit_know(job[0]);
-  bool asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
-  for (unsigned tries = 0; !asked && errno == EPIPE && tries < ATTEMPTS_MAX; tries++) {
-    /* It was killed, and we have not looked since. */
-    nursery_drain(cell->nursery);
-    if (failed(nursery_ready(cell))) break;
-    asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
-  }
-  int error = errno;
-  close(control[1]);
-  close(job[1]);
-  if (!asked || !watch_add(&sandbox->control, WATCH_CONTROL, control[0], EPOLLIN, sandbox) ||
-      !watch_add(&sandbox->seat.watch, WATCH_SEAT, job[0], EPOLLIN, sandbox)) {
-    if (sandbox->control.fd < 0) close(control[0]);
-    close(job[0]);
-    return fail(ERR_SYSTEM, error, "ask nursery", NULL);
-  }
-  *cell->nursery->waiting_tail = sandbox;
-  cell->nursery->waiting_tail = &sandbox->waiting_next;
-  sandbox->asked = true;
-  return OK;
-}
-
-/* The plan's limits, and counters from now on. */
-static struct err furnish(struct cell *cell, const struct kind *kind) {
-  if (!cell->grouped) return OK;
-  struct err result = cgroup_cell_apply(&S.tree, &cell->cgroup, &kind->plan.cgroup, S.tree.v2_limits ? 1 : 2);
-  cgroup_cell_begin(&cell->cgroup);
-  return result;
-}
-
-struct err sandbox_make(struct kind *kind, struct sandbox **out) {
-  struct cell *cell;
-  TRY(cell_take(kind->plan.cgroup.present, &cell));
-  struct sandbox *sandbox = calloc(1, sizeof *sandbox);
-  struct err result = sandbox ? OK : fail(ERR_RESOURCE, ENOMEM, "make sandbox", NULL);
-  for (int i = 0; sandbox && i < NETWORK_PARTS; i++) sandbox->network[i] = -1;
-  if (sandbox) sandbox->way_out = -1;
-  if (sandbox) sandbox->net = sandbox->control.fd = sandbox->pidfd.fd = sandbox->seat.watch.fd = -1;
-  if (!failed(result)) result = furnish(cell, kind);
-  if (!failed(result)) {
-    sandbox->kind = kind;
-    sandbox->cell = cell;
-    sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
-    sandbox->pending_tail = &sandbox->pending;
-    result = ask(sandbox);
-  }
-  if (failed(result)) {
-    if (sandbox) {
-      watch_close(&sandbox->control);
-      if (sandbox->net >= 0) close(sandbox->net); /* taken from the pool, and not known to be free */
-    }
-    free(sandbox);
-    cell_give_back(cell);
-    return result;
-  }
-  cell->sandbox = sandbox;
-  kind->users++;
-  kind->making++;
-  enlist(sandbox);
-  *out = sandbox;
-  return OK;
-}
-
-struct err sandbox_take(struct kind *kind, struct sandbox **out) {
-  struct sandbox *sandbox = kind->ready;
-  if (sandbox) {
-    kind->ready = sandbox->next;
-    kind->ready_count--;
-    sandbox->next = NULL;
-    sandbox->from_slot = true;
-  } else {
-    TRY(sandbox_make(kind, &sandbox));
-    kind->making--;
-  }
-  sandbox->state = SANDBOX_BUSY;
-  *out = sandbox;
-  return OK;
-}
-
-/* For the kind's pool, once init has said that it is done: before that it may still stand in the nursery's namespace, which
-   is the host's. */
-static void keep_net(struct sandbox *sandbox) {
-  if (!sandbox->kind->recycle_net || sandbox->net >= 0 || !sandbox->made || sandbox->pid == 0) return;
-  char path[64];
-  snprintf(path, sizeof path, "%d/ns/net", (int)sandbox->pid);
-  sandbox->net = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
-  if (sandbox->net >= 0 && nursery_is_host_net(&S.host, sandbox->net)) {
-    close(sandbox->net);
-    sandbox->net = -1;
-  }
-}
-
-static void give_network(struct sandbox *sandbox) {
-  /* Before it is made it may have to be made anew, with another network. */
-  if (!sandbox->network_owner || sandbox->network[0] < 0 || !sandbox->made) return;
-  handover_send(sandbox->network_owner, sandbox->network);
-  for (int i = 0; i < NETWORK_HANDED; i++) sandbox->network[i] = -1;
-}
-
-void sandbox_own_network(struct sandbox *sandbox, uint32_t id) {
-  if (!sandbox->kind->plan.network.kind) return;
-  sandbox->network_owner = id;
-  give_network(sandbox);
-}
-
-static void drop_network(struct sandbox *sandbox) {
-  if (sandbox->network_owner) handover_forget(sandbox->network_owner);
-  if (sandbox->dial_owner) handover_forget(sandbox->dial_owner);
-  for (int i = 0; i < NETWORK_PARTS; i++) {
-    if (sandbox->network[i] >= 0) close(sandbox->network[i]);
-    sandbox->network[i] = -1;
-  }
-  if (sandbox->way_out >= 0) close(sandbox->way_out);
-  sandbox->way_out = -1;
-}
-
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
   sandbox->pid = pid;
   watch_add(&sandbox->pidfd, WATCH_PIDFD, pidfd, EPOLLIN, sandbox);
-  keep_net(sandbox);
+  sandbox_keep_net(sandbox);
   if (sandbox->cause || sandbox->state == SANDBOX_ENDING || sandbox->seat.watch.fd < 0) end_init(sandbox);
-}
-
-/* Whether it can be made anew: nothing of a guest has been in it, and nobody has had anything of it. */
-static bool may_be_anew(const struct sandbox *sandbox) {
-  return !sandbox->made && !sandbox->cause && !sandbox->refused && sandbox->state != SANDBOX_ENDING && sandbox->dials == 0 &&
-         sandbox->attempts < ATTEMPTS_MAX && !S.client_gone;
-}
-
-/* What was killed in its own cell may still be dying there: that one is removed at the end. */
-static struct err move_house(struct sandbox *sandbox) {
-  struct cell *cell;
-  TRY(cell_take(true, &cell));
-  sandbox->cell->sandbox = NULL;
-  sandbox->cell = cell;
-  cell->sandbox = sandbox;
-  return furnish(cell, sandbox->kind);
-}
-
-static struct err make_anew(struct sandbox *sandbox) {
-  sandbox->attempts++;
-  watch_close(&sandbox->control);
-  watch_close(&sandbox->seat.watch);
-  watch_close(&sandbox->pidfd);
-  drop_network(sandbox);
-  sandbox->pid = 0;
-  if (sandbox->cell->grouped && failed(cgroup_cell_renew(&S.tree, &sandbox->cell->cgroup))) TRY(move_house(sandbox));
-  TRY(nursery_ready(sandbox->cell));
-  TRY(ask(sandbox));
-  struct slot_request request = {.command = SLOT_KEEP};
-  if (sandbox->keep) channel_send(sandbox->control.fd, &request, sizeof request, NULL, 0);
-  return OK;
-}
-
-void sandbox_lost(struct sandbox *sandbox) {
-  struct err result = fail(ERR_SYSTEM, ECHILD, "nursery ended (entering its cgroup failed?)", NULL);
-  if (may_be_anew(sandbox)) result = make_anew(sandbox);
-  if (failed(result)) sandbox_failed(sandbox, result);
 }
 
 static void leave_ready(struct sandbox *sandbox) {
@@ -255,7 +60,7 @@ static void release(struct sandbox *sandbox) {
   }
   for (int i = 0; i < 2; i++)
     if (sandbox->seat.output[i] >= 0) close(sandbox->seat.output[i]);
-  drop_network(sandbox);
+  sandbox_drop_network(sandbox);
   watch_close(&sandbox->seat.watch);
   watch_close(&sandbox->control);
   watch_close(&sandbox->pidfd);
@@ -333,22 +138,6 @@ static void seat_ready(struct sandbox *sandbox) {
   exec_seated(sandbox);
 }
 
-/* What its init made of it, and what only we can make. */
-static void network_made(struct sandbox *sandbox) {
-  const struct plan *plan = &sandbox->kind->plan;
-  gid_t gid = launch_guest_gid(&S.host, sandbox->cell->number);
-  struct err result = OK;
-  if (plan->network.packets) result = veth_make(&S.host, plan, sandbox->network[NETWORK_FILTER], gid, &sandbox->way_out);
-  if (!failed(result)) {
-    give_network(sandbox);
-    return;
-  }
-  /* Its init knows nothing of this, and would go on. */
-  watch_close(&sandbox->seat.watch);
-  sandbox_kill(sandbox, CAUSE_KILLED);
-  sandbox_failed(sandbox, result);
-}
-
 void sandbox_seat_event(struct sandbox *sandbox) {
   int fds[NETWORK_PARTS];
   size_t count;
@@ -361,13 +150,13 @@ void sandbox_seat_event(struct sandbox *sandbox) {
   size_t first = sandbox->kind->plan.network.kind == NETWORK_PACKETS ? NETWORK_FILTER : 0;
   if (told.event == JOB_NETWORK && count == NETWORK_PARTS - first && sandbox->kind->plan.network.kind && sandbox->network[NETWORK_FILTER] < 0) {
     memcpy(sandbox->network + first, fds, count * sizeof *fds);
-    network_made(sandbox);
+    sandbox_network_made(sandbox);
     return;
   }
   if (told.event == JOB_READY && count == 2) {
     sandbox->made = true;
-    keep_net(sandbox);
-    give_network(sandbox);
+    sandbox_keep_net(sandbox);
+    sandbox_give_network(sandbox);
     sandbox->seat.output[0] = fds[0];
     sandbox->seat.output[1] = fds[1];
     seat_ready(sandbox);
@@ -472,8 +261,8 @@ void sandbox_reap(struct sandbox *sandbox) {
     cgroup_cell_kill(&sandbox->cell->cgroup);
   /* Its last words, if it ended before its job, say why. */
   struct err why = last_words(sandbox);
-  if (!failed(why) && may_be_anew(sandbox)) {
-    why = make_anew(sandbox);
+  if (!failed(why) && sandbox_may_be_anew(sandbox)) {
+    why = sandbox_make_anew(sandbox);
     if (!failed(why)) return;
   }
   if (!failed(why)) why = fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL);

@@ -226,9 +226,27 @@ void kind_forget(struct kind *kind);
 void kind_release(struct kind *kind);
 void kinds_refill(void);
 
-/* sandbox.c */
+/* sandbox_make.c */
 struct err sandbox_make(struct kind *kind, struct sandbox **out);
 struct err sandbox_take(struct kind *kind, struct sandbox **out);
+/* Whether it can be made anew: nothing of a guest has been in it, and nobody has had anything of it. */
+bool sandbox_may_be_anew(const struct sandbox *sandbox);
+struct err sandbox_make_anew(struct sandbox *sandbox);
+/* Its nursery ended without having told of it, so that nothing of it has run: it is asked of another one. */
+void sandbox_lost(struct sandbox *sandbox);
+
+/* sandbox_network.c */
+/* For the kind's pool, once init has said that it is done. */
+void sandbox_keep_net(struct sandbox *sandbox);
+/* To whoever it was asked for, where there is one and it is made. */
+void sandbox_give_network(struct sandbox *sandbox);
+/* Its network goes to whoever asked for `id`, now or as soon as there is one. */
+void sandbox_own_network(struct sandbox *sandbox, uint32_t id);
+void sandbox_drop_network(struct sandbox *sandbox);
+/* What its init made of it is there; the rest only we can make. */
+void sandbox_network_made(struct sandbox *sandbox);
+
+/* sandbox.c */
 struct sandbox *sandbox_find(uint32_t id);
 /* A kept sandbox by its own id, one that has a single job by that job's. */
 struct sandbox *sandbox_of(uint32_t id);
@@ -240,11 +258,7 @@ void sandbox_kill(struct sandbox *sandbox, enum cause cause);
 void sandbox_dismiss(struct sandbox *sandbox);
 void sandbox_failed(struct sandbox *sandbox, struct err error);
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd);
-/* Its nursery ended without having told of it, so that nothing of it has run: it is asked of another one. */
-void sandbox_lost(struct sandbox *sandbox);
 void sandbox_next_seat(struct sandbox *sandbox);
-/* Its network goes to whoever asked for `id`, now or as soon as there is one. */
-void sandbox_own_network(struct sandbox *sandbox, uint32_t id);
 struct err sandbox_open(uint32_t id, struct kind *kind, struct span job);
 /* Its groups get the plan's limits, narrowed by the job's; nothing where it has no groups. */
 struct err sandbox_limit(struct sandbox *sandbox, const struct job *job);
