@@ -40,6 +40,16 @@ describe('a program', () => {
     assert.deepEqual([wrong.error?.position?.line, wrong.error?.position?.column], [2, 8]);
   });
 
+  test('may be TypeScript that breaks what takes its types out: the next one is not touched', async () => {
+    const nested = `${'('.repeat(49_000)}1${')'.repeat(49_000)}`;
+    for (let i = 0; i < 2; i++) {
+      const broken = await caisson.evaluate('typescript', nested);
+      assert.match(broken.error?.message ?? '', /nested too deeply/);
+      const next = await caisson.evaluate('typescript', 'export default 42 as number');
+      assert.equal(next.value, 42);
+    }
+  });
+
   test('has several files and an import map', async () => {
     const files = {
       'main.js':

@@ -113,6 +113,17 @@ describe('a js module', () => {
       'MODULE_CODE_INVALID',
       /\.ts:1:/,
     );
+    const nested = `${'('.repeat(49_000)}1${')'.repeat(49_000)}`;
+    await refused(
+      { kind: 'js', code: nested },
+      'MODULE_CODE_INVALID',
+      /compile: Maximum call stack/,
+    );
+    await refused(
+      { kind: 'js', language: 'typescript', code: nested },
+      'MODULE_CODE_INVALID',
+      /nested too deeply/,
+    );
     const steering = await refused(
       { kind: 'js', code: 'a \u001b[2J b' },
       'MODULE_CODE_INVALID',

@@ -243,7 +243,10 @@ export class IsolateEngine implements Engine {
       this.#spent = true;
       return { kind: 'timed-out', clock: clock.nearest };
     }
-    if (error instanceof GuestFault) return { kind: 'error', error: error.guest, code: 1 };
+    if (error instanceof GuestFault) {
+      this.#spent ||= error.isFatal;
+      return { kind: 'error', error: error.guest, code: 1 };
+    }
     if (error instanceof Unsettled) {
       return { kind: 'error', error: { name: 'Unsettled', message: error.message }, code: 13 };
     }

@@ -8,12 +8,17 @@ import type { GuestError, Program } from '../program.ts';
 /** What is wrong with a program or its result, in words for whoever wrote it. */
 export class GuestFault extends Error {
   readonly guest: GuestError;
+  /** What works here for all of them no longer does. */
+  readonly isFatal: boolean;
 
-  constructor(guest: GuestError) {
+  constructor(guest: GuestError, isFatal = false) {
     super(guest.message);
     this.guest = guest;
+    this.isFatal = isFatal;
   }
 }
+
+const SYNTAX_CODES = ['ERR_INVALID_TYPESCRIPT_SYNTAX', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
 
 /** JavaScript text of one of the program's files. @throws GuestFault */
 export function textOf(program: Program, path: string): string {
@@ -28,7 +33,12 @@ export function textOf(program: Program, path: string): string {
     // Blanks take the place of types: lines and columns stay.
     return stripTypeScriptTypes(text, { sourceUrl: path });
   } catch (error) {
-    throw stripError(error as Error, path, text);
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (SYNTAX_CODES.includes(code)) throw stripError(error as Error, path, text);
+    // The stripper is a WebAssembly instance that this process has one of: a trap in it, as of a source that is nested
+    // too deeply, leaves it broken for every source after it.
+    const message = 'its types cannot be taken out: it may be nested too deeply';
+    throw new GuestFault(at('SyntaxError', message, text, path, 1, 1), true);
   }
 }
 
@@ -51,6 +61,8 @@ export function syntaxError(error: Error, files: (path: string) => string | unde
   const found = /^(.*?) \[(.+):(\d+):(\d+)\]$/s.exec(error.message);
   if (found === null) return { name: error.name, message: error.message };
   const [, message = '', file = '', line = '1', column = '1'] = found;
+  // Of what has no place, such as a nesting that V8's parser has no stack for.
+  if (line === '0') return { name: error.name, message };
   return at(error.name, message, files(file) ?? '', file, Number(line), Number(column));
 }
 
