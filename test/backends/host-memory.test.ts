@@ -7,10 +7,11 @@ import { globSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hostProgram } from '../../src/backends/host-program.ts';
-import { Caisson } from '../../src/index.ts';
+import { Caisson, type Evaluation } from '../../src/index.ts';
 import { HOST_SLACK_BYTES } from '../../src/plan/host-policy.ts';
 import { isolateAttacks } from '../escape/light-walls/isolate-attacks.ts';
 import { smallModule, wasmAttacks } from '../escape/light-walls/wasm-attacks.ts';
+import { build } from '../wasm/build-module.ts';
 import { hostsOf } from './hosts-memory.ts';
 
 const MiB = 2 ** 20;
@@ -79,6 +80,54 @@ for (const engine of ['isolate', 'wasm'] as const) {
     }
   });
 }
+
+describe('what earlier guests had is no loss of the next', () => {
+  const memoryBytes = 64 * MiB;
+  /** Fills 55 MiB. */
+  const big = (k: number) =>
+    build({
+      functions: [
+        {
+          code: [
+            ['i32.const', 0],
+            ['i32.const', 1],
+            ['i32.const', 58_000_000],
+            ['memory.fill', 0],
+            ['i32.const', k],
+            'drop',
+          ],
+          export: 'run',
+        },
+      ],
+      memory: { minimum: 900 },
+    });
+  const array = 'const a = new Uint8Array(2e7).fill(1); export default () => a.length + ';
+  const small = 'export default () => 1 + ';
+  const cases: Record<string, (i: number) => Promise<Evaluation>> = {
+    'WASM, nothing kept': () => caisson.evaluate('wasm', big(0), { memoryBytes, export: 'run' }),
+    'WASM, kept': (i) =>
+      caisson.evaluate('wasm', big(i), { memoryBytes, export: 'run', keep: 'context' }),
+    'contexts of 20 MB': (i) =>
+      caisson.evaluate('javascript', array + i, { memoryBytes, keep: 'context' }),
+    'isolates of 150 programs': async (i) => {
+      const some = Array.from({ length: 10 }, (_, k) =>
+        caisson.evaluate('javascript', `${small}${10 * i + k}`, { memoryBytes, keep: 'isolate' }),
+      );
+      return (
+        (await Promise.all(some)).find(({ kind }) => kind !== 'exited') ??
+        ((await some[0]) as Evaluation)
+      );
+    },
+  };
+  for (const [name, evaluate] of Object.entries(cases)) {
+    test(name, async () => {
+      for (let i = 0; i < 15; i++) {
+        const { kind, code } = await evaluate(i);
+        assert.deepEqual([i, kind, code], [i, 'exited', 0]);
+      }
+    });
+  }
+});
 
 /** Most that its control group ever had; 0 where it has none of memory. */
 function groupPeak(pid: number): number {

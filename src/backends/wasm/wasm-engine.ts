@@ -16,6 +16,7 @@ import { type CompiledModule, ModuleCache, stackSlots } from './compile.ts';
 import { ComponentEngine } from './component/component-engine.ts';
 import { type Ending, noExport, TRAPPED, thrownEnding } from './ending.ts';
 import { engine, type WasmInstance } from './engine.ts';
+import { OwnMemory } from './own-memory.ts';
 import { WasiHost, type WasiReturn } from './wasi/wasi-host.ts';
 import { wasiOptions } from './wasi-options.ts';
 
@@ -33,6 +34,7 @@ export class WasmEngine implements Engine {
   readonly #cache: ModuleCache;
   /** Reactors and core modules that stay, by program. */
   readonly #kept = new Map<string, Guest>();
+  readonly #memory = new OwnMemory();
 
   readonly #components: ComponentEngine;
 
@@ -55,6 +57,7 @@ export class WasmEngine implements Engine {
   }
 
   async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<Evaluated> {
+    this.#memory.settle(() => this.#kept.clear());
     const bytes = bytesOf(evaluate.program);
     if (isComponent(bytes)) return this.#components.evaluate(bytes, evaluate, hooks);
     const began = performance.now();
