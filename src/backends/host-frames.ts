@@ -69,10 +69,28 @@ export function payloadOf({ body }: HostFrame): unknown {
 
 /** A structured clone that shares no memory with the value. @throws Error for a value that has none */
 export function copyOf<T>(value: T): T {
-  const isPlain = typeof value !== 'object' || value === null;
-  return isPlain && typeof value !== 'function' && typeof value !== 'symbol'
-    ? value
-    : (parse(serialize(value)) as T);
+  if (!isFlat(value)) return parse(serialize(value)) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return (Array.isArray(value) ? [...value] : { ...value }) as T;
+}
+
+/** One value, or a short list or record of such: what most arguments and results are, with nothing to go wrong. */
+export function isFlat(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return isOne(value);
+  // An array has its length beside its entries; one that has holes is not for here.
+  const keys = Reflect.ownKeys(value).length;
+  if (keys > FLAT_MAX) return false;
+  if (Array.isArray(value)) return keys === value.length + 1 && value.every(isOne);
+  const entries = Object.values(value);
+  const isRecord = Object.getPrototypeOf(value) === Object.prototype;
+  return isRecord && keys === entries.length && entries.every(isOne);
+}
+
+const FLAT_MAX = 64;
+
+function isOne(value: unknown): boolean {
+  const type = typeof value;
+  return value === null || (type !== 'object' && type !== 'function' && type !== 'symbol');
 }
 
 function parse(bytes: Buffer): unknown {

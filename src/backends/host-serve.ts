@@ -10,6 +10,7 @@ import {
   type HostFrame,
   HostFrameReader,
   hostFrame,
+  isFlat,
   type JobMessage,
   payloadOf,
 } from './host-frames.ts';
@@ -180,7 +181,9 @@ function resultFrame(id: number, evaluated: Evaluated, max: number, rest: Rest):
       : encodeHostFrame(hostFrame.RESULT, id, { ...rest, evaluated });
     const bytes = frame.length - RESULT_OVERHEAD;
     return bytes <= max
-      ? readable(frame)
+      ? isShort && isFlat(evaluated.value)
+        ? frame
+        : readable(frame)
       : failed('RangeError', `the result has about ${bytes} bytes, and ${max} are the most`);
   } catch (error) {
     return failed('DataCloneError', `the result cannot be copied: ${(error as Error).message}`);

@@ -52,10 +52,13 @@ export class OutputText {
   }
 
   kept(): KeptOutput {
+    if (this.#total === 0) return NOTHING;
     const bytes = Buffer.concat(this.#parts);
     return new KeptOutput({ bytes, headBytes: bytes.length, totalBytes: this.#total });
   }
 }
+
+const NOTHING = new KeptOutput({ bytes: Buffer.alloc(0), headBytes: 0, totalBytes: 0 });
 
 export function toEvaluation(done: Evaluated): Evaluation {
   const { evaluated, context, auditId, output, waitedMs, ranMs } = done;

@@ -127,11 +127,12 @@ export class IsolateEngine implements Engine {
   }
 
   async #invoke(room: Room, evaluate: Evaluate, clock: EvaluationClock): Promise<Settled> {
-    if (clock.left === 0) throw new TimeUp();
-    const first = copied(room, clock, () => room.invoke(evaluate.export, evaluate.args));
+    const { left } = clock;
+    if (left === 0) throw new TimeUp();
+    const first = copied(room, clock, left, () => room.invoke(evaluate.export, evaluate.args));
     if (first !== undefined) return first;
     while (!room.isSettled) await this.#turn(room, clock);
-    const settled = copied(room, clock, () => room.take());
+    const settled = copied(room, clock, clock.left, () => room.take());
     if (settled === undefined) throw new Unsettled();
     return settled;
   }
@@ -281,9 +282,9 @@ class Unsettled extends Error {
 }
 
 /** What the guest throws comes as a value: what is thrown here is that its result cannot be copied. */
-function copied<T>(room: Room, clock: EvaluationClock, take: () => T): T {
+function copied<T>(room: Room, clock: EvaluationClock, left: number, take: () => T): T {
   try {
-    return room.enter(clock.left, take);
+    return room.enter(left, take);
   } catch (error) {
     if (room.isolate.isDisposed || clock.left === 0) throw error;
     const { message } = error as Error;

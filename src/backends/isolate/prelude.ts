@@ -165,7 +165,7 @@ export function prelude(
     settled();
   }
 
-  return {
+  const guest: Guest = {
     bind(exported) {
       namespace = exported;
       settled();
@@ -230,4 +230,9 @@ export function prelude(
       }
     },
   };
+  // V8 compiles them when they are first called: now, and not while somebody waits.
+  guest.bind({ default: () => undefined });
+  guest.invoke('default', []);
+  namespace = {};
+  return guest;
 }
