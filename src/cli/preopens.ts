@@ -1,7 +1,8 @@
 /** `--dir /GUEST=HOSTDIR`: directories that a WASM module finds open, and that the policy lets be read for this run. */
 import { realpathSync, statSync } from 'node:fs';
 import { CaissonError } from '../core/error.ts';
-import { pathSet, unionPaths } from '../policy/path-set.ts';
+import { WORKSPACE } from '../policy/path.ts';
+import { isWithin, pathSet } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 
 /** Directories of this host, without links, by the path that the guest sees. @throws REQUEST_INVALID, PATH_MISSING */
@@ -26,11 +27,26 @@ export function preopensOf(words: readonly string[] = []): Record<string, string
   return found;
 }
 
-export function withPreopens(policy: Policy, preopens: Readonly<Record<string, string>>): Policy {
+/**
+ * What the policy takes out by name stays out, at and below them.
+ *
+ * @param workspace absolute, without links: an evaluation has none, so what lies in it is said by its own path
+ */
+export function withPreopens(
+  policy: Policy,
+  preopens: Readonly<Record<string, string>>,
+  workspace: string | undefined,
+): Policy {
   const paths = Object.values(preopens);
   if (paths.length === 0) return policy;
-  const named = pathSet(paths.map((path) => ({ path, include: true })));
-  return { ...policy, read: unionPaths(policy.read, named) };
+  const { rules } = policy.read;
+  const named = paths.map((path) => ({ path, include: true }));
+  const inWorkspace = rules.flatMap(({ path, include }) =>
+    include || workspace === undefined || !isWithin(path, WORKSPACE)
+      ? []
+      : [{ path: workspace + path.slice(WORKSPACE.length), include }],
+  );
+  return { ...policy, read: pathSet([...rules, ...named, ...inWorkspace]) };
 }
 
 function invalid(message: string): CaissonError {

@@ -4,7 +4,8 @@
  * The guest has no file, no variable and no connection in there; the host has what Node needs, and nothing of what the
  * policy opens.
  */
-import { pathSet } from '../policy/path-set.ts';
+import type { PathRule } from '../policy/path.ts';
+import { isWithin, pathSet } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 
 const MiB = 2 ** 20;
@@ -33,7 +34,10 @@ export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: Hos
     ...(seesHost
       ? {}
       : {
-          read: pathSet(read.map((path) => ({ path, include: true }))),
+          read: pathSet([
+            ...read.map((path) => ({ path, include: true })),
+            ...carved(policy, read),
+          ]),
           write: pathSet([]),
           network: { mode: 'none', allow: [], deny: [], listen: [HOST_PORT] },
           environment: { pass: { complement: false, names: [] }, set: [] },
@@ -56,6 +60,14 @@ export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: Hos
       ...(seesHost ? {} : { fileSizeBytes: MiB, scratchBytes: MiB }),
     },
   };
+}
+
+/** What the guest's policy takes out again below what its host reads: the host reads it for the guest. */
+function carved({ read: { rules } }: Policy, read: readonly string[]): PathRule[] {
+  return rules.filter(
+    ({ path, include }) =>
+      !include && read.some((named) => path !== named && isWithin(path, named)),
+  );
 }
 
 const THREADS = 64;

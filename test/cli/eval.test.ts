@@ -198,6 +198,16 @@ describe('wasm', () => {
       const args = ['wasm', '--file', 'wc.wasm', '--dir', '/guest=texts', '--', '/guest/LICENSE'];
       assert.deepEqual(evaluated(place, args), { stdout: `${words}\n`, stderr: '', status: 0 });
       assert.equal(readFileSync(join(place.work, 'texts/LICENSE'), 'utf8'), text);
+      const policy = 'level: strict\nfilesystem:\n  read: [/usr, ., "!./texts/LICENSE"]\n';
+      writeFileSync(join(place.work, 'p.yaml'), policy);
+      const carved = evaluated(place, [
+        ...args.slice(0, 1),
+        '--policy',
+        'p.yaml',
+        ...args.slice(1),
+      ]);
+      // The wall shows an empty file in its place.
+      assert.equal(carved.stdout, '0\n', 'what the policy takes out by name stays out');
       const elsewhere = evaluated(place, ['wasm', '--file', 'wc.wasm', '--', '/guest/LICENSE']);
       assert.equal(elsewhere.status, 3);
     },

@@ -27,7 +27,7 @@ export const action: Action<EvalFlags> = async ({ flags, positionals, argv, json
   const files: string[] = [];
   const asked = await placeOf(flags, undefined, (path) => files.push(path));
   const held = holdPolicyFiles(asked.policy, asked.workspace, files);
-  const place = { ...asked, policy: withPreopens(held, preopens) };
+  const place = { ...asked, policy: withPreopens(held, preopens, asked.workspace) };
   const wasm = wasmOf(language, flags, preopens);
   const env = environmentOf(flags);
   const interrupt = new AbortController();

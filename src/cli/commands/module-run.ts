@@ -4,6 +4,7 @@ import { CaissonError } from '../../core/error.ts';
 import type { ModuleExecution } from '../../modules/loaded-module.ts';
 import type { Action, Report } from '../command.ts';
 import { environmentOf } from '../environment.ts';
+import { holdPolicyFiles } from '../hold-policy-files.ts';
 import type { moduleRunFlags } from '../module-commands.ts';
 import { acceptedOf, placeOf } from '../place.ts';
 import { report } from '../report-outcome.ts';
@@ -26,7 +27,10 @@ export const action: Action<typeof moduleRunFlags> = async ({ flags, positionals
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => interrupt.abort());
   }
-  const place = { ...(await placeOf(flags)), accept: acceptedOf(flags) };
+  const files: string[] = [];
+  const asked = await placeOf(flags, undefined, (path) => files.push(path));
+  const policy = holdPolicyFiles(asked.policy, asked.workspace, files);
+  const place = { ...asked, policy, accept: acceptedOf(flags) };
   return await withModules({ ...place, store: flags.store }, async (modules) => {
     const execution = await modules.execute(reference, {
       args,
