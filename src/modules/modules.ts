@@ -2,7 +2,7 @@
  * A registry of modules: small programs that are checked once and executed often. Versions are immutable, code is
  * addressed by its content. What is executed is held in memory; what other processes change is seen within a second.
  */
-import { CaissonError } from '../core/error.ts';
+import { CaissonError, type Result, toResult } from '../core/error.ts';
 import { unchecked } from '../core/ports.ts';
 import type { Policy } from '../policy/policy.ts';
 import { suggest } from '../policy/suggest.ts';
@@ -35,6 +35,7 @@ import {
   type ModulesOptions,
   type ModulesSetup,
 } from './modules-setup.ts';
+import { checkOutOfReach } from './out-of-reach.ts';
 import { parseRequest } from './parse-request.ts';
 
 export interface Registered {
@@ -81,9 +82,7 @@ export class Modules {
   static async open(setup: ModulesSetup, options: ModulesOptions): Promise<Modules> {
     const ceilings = parseRequest(ceilingsSchema, options.ceilings ?? {}, 'the ceilings');
     const policy = await setup.policy(options.policy ?? 'strict');
-    const path = (): string =>
-      options.path ?? SqliteModuleStore.fileIn(openStateDirectory(setup.stateDirectory));
-    const store = options.store ?? SqliteModuleStore.open(path());
+    const store = options.store ?? openStore(setup, options, policy);
     return new Modules(setup, options, { store, policy, ceilings });
   }
 
@@ -114,6 +113,10 @@ export class Modules {
     if (result === 'differs' || stored === undefined) throw exists(manifest);
     this.#cache.clear();
     return { module: infoOf(stored), added: result === 'added' };
+  }
+
+  safeRegister(request: ModuleRegistration): Promise<Result<Registered>> {
+    return toResult(() => this.register(request));
   }
 
   /** By id, and by version from the lowest. @throws REQUEST_INVALID, STORE_UNUSABLE */
@@ -165,6 +168,13 @@ export class Modules {
       this.#counter.note(key, manifest, 'rejected', performance.now() - began);
       throw error;
     }
+  }
+
+  safeExecute(
+    reference: string,
+    options: ModuleExecuteOptions = {},
+  ): Promise<Result<ModuleExecution>> {
+    return toResult(() => this.execute(reference, options));
   }
 
   /** Executions that have begun come to their end; others are refused. @throws MODULE_NOT_FOUND, STORE_UNUSABLE */
@@ -258,6 +268,16 @@ export class Modules {
       hint: 'open another one',
     });
   }
+}
+
+function openStore(
+  { stateDirectory }: ModulesSetup,
+  { path: named, workspace }: ModulesOptions,
+  policy: Policy,
+): ModuleStore {
+  const path = named ?? SqliteModuleStore.fileIn(openStateDirectory(stateDirectory));
+  checkOutOfReach(path, policy, workspace);
+  return SqliteModuleStore.open(path);
 }
 
 function infoOf({ record, enabled }: StoredModule): ModuleInfo {

@@ -1,6 +1,6 @@
 /** The registry's own rules, over an executor that only notes what it was asked for. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -10,6 +10,7 @@ import type { Candidate, Verdict } from '../../src/core/ports.ts';
 import type { ModuleRegistration } from '../../src/modules/module-schemas.ts';
 import { Modules } from '../../src/modules/modules.ts';
 import type { ModulesOptions, ModulesSetup } from '../../src/modules/modules-setup.ts';
+import { policyFromDocument } from '../../src/policy/parse.ts';
 import { levelPolicy } from '../../src/policy/presets.ts';
 import type { Evaluation } from '../../src/sandbox/evaluation.ts';
 
@@ -203,6 +204,40 @@ describe('a registry', () => {
     await assert.rejects(modules.execute('count', { args: [1] }), { code: 'REQUEST_INVALID' });
     await assert.rejects(modules.execute('count', { grants: {} }), { code: 'REQUEST_INVALID' });
     await modules.close();
+  });
+});
+
+describe('the registry’s file', () => {
+  const opened = (policy: object, more: ModulesOptions) => {
+    const setup = {
+      policy: async () => policyFromDocument(policy, { home: '/root' }),
+      stateDirectory: directory,
+      onClose: () => {},
+    } as unknown as ModulesSetup;
+    return Modules.open(setup, more);
+  };
+  const refused = { code: 'REQUEST_INVALID', message: /lies where its modules may write/ };
+
+  test('is never where what is executed may write', async () => {
+    const path = fresh();
+    const link = join(directory, `link-${files++}`);
+    symlinkSync(directory, link);
+    await assert.rejects(opened({ filesystem: { write: [directory] } }, { path }), refused);
+    await assert.rejects(
+      opened({ filesystem: { write: [directory] } }, { path: join(link, 'x.db') }),
+      refused,
+    );
+    const beside = { filesystem: { write: [`${path}-wal`] } };
+    await assert.rejects(opened(beside, { path }), refused);
+    const workspace = { filesystem: { write: ['.'] } };
+    await assert.rejects(opened(workspace, { path, workspace: directory }), refused);
+    for (const [policy, place] of [
+      [{ filesystem: { read: [directory] } }, {}],
+      [workspace, { workspace: '/usr' }],
+      [{ filesystem: { write: ['.'], workspace: 'overlay' } }, { workspace: directory }],
+    ] as const) {
+      await (await opened(policy, { path, ...place })).close();
+    }
   });
 });
 
