@@ -18,7 +18,7 @@ const RULES_MAX = 128;
 const EPERM = 1;
 
 /** `nftables of the host` is a table that the kernel removes with the launcher's socket. */
-export const PACKET_MECHANISMS = [
+const PACKET_MECHANISMS = [
   'network namespace',
   'veth',
   'nftables inside',

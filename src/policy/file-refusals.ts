@@ -4,7 +4,7 @@
 import type { Policy } from './policy.ts';
 
 /** From what records least to what records most. */
-export const FILE_REFUSALS = ['none', 'audit', 'observe'] as const;
+const FILE_REFUSALS = ['none', 'audit', 'observe'] as const;
 
 /** What records more, or less, of two. */
 export function combineFileRefusals(

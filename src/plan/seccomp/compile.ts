@@ -133,7 +133,7 @@ export function compileActions(
  * SECCOMP_RET_DATA, which the kernel has no use for here: by it the launcher knows what is allowed where nobody listens
  * (native/launcher/confine.c).
  */
-export const OBSERVED = 1;
+const OBSERVED = 1;
 
 type ErrnoValue = (action: PlainAction & { kind: 'errno' }) => number;
 
