@@ -56,6 +56,9 @@ export function functionSource(fn: AnyFunction): FunctionSource {
   }
   try {
     const { before, after, node, property, parsedAfter } = formOf(text, name);
+    if (hasHtmlComment(text, parsedAfter)) {
+      throw refused(name, 'has <!-- or -->, a comment in a script and operators in a module', HINT);
+    }
     const uses = usesOf(node);
     const own = (place: FreeName): FreeName =>
       place.line === 1 ? { ...place, column: place.column - parsedAfter } : place;
@@ -112,6 +115,17 @@ function parse(text: string): ESTree.Program | ParseError {
     if (isParseError(error)) return error;
     throw error;
   }
+}
+
+/** Whether it would mean something else in a module than in the script that is sent. */
+function hasHtmlComment(text: string, parsedAfter: number): boolean {
+  if (!/<!--|-->/.test(text)) return false;
+  let found = false;
+  const onComment = (type: ESTree.CommentType): void => {
+    if (type === 'HTMLOpen' || type === 'HTMLClose') found = true;
+  };
+  parseScript(parsedAfter === 1 ? `(${text}\n)` : `({${text}\n})`, { ...OPTIONS, onComment });
+  return found;
 }
 
 /** A computed key is the caller's to compute: here a name of the same length takes its place. */

@@ -181,6 +181,7 @@ describe('what cannot be sent is refused before anything runs', () => {
     ],
     ['import()', async () => await import('node:fs'), /import\(\) \(line 1/],
     ['sloppy code', new Function('a', 'with (a) { return b }'), /strict code.*with statement/],
+    ['a comment of scripts', new Function('a', 'b', 'return a\n<!--b\n'), /<!-- or -->/],
     ['what is no function', 'x', /is no function/],
     ['what is Node’s', () => process.pid, /process of Node \(line 1, column 7 /],
     [
@@ -203,6 +204,15 @@ describe('what cannot be sent is refused before anything runs', () => {
       assert.ok(error.hint);
     });
   }
+
+  test('what only looks like a comment of scripts is sent', async () => {
+    const fn = (n: number) => {
+      let all = '<!-- -->';
+      while (n-- > 0) all += n;
+      return all;
+    };
+    assert.equal(await caisson.call(fn, [2]), '<!-- -->10');
+  });
 
   test('code that is nested too deeply for the analysis', async () => {
     const made = (expression: string) => new Function(`return ${expression}`) as () => number;
