@@ -160,6 +160,41 @@ describe('the store of modules', () => {
   });
 });
 
+test('a process that is killed while it registers leaves whole modules alone', async () => {
+  const path = fresh();
+  const program = join(directory, 'killed.ts');
+  const module = join(import.meta.dirname, '../../src/store/sqlite-module-store.ts');
+  writeFileSync(
+    program,
+    `import { createHash } from 'node:crypto';
+     import { SqliteModuleStore } from ${JSON.stringify(module)};
+     const store = SqliteModuleStore.open(process.argv[2]);
+     const record = JSON.parse(process.argv[3]);
+     for (let i = 0; ; i++) {
+       const code = Buffer.from('export default ' + process.pid + i + ' '.repeat(20000));
+       const digest = createHash('sha256').update(code).digest('hex');
+       const manifest = { ...record.manifest, id: 'm' + process.pid + '-' + i, digest };
+       await store.add({ ...record, manifest }, code, digest);
+       if (i === 5) console.log('going');
+     }`,
+  );
+  for (let round = 0; round < 3; round++) {
+    const child = spawn(process.execPath, [program, path, JSON.stringify(record('m'))], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    const store = SqliteModuleStore.open(path);
+    const found = await store.list();
+    assert.ok(found.length > 5 * (round + 1));
+    for (const { record: kept } of found) {
+      assert.ok((await store.code(kept.manifest.digest)) !== undefined);
+    }
+    await store.close();
+  }
+});
+
 describe('a database of modules', () => {
   const unusable = (reason: RegExp) => (error: { code: string; message: string; hint: string }) => {
     assert.equal(error.code, 'STORE_UNUSABLE');
