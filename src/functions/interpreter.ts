@@ -13,16 +13,17 @@ export interface InterpreterCommand {
 interface Interpreter {
   readonly program: string;
   /** Before the source as an argument. */
-  readonly inline: string;
+  readonly inline: readonly string[];
   /** In place of both, where the source comes on stdin. */
-  readonly fromInput: string;
+  readonly fromInput: readonly string[];
   /** Between the source and the words, such as a name for `$0`. */
   readonly name: readonly string[];
 }
 
 const interpreters: Readonly<Record<CommandLanguage, Interpreter>> = {
-  python: { program: 'python3', inline: '-c', fromInput: '-', name: [] },
-  shell: { program: 'sh', inline: '-c', fromInput: '-s', name: ['sh'] },
+  python: { program: 'python3', inline: ['-c'], fromInput: ['-'], name: [] },
+  // Without -- a source or word that begins with - would be options of the shell.
+  shell: { program: 'sh', inline: ['-c', '--'], fromInput: ['-s', '--'], name: ['sh'] },
 };
 
 /** execve(2): one argument has 128 KiB at most, its NUL included. */
@@ -47,9 +48,9 @@ export function interpreterCommand(
   const { program, inline, fromInput, name } = interpreters[language];
   const isShort = Buffer.byteLength(source) <= ARGUMENT_MAX;
   if (isShort && !source.includes('\0')) {
-    return { argv: [program, inline, source, ...name, ...words], input: input ?? '' };
+    return { argv: [program, ...inline, source, ...name, ...words], input: input ?? '' };
   }
-  if (input === undefined) return { argv: [program, fromInput, ...words], input: source };
+  if (input === undefined) return { argv: [program, ...fromInput, ...words], input: source };
   throw new CaissonError('REQUEST_INVALID', {
     layer: 'functions',
     message: 'a source of more than 128 KiB takes the place of stdin, so it can have no input',

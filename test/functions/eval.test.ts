@@ -74,6 +74,14 @@ describe('shell', () => {
     assert.equal((await caisson.eval('shell', 'cat', { stdin: 'true' })).value, true);
   });
 
+  test('takes no source and no word for an option of its own', async () => {
+    const dashed = await caisson.eval('shell', '-e nothing', { words: ['-x'] });
+    assert.equal(dashed.code, 127);
+    const long = `${':\n'.repeat(80_000)}echo "$1"`;
+    const { stdout, stderr } = await caisson.eval('shell', long, { words: ['-x'] });
+    assert.deepEqual([stdout.text, stderr.text], ['-x\n', '']);
+  });
+
   test('has no files of the host, and those of its workspace', async () => {
     const hidden = await caisson.eval('shell', 'cat /etc/shadow');
     assert.notEqual(hidden.code, 0);
