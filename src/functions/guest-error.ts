@@ -29,7 +29,7 @@ export function requireValue(evaluation: Evaluation, name: string, shift: number
   });
   throw new CaissonError('GUEST_FAILED', {
     layer: 'functions',
-    message: `${name} threw ${thrown.name}: ${thrown.message}`,
+    message: `${name} threw ${shown(thrown.name)}: ${shown(thrown.message)}`,
     details: {
       name: thrown.name,
       message: thrown.message,
@@ -47,4 +47,12 @@ function limitOf({ kind, clock, limitsHit }: Evaluation): LimitName | undefined 
   if (kind === 'out-of-memory') return 'memory';
   if (kind === 'output-limit') return 'output';
   return kind === 'exited' ? undefined : limitsHit[0];
+}
+
+const SHOWN_MAX = 1000;
+
+/** A guest's words in a line of ours, which may be printed on a terminal. They stand in the details as they are. */
+function shown(text: string): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ');
+  return line.length > SHOWN_MAX ? `${line.slice(0, SHOWN_MAX)}…` : line;
 }

@@ -240,6 +240,17 @@ describe('how a guest ends', () => {
     assert.equal((evaluation as Evaluation).kind, 'exited');
   });
 
+  test('words of the guest’s steer no terminal, and are not cut where they are data', async () => {
+    const error = await refusal(() =>
+      caisson.call(() => {
+        throw new Error(`\u001b[2J\n${'x'.repeat(5000)}`);
+      }),
+    );
+    assert.doesNotMatch(error.message, /[\u001b\n]/);
+    assert.ok(error.message.length < 1100);
+    assert.equal(String(error.details.message).length, 5005);
+  });
+
   test('on the first line the column is the function’s own', async () => {
     for (const fn of [
       new Function('return function f() { null.x }')(),
