@@ -352,7 +352,7 @@ export class HostProcess {
     this.#gone = true;
     clearTimeout(this.#watch);
     const how = 'outcome' in ending ? ending.outcome.kind : String(ending.error);
-    this.#begun.reject(new Error(`the host process ended: ${this.#stderr.trim() || how}`));
+    this.#begun.reject(neverBegan(this.#stderr.trim() || how));
     const head = this.#pending.shift();
     head?.calls?.close();
     if ('outcome' in ending) head?.resolve(this.#ending(ending.outcome, head));
@@ -395,4 +395,13 @@ function asked(encode: () => Buffer): Buffer {
       cause,
     });
   }
+}
+
+/** @param how it ended, or what it said of it */
+function neverBegan(how: string): CaissonError {
+  return new CaissonError('WALL_UNAVAILABLE', {
+    layer: 'backends',
+    message: `the host process of the engine did not begin: ${how.split('\n', 3).join(' ').slice(0, 500)}`,
+    hint: 'where memory is limited without a control group, Node cannot reserve what V8 needs: caisson doctor tells how to get one',
+  });
 }
