@@ -198,19 +198,42 @@ test('no two runs share a namespace, and those of a run are gone from the kernel
       assert.ok(own !== '' && !host.has(own), `${kindOf} is its own`);
     }
   }
+  const launcher = wall.client.pid as number;
+  assert.notDeepEqual(userNamespacesBelow(launcher), [], 'those of the slots are seen');
   await wall.client.forgetPlan(plan);
   await sleep(50);
-  const living = spawnSync('lsns', ['-n', '-o', 'TYPE,NS']).stdout.toString();
+  const ours = userNamespacesBelow(launcher);
   const users = lists.map((list) => list.find((each) => each.startsWith('user:')) ?? '');
-  for (const user of users) {
-    const number = /\d+/.exec(user)?.[0] ?? '';
-    assert.equal(
-      new RegExp(`^user +${number}$`, 'm').test(living),
-      false,
-      `user namespace ${number} lives`,
-    );
-  }
+  assert.deepEqual(
+    users.filter((user) => ours.includes(user)),
+    [],
+    'user namespaces that live',
+  );
 });
+
+/** Of processes of that one: a number that is given out again may be somebody else's by now. */
+function userNamespacesBelow(ancestor: number): string[] {
+  const { stdout } = spawnSync('lsns', ['-n', '-t', 'user', '-o', 'NS,PID']);
+  return stdout
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/ +/))
+    .filter(([, pid]) => isBelow(Number(pid), ancestor) && Number(pid) !== ancestor)
+    .map(([number]) => `user:[${number}]`);
+}
+
+function isBelow(pid: number, ancestor: number): boolean {
+  for (let at = pid; at > 1; ) {
+    if (at === ancestor) return true;
+    try {
+      at = Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${at}/status`, 'utf8'))?.[1] ?? 0);
+    } catch {
+      return false;
+    }
+  }
+  return false;
+}
 
 test('a kill means the process that was meant, not whoever has its number now', {
   skip: needs.root,
