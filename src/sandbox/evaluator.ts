@@ -114,7 +114,7 @@ export class Evaluator {
     if (pool.standing === undefined) await pool.warm();
     const { standing = NOWHERE } = pool;
     const context = { ...standing, policyDigest: this.#setup.policyDigest };
-    journal?.created({ id }, context.accepted);
+    journal?.created({ id }, context.accepted, context.wall);
     journal?.started({ id }, argv);
     const evaluated = await pool.evaluate(job, hooks, options.signal);
     if (evaluated.kind === 'killed') throwIfAborted(options.signal);

@@ -35,8 +35,9 @@ export class Journal {
     await this.#recorder.ready();
   }
 
-  created(entry: Entry, accepted: readonly string[]): void {
-    const { policy, policyDigest, wall } = this.#subject;
+  /** @param wall where it is not the subject's */
+  created(entry: Entry, accepted: readonly string[], wall: string = this.#subject.wall): void {
+    const { policy, policyDigest } = this.#subject;
     this.#tell(entry, { kind: 'created', policy, policyDigest, wall, accepted });
   }
 

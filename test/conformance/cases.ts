@@ -23,7 +23,14 @@ export interface Place {
   readonly wall: Wall;
   /** One deed, under limits. */
   does(deed: Deed, limits?: PolicyDocument['limits']): Promise<Outcome>;
-  readonly events: readonly { readonly kind: string; readonly id: string }[];
+  readonly events: readonly Event[];
+}
+
+export interface Event {
+  readonly kind: string;
+  readonly id: string;
+  /** Of `created`. */
+  readonly wall?: string;
 }
 
 export const SECRET = { name: 'CAISSON_TEST_TOKEN', value: 'tk-e6a0c1f7' };
@@ -192,8 +199,10 @@ export const cases: Readonly<Record<string, Case>> = {
   },
   'the record of it is in order, and under its id': {
     kind: 'core',
-    run: async ({ does, events }) => {
+    run: async ({ does, events, wall }) => {
       const { auditId } = await does({ does: 'compute for ever' }, { timeout: '400ms' });
+      const created = events.find(({ id, kind }) => id === auditId && kind === 'created');
+      assert.equal(created?.wall, wall.name);
       const own = events.filter(({ id }) => id === auditId).map(({ kind }) => kind);
       const order = ['created', 'started', 'limit', 'ended'];
       assert.deepEqual(

@@ -4,16 +4,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Caisson } from '../../src/index.ts';
-import { cases, type Place, policyOf, SECRET } from './cases.ts';
+import { cases, type Event, type Place, policyOf, SECRET } from './cases.ts';
 import { skips } from './skips.ts';
 import { conformancePage } from './table.ts';
 import { walls } from './walls.ts';
 
-const events: { kind: string; id: string }[] = [];
+const events: Event[] = [];
 let caisson: Caisson;
 before(async () => {
   process.env[SECRET.name] = SECRET.value;
-  caisson = await Caisson.open({ observer: ({ kind, id }) => events.push({ kind, id }) });
+  caisson = await Caisson.open({ observer: (event) => events.push(event as Event) });
 });
 after(() => caisson.close());
 

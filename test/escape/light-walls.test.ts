@@ -37,6 +37,17 @@ describe('isolate', () => {
   for (const attack of isolateAttacks) test(attack.name, () => stand(attack));
 });
 
+test('in this process: what lies beside a small Buffer of the caller is not seen', async () => {
+  const source =
+    'export default async (a) => { const b = await bytes(); return [a.buffer.byteLength, b.buffer.byteLength] }';
+  const { value } = await caisson.evaluate('javascript', source, {
+    args: [Buffer.from('hi')],
+    grants: { bytes: () => Buffer.from('granted') },
+    placement: 'inline',
+  });
+  assert.deepEqual(value, [2, 7]);
+});
+
 describe('wasm', () => {
   for (const attack of wasmAttacks) test(attack.name, () => stand(attack));
 });
