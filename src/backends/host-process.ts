@@ -1,6 +1,8 @@
 /**
  * One host process as the library speaks with it, and the watch over it. What the engine inside promises about time is
  * not relied upon: whoever does not answer here is ended from outside.
+ *
+ * Over 300 lines: queue, channel and watch of one host are one state, and each can end the others.
  */
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
