@@ -143,6 +143,11 @@ export class HostProcess {
     return this.#programs.size;
   }
 
+  /** Of these and their ways of being called. */
+  get jobs(): number {
+    return this.#jobs.size;
+  }
+
   /** Takes no more. */
   get isSpent(): boolean {
     return this.#spent || this.#gone;
