@@ -14,7 +14,7 @@ const INLINE = 'Caisson, inline, kept context';
 const FRESH = 'Caisson, process, fresh isolate';
 const CONTEXT = 'Caisson, process, fresh context';
 /** Calls of one turn, one after the other; their median counts. */
-const CALLS = 20;
+const CALLS = 200;
 const IN_FLIGHT = 32;
 /** As long as makes the next isolate ready. */
 const REST_MS = 8;
