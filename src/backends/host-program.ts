@@ -22,7 +22,7 @@ export interface HostProgram {
 const MiB = 2 ** 20;
 /** Node with its heap, our program and V8's own threads; measured by test/backends/host-memory.test.ts. */
 const BASE_BYTES = 64 * MiB;
-/** The compiler of components with its code and its memory; measured by the same test. */
+/** The compiler of components with its code and its memory; measured by test/backends/component-host-memory.test.ts. */
 const COMPILER_BYTES = 112 * MiB;
 const FLAGS = [
   '--disable-warning=ExperimentalWarning',

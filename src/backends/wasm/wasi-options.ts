@@ -12,12 +12,12 @@ const resolutionNs = 1_000_000n;
 /** @throws CaissonError `PATH_MISSING`, `REQUEST_INVALID` for a preopen that cannot be given */
 export function wasiOptions(
   options: WasmOptions,
-  hooks: EvaluateHooks,
+  write: EvaluateHooks['write'],
   charge: (units: number) => void,
 ): WasiHostOptions {
   const { args = [], env = {}, stdin, preopens = {}, deterministic } = options;
   const sink = (stream: 'stdout' | 'stderr') => ({
-    sink: (bytes: Uint8Array) => hooks.write(stream, bytes),
+    sink: (bytes: Uint8Array) => write(stream, bytes),
     limitBytes: Number.MAX_SAFE_INTEGER,
   });
   return {

@@ -26,6 +26,8 @@ interface Guest {
   readonly compiled: CompiledModule;
   readonly instance: WasmInstance;
   readonly wasi: WasiHost;
+  /** What it writes goes to whoever calls it now. */
+  readonly output: { hooks: EvaluateHooks };
   readonly ready: boolean;
 }
 
@@ -34,7 +36,7 @@ export class WasmEngine implements Engine {
   readonly #cache: ModuleCache;
   /** Reactors and core modules that stay, by program. */
   readonly #kept = new Map<string, Guest>();
-  readonly #memory = new OwnMemory();
+  readonly #memory: OwnMemory;
 
   readonly #components: ComponentEngine;
 
@@ -44,6 +46,7 @@ export class WasmEngine implements Engine {
    */
   constructor(memoryBytes: number, transpiler?: string) {
     this.#cache = new ModuleCache(memoryBytes);
+    this.#memory = new OwnMemory(transpiler !== undefined);
     this.#components = new ComponentEngine(memoryBytes, transpiler);
   }
 
@@ -57,7 +60,7 @@ export class WasmEngine implements Engine {
   }
 
   async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<Evaluated> {
-    this.#memory.settle(() => this.#kept.clear());
+    this.#memory.settle(() => this.close());
     const bytes = bytesOf(evaluate.program);
     if (isComponent(bytes)) return this.#components.evaluate(bytes, evaluate, hooks);
     const began = performance.now();
@@ -90,16 +93,21 @@ export class WasmEngine implements Engine {
 
   #guest({ program, keep }: Evaluate, options: WasmOptions, hooks: EvaluateHooks): Guest {
     const kept = keep === 'context' ? this.#kept.get(program.id) : undefined;
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) {
+      kept.output.hooks = hooks;
+      return kept;
+    }
     const compiled = this.#compile(program, options);
     let instance: WasmInstance | undefined;
     // What the host does for it is paid for as if the guest did it.
     const charge = (units: number): void => {
       if (compiled.metered && instance !== undefined) spend(instance, BigInt(units));
     };
-    const wasi = new WasiHost(wasiOptions(options, hooks, charge));
+    const output = { hooks };
+    const write: EvaluateHooks['write'] = (stream, bytes) => output.hooks.write(stream, bytes);
+    const wasi = new WasiHost(wasiOptions(options, write, charge));
     instance = new engine.Instance(compiled.module, wasi.imports);
-    return { compiled, instance, wasi, ready: false };
+    return { compiled, instance, wasi, output, ready: false };
   }
 
   #compile(program: Program, options: WasmOptions): CompiledModule {

@@ -4,13 +4,20 @@ import { type Ending, noExport, thrownEnding } from '../ending.ts';
 import { wasiOptions } from '../wasi-options.ts';
 import { ComponentCache } from './component-cache.ts';
 import { ComponentGuest } from './component-guest.ts';
+import { settled } from './glue.ts';
 import { ComponentExit, componentHost } from './preview2/component-host.ts';
 
 const KEPT_MAX = 16;
 
+interface KeptGuest {
+  readonly guest: ComponentGuest;
+  /** What it writes goes to whoever calls it now. */
+  readonly output: { hooks: EvaluateHooks };
+}
+
 export class ComponentEngine {
   readonly #cache: ComponentCache;
-  readonly #kept = new Map<string, ComponentGuest>();
+  readonly #kept = new Map<string, KeptGuest>();
 
   /**
    * @param memoryBytes that each memory of a component may have
@@ -34,7 +41,9 @@ export class ComponentEngine {
     const { program, keep, wasm: options = {} } = evaluate;
     const kept = keep === 'context' ? this.#kept.get(program.id) : undefined;
     this.#kept.delete(program.id);
-    let guest = kept;
+    if (kept !== undefined) kept.output.hooks = hooks;
+    const output = kept?.output ?? { hooks };
+    let guest = kept?.guest;
     const usage = (): Pick<Evaluated, 'cpuMs' | 'memoryBytes' | 'fuel'> => ({
       cpuMs: performance.now() - began,
       memoryBytes: guest?.memoryBytes ?? 0,
@@ -43,30 +52,38 @@ export class ComponentEngine {
         : {}),
     });
     try {
-      guest ??= this.#make(bytes, evaluate, hooks);
+      guest ??= this.#make(bytes, evaluate, output);
       if (evaluate.compileOnly === true) return { kind: 'value', value: undefined, ...usage() };
       guest.setCounters(options.fuel ?? 0n);
       if (kept === undefined) guest.instantiate();
       const ending = call(guest, evaluate);
-      if (keep === 'context' && ending.kind === 'value') this.#keep(program.id, guest);
+      if (keep === 'context' && ending.kind === 'value') {
+        this.#keep(program.id, { guest, output });
+      }
       return { ...ending, ...usage() };
     } catch (error) {
       return { ...endingOf(error, guest), ...usage() };
     }
   }
 
-  #make(bytes: Uint8Array, { program, wasm }: Evaluate, hooks: EvaluateHooks): ComponentGuest {
+  #make(
+    bytes: Uint8Array,
+    { program, wasm }: Evaluate,
+    output: KeptGuest['output'],
+  ): ComponentGuest {
     const options: WasmOptions = wasm ?? {};
     let guest: ComponentGuest | undefined;
     const charge = (units: number): void => guest?.spend(BigInt(units));
-    const imports = componentHost(wasiOptions(options, hooks, charge));
+    const imports = componentHost(
+      wasiOptions(options, (stream, bytes) => output.hooks.write(stream, bytes), charge),
+    );
     guest = new ComponentGuest(this.#cache.get(program.id, bytes, options, imports), imports);
     return guest;
   }
 
-  #keep(id: string, guest: ComponentGuest): void {
+  #keep(id: string, kept: KeptGuest): void {
     if (this.#kept.size >= KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value as string);
-    this.#kept.set(id, guest);
+    this.#kept.set(id, kept);
   }
 }
 
@@ -85,7 +102,7 @@ function call(guest: ComponentGuest, { export: name, args }: Evaluate): Ending {
   const target = guest.find(name);
   return target === undefined
     ? noExport('component', name, guest.names)
-    : { kind: 'value', value: target(...args) };
+    : { kind: 'value', value: settled(target(...args)) };
 }
 
 function exited(code: number): Ending {

@@ -11,6 +11,7 @@ import {
   type WasmModule,
 } from '../engine.ts';
 import { type CompiledComponent, moduleNamed } from './component-cache.ts';
+import { settled } from './glue.ts';
 import type { Interfaces } from './preview2/component-host.ts';
 
 const INSTANCES_MAX = 256;
@@ -36,8 +37,10 @@ export class ComponentGuest {
   /** Runs start functions, with what fuel there is. To be called once. */
   instantiate(): void {
     const { modules, instantiate } = this.#compiled;
-    this.#exports = instantiate(moduleNamed(modules), this.#imports, (module, imports) =>
-      this.#instantiateCore(module, imports),
+    this.#exports = settled(
+      instantiate(moduleNamed(modules), this.#imports, (module, imports) =>
+        this.#instantiateCore(module, imports),
+      ),
     );
   }
 

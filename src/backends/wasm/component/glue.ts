@@ -17,6 +17,11 @@ export type Instantiate = (
 const HEAD = '"use components";\nexport function instantiate(';
 const TAIL = '\nexport const _util = {';
 
+/** Nothing of a component goes on after its call: what would need a turn of the event loop is not there. */
+function noLater(): never {
+  throw refused('the component is asynchronous', 'compile it for WASI 0.2, which is not', {});
+}
+
 const SILENT = Object.freeze({ debug() {}, error() {}, log() {}, warn() {} });
 const SCOPE: Readonly<Record<string, unknown>> = {
   globalThis: Object.freeze({
@@ -28,10 +33,21 @@ const SCOPE: Readonly<Record<string, unknown>> = {
   Buffer: undefined,
   fetch: undefined,
   navigator: undefined,
+  queueMicrotask: noLater,
+  setImmediate: noLater,
+  setInterval: noLater,
+  setTimeout: noLater,
 };
 
-/** @throws CaissonError `WASM_MALFORMED` for a text of another shape */
+/** Of JavaScript, as it was compiled; a component of a hundred functions has about one. */
+const GLUE_MAX = 16 * 2 ** 20;
+
+/** @throws CaissonError `WASM_MALFORMED` for a text of another shape, `WASM_REFUSED` for a longer one than is taken */
 export function loadGlue(text: string): Instantiate {
+  if (text.length > GLUE_MAX) {
+    const message = `the component's types and functions make ${text.length} characters of code`;
+    throw refused(message, `at most ${GLUE_MAX} are taken`, { most: GLUE_MAX });
+  }
   const end = text.lastIndexOf(TAIL);
   if (!text.startsWith(HEAD) || end < 0) {
     throw malformed('its compiler wrote code of an unknown shape', {
@@ -43,6 +59,15 @@ export function loadGlue(text: string): Instantiate {
   const code = `'use strict';${body}\nreturn instantiate;`;
   const load = compileFunction(code, Object.keys(SCOPE), { filename: 'component.js' });
   return load(...Object.values(SCOPE)) as Instantiate;
+}
+
+/** @throws CaissonError `WASM_REFUSED` for a promise */
+export function settled<T>(value: T): T {
+  if (value instanceof Promise) {
+    value.catch(() => {});
+    noLater();
+  }
+  return value;
 }
 
 /** Nothing that could end a string in JavaScript, or break a line. */

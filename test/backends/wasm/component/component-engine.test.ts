@@ -6,7 +6,17 @@ import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import type { Evaluate, Evaluated } from '../../../../src/backends/program.ts';
 import { WasmEngine } from '../../../../src/backends/wasm/wasm-engine.ts';
-import { GREEDY, LINKED, LOOKING, manyInstances, named, VALUES, WANTING } from './texts.ts';
+import {
+  doubling,
+  GREEDY,
+  LINKED,
+  LOOKING,
+  manyInstances,
+  named,
+  TAKING,
+  VALUES,
+  WANTING,
+} from './texts.ts';
 import { type WasmTools, wasmTools } from './wasm-tools.ts';
 
 const MiB = 2 ** 20;
@@ -16,11 +26,14 @@ const compiler = join(
 );
 
 let tools: WasmTools;
+let engine: WasmEngine;
 before(async () => {
   tools = await wasmTools();
+  // After them: what they take would count as left over from guests.
+  tools.parse(VALUES);
+  engine = new WasmEngine(8 * MiB, compiler);
 });
 
-const engine = new WasmEngine(8 * MiB, compiler);
 let programs = 0;
 
 function evaluate(
@@ -119,6 +132,12 @@ describe('limits', () => {
   });
 });
 
+test('handles of things of the host are counted', async () => {
+  assert.equal((await call(TAKING, 'take', [100])).kind, 'value');
+  const { name, message } = errorOf(await call(TAKING, 'take', [5000]));
+  assert.deepEqual([name, /more than 4096/.test(message)], ['Trap', true]);
+});
+
 test('deterministic: the same numbers and times for one seed, others for another', async () => {
   const look = async (seed: string) =>
     returned(await call(LOOKING, 'look', [], { deterministic: { seed } }));
@@ -175,6 +194,13 @@ describe('bytes that are no component', () => {
       assert.ok(isTyped(ended), `turn ${turn}: ${inspect(ended)}`);
     }
     assert.equal(returned(await evaluate(bytes, { export: 'halve', args: [4] })), 2);
+  });
+
+  test('types that double at every level', async () => {
+    for (const levels of [4, 10, 14, 17, 18]) {
+      const ended = await evaluate(tools.parse(doubling(levels)), { export: 'f', args: [0] });
+      assert.ok(ended.kind === 'error' && isTyped(ended), inspect(ended));
+    }
   });
 
   test('names that are more than names are refused, before any code is made of them', async () => {

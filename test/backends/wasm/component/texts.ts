@@ -107,6 +107,44 @@ export const LOOKING = `(component
   (func $look (result u64) (canon lift (core func $i "look")))
   (export "look" (func $look)))`;
 
+/** `take(u32)` asks for its standard output so many times, and holds all of them. */
+export const TAKING = `(component
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (export "output-stream" (type (sub resource)))))
+  (alias export $streams "output-stream" (type $output))
+  (import "wasi:cli/stdout@0.2.0" (instance $stdout
+    (alias outer 1 $output (type $o))
+    (export "output-stream" (type $stream (eq $o)))
+    (export "get-stdout" (func (result (own $stream))))))
+  (core func $get (canon lower (func $stdout "get-stdout")))
+  (core module $m
+    (import "host" "get" (func $get (result i32)))
+    (func (export "take") (param $left i32)
+      (loop $again
+        (drop (call $get))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br_if $again (local.get $left)))))
+  (core instance $host (export "get" (func $get)))
+  (core instance $i (instantiate $m (with "host" (instance $host))))
+  (func $take (param "times" u32) (canon lift (core func $i "take")))
+  (export "take" (func $take)))`;
+
+/** A type of 2^levels numbers. */
+export function doubling(levels: number): string {
+  const types = Array.from(
+    { length: levels },
+    (_, level) => `(type $t${level + 1} (tuple $t${level} $t${level}))`,
+  );
+  return `(component
+    (type $t0 (tuple u8 u8)) ${types.join(' ')}
+    (core module $m ${ALLOCATING} (func (export "f") (param i32)))
+    (core instance $i (instantiate $m))
+    (func $f (param "a" $t${levels})
+      (canon lift (core func $i "f") (memory (core memory $i "memory"))
+        (realloc (core func $i "realloc"))))
+    (export "f" (func $f)))`;
+}
+
 /** Two modules that call one another: `work()` spins in the second, by way of the first. */
 export const LINKED = `(component
   (core module $inner
