@@ -6,11 +6,11 @@
 import { availableParallelism } from 'node:os';
 import { ChildBackend } from './backends/child/child-backend.ts';
 import { HostPool } from './backends/host-pool.ts';
-import type { StartedHost } from './backends/host-process.ts';
-import { hostProgram } from './backends/host-program.ts';
 import { ProcessBackend } from './backends/process/process-backend.ts';
 import type { EngineName, EvaluationPool, Program } from './backends/program.ts';
 import { BackendRegistry } from './backends/registry.ts';
+import { closedError, Launchers } from './compose/launchers.ts';
+import { ANY_COMMAND, commandOf, Runners, unisolated } from './compose/runners.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
 import { newId } from './core/ids.ts';
 import type { Outcome } from './core/outcome.ts';
@@ -19,30 +19,24 @@ import { type CallOptions, callFunction } from './functions/call.ts';
 import { type EvalLanguage, type EvalOptions, evalSource } from './functions/eval-source.ts';
 import { type Sandboxed, sandboxedOn } from './functions/sandboxed.ts';
 import { type Diagnosis, diagnose } from './host/doctor.ts';
-import { gatherFacts, minimalFacts } from './host/facts.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
-import { LauncherClient } from './launcher/client.ts';
-import { locateLauncher } from './launcher/locate.ts';
 import type { Modules } from './modules/modules.ts';
 import type { ModulesOptions } from './modules/modules-setup.ts';
 import type { Ask } from './network/questions.ts';
 import type { Monitor } from './observe/monitor/monitor.ts';
-import { compile, compileForExplain } from './plan/compile.ts';
+import { compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
-import { hostPolicy } from './plan/host-policy.ts';
 import type { Policy } from './policy/policy.ts';
-import { sideChannelsOf } from './policy/side-channels.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { Evaluation } from './sandbox/evaluation.ts';
 import type { EvaluateOptions } from './sandbox/evaluator.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
-import { Journal } from './sandbox/journal.ts';
 import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
 import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
 import { Networks } from './sandbox/networks.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
-import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
+import { PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
 import { type EngineLanguage, type ProgramSource, programOf } from './sandbox/program.ts';
@@ -87,11 +81,6 @@ export interface PrepareOptions extends PlaceOptions {
 
 const DEFAULT_SLOTS = 4;
 
-/** Kinds of plan that are run again and again keep one sandbox ready without being asked to; so many kinds at once. */
-const KEPT_WARM = 8;
-/** A sandbox that stays runs anything: what a shell would find is shown. */
-const ANY_COMMAND = 'sh';
-
 export class Caisson {
   readonly #options: CaissonOptions;
   readonly #recorder: Recorder | undefined;
@@ -103,19 +92,15 @@ export class Caisson {
   readonly #managers = new Set<SandboxManager>();
   readonly #monitors = new Set<Monitor>();
   readonly #modules = new Set<Modules>();
+  readonly #launchers: Launchers;
   readonly #networks: Networks;
   readonly #programs: Programs;
-  #client: LauncherClient | undefined;
-  #hostClient: LauncherClient | undefined;
-  #program: string | undefined;
-  #facts: Promise<HostFacts> | undefined;
-  /** Prepared by name: their slots are the caller's affair. */
-  readonly #prepared = new WeakSet<Runner>();
-  readonly #warm: Runner[] = [];
+  readonly #runners: Runners;
   #closed = false;
 
   private constructor(options: CaissonOptions) {
     this.#options = options;
+    this.#launchers = new Launchers(options.facts);
     this.#recorder = recorderOf(options);
     this.#environment = options.environment ?? process.env;
     this.#places = new PlaceFinder(this.#environment);
@@ -132,15 +117,26 @@ export class Caisson {
           : new HostPool({
               engine,
               hosts: availableParallelism(),
-              start: () => this.#startHost(entry.policy, place, engine, memoryBytes),
+              start: () => this.#runners.startHost(entry.policy, place, engine, memoryBytes),
             }),
-      journal: (entry, { tenant }) => this.#journal(entry, 'isolate', tenant),
+      journal: (entry, { tenant }) => this.#runners.journal(entry, 'isolate', tenant),
     });
     this.#registry = new BackendRegistry([
-      new ProcessBackend(() => this.#launcher()),
-      new ChildBackend('child', () => this.#hostLauncher()),
-      new ChildBackend('none', () => this.#hostLauncher()),
+      new ProcessBackend(() => this.#launchers.client),
+      new ChildBackend('child', () => this.#launchers.hostClient),
+      new ChildBackend('none', () => this.#launchers.hostClient),
     ]);
+    this.#runners = new Runners({
+      launchers: this.#launchers,
+      registry: this.#registry,
+      networks: this.#networks,
+      places: this.#places,
+      book: this.#book,
+      recorder: this.#recorder,
+      environment: this.#environment,
+      state: () => this.#state(),
+      sandboxes: this.#sandboxes,
+    });
   }
 
   /**
@@ -169,10 +165,10 @@ export class Caisson {
     try {
       const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
-      const found = this.#runner(entry, options, place);
+      const found = this.#runners.find(entry, options, place);
       const runner = found instanceof Runner ? found : await found;
       const outcome = await runner.run(commandOf(argv, place), options, place.workspace, id);
-      if (runner.runs === 2) this.#keepWarm(runner);
+      if (runner.runs === 2) this.#runners.keepWarm(runner);
       return outcome;
     } catch (error) {
       throw this.#refused(id, options, error);
@@ -189,7 +185,7 @@ export class Caisson {
     try {
       const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
-      const runner = await this.#runner(entry, options, place);
+      const runner = await this.#runners.find(entry, options, place);
       const guest = await runner.spawn(commandOf(argv, place), options, place.workspace, id);
       guest.outcome.catch((error) => this.#refused(id, options, error));
       return guest;
@@ -308,7 +304,7 @@ export class Caisson {
     try {
       const entry = this.#known(where) ?? (await this.#book.entry(where.policy ?? 'strict'));
       const place = this.#places.find(entry.policy, workspaceOf(where.workspace), ANY_COMMAND);
-      const runner = await this.#runner(entry, where, place);
+      const runner = await this.#runners.find(entry, where, place);
       return await runner.open(place.workspace, where);
     } catch (error) {
       throw this.#refused(newId('sandbox'), where, error);
@@ -324,23 +320,10 @@ export class Caisson {
     const entry = await this.#book.entry(options.policy ?? 'strict');
     const workspace = workspaceOf(options.workspace);
     const place = this.#places.find(entry.policy, workspace, options.command);
-    const key = keyOf(options, place);
-    const earlier = entry.runners.get(key);
-    const made = this.#make(entry, options, place, {
+    await this.#runners.prepare(entry, options, place, {
       slots: options.slots ?? DEFAULT_SLOTS,
       recycleNetwork: options.recycleNetwork === true && options.tenant !== undefined,
     });
-    entry.runners.set(key, made);
-    try {
-      const runner = await made;
-      this.#prepared.add(runner);
-      entry.runners.set(key, runner);
-      await runner.kind.ready;
-    } catch (error) {
-      entry.runners.delete(key);
-      throw error;
-    }
-    await (await earlier)?.kind.close();
   }
 
   /**
@@ -356,18 +339,20 @@ export class Caisson {
       {
         run: (argv, place, id) => this.#run(argv, place, id),
         freeze: async (id, frozen) => {
-          const holder = this.#holderOf(id);
+          const holder = this.#launchers.holderOf(id);
           if (holder === undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
           await holder.freeze(id, frozen);
         },
-        usage: async (id) => await this.#holderOf(id)?.usageOf(id),
+        usage: async (id) => await this.#launchers.holderOf(id)?.usageOf(id),
         create: (place) => this.create(place),
         policy: (input) => this.#book.entry(input),
-        keepReady: (place, command, slots) => this.#keepReady(place, command, slots),
-        start: async () => {
-          await this.#hostFacts();
+        keepReady: async (place, command, slots) => {
+          if (!this.#closed) await this.#runners.keepReady(place, command, slots);
         },
-        launchers: () => this.#liveClients().flatMap(({ pid }) => pid ?? []),
+        start: async () => {
+          await this.#launchers.facts();
+        },
+        launchers: () => this.#launchers.live.flatMap(({ pid }) => pid ?? []),
         stateDirectory: this.#state(),
         observer: this.#recorder?.observer,
         onClose: () => {
@@ -418,7 +403,7 @@ export class Caisson {
       import('./sandbox/live-usage.ts'),
     ]);
     const monitor = new Monitor({
-      source: () => readLiveUsage(this.#liveClients(), this.#networks.open),
+      source: () => readLiveUsage(this.#launchers.live, this.#networks.open),
       observer: this.#recorder?.observer,
       onClose: (closed) => this.#monitors.delete(closed),
     });
@@ -436,7 +421,7 @@ export class Caisson {
         ? undefined
         : unprotected(await protectionOf(protect, workspace));
     return explain(
-      compileForExplain(entry.policy, await this.#hostFacts(), {
+      compileForExplain(entry.policy, await this.#launchers.facts(), {
         ...this.#places.find(entry.policy, workspace, undefined).compile,
         ...unisolated(options),
         ...(looked === undefined ? {} : { unenforceable: [looked] }),
@@ -446,7 +431,7 @@ export class Caisson {
 
   /** What this host offers, what is missing for each wall, and what cures it. */
   async doctor(): Promise<Diagnosis> {
-    return diagnose(await this.#hostFacts(), gatherSurroundings());
+    return diagnose(await this.#launchers.facts(), gatherSurroundings());
   }
 
   /** The policy that a name or document stands for, and its digest. @throws POLICY_INVALID */
@@ -456,7 +441,7 @@ export class Caisson {
   }
 
   async facts(): Promise<HostFacts> {
-    return await this.#hostFacts();
+    return await this.#launchers.facts();
   }
 
   /** Every run whose changes are pending, oldest first. */
@@ -471,19 +456,20 @@ export class Caisson {
       import('./sandbox/overlay.ts'),
       import('./sandbox/changes.ts'),
     ]);
-    return await Changes.read(Overlay.open(this.#state(), id), this.#launcherProgram());
+    return await Changes.read(Overlay.open(this.#state(), id), this.#launchers.program);
   }
 
   /** Closes every sandbox and ends the launcher. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#launchers.shut();
     for (const monitor of this.#monitors) monitor.close();
     await Promise.all([...this.#modules].map((modules) => modules.close()));
     await Promise.all([...this.#managers].map((manager) => manager.close()));
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
     await this.#programs.close();
     await this.#registry.close();
-    await this.#client?.close();
+    await this.#launchers.close();
     await this.#networks.close();
   }
 
@@ -505,160 +491,9 @@ export class Caisson {
     return this.#book.known(options.policy ?? 'strict');
   }
 
-  /** What is known is returned as it is: a run of a known policy waits for nothing. */
-  #runner(entry: PolicyEntry, options: PlaceOptions, place: Place): Runner | Promise<Runner> {
-    const key = keyOf(options, place);
-    const known = entry.runners.get(key);
-    if (known !== undefined) return known;
-    const made = this.#make(entry, options, place, {});
-    entry.runners.set(key, made);
-    made.then(
-      (runner) => entry.runners.get(key) === made && entry.runners.set(key, runner),
-      // A refusal is not remembered: the host may be cured, the path may appear.
-      () => entry.runners.get(key) === made && entry.runners.delete(key),
-    );
-    return made;
-  }
-
-  async #make(
-    entry: PolicyEntry,
-    options: PlaceOptions,
-    place: Place,
-    warm: { slots?: number; recycleNetwork?: boolean },
-  ): Promise<Runner> {
-    const facts = await this.#hostFacts();
-    const compiled = compile(entry.policy, facts, {
-      ...place.compile,
-      ...unisolated(options),
-    });
-    const backend = this.#registry.get(compiled.wall);
-    const journal = this.#journal(entry, compiled.wall, options.tenant);
-    const redacts = sideChannelsOf(entry.policy).redact;
-    return new Runner({
-      policy: entry.policy,
-      policyDigest: entry.digest,
-      compiled,
-      kind: backend.prepare(compiled, warm),
-      accept: options.accept ?? [],
-      environment: this.#environment,
-      ...(place.toolchain === undefined ? {} : { toolchain: place.toolchain }),
-      ...(place.worktree === undefined ? {} : { worktree: place.worktree }),
-      state: this.#state(),
-      launcher: this.#launcherProgram(),
-      ...(journal === undefined ? {} : { journal }),
-      ...this.#networks.forRuns(entry.policy, compiled, journal, options.tenant),
-      ...(redacts
-        ? { redactor: ({ secrets }) => this.#networks.redactor(entry.policy, secrets) }
-        : {}),
-      onOpen: (sandbox) => this.#sandboxes.add(sandbox),
-      onClose: (sandbox) => this.#sandboxes.delete(sandbox),
-    });
-  }
-
-  #journal(entry: PolicyEntry, wall: string, tenant: string | undefined): Journal | undefined {
-    if (this.#recorder === undefined) return undefined;
-    return new Journal(this.#recorder, {
-      policy: entry.policy.name,
-      policyDigest: entry.digest,
-      wall,
-      ...(tenant === undefined ? {} : { tenant }),
-    });
-  }
-
-  /** A host process of programs is a run like any other: planned, refused, recorded and accounted for. */
-  async #startHost(
-    guest: Policy,
-    options: PlaceOptions,
-    engine: EngineName,
-    memoryBytes: number,
-  ): Promise<StartedHost> {
-    const { argv, read, baseBytes } = hostProgram(engine, memoryBytes, namedPaths(guest));
-    const policy = Object.freeze(hostPolicy(guest, { read, memoryBytes, baseBytes }));
-    const entry = await this.#book.entry(policy);
-    const place = this.#places.find(policy, undefined, argv[0]);
-    const runner = await this.#runner(entry, options, place);
-    const background = { background: true };
-    const started = await runner.spawn(commandOf(argv, place), background, undefined, newId('run'));
-    return { guest: started, ...runner.context };
-  }
-
-  async #keepReady(place: PlaceOptions, command: string | undefined, slots: number): Promise<void> {
-    if (this.#closed) return;
-    const entry = await this.#book.entry(place.policy ?? 'strict');
-    const at = this.#places.find(
-      entry.policy,
-      workspaceOf(place.workspace),
-      command ?? ANY_COMMAND,
-    );
-    const runner = await this.#runner(entry, place, at);
-    this.#prepared.add(runner);
-    runner.kind.keepReady?.(slots);
-  }
-
-  #keepWarm(runner: Runner): void {
-    if (runner.kind.keepReady === undefined || this.#prepared.has(runner)) return;
-    runner.kind.keepReady(1);
-    this.#warm.push(runner);
-    if (this.#warm.length > KEPT_WARM) this.#warm.shift()?.kind.keepReady?.(0);
-  }
-
-  #liveClients(): LauncherClient[] {
-    return [this.#client, this.#hostClient].flatMap((client) =>
-      client === undefined || client.isGone ? [] : client,
-    );
-  }
-
-  /** The launcher that has a run or sandbox of that id. */
-  #holderOf(id: string): LauncherClient | undefined {
-    return this.#liveClients().find((client) => client.holds(id));
-  }
-
   #state(): string {
     return this.#options.stateDirectory ?? defaultStateDirectory();
   }
-
-  #launcherProgram(): string {
-    this.#program ??= locateLauncher().path;
-    return this.#program;
-  }
-
-  #launcher(): LauncherClient {
-    if (this.#closed) throw closedError();
-    if (this.#client === undefined || this.#client.isGone) {
-      this.#client = new LauncherClient(this.#launcherProgram());
-    }
-    return this.#client;
-  }
-
-  /** For guests that see the host as we do; it makes no namespaces. */
-  #hostLauncher(): LauncherClient {
-    if (this.#closed) throw closedError();
-    if (this.#hostClient === undefined || this.#hostClient.isGone) {
-      this.#hostClient = new LauncherClient(this.#launcherProgram(), ['child']);
-    }
-    return this.#hostClient;
-  }
-
-  #hostFacts(): Promise<HostFacts> {
-    this.#facts ??= this.#gather();
-    // A failure is not remembered: the launcher may be built meanwhile.
-    this.#facts.catch(() => {
-      this.#facts = undefined;
-    });
-    return this.#facts;
-  }
-
-  async #gather(): Promise<HostFacts> {
-    if (this.#options.facts !== undefined) return this.#options.facts;
-    if (process.platform !== 'linux') return minimalFacts();
-    return gatherFacts(await this.#launcher().probe());
-  }
-}
-
-/** What a policy names beside the workspace. */
-function namedPaths({ view, read }: Policy): string[] {
-  if (view === 'host') return [];
-  return read.rules.flatMap(({ path, include }) => (include && path.startsWith('/') ? [path] : []));
 }
 
 async function inlinePool(engine: EngineName, memoryBytes: number): Promise<EvaluationPool> {
@@ -686,22 +521,6 @@ function recorderOf({ observer, audit }: CaissonOptions): Recorder | undefined {
   };
 }
 
-function unisolated({ allowUnisolated }: PlaceOptions): { allowUnisolated?: boolean } {
-  return allowUnisolated === undefined ? {} : { allowUnisolated };
-}
-
-function keyOf(options: PlaceOptions, place: Place): string {
-  const accept = options.accept === undefined ? '' : [...options.accept].sort().join(',');
-  return `${options.tenant ?? ''}\0${accept}\0${options.allowUnisolated === true}\0${place.key}`;
-}
-
-/** Another word than was given only where that was the path of a version manager's shim. */
-function commandOf(argv: readonly string[], { toolchain }: Place): readonly string[] {
-  return toolchain === undefined || toolchain.command === argv[0]
-    ? argv
-    : argv.with(0, toolchain.command);
-}
-
 function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions {
   if (typeof options === 'string') return false;
   const names = [
@@ -719,12 +538,4 @@ function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions
   const keys = Object.keys(options);
   // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.
   return keys.every((key) => names.includes(key));
-}
-
-function closedError(): CaissonError {
-  return new CaissonError('SANDBOX_CLOSED', {
-    layer: 'sandbox',
-    message: 'this Caisson is closed',
-    hint: 'open another one',
-  });
 }

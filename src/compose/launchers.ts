@@ -1,0 +1,88 @@
+/** The launchers of a Caisson, each started with the first thing that needs it, and what they say of this host. */
+import { CaissonError } from '../core/error.ts';
+import { gatherFacts, minimalFacts } from '../host/facts.ts';
+import { LauncherClient } from '../launcher/client.ts';
+import { locateLauncher } from '../launcher/locate.ts';
+import type { HostFacts } from '../plan/facts.ts';
+
+export class Launchers {
+  #client: LauncherClient | undefined;
+  #hostClient: LauncherClient | undefined;
+  #program: string | undefined;
+  #facts: Promise<HostFacts> | undefined;
+  #closed = false;
+  readonly #known: HostFacts | undefined;
+
+  /** @param known facts of this host where they are known already */
+  constructor(known: HostFacts | undefined) {
+    this.#known = known;
+  }
+
+  /** Path. @throws LAUNCHER_MISSING, LAUNCHER_UNTRUSTED, PLATFORM_UNSUPPORTED */
+  get program(): string {
+    this.#program ??= locateLauncher().path;
+    return this.#program;
+  }
+
+  /** The one that makes namespaces. */
+  get client(): LauncherClient {
+    if (this.#closed) throw closedError();
+    if (this.#client === undefined || this.#client.isGone) {
+      this.#client = new LauncherClient(this.program);
+    }
+    return this.#client;
+  }
+
+  /** For guests that see the host as we do; it makes no namespaces. */
+  get hostClient(): LauncherClient {
+    if (this.#closed) throw closedError();
+    if (this.#hostClient === undefined || this.#hostClient.isGone) {
+      this.#hostClient = new LauncherClient(this.program, ['child']);
+    }
+    return this.#hostClient;
+  }
+
+  get live(): LauncherClient[] {
+    return [this.#client, this.#hostClient].flatMap((client) =>
+      client === undefined || client.isGone ? [] : client,
+    );
+  }
+
+  /** The one that has a run or sandbox of that id. */
+  holderOf(id: string): LauncherClient | undefined {
+    return this.live.find((client) => client.holds(id));
+  }
+
+  facts(): Promise<HostFacts> {
+    this.#facts ??= this.#gather();
+    // A failure is not remembered: the launcher may be built meanwhile.
+    this.#facts.catch(() => {
+      this.#facts = undefined;
+    });
+    return this.#facts;
+  }
+
+  /** From here on none is started. */
+  shut(): void {
+    this.#closed = true;
+  }
+
+  async close(): Promise<void> {
+    this.shut();
+    await this.#client?.close();
+  }
+
+  async #gather(): Promise<HostFacts> {
+    if (this.#known !== undefined) return this.#known;
+    if (process.platform !== 'linux') return minimalFacts();
+    return gatherFacts(await this.client.probe());
+  }
+}
+
+export function closedError(): CaissonError {
+  return new CaissonError('SANDBOX_CLOSED', {
+    layer: 'sandbox',
+    message: 'this Caisson is closed',
+    hint: 'open another one',
+  });
+}
