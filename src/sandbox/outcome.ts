@@ -65,7 +65,10 @@ export function toOutcome(raw: RawResult, context: OutcomeContext, auditId: stri
     stdout: new KeptOutput(raw.stdout),
     stderr: new KeptOutput(raw.stderr),
     limitsHit,
-    violations: context.tellsPackets === true ? [...violations, ...deniedPackets(raw, context.toldPackets)] : violations,
+    violations:
+      context.tellsPackets === true
+        ? [...violations, ...deniedPackets(raw, context.toldPackets)]
+        : violations,
     usage:
       context.tellsPackets === true
         ? { ...toUsage(raw, raw.runNs / 1e6), ...packetUsage(raw) }

@@ -210,7 +210,10 @@ export class Runner {
       const sandbox = new Sandbox({
         id,
         open,
-        context: { ...context, ...(context.tellsPackets === true ? { toldPackets: new Map() } : {}) },
+        context: {
+          ...context,
+          ...(context.tellsPackets === true ? { toldPackets: new Map() } : {}),
+        },
         bind: (argv, exec) => finishJob(inside, argv, exec, policy),
         cwd: base.cwd,
         launcher,

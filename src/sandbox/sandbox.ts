@@ -297,7 +297,10 @@ export class Sandbox {
     const { network, ports, journal, context } = this.#setup;
     await ports?.close();
     const ended = await network?.close(raw);
-    const denied = raw !== undefined && context.tellsPackets === true ? deniedPackets(raw, context.toldPackets) : [];
+    const denied =
+      raw !== undefined && context.tellsPackets === true
+        ? deniedPackets(raw, context.toldPackets)
+        : [];
     if (denied.length > 0) journal?.violations({ id: this.id }, denied);
     if (ended !== undefined) journal?.violations({ id: this.id }, ended.violations);
   }
