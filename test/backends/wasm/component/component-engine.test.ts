@@ -9,6 +9,7 @@ import { WasmEngine } from '../../../../src/backends/wasm/wasm-engine.ts';
 import {
   doubling,
   GREEDY,
+  INTERFACE,
   LINKED,
   LOOKING,
   manyInstances,
@@ -81,6 +82,12 @@ describe('exports', () => {
   test('take lists, and are found by their names in WIT and in JavaScript', async () => {
     assert.equal(returned(await call(VALUES, 'sum-up', [[1, 2, -50]])), -47n);
     assert.equal(returned(await call(VALUES, 'sumUp', [Int32Array.of(7, 8)])), 15n);
+  });
+
+  test('of an interface are found by its short and by its full name', async () => {
+    for (const name of ['scale#twice-of', 'scale#twiceOf', 'docs:math/scale@1.2.0#twice-of']) {
+      assert.equal(returned(await call(INTERFACE, name, [21])), 42, name);
+    }
   });
 
   test('give the value of a result, or its error', async () => {

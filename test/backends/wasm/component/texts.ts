@@ -54,6 +54,15 @@ export const VALUES = `(component
   (export "sum-up" (func $sum))
   (export "halve" (func $halve)))`;
 
+/** An interface: `docs:math/scale@1.2.0` with `twice-of(u32) -> u32`. */
+export const INTERFACE = `(component
+  (core module $m (func (export "f") (param i32) (result i32)
+    (i32.mul (local.get 0) (i32.const 2))))
+  (core instance $i (instantiate $m))
+  (func $f (param "number" u32) (result u32) (canon lift (core func $i "f")))
+  (instance $scale (export "twice-of" (func $f)))
+  (export "docs:math/scale@1.2.0" (instance $scale)))`;
+
 /** `spin()` never returns, `grow() -> u32` grows its memory until it cannot and tells its pages, `dive()` calls itself. */
 export const GREEDY = `(component
   (core module $m
