@@ -4,9 +4,9 @@ import { errno } from '../../wasi/errno.ts';
 import type { DirectoryNode, FileNode, Node } from '../../wasi/nodes.ts';
 import { type FollowLast, type Found, resolvePath } from '../../wasi/resolve-path.ts';
 import { setTimes } from '../../wasi/set-times.ts';
-import { type Datetime, nanosecondsOf } from './clocks-and-random.ts';
 import { DirectoryEntryStream } from './directory-entry-stream.ts';
 import { HostResource, type HostState } from './host-state.ts';
+import { type NewTimestamp, timeFlags, timeOf } from './new-timestamp.ts';
 import { hashOf, statOf, typeOf } from './node-facts.ts';
 import { check, checked, Refused, withFaults } from './refused.ts';
 import { InputStream, OutputStream } from './streams.ts';
@@ -25,9 +25,6 @@ interface OpenFlags {
 interface PathFlags {
   readonly symlinkFollow?: boolean;
 }
-type NewTimestamp =
-  | { readonly tag: 'no-change' | 'now' }
-  | { readonly tag: 'timestamp'; readonly val: Datetime };
 
 const READ_MAX = 2 ** 20;
 const OFFSET_MAX = BigInt(Number.MAX_SAFE_INTEGER);
@@ -244,23 +241,10 @@ export class Descriptor extends HostResource {
   }
 
   #setTimes(node: Node, accessed: NewTimestamp, modified: NewTimestamp): void {
-    const flags =
-      flagOf(accessed, ACCESSED, ACCESSED_NOW) | flagOf(modified, MODIFIED, MODIFIED_NOW);
+    const flags = timeFlags(accessed, modified);
     const now = this.state.files.now();
     check(setTimes(node, timeOf(accessed), timeOf(modified), flags, now));
   }
-}
-
-/** Bits of preview 1's `fstflags`. */
-const [ACCESSED, ACCESSED_NOW, MODIFIED, MODIFIED_NOW] = [1, 2, 4, 8] as const;
-
-function flagOf({ tag }: NewTimestamp, given: number, now: number): number {
-  if (tag === 'no-change') return 0;
-  return tag === 'now' ? now : given;
-}
-
-function timeOf(time: NewTimestamp): bigint {
-  return time.tag === 'timestamp' ? nanosecondsOf(time.val) : 0n;
 }
 
 function followBy({ symlinkFollow }: PathFlags): FollowLast {
