@@ -61,7 +61,8 @@ function compile(directory: string, flags: readonly string[]): Uint8Array {
       ...flags,
       ...['-o', output, source],
     ],
-    { encoding: 'utf8' },
+    // clang hands its output to a wasm-opt that it finds by PATH, and one of our packages brings one.
+    { encoding: 'utf8', env: { PATH: '/usr/local/bin:/usr/bin:/bin' } },
   );
   assert.equal(status, 0, stderr);
   return new Uint8Array(readFileSync(output));
