@@ -26,10 +26,10 @@ export const HOST_PORT = 1024;
 export const HOST_SLACK_BYTES = 16 * MiB;
 
 export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: HostNeeds): Policy {
-  const { hermetic: _, onViolation: __, ...rest } = policy;
   const seesHost = policy.view === 'host';
+  const { limits, syscalls } = policy;
   return {
-    ...rest,
+    ...policy,
     name: `${policy.name} host`,
     ...(seesHost
       ? {}
@@ -41,7 +41,12 @@ export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: Hos
           write: pathSet([]),
           network: { mode: 'none', allow: [], deny: [], listen: [HOST_PORT] },
           environment: { pass: { complement: false, names: [] }, set: [] },
-          syscalls: { preset: 'default', allow: [], deny: [] },
+          // Node needs no more than the default; what the policy denies beyond that stays denied.
+          syscalls: {
+            preset: syscalls.preset === 'all' ? 'default' : syscalls.preset,
+            allow: [],
+            deny: syscalls.deny,
+          },
           capabilities: { base: 'none', add: [], drop: [] },
         }),
     protect: [],
@@ -49,15 +54,23 @@ export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: Hos
     devices: [],
     sys: false,
     limits: {
-      ...policy.limits,
+      ...limits,
       // Each evaluation has its own clocks; the host lives through many.
       wallMs: null,
       cpuMs: null,
       memoryBytes: memoryBytes + baseBytes + HOST_SLACK_BYTES,
-      memoryHighBytes: null,
-      processes: Math.min(policy.limits.processes ?? THREADS, THREADS),
-      openFiles: Math.min(policy.limits.openFiles ?? FILES, FILES),
-      ...(seesHost ? {} : { fileSizeBytes: MiB, scratchBytes: MiB }),
+      memoryHighBytes:
+        limits.memoryHighBytes === null
+          ? null
+          : limits.memoryHighBytes + baseBytes + HOST_SLACK_BYTES,
+      processes: Math.min(limits.processes ?? THREADS, THREADS),
+      openFiles: Math.min(limits.openFiles ?? FILES, FILES),
+      ...(seesHost
+        ? {}
+        : {
+            fileSizeBytes: Math.min(limits.fileSizeBytes ?? MiB, MiB),
+            scratchBytes: Math.min(limits.scratchBytes ?? MiB, MiB),
+          }),
     },
   };
 }
