@@ -18,6 +18,8 @@ export interface Evaluated {
   readonly context: OutcomeContext;
   readonly auditId: string;
   readonly output: { readonly stdout: OutputText; readonly stderr: OutputText };
+  /** It was ended for its output. */
+  readonly isOverflow: boolean;
   /** Until it was its turn, and from then on; milliseconds. */
   readonly waitedMs: number;
   readonly ranMs: number;
@@ -61,10 +63,10 @@ export class OutputText {
 const NOTHING = new KeptOutput({ bytes: Buffer.alloc(0), headBytes: 0, totalBytes: 0 });
 
 export function toEvaluation(done: Evaluated): Evaluation {
-  const { evaluated, context, auditId, output, waitedMs, ranMs } = done;
+  const { evaluated, context, auditId, output, isOverflow, waitedMs, ranMs } = done;
   const limitsHit = limitsOf(done);
   return {
-    ...endingOf(evaluated),
+    ...(isOverflow ? { kind: 'output-limit' as const } : endingOf(evaluated)),
     stdout: output.stdout.kept(),
     stderr: output.stderr.kept(),
     limitsHit,

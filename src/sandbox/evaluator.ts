@@ -94,11 +94,18 @@ export class Evaluator {
     const job = jobOf(program, options, policy, [...granted.keys()]);
     using release = beginRelease(policy, undefined);
     const output = {
-      stdout: new OutputText(job.outputBytes),
-      stderr: new OutputText(job.outputBytes),
+      stdout: new OutputText(policy.limits.outputBytes ?? DEFAULT_OUTPUT),
+      stderr: new OutputText(policy.limits.outputBytes ?? DEFAULT_OUTPUT),
     };
+    // Where the policy ends a run for its output: asked of the host as an abort is.
+    const overflow = new AbortController();
+    const endsAtOutput = policy.limits.onOutputLimit === 'kill';
+    const signal = endsAtOutput ? either(options.signal, overflow.signal) : options.signal;
     const hooks: EvaluateHooks = {
-      write: (stream, text) => output[stream].add(text),
+      write: (stream, text) => {
+        output[stream].add(text);
+        if (endsAtOutput && output[stream].isCut) overflow.abort();
+      },
       dropped: (stream, bytes) => output[stream].drop(bytes),
       call: async (name, args) => await granted.get(name)?.(...args),
     };
@@ -116,7 +123,7 @@ export class Evaluator {
     const context = { ...standing, policyDigest: this.#setup.policyDigest };
     journal?.created({ id }, context.accepted, context.wall);
     journal?.started({ id }, argv);
-    const evaluated = await pool.evaluate(job, hooks, options.signal);
+    const evaluated = await pool.evaluate(job, hooks, signal);
     if (evaluated.kind === 'killed') throwIfAborted(options.signal);
     const totalMs = performance.now() - began;
     const ranMs = Math.min(totalMs, evaluated.wallMs);
@@ -125,6 +132,7 @@ export class Evaluator {
       context,
       auditId: id,
       output,
+      isOverflow: overflow.signal.aborted,
       waitedMs: totalMs - ranMs,
       ranMs,
     });
@@ -171,6 +179,7 @@ function jobOf(
   grants: readonly string[],
 ): Evaluate {
   const { limits } = policy;
+  const outputBytes = limits.outputBytes ?? DEFAULT_OUTPUT;
   return {
     program,
     export: options.export ?? 'default',
@@ -179,7 +188,8 @@ function jobOf(
     keep: options.keep ?? 'nothing',
     cpuMs: least(options.cpuMs, DEFAULT_CPU_MS, limits.cpuMs),
     wallMs: least(options.timeoutMs, DEFAULT_WALL_MS, limits.wallMs),
-    outputBytes: limits.outputBytes ?? DEFAULT_OUTPUT,
+    // One more than is kept: that there is more is what ends it.
+    outputBytes: outputBytes + (limits.onOutputLimit === 'kill' ? 1 : 0),
     resultBytes: RESULT_BYTES,
     ...(options.wasm === undefined ? {} : { wasm: wasmOf(options.wasm, policy) }),
     ...(options.compileOnly === true ? { compileOnly: true } : {}),
@@ -225,6 +235,10 @@ function grantsOf(grants: Grants | undefined, prefix = ''): Map<string, HostFunc
     else for (const [inner, fn] of grantsOf(grant, `${prefix}${name}.`)) found.set(inner, fn);
   }
   return found;
+}
+
+function either(asked: AbortSignal | undefined, own: AbortSignal): AbortSignal {
+  return asked === undefined ? own : AbortSignal.any([asked, own]);
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {

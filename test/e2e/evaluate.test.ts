@@ -121,6 +121,19 @@ describe('what a program says', () => {
     assert.ok(limitsHit.includes('output'));
   });
 
+  test('ends it at the output limit, where the policy says so', async () => {
+    const policy = { limits: { output: '1KiB', onOutputLimit: 'kill' } } as const;
+    let calls = 0;
+    const { kind, value, stdout, limitsHit } = await js(
+      "export default async () => { console.log('x'.repeat(2000)); for (;;) await f() }",
+      { policy, grants: { f: () => new Promise((done) => setTimeout(done, 50, ++calls)) } },
+    );
+    assert.deepEqual([kind, value, limitsHit], ['output-limit', undefined, ['output']]);
+    assert.equal(stdout.bytes.length, 1024);
+    assert.ok(calls < 10, `${calls} host functions were called`);
+    assert.equal((await js('console.log(1); 2', { policy })).value, 2);
+  });
+
   test('when it throws, names its own lines', async () => {
     const { kind, code, error } = await js(
       'export default function f() {\n  throw new RangeError("far")\n}',
