@@ -1,0 +1,191 @@
+/**
+ * The one tree that every language is lowered to: what the analysis needs to know of a program, and no more. A front
+ * end (`javascript/`, `python/`, `shell/`) makes it from its syntax tree; nothing after it knows a language's grammar.
+ *
+ * Places are offsets in UTF-16 units of the source, end exclusive.
+ */
+
+export type Expression =
+  | Constant
+  | Name
+  | Member
+  | Call
+  | FunctionValue
+  | Operation
+  | Joined
+  | List
+  | Entries
+  | Choice
+  | Assignment
+  | Through;
+
+interface Spanned {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Constant extends Spanned {
+  readonly kind: 'constant';
+  readonly value: string | number | bigint | boolean | null | undefined;
+}
+
+/** A variable, or a global where nothing binds it. */
+export interface Name extends Spanned {
+  readonly kind: 'name';
+  readonly name: string;
+}
+
+/** `object.key`, `object[key]`. */
+export interface Member extends Spanned {
+  readonly kind: 'member';
+  readonly object: Expression;
+  readonly key: Expression;
+}
+
+/**
+ * A call of a function; `command`: of a program by its name, whose `input` is what is piped or redirected into it, and
+ * whose value is its output.
+ */
+export interface Call extends Spanned {
+  readonly kind: 'call';
+  readonly form: 'call' | 'new' | 'tag' | 'command';
+  readonly callee: Expression;
+  readonly args: readonly Expression[];
+  /** By name: Python's keyword arguments. */
+  readonly named?: readonly { readonly name: string; readonly value: Expression }[];
+  readonly input?: Expression;
+}
+
+export interface FunctionValue extends Spanned {
+  readonly kind: 'function';
+  readonly name?: string;
+  readonly parameters: readonly Pattern[];
+  readonly body: readonly Statement[];
+}
+
+/** An operator of the language over its operands: `+`, `typeof`, `==`, `*` … */
+export interface Operation extends Spanned {
+  readonly kind: 'operation';
+  readonly operator: string;
+  readonly operands: readonly Expression[];
+}
+
+/** Texts put together: template literals, f-strings, words of a shell. */
+export interface Joined extends Spanned {
+  readonly kind: 'joined';
+  readonly parts: readonly Expression[];
+}
+
+/** A `through` with operator `...` among the items is spread. */
+export interface List extends Spanned {
+  readonly kind: 'list';
+  readonly items: readonly Expression[];
+}
+
+/** Objects, dictionaries, the members of a class. An entry without a key is spread. */
+export interface Entries extends Spanned {
+  readonly kind: 'entries';
+  readonly entries: readonly { readonly key?: Expression; readonly value: Expression }[];
+  /** What a class extends. */
+  readonly parent?: Expression;
+}
+
+/** One of several values: `a ? b : c`, `a || b`, `b if a else c`. */
+export interface Choice extends Spanned {
+  readonly kind: 'choice';
+  readonly test?: Expression;
+  readonly options: readonly Expression[];
+}
+
+export interface Assignment extends Spanned {
+  readonly kind: 'assignment';
+  readonly target: Pattern;
+  readonly value: Expression;
+  /** `+=` is `+`; absent for a plain one. */
+  readonly operator?: string;
+}
+
+/** Something that is passed on as it is, or of which nothing more is known: `await x`, `yield x`, `...x`, `x!`. */
+export interface Through extends Spanned {
+  readonly kind: 'through';
+  readonly operator: string;
+  readonly of: readonly Expression[];
+}
+
+/** What is assigned to, or bound. */
+export type Pattern =
+  | Name
+  | Member
+  | (Spanned & { readonly kind: 'list-pattern'; readonly items: readonly (Pattern | undefined)[] })
+  | (Spanned & {
+      readonly kind: 'entries-pattern';
+      readonly entries: readonly { readonly key: Expression; readonly target: Pattern }[];
+      readonly rest?: Pattern;
+    })
+  | (Spanned & { readonly kind: 'rest-pattern'; readonly target: Pattern })
+  | (Spanned & {
+      readonly kind: 'default-pattern';
+      readonly target: Pattern;
+      readonly value: Expression;
+    });
+
+export type Statement =
+  | (Spanned & { readonly kind: 'evaluate'; readonly expression: Expression })
+  /** A declaration. `scope`: what it belongs to. */
+  | (Spanned & {
+      readonly kind: 'bind';
+      readonly scope: 'block' | 'function' | 'module';
+      readonly target: Pattern;
+      readonly value?: Expression;
+    })
+  /** A declared function is known in all of its scope. */
+  | (Spanned & { readonly kind: 'define'; readonly name: string; readonly value: Expression })
+  | (Spanned & {
+      readonly kind: 'import';
+      readonly module: string;
+      /** `imported` is `*` for the module itself, `default` for its default export. */
+      readonly bindings: readonly { readonly imported: string; readonly local: string }[];
+    })
+  | (Spanned & {
+      readonly kind: 'branch';
+      readonly test?: Expression;
+      readonly then: readonly Statement[];
+      readonly otherwise: readonly Statement[];
+    })
+  | (Spanned & {
+      readonly kind: 'loop';
+      /** Absent: it never ends by itself. */
+      readonly test?: Expression;
+      readonly item?: Pattern;
+      /** What `item` is taken from. */
+      readonly over?: Expression;
+      readonly body: readonly Statement[];
+    })
+  | (Spanned & {
+      readonly kind: 'try';
+      readonly body: readonly Statement[];
+      readonly caught?: Pattern;
+      readonly handler: readonly Statement[];
+      readonly finalizer: readonly Statement[];
+    })
+  | (Spanned & {
+      readonly kind: 'leave';
+      readonly how: 'return' | 'throw';
+      readonly value?: Expression;
+    })
+  | (Spanned & { readonly kind: 'block'; readonly body: readonly Statement[] });
+
+/** What a front end makes of a source. */
+export interface ProgramTree {
+  readonly body: readonly Statement[];
+  /** How deep the deepest node stands. */
+  readonly depth: number;
+  readonly nodes: number;
+  /** What of it could not be parsed, and was left out. */
+  readonly problems: readonly {
+    readonly message: string;
+    readonly start: number;
+    readonly end: number;
+  }[];
+  readonly comments: readonly { readonly start: number; readonly end: number }[];
+}

@@ -1,0 +1,132 @@
+/**
+ * Whether code may run at all, and behind which wall: what is asked, and what is answered. The checks are in
+ * `admission/`; whoever runs code asks by the port {@link Admission}, wired in compose.
+ */
+
+/** What code is written in. `command` is an argv, one word a line of JSON. */
+export type CodeLanguage = 'javascript' | 'typescript' | 'python' | 'shell' | 'wasm' | 'command';
+
+/** Kinds of danger, each with its base score in `admission/threat/families.ts`. */
+export type ThreatFamily =
+  | 'sandbox-escape'
+  | 'cryptomining'
+  | 'child-process'
+  | 'process-manipulation'
+  | 'filesystem'
+  | 'prototype-pollution'
+  | 'dynamic-code'
+  | 'network'
+  | 'module-loading'
+  | 'credential-harvesting'
+  | 'obfuscation'
+  | 'persistence'
+  | 'resource-abuse'
+  | 'native-code'
+  | 'evasion'
+  | 'exfiltration';
+
+/** Effects that a module may declare; what is declared counts only as a link of a chain. */
+export type Capability =
+  | 'child-process'
+  | 'process'
+  | 'filesystem'
+  | 'dynamic-code'
+  | 'network'
+  | 'module-loading'
+  | 'environment'
+  | 'native-code'
+  | 'persistence';
+
+/** Where something stands in a text: offsets in UTF-16 units, lines and columns from 1. */
+export interface SourceRange {
+  readonly start: number;
+  readonly end: number;
+  readonly line: number;
+  readonly column: number;
+  readonly endLine: number;
+  readonly endColumn: number;
+}
+
+/** One thing that was found in code. Its texts hold parts of the code: show them, never act on them. */
+export interface Finding {
+  readonly family: ThreatFamily;
+  /** What matched, stable: `javascript/child-process/exec`. */
+  readonly rule: string;
+  /** 0–100: what it counts for, relative to what is declared; 0 where it is declared and part of nothing. */
+  readonly score: number;
+  /** File of the module it is in; absent where there is only one. */
+  readonly path?: string;
+  readonly range: SourceRange;
+  /** The text at `range`, at most 160 characters, control characters escaped. */
+  readonly excerpt: string;
+  /** What it does and why that is dangerous, one or two sentences. */
+  readonly explanation: string;
+  /** What would make it harmless. */
+  readonly remedy: string;
+  /** From source to sink, where it is a flow: each step with its place. */
+  readonly flow?: readonly { readonly label: string; readonly range: SourceRange }[];
+  /** The capability that it needs; absent where it cannot be declared. */
+  readonly capability?: Capability;
+  /** The reason of the waiver under which it does not count. */
+  readonly waived?: string;
+}
+
+/** Who vouches for code. */
+export interface VerifiedSigner {
+  /** Name in the registry of trusted signers. */
+  readonly name: string;
+  /** SHA-256 of the public key's SPKI, hexadecimal. */
+  readonly keyId: string;
+}
+
+/** What a checked certificate says (`wasm-pcc/v1`). */
+export interface CheckedProof {
+  readonly format: 'wasm-pcc/v1';
+  /** Digest of the module that it is about, SHA-256, hexadecimal. */
+  readonly subject: string;
+  /** Fuel and stack that no execution can exceed, where they are static. */
+  readonly bounds: Readonly<Record<string, string>>;
+}
+
+/**
+ * `unchecked`: nobody was asked to look. `strengthened`: admitted behind a stronger wall than was asked for.
+ * What is `refused` does not run.
+ */
+export type AdmissionDecision = 'unchecked' | 'admitted' | 'strengthened' | 'refused';
+
+/** What stands in a result and in the audit log. */
+export interface AdmissionReport {
+  readonly decision: AdmissionDecision;
+  /** 0–100; absent where nothing was scanned. */
+  readonly score?: number;
+  readonly findings?: readonly Finding[];
+  readonly signer?: VerifiedSigner;
+  readonly proof?: CheckedProof;
+  /** Why it was decided so, each in a sentence. */
+  readonly reasons?: readonly string[];
+  /** SHA-256 of what was looked at, hexadecimal. */
+  readonly digest?: string;
+}
+
+/** Code that is to be admitted. */
+export interface Candidate {
+  /** What it is signed and audited as: a module's id and version, a file, `eval`. */
+  readonly name: string;
+  readonly language: CodeLanguage;
+  /** SHA-256 of what is signed, hexadecimal: of a module's code, of a program's id. */
+  readonly digest: string;
+  /** By path, `/`-separated. */
+  readonly files: Readonly<Record<string, string | Uint8Array>>;
+  /** What it says it does; default nothing. */
+  readonly declares?: readonly Capability[];
+  /** DSSE envelopes or Sigstore bundles, as JSON. */
+  readonly signatures?: readonly string[];
+  /** A `wasm-pcc/v1` certificate. */
+  readonly certificate?: Uint8Array;
+}
+
+/** A rejection is a refusal. */
+export type Admission = (candidate: Candidate) => AdmissionReport | Promise<AdmissionReport>;
+
+/** Where nothing checks code. */
+export const unchecked: Admission = () => ({ decision: 'unchecked' });
