@@ -110,6 +110,22 @@ export const errorCodes = {
     exit: 65,
   },
   MODULE_REFUSED: { message: 'the module was not admitted', status: 403, exit: 77 },
+  KEY_INVALID: { message: 'the key cannot be used', status: 400, exit: 65 },
+  SIGNATURE_INVALID: {
+    message: 'the signature is none, or is not of this code',
+    status: 422,
+    exit: 65,
+  },
+  SIGNER_UNTRUSTED: {
+    message: 'nobody who is trusted for it has signed it',
+    status: 403,
+    exit: 77,
+  },
+  TRUST_INVALID: {
+    message: 'the registry of trusted signers cannot be used',
+    status: 500,
+    exit: 78,
+  },
   GUEST_FAILED: { message: 'the guest threw, or ended with an error', status: 422, exit: 1 },
   GUEST_LIMIT: { message: 'the guest ran into a limit and was ended', status: 422, exit: 124 },
   ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
@@ -128,6 +144,7 @@ export type ErrorLayer =
   | 'launcher'
   | 'host'
   | 'observe'
+  | 'admission'
   | 'network'
   | 'backends'
   | 'sandbox'
