@@ -10,17 +10,23 @@ export type Labels = number;
 /** What is known of a value without running anything. */
 export interface Value {
   /** Folded, where it is one: texts that were split, encoded or computed are whole here. */
-  readonly constant?: string | number | bigint | boolean | null;
+  readonly constant?: string | number | bigint | boolean | null | undefined;
   /**
    * The named thing that it is, canonical and dotted: `node:child_process.exec`, `global.eval`, `py:os.system`,
    * `sh:curl`. A result of calling it is `PATH()`.
    */
-  readonly path?: string;
+  readonly path?: string | undefined;
   readonly labels: Labels;
   /** Uses that it came from, at most 8, in order. */
   readonly origins: readonly Use[];
   /** A folded text was put together of parts, decoded, or reversed: how. */
-  readonly hidden?: 'split' | 'encoded' | 'computed';
+  readonly hidden?: 'split' | 'encoded' | 'computed' | undefined;
+  /** What else it may be, at most 3: values of other branches and assignments. Labels and origins are joined. */
+  readonly also?: readonly Value[] | undefined;
+  /** Of a list that was written out or built: what stands in it, at most 64. `constant` is then the items that fold, joined by spaces. */
+  readonly items?: readonly Value[] | undefined;
+  /** Of an object that was written out or built: its properties by name, at most 64. */
+  readonly entries?: ReadonlyMap<string, Value> | undefined;
 }
 
 /** One place where a named thing is used. */
@@ -31,18 +37,18 @@ export interface Use {
   readonly start: number;
   readonly end: number;
   readonly args: readonly Value[];
-  readonly named?: Readonly<Record<string, Value>>;
+  readonly named?: Readonly<Record<string, Value>> | undefined;
   /** What is piped or redirected into a command. */
-  readonly input?: Value;
+  readonly input?: Value | undefined;
   /** What it is a method of. */
-  readonly receiver?: Value;
+  readonly receiver?: Value | undefined;
   /** The name was reached by a computed key, a folded text or an alias, rather than written there. */
-  readonly indirect?: true;
+  readonly indirect?: true | undefined;
   /** Stands within a condition: which uses its test was made of. */
-  readonly under?: readonly Use[];
+  readonly under?: readonly Use[] | undefined;
   /** How many loops it stands in; of which no end was seen. */
   readonly loops: number;
-  readonly endlessLoop?: true;
+  readonly endlessLoop?: true | undefined;
   /** Number of the function that it stands in; 0: the module itself, run when it is loaded. */
   readonly within: number;
 }
@@ -57,6 +63,8 @@ export interface Effect {
   readonly marks?: Labels;
   /** Computes its result of constant arguments: decoders, `String.fromCharCode`. Undefined: it cannot. Never throws. */
   readonly fold?: (args: readonly Value[], receiver: Value | undefined) => Value['constant'];
+  /** Path of the call's result, where constant arguments decide it: `getattr`, `__import__`. Never throws. */
+  readonly names?: (args: readonly Value[]) => string | undefined;
   /** Arguments that are functions are called with values of these labels: callbacks of readers and servers. */
   readonly calls?: Labels;
 }
@@ -85,8 +93,17 @@ export interface LoopFact {
   readonly exits: number;
 }
 
+export interface TextFact {
+  readonly value: string;
+  readonly start: number;
+  readonly end: number;
+  readonly hidden?: Value['hidden'];
+}
+
 /** Of constants as they stand in the source. */
 export interface StringFacts {
+  /** Texts of 3 characters and more, at most 20,000: as they stand in the source, and folded ones (`hidden` says how). */
+  readonly texts: readonly TextFact[];
   readonly count: number;
   readonly totalLength: number;
   readonly longest:

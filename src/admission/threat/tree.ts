@@ -33,6 +33,8 @@ export interface Constant extends Spanned {
 export interface Name extends Spanned {
   readonly kind: 'name';
   readonly name: string;
+  /** The interpreter's, so that each name is looked up once. Front ends leave it out. */
+  binding?: object | undefined;
 }
 
 /** `object.key`, `object[key]`. */
@@ -52,15 +54,17 @@ export interface Call extends Spanned {
   readonly callee: Expression;
   readonly args: readonly Expression[];
   /** By name: Python's keyword arguments. */
-  readonly named?: readonly { readonly name: string; readonly value: Expression }[];
-  readonly input?: Expression;
+  readonly named?: readonly { readonly name: string; readonly value: Expression }[] | undefined;
+  readonly input?: Expression | undefined;
 }
 
 export interface FunctionValue extends Spanned {
   readonly kind: 'function';
-  readonly name?: string;
+  readonly name?: string | undefined;
   readonly parameters: readonly Pattern[];
   readonly body: readonly Statement[];
+  /** `this` within it is that of where it stands. */
+  readonly arrow?: boolean | undefined;
 }
 
 /** An operator of the language over its operands: `+`, `typeof`, `==`, `*` … */
@@ -85,15 +89,24 @@ export interface List extends Spanned {
 /** Objects, dictionaries, the members of a class. An entry without a key is spread. */
 export interface Entries extends Spanned {
   readonly kind: 'entries';
-  readonly entries: readonly { readonly key?: Expression; readonly value: Expression }[];
+  readonly entries: readonly Entry[];
+  /** It is a class: calling it makes an object with its entries; the one named `constructor` is called then. */
+  readonly isClass?: boolean | undefined;
   /** What a class extends. */
-  readonly parent?: Expression;
+  readonly parent?: Expression | undefined;
+}
+
+export interface Entry {
+  readonly key?: Expression | undefined;
+  readonly value: Expression;
+  /** `value` is the function that is called by reading or writing it. */
+  readonly accessor?: 'get' | 'set' | undefined;
 }
 
 /** One of several values: `a ? b : c`, `a || b`, `b if a else c`. */
 export interface Choice extends Spanned {
   readonly kind: 'choice';
-  readonly test?: Expression;
+  readonly test?: Expression | undefined;
   readonly options: readonly Expression[];
 }
 
@@ -102,7 +115,9 @@ export interface Assignment extends Spanned {
   readonly target: Pattern;
   readonly value: Expression;
   /** `+=` is `+`; absent for a plain one. */
-  readonly operator?: string;
+  readonly operator?: string | undefined;
+  /** Its value is the former one: `x++`. */
+  readonly postfix?: boolean | undefined;
 }
 
 /** Something that is passed on as it is, or of which nothing more is known: `await x`, `yield x`, `...x`, `x!`. */
@@ -120,7 +135,7 @@ export type Pattern =
   | (Spanned & {
       readonly kind: 'entries-pattern';
       readonly entries: readonly { readonly key: Expression; readonly target: Pattern }[];
-      readonly rest?: Pattern;
+      readonly rest?: Pattern | undefined;
     })
   | (Spanned & { readonly kind: 'rest-pattern'; readonly target: Pattern })
   | (Spanned & {
@@ -136,10 +151,15 @@ export type Statement =
       readonly kind: 'bind';
       readonly scope: 'block' | 'function' | 'module';
       readonly target: Pattern;
-      readonly value?: Expression;
+      readonly value?: Expression | undefined;
     })
-  /** A declared function is known in all of its scope. */
-  | (Spanned & { readonly kind: 'define'; readonly name: string; readonly value: Expression })
+  /** A declared function is known in all of its scope. `exported`: others call it. */
+  | (Spanned & {
+      readonly kind: 'define';
+      readonly name: string;
+      readonly value: Expression;
+      readonly exported?: boolean | undefined;
+    })
   | (Spanned & {
       readonly kind: 'import';
       readonly module: string;
@@ -148,30 +168,44 @@ export type Statement =
     })
   | (Spanned & {
       readonly kind: 'branch';
-      readonly test?: Expression;
+      readonly test?: Expression | undefined;
       readonly then: readonly Statement[];
       readonly otherwise: readonly Statement[];
     })
   | (Spanned & {
       readonly kind: 'loop';
       /** Absent: it never ends by itself. */
-      readonly test?: Expression;
-      readonly item?: Pattern;
+      readonly test?: Expression | undefined;
+      readonly item?: Pattern | undefined;
       /** What `item` is taken from. */
-      readonly over?: Expression;
+      readonly over?: Expression | undefined;
+      /** `item` is an index or a key of it, rather than what stands there: `for … in` of JavaScript. */
+      readonly keys?: boolean | undefined;
+      /** Evaluated after each turn. */
+      readonly update?: Expression | undefined;
+      /** The first turn is taken without the test. */
+      readonly atLeastOnce?: boolean | undefined;
       readonly body: readonly Statement[];
     })
   | (Spanned & {
       readonly kind: 'try';
       readonly body: readonly Statement[];
-      readonly caught?: Pattern;
+      readonly caught?: Pattern | undefined;
       readonly handler: readonly Statement[];
       readonly finalizer: readonly Statement[];
     })
   | (Spanned & {
       readonly kind: 'leave';
-      readonly how: 'return' | 'throw';
-      readonly value?: Expression;
+      readonly how: 'return' | 'throw' | 'break' | 'continue';
+      readonly value?: Expression | undefined;
+      /** Of `break` and `continue`: what they leave, where that is not the innermost. */
+      readonly target?: string | undefined;
+    })
+  /** A statement that `break` can leave: what has a label, a `switch` (without one). */
+  | (Spanned & {
+      readonly kind: 'leavable';
+      readonly label?: string | undefined;
+      readonly body: readonly Statement[];
     })
   | (Spanned & { readonly kind: 'block'; readonly body: readonly Statement[] });
 

@@ -1,0 +1,267 @@
+/** Expressions. A node that no case knows is passed through with what is beneath it. */
+import type { ESTree } from 'meriyah';
+import type { Expression, Statement } from '../tree.ts';
+import { lowerClass, lowerFunction } from './functions.ts';
+import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
+import { keyOf, lowerPattern } from './patterns.ts';
+
+export function lowerExpression(state: Lowering, node: ESTree.Node): Expression {
+  const fits = state.enter();
+  const lowered = fits ? lowerKind(state, node) : state.tooDeep(node);
+  state.depth--;
+  return lowered;
+}
+
+function lowerKind(state: Lowering, node: ESTree.Node): Expression {
+  const { start, end } = spanOf(node);
+  switch (node.type) {
+    case 'Identifier':
+      return lowerName(state, node.name, start, end);
+    case 'Literal':
+      return lowerLiteral(node, start, end);
+    case 'MemberExpression':
+      return member(
+        lowerExpression(state, node.object),
+        keyOf(state, node.property, node.computed === true),
+        start,
+        end,
+      );
+    case 'CallExpression':
+    case 'NewExpression':
+      return {
+        kind: 'call',
+        form: node.type === 'NewExpression' ? 'new' : 'call',
+        callee: lowerExpression(state, node.callee),
+        args: lowerAll(state, node.arguments),
+        start,
+        end,
+      };
+    case 'FunctionExpression':
+    case 'ArrowFunctionExpression':
+    case 'FunctionDeclaration':
+      return lowerFunction(state, node);
+    case 'ClassExpression':
+    case 'ClassDeclaration':
+      return lowerClass(state, node);
+    case 'BinaryExpression':
+      return lowerBinary(state, node, start, end);
+    case 'LogicalExpression':
+      return lowerLogical(state, node, start, end);
+    case 'ConditionalExpression':
+      return {
+        kind: 'choice',
+        test: lowerExpression(state, node.test),
+        options: [lowerExpression(state, node.consequent), lowerExpression(state, node.alternate)],
+        start,
+        end,
+      };
+    case 'UnaryExpression':
+      return {
+        kind: 'operation',
+        operator: node.operator,
+        operands: [lowerExpression(state, node.argument)],
+        start,
+        end,
+      };
+    case 'UpdateExpression':
+      return {
+        kind: 'assignment',
+        target: lowerPattern(state, node.argument),
+        value: constant(1, start, start),
+        operator: node.operator === '++' ? '+' : '-',
+        postfix: !node.prefix,
+        start,
+        end,
+      };
+    case 'AssignmentExpression':
+      return {
+        kind: 'assignment',
+        target: lowerPattern(state, node.left),
+        value: lowerExpression(state, node.right),
+        operator: node.operator === '=' ? undefined : node.operator.slice(0, -1),
+        start,
+        end,
+      };
+    case 'ObjectExpression':
+      return lowerObject(state, node, start, end);
+    case 'ArrayExpression':
+      return { kind: 'list', items: lowerAll(state, node.elements), start, end };
+    case 'SequenceExpression': {
+      const of = lowerAll(state, node.expressions);
+      return { kind: 'through', operator: ',', of, start, end };
+    }
+    case 'TemplateLiteral':
+      return { kind: 'joined', parts: templateParts(state, node), start, end };
+    case 'TaggedTemplateExpression': {
+      const { quasis, expressions } = node.quasi;
+      const texts = quasis.map(({ value }, i) => {
+        const span = spanOf(quasis[i] as ESTree.Node);
+        return constant(value.cooked ?? value.raw, span.start, span.end);
+      });
+      const list: Expression = { kind: 'list', items: texts, start: spanOf(node.quasi).start, end };
+      return {
+        kind: 'call',
+        form: 'tag',
+        callee: lowerExpression(state, node.tag),
+        args: [list, ...lowerAll(state, expressions)],
+        start,
+        end,
+      };
+    }
+    case 'ThisExpression':
+      return name('this', start, end);
+    case 'Super':
+      return name('super', start, end);
+    case 'MetaProperty':
+      return name(`${node.meta.name}.${node.property.name}`, start, end);
+    case 'ImportExpression':
+      return {
+        kind: 'call',
+        form: 'call',
+        callee: name('import', start, start + 6),
+        args: [lowerExpression(state, node.source)],
+        start,
+        end,
+      };
+    case 'AwaitExpression':
+    case 'SpreadElement':
+      return {
+        kind: 'through',
+        operator: node.type === 'AwaitExpression' ? 'await' : '...',
+        of: [lowerExpression(state, node.argument)],
+        start,
+        end,
+      };
+    case 'YieldExpression': {
+      const of = node.argument ? [lowerExpression(state, node.argument)] : [];
+      return { kind: 'through', operator: 'yield', of, start, end };
+    }
+    case 'ChainExpression':
+    case 'ParenthesizedExpression':
+      return lowerExpression(state, node.expression);
+    default:
+      return lowerUnknown(state, node, start, end);
+  }
+}
+
+export function lowerAll(
+  state: Lowering,
+  nodes: readonly (ESTree.Node | null)[],
+): readonly Expression[] {
+  return nodes.map((node) =>
+    node === null ? constant(undefined, 0, 0) : lowerExpression(state, node),
+  );
+}
+
+/** Within `with (o)`, what is called `x` may be `o.x`. */
+function lowerName(state: Lowering, text: string, start: number, end: number): Expression {
+  const plain = name(text, start, end);
+  if (state.withs.length === 0 || text.startsWith('%')) return plain;
+  const members = state.withs.map((object) =>
+    member(name(object, start, end), constant(text, start, end), start, end),
+  );
+  return { kind: 'choice', options: [plain, ...members], start, end };
+}
+
+function lowerLiteral(node: ESTree.Literal, start: number, end: number): Expression {
+  if ('regex' in node) {
+    const { pattern, flags } = (node as ESTree.RegExpLiteral).regex;
+    const of = [constant(pattern, start, end), constant(flags, end, end)];
+    return { kind: 'through', operator: 'regexp', of, start, end };
+  }
+  const { value } = node;
+  const known =
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    typeof value === 'boolean' ||
+    typeof value === 'bigint';
+  return constant(known ? value : undefined, start, end);
+}
+
+/** `a + b + c …`, which stands to the left as deep as it is long, becomes one. */
+function lowerBinary(
+  state: Lowering,
+  node: ESTree.BinaryExpression,
+  start: number,
+  end: number,
+): Expression {
+  const { operator } = node;
+  const operands = [lowerExpression(state, node.right)];
+  let left = node.left as ESTree.Node;
+  while (operator === '+' && left.type === 'BinaryExpression' && left.operator === '+') {
+    operands.push(lowerExpression(state, left.right));
+    left = left.left as ESTree.Node;
+  }
+  operands.push(
+    left.type === 'PrivateIdentifier'
+      ? constant(`#${left.name}`, start, end)
+      : lowerExpression(state, left),
+  );
+  return { kind: 'operation', operator, operands: operands.reverse(), start, end };
+}
+
+function lowerLogical(
+  state: Lowering,
+  node: ESTree.LogicalExpression,
+  start: number,
+  end: number,
+): Expression {
+  const options = [lowerExpression(state, node.right)];
+  let { left } = node as { left: ESTree.Node };
+  while (left.type === 'LogicalExpression' && left.operator === node.operator) {
+    options.push(lowerExpression(state, left.right));
+    left = left.left;
+  }
+  options.push(lowerExpression(state, left));
+  return { kind: 'choice', options: options.reverse(), start, end };
+}
+
+function lowerObject(
+  state: Lowering,
+  node: ESTree.ObjectExpression,
+  start: number,
+  end: number,
+): Expression {
+  const entries = node.properties.map((property) => {
+    if (property.type !== 'Property') {
+      const { argument } = property as unknown as ESTree.SpreadElement;
+      return { key: undefined, value: lowerExpression(state, argument), accessor: undefined };
+    }
+    return {
+      key: keyOf(state, property.key as ESTree.Node, property.computed === true),
+      value: lowerExpression(state, property.value as ESTree.Node),
+      accessor: property.kind === 'init' ? undefined : property.kind,
+    };
+  });
+  return { kind: 'entries', entries, start, end };
+}
+
+function templateParts(state: Lowering, node: ESTree.TemplateLiteral): readonly Expression[] {
+  const parts: Expression[] = [];
+  node.quasis.forEach((quasi, i) => {
+    const { start, end } = spanOf(quasi);
+    const text = quasi.value.cooked ?? quasi.value.raw;
+    if (text !== '') parts.push(constant(text, start, end));
+    const expression = node.expressions[i];
+    if (expression !== undefined) parts.push(lowerExpression(state, expression));
+  });
+  return parts;
+}
+
+/** JSX, and what a newer grammar may bring: each node beneath is evaluated. */
+function lowerUnknown(state: Lowering, node: ESTree.Node, start: number, end: number): Expression {
+  const of: Expression[] = [];
+  for (const value of Object.values(node as object)) {
+    for (const child of Array.isArray(value) ? value : [value]) {
+      const isNode = typeof child === 'object' && child !== null && typeof child.type === 'string';
+      if (isNode) of.push(lowerExpression(state, child as ESTree.Node));
+    }
+  }
+  return { kind: 'through', operator: node.type, of, start, end };
+}
+
+export function evaluate(expression: Expression): Statement {
+  const { start, end } = expression;
+  return { kind: 'evaluate', expression, start, end };
+}

@@ -1,0 +1,390 @@
+/** Statements, imports and exports. What is exported is assigned to `%exports`, the module's own name for it. */
+import type { ESTree } from 'meriyah';
+import type { Expression, Pattern, Statement } from '../tree.ts';
+import { evaluate, lowerExpression } from './expressions.ts';
+import { lowerFunction } from './functions.ts';
+import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
+import { lowerPattern } from './patterns.ts';
+
+export function lowerStatements(
+  state: Lowering,
+  nodes: readonly ESTree.Node[],
+): readonly Statement[] {
+  const lowered: Statement[] = [];
+  for (const node of nodes) lowerInto(state, node, lowered);
+  return lowered;
+}
+
+function lowerOne(state: Lowering, node: ESTree.Node | null | undefined): readonly Statement[] {
+  if (node === null || node === undefined) return [];
+  if (node.type === 'BlockStatement') return lowerStatements(state, node.body);
+  const lowered: Statement[] = [];
+  lowerInto(state, node, lowered);
+  return lowered;
+}
+
+function lowerInto(state: Lowering, node: ESTree.Node, into: Statement[]): void {
+  const fits = state.enter();
+  if (fits) lowerKind(state, node, into);
+  else into.push(evaluate(state.tooDeep(node)));
+  state.depth--;
+}
+
+function lowerKind(state: Lowering, node: ESTree.Node, into: Statement[]): void {
+  const { start, end } = spanOf(node);
+  switch (node.type) {
+    case 'ExpressionStatement':
+      if ((node as { directive?: string }).directive === undefined) {
+        into.push({
+          kind: 'evaluate',
+          expression: lowerExpression(state, node.expression),
+          start,
+          end,
+        });
+      }
+      return;
+    case 'VariableDeclaration':
+      lowerVariables(state, node, into);
+      return;
+    case 'FunctionDeclaration': {
+      const value = lowerFunction(state, node);
+      into.push({ kind: 'define', name: node.id?.name ?? 'default', value, start, end });
+      return;
+    }
+    case 'ClassDeclaration':
+      into.push({
+        kind: 'bind',
+        scope: 'block',
+        target: name(node.id?.name ?? 'default', start, start),
+        value: lowerExpression(state, node),
+        start,
+        end,
+      });
+      return;
+    case 'ReturnStatement':
+    case 'ThrowStatement':
+      into.push({
+        kind: 'leave',
+        how: node.type === 'ReturnStatement' ? 'return' : 'throw',
+        value: node.argument ? lowerExpression(state, node.argument) : undefined,
+        start,
+        end,
+      });
+      return;
+    case 'BreakStatement':
+    case 'ContinueStatement':
+      into.push({
+        kind: 'leave',
+        how: node.type === 'BreakStatement' ? 'break' : 'continue',
+        target: node.label?.name,
+        start,
+        end,
+      });
+      return;
+    case 'IfStatement':
+      lowerIf(state, node, into);
+      return;
+    case 'BlockStatement':
+      into.push({ kind: 'block', body: lowerStatements(state, node.body), start, end });
+      return;
+    case 'LabeledStatement':
+      into.push({
+        kind: 'leavable',
+        label: node.label.name,
+        body: lowerOne(state, node.body),
+        start,
+        end,
+      });
+      return;
+    case 'TryStatement':
+      into.push({
+        kind: 'try',
+        body: lowerStatements(state, node.block.body),
+        caught: node.handler?.param ? lowerPattern(state, node.handler.param) : undefined,
+        handler: node.handler ? lowerStatements(state, node.handler.body.body) : [],
+        finalizer: node.finalizer ? lowerStatements(state, node.finalizer.body) : [],
+        start,
+        end,
+      });
+      return;
+    case 'SwitchStatement':
+      lowerSwitch(state, node, into);
+      return;
+    case 'WithStatement':
+      lowerWith(state, node, into);
+      return;
+    case 'EmptyStatement':
+    case 'DebuggerStatement':
+      if (node.type === 'DebuggerStatement') into.push(evaluate(name('debugger', start, end)));
+      return;
+    default:
+      if (lowerLoop(state, node, into) || lowerModuleItem(state, node, into)) return;
+      into.push(evaluate(lowerExpression(state, node)));
+  }
+}
+
+function lowerVariables(
+  state: Lowering,
+  node: ESTree.VariableDeclaration,
+  into: Statement[],
+): void {
+  const scope = node.kind === 'var' ? 'function' : 'block';
+  for (const declarator of node.declarations) {
+    const { start, end } = spanOf(declarator);
+    const target = lowerPattern(state, declarator.id);
+    const value = declarator.init ? lowerExpression(state, declarator.init) : undefined;
+    into.push({ kind: 'bind', scope, target, value, start, end });
+  }
+}
+
+/** A chain of `else if` stands in itself as deep as it is long: it is taken from its end. */
+function lowerIf(state: Lowering, node: ESTree.IfStatement, into: Statement[]): void {
+  const chain: ESTree.IfStatement[] = [node];
+  let last: ESTree.Node | null | undefined = node.alternate;
+  while (last?.type === 'IfStatement' && chain.length < 10_000) {
+    chain.push(last);
+    last = last.alternate;
+  }
+  // Only the outer ones are nested: deeper than that, what follows stands beside instead of within.
+  let otherwise = lowerOne(state, last);
+  for (let i = chain.length - 1; i >= 0; i--) {
+    const part = chain[i] as ESTree.IfStatement;
+    const { start, end } = spanOf(part);
+    const branch: Statement = {
+      kind: 'branch',
+      test: lowerExpression(state, part.test),
+      // biome-ignore lint/suspicious/noThenProperty: nothing awaits a statement.
+      then: lowerOne(state, part.consequent),
+      otherwise: i % 64 === 63 ? [] : otherwise,
+      start,
+      end,
+    };
+    otherwise = i % 64 === 63 ? [branch, ...otherwise] : [branch];
+  }
+  into.push(...otherwise);
+}
+
+/**
+ * Each case becomes a branch, those without statements joined with the next; the default stands last, without a test.
+ * Falling through from one case with statements into the next is not told.
+ */
+function lowerSwitch(state: Lowering, node: ESTree.SwitchStatement, into: Statement[]): void {
+  const { start, end } = spanOf(node);
+  const what = name(`%switch${start}`, start, start);
+  const body: Statement[] = [
+    {
+      kind: 'bind',
+      scope: 'block',
+      target: what,
+      value: lowerExpression(state, node.discriminant),
+      start,
+      end: start,
+    },
+  ];
+  let tests: Expression[] = [];
+  let fallback: Statement | undefined;
+  let isDefault = false;
+  for (const item of node.cases) {
+    const span = spanOf(item);
+    if (item.test === null || item.test === undefined) isDefault = true;
+    else {
+      const operands = [
+        name(what.name, span.start, span.start),
+        lowerExpression(state, item.test as ESTree.Node),
+      ];
+      tests.push({ kind: 'operation', operator: '===', operands, ...span });
+    }
+    if (item.consequent.length === 0) continue;
+    const test: Expression | undefined =
+      tests.length < 2 ? tests[0] : { kind: 'choice', options: tests, ...span };
+    const branch: Statement = {
+      kind: 'branch',
+      test: isDefault ? undefined : test,
+      // biome-ignore lint/suspicious/noThenProperty: nothing awaits a statement.
+      then: lowerStatements(state, item.consequent),
+      otherwise: [],
+      start: span.start,
+      end: span.end,
+    };
+    if (isDefault) fallback = branch;
+    else body.push(branch);
+    tests = [];
+    isDefault = false;
+  }
+  if (fallback !== undefined) body.push(fallback);
+  into.push({ kind: 'leavable', body, start, end });
+}
+
+function lowerWith(state: Lowering, node: ESTree.WithStatement, into: Statement[]): void {
+  const { start, end } = spanOf(node);
+  const object = `%with${start}`;
+  const value = lowerExpression(state, node.object);
+  state.withs.push(object);
+  const body = lowerOne(state, node.body);
+  state.withs.pop();
+  const target = name(object, start, start);
+  into.push({
+    kind: 'block',
+    body: [{ kind: 'bind', scope: 'block', target, value, start, end }, ...body],
+    start,
+    end,
+  });
+}
+
+function lowerLoop(state: Lowering, node: ESTree.Node, into: Statement[]): boolean {
+  const { start, end } = spanOf(node);
+  switch (node.type) {
+    case 'WhileStatement':
+    case 'DoWhileStatement':
+      into.push({
+        kind: 'loop',
+        test: testOf(state, node.test),
+        body: lowerOne(state, node.body),
+        atLeastOnce: node.type === 'DoWhileStatement',
+        start,
+        end,
+      });
+      return true;
+    case 'ForStatement': {
+      const before: Statement[] = [];
+      if (node.init) lowerInto(state, node.init as ESTree.Node, before);
+      const loop: Statement = {
+        kind: 'loop',
+        test: node.test ? testOf(state, node.test) : undefined,
+        update: node.update ? lowerExpression(state, node.update) : undefined,
+        body: lowerOne(state, node.body),
+        start,
+        end,
+      };
+      into.push({ kind: 'block', body: [...before, loop], start, end });
+      return true;
+    }
+    case 'ForInStatement':
+    case 'ForOfStatement': {
+      const left = node.left as ESTree.Node;
+      const before: Statement[] = [];
+      let item: Pattern;
+      if (left.type === 'VariableDeclaration') {
+        lowerVariables(state, left, before);
+        item = (before[0] as Statement & { kind: 'bind' }).target;
+      } else item = lowerPattern(state, left);
+      const loop: Statement = {
+        kind: 'loop',
+        item,
+        over: lowerExpression(state, node.right),
+        keys: node.type === 'ForInStatement',
+        body: lowerOne(state, node.body),
+        start,
+        end,
+      };
+      into.push({ kind: 'block', body: [...before, loop], start, end });
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+/** None where it is true whatever happens: `while (true)`, `while (1)`, `while (!0)`. */
+function testOf(state: Lowering, node: ESTree.Node): Expression | undefined {
+  const isTrue = node.type === 'Literal' && !('regex' in node) && Boolean(node.value);
+  const isNotFalse =
+    node.type === 'UnaryExpression' &&
+    node.operator === '!' &&
+    node.argument.type === 'Literal' &&
+    !node.argument.value;
+  return isTrue || isNotFalse ? undefined : lowerExpression(state, node);
+}
+
+function lowerModuleItem(state: Lowering, node: ESTree.Node, into: Statement[]): boolean {
+  const { start, end } = spanOf(node);
+  switch (node.type) {
+    case 'ImportDeclaration': {
+      const bindings = node.specifiers.map((specifier) => ({
+        imported:
+          specifier.type === 'ImportNamespaceSpecifier'
+            ? '*'
+            : specifier.type === 'ImportDefaultSpecifier'
+              ? 'default'
+              : textOf(specifier.imported),
+        local: specifier.local.name,
+      }));
+      into.push({ kind: 'import', module: String(node.source.value), bindings, start, end });
+      return true;
+    }
+    case 'ExportAllDeclaration':
+      into.push({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
+      return true;
+    case 'ExportDefaultDeclaration': {
+      const { declaration } = node as { declaration: ESTree.Node };
+      const hasName =
+        (declaration.type === 'FunctionDeclaration' || declaration.type === 'ClassDeclaration') &&
+        Boolean(declaration.id);
+      if (hasName) lowerInto(state, declaration, into);
+      const value = hasName
+        ? name((declaration as { id: { name: string } }).id.name, start, start)
+        : lowerExpression(state, declaration);
+      into.push(exported('default', value, start, end));
+      return true;
+    }
+    case 'ExportNamedDeclaration':
+      lowerNamedExports(state, node, into);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function lowerNamedExports(
+  state: Lowering,
+  node: ESTree.ExportNamedDeclaration,
+  into: Statement[],
+): void {
+  const { start, end } = spanOf(node);
+  if (node.source) {
+    into.push({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
+    return;
+  }
+  const { declaration } = node as { declaration?: ESTree.Node | null };
+  if (declaration) {
+    const from = into.length;
+    lowerInto(state, declaration, into);
+    for (const made of into.slice(from)) {
+      const names =
+        made.kind === 'define' ? [made.name] : made.kind === 'bind' ? boundBy(made.target) : [];
+      for (const own of names) into.push(exported(own, name(own, end, end), end, end));
+    }
+  }
+  for (const { local, exported: as } of node.specifiers) {
+    const span = spanOf(local);
+    into.push(
+      exported(textOf(as), name(textOf(local), span.start, span.end), span.start, span.end),
+    );
+  }
+}
+
+function exported(as: string, value: Expression, start: number, end: number): Statement {
+  const target = member(name('%exports', start, start), constant(as, start, start), start, start);
+  return evaluate({ kind: 'assignment', target, value, start, end });
+}
+
+function textOf(node: ESTree.Identifier | ESTree.Literal): string {
+  return node.type === 'Identifier' ? node.name : String(node.value);
+}
+
+function boundBy(pattern: Pattern): readonly string[] {
+  switch (pattern.kind) {
+    case 'name':
+      return [pattern.name];
+    case 'member':
+      return [];
+    case 'list-pattern':
+      return pattern.items.flatMap((item) => (item === undefined ? [] : boundBy(item)));
+    case 'entries-pattern': {
+      const rest = pattern.rest === undefined ? [] : boundBy(pattern.rest);
+      return [...pattern.entries.flatMap(({ target }) => boundBy(target)), ...rest];
+    }
+    default:
+      return boundBy(pattern.target);
+  }
+}
