@@ -62,6 +62,11 @@ export class PolicyBuilder {
     return this.#with({ sideChannels: { ...this.#document.sideChannels, ...sideChannels } });
   }
 
+  /** `{refuse: 60, requires: 'signature'}`; what is said here replaces what was said of the same key. */
+  admission(admission: Section<'admission'>): PolicyBuilder {
+    return this.#with({ admission: { ...this.#document.admission, ...admission } });
+  }
+
   /** No path may be both read and written. */
   hermetic(): PolicyBuilder {
     return this.#with({ hermetic: true });

@@ -5,6 +5,7 @@
  * allows what either allows. `subsumes(union(a, b), a)` and `subsumes(a, intersect(a, b))` hold.
  */
 import { CaissonError } from '../core/error.ts';
+import { combineAdmission } from './admission.ts';
 import { intersectNetwork, unionNetwork } from './combine-network.ts';
 import { effectiveCapabilities, effectiveRead } from './compare.ts';
 import { combineFileRefusals } from './file-refusals.ts';
@@ -73,6 +74,7 @@ export function intersectPolicies(a: Policy, b: Policy): Policy {
     ...onViolationFor(higher(a, b), combineEndings('stricter', a, b)),
     ...combineFileRefusals('more', a, b),
     ...combineSideChannels('stricter', higher(a, b), network.secrets !== undefined, a, b),
+    ...combineAdmission('stricter', a, b),
     limits: meetLimits(a.limits, b.limits),
   };
 }
@@ -129,6 +131,7 @@ export function unionPolicies(a: Policy, b: Policy): Policy {
     ...onViolationFor(lower(a, b), combineEndings('weaker', a, b)),
     ...combineFileRefusals('less', a, b),
     ...combineSideChannels('weaker', lower(a, b), network.secrets !== undefined, a, b),
+    ...combineAdmission('weaker', a, b),
     limits: joinLimits(a.limits, b.limits),
   };
 }

@@ -5,6 +5,7 @@
  * limits. Where the answer needs what this layer does not know (which system calls a preset holds,
  * which files exist), it errs towards "no": `subsumes` never says yes wrongly.
  */
+import { admissionExcess } from './admission.ts';
 import { CAPABILITY_NAMES } from './capability-names.ts';
 import { type Excess, networkExcess } from './compare-network.ts';
 import { LEVEL_NAMES } from './levels.ts';
@@ -76,6 +77,7 @@ export function excess(of: Policy, over: Policy): readonly Excess[] {
       .map((device) => ({ clause: 'devices', may: `use the device ${device}` })),
     ...(of.sys && !over.sys ? [{ clause: 'filesystem.sys', may: 'read /sys' }] : []),
     ...sideChannelExcess(of, over),
+    ...admissionExcess(of, over),
     ...limitExcess(of, over),
   ];
 }

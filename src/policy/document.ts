@@ -14,6 +14,7 @@ import {
   parseDuration,
   parseWeight,
 } from '../core/units.ts';
+import { admissionSchema } from './admission-document.ts';
 import { CAPABILITY_NAMES, parseCapability } from './capability-names.ts';
 import {
   checkedString,
@@ -225,6 +226,9 @@ export const policyDocumentSchema = z
       ),
     sideChannels: sideChannelsSchema.describe(
       'What is done against side channels and leaks. What is not said, the level says.',
+    ),
+    admission: admissionSchema.describe(
+      'What is asked of code before it may run: docs/admission.md.',
     ),
     limits: limits.describe(
       'How much of everything. `null` or `unlimited` lifts a limit where the level allows it.',

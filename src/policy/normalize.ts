@@ -5,6 +5,7 @@
  * good), single values replaced. Paths, destinations, names and quantities are parsed here again,
  * so documents that TypeScript alone has checked are safe to pass.
  */
+import { resolveAdmission } from './admission-document.ts';
 import { parseCapability } from './capability-names.ts';
 import { levels } from './levels.ts';
 import { nameSet } from './name-set.ts';
@@ -59,6 +60,7 @@ export function normalize(layers: readonly DocumentLayer[], context: NormalizeCo
     ...resolveOnViolation(sheet, level),
     ...resolveFileRefusals(sheet),
     ...resolveSideChannels(sheet, level, network),
+    ...resolveAdmission(sheet),
     limits: resolveLimits(sheet, level),
   };
   sheet.throwProblems();

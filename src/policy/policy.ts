@@ -2,6 +2,7 @@
  * The normalised policy: what everything after `policy/` sees. Immutable; equal policies have equal digests.
  * How a person writes one is in `document.ts`; how a level fills one in, in `levels.ts`.
  */
+import type { Capability, ThreatFamily } from '../core/admission.ts';
 
 /** Isolation levels: presets over the same sets, from nothing to hostile code. */
 export type Level = 'none' | 'basic' | 'moderate' | 'strict' | 'paranoid';
@@ -130,6 +131,44 @@ export interface SideChannelPolicy {
   readonly tsc?: 'deny';
 }
 
+/** Findings that do not count for a while. Has one of `rule` and `family`. */
+export interface AdmissionWaiver {
+  /** As in a finding: `javascript/child-process/exec`. */
+  readonly rule?: string;
+  readonly family?: ThreatFamily;
+  /** SHA-256 of the file, or of the whole candidate, hexadecimal. Absent: whatever the code is. */
+  readonly digest?: string;
+  /** As in a finding. */
+  readonly path?: string;
+  readonly reason: string;
+  /** `2027-01-31T00:00:00Z`: holds before it, and no longer at it. */
+  readonly expires: string;
+}
+
+export interface ScanPolicy {
+  /** Scores from here on are refused; 1–100. */
+  readonly refuse: number;
+  /** Scores from here on get a stronger wall; 0–100, never above `refuse`. */
+  readonly strengthen: number;
+  readonly profile: 'effect' | 'package';
+  /** What code may declare beyond its profile. Sorted. */
+  readonly declares: readonly Capability[];
+  /** Whether the trained model adds to the rules. */
+  readonly model: boolean;
+  /** Sorted, none covered by another. */
+  readonly waivers: readonly AdmissionWaiver[];
+}
+
+/** What is asked of code before it may run. */
+export interface AdmissionPolicy {
+  /** Absent: it is not analysed. */
+  readonly scan?: ScanPolicy;
+  /** Sorted. */
+  readonly requires: readonly ('proof' | 'signature')[];
+  /** Whose signatures count; absent: any trusted signer's. With it a signature is required. Sorted. */
+  readonly signers?: readonly string[];
+}
+
 export interface Policy {
   readonly version: 1;
   readonly name: string;
@@ -180,5 +219,7 @@ export interface Policy {
   readonly fileRefusals?: 'audit' | 'observe';
   /** Absent: everything as the level says. */
   readonly sideChannels?: SideChannelPolicy;
+  /** Absent: nothing is asked of what is run or evaluated; of modules the usual, `USUAL` of `admission.ts`. */
+  readonly admission?: AdmissionPolicy;
   readonly limits: Limits;
 }

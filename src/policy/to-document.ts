@@ -2,6 +2,7 @@
  * Back from a normalised policy to a document that says everything: what `caisson policy show` prints.
  */
 import { formatByteRate, formatBytes, formatDuration } from '../core/units.ts';
+import { admissionDocument } from './admission-document.ts';
 import { formatDestination } from './destination.ts';
 import type { PolicyDocument } from './document.ts';
 import { formatHttpRule } from './http-rule.ts';
@@ -23,6 +24,7 @@ export function documentOf(policy: Policy): PolicyDocument {
     ...(policy.onViolation === undefined ? {} : { onViolation: policy.onViolation }),
     ...(policy.fileRefusals === undefined ? {} : { fileRefusals: policy.fileRefusals }),
     ...sideChannelDocument(policy),
+    ...admissionDocument(policy),
     filesystem: {
       read: pathTexts(policy.read),
       write: pathTexts(policy.write),
