@@ -2,11 +2,14 @@
 import type { Candidate } from '../../core/admission.ts';
 import type { SignedStatement } from './statement.ts';
 
+const LIMITS = ['timeoutMs', 'cpuMs', 'memoryBytes'] as const;
+type LimitName = (typeof LIMITS)[number];
+
 /** What code is signed as. */
 export interface SignedSubject
   extends Pick<Candidate, 'name' | 'language' | 'digest' | 'declares'> {
   /** What its executions are given; a statement that bounds them is refused where it is not said. */
-  readonly limits?: Readonly<Record<'timeoutMs' | 'cpuMs' | 'memoryBytes', number>>;
+  readonly limits?: Readonly<Partial<Record<LimitName, number>>>;
 }
 
 /** @returns why it is about something else; undefined where it is about this */
@@ -22,10 +25,12 @@ export function whyUnbound(statement: SignedStatement, subject: SignedSubject): 
   if (kind !== subject.language) return `it was signed as ${kind}, and this is ${subject.language}`;
   const beyond = (subject.declares ?? []).filter((each) => declares?.includes(each) === false);
   if (beyond.length > 0) return `it declares ${beyond.join(', ')}, which was not signed`;
-  for (const [name, most] of Object.entries(limits ?? {})) {
-    const given = subject.limits?.[name as 'cpuMs'];
+  for (const name of LIMITS) {
+    const most = limits?.[name];
+    if (most === undefined) continue;
+    const given = subject.limits?.[name];
     if (given === undefined) return `${name} was signed, and nobody says what it is here`;
-    if (given > most) return `${name} is ${given}, and at most ${most} was signed`;
+    if (!(given <= most)) return `${name} is ${given}, and at most ${most} was signed`;
   }
   return undefined;
 }

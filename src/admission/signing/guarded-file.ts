@@ -39,8 +39,7 @@ export function readGuarded(path: string, options: GuardOptions): { text: string
   const full = resolve(path);
   checkDirectories(full, options.notBelow ?? []);
   // A FIFO would keep us waiting.
-  const flags =
-    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_CLOEXEC;
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   let file: number;
   try {
     file = openSync(full, flags);

@@ -24,13 +24,14 @@ export function parsePublicKey(text: string): KeyObject {
   });
 }
 
-/** @param passphrase asked for where the key is encrypted @throws KEY_INVALID */
-export function parsePrivateKey(text: string, passphrase: () => string): KeyObject {
+/** @param passphrase of a key that is encrypted @throws KEY_INVALID */
+export function parsePrivateKey(text: string, passphrase?: string): KeyObject {
   return attempt('the private key', PRIVATE_HINT, () => {
     if (isJson(text)) return privateJwk(text);
     const label = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text)?.[1];
     if (label === undefined) throw new Error('it is no PRIVATE KEY in PEM');
-    const secret = isEncrypted(text) ? { passphrase: passphrase() } : {};
+    if (isEncrypted(text) && passphrase === undefined) throw new Error('it is encrypted');
+    const secret = passphrase === undefined ? {} : { passphrase };
     return usablePrivateKey(createPrivateKey({ key: text, format: 'pem', ...secret }));
   });
 }

@@ -82,7 +82,9 @@ export class TrustFile {
     try {
       const updated = new Date(nowMs).toISOString();
       const document = { ...change(this.document()), updated };
-      const text = stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
+      const text = this.path.endsWith('.json')
+        ? `${JSON.stringify(document, null, 2)}\n`
+        : stringify(document, { lineWidth: 0, aliasDuplicateObjects: false });
       if (Buffer.byteLength(text) > FILE_MAX) {
         throw trustInvalid(
           `${this.path} would be larger than ${FILE_MAX} bytes`,

@@ -18,6 +18,7 @@ import { whyNotTrusted } from './trusted-for.ts';
 /** Each is read whole, and costs verifications. */
 const DOCUMENTS_MAX = 16;
 const VERIFICATIONS_MAX = 256;
+const REASONS_SHOWN = 5;
 const KEY_ID = /^[0-9a-f]{64}$/;
 const BUNDLE = 'application/vnd.dev.sigstore.bundle';
 
@@ -37,6 +38,8 @@ export interface CountedSigner extends VerifiedSigner {
 export interface LeftOut {
   readonly signer?: string;
   readonly reason: string;
+  /** Signed, as it says, with a key that is not in the registry. */
+  readonly unknownKey?: true;
 }
 
 export type SignatureVerdict =
@@ -117,7 +120,10 @@ function verifyEnvelope(
   for (const { keyId, signature } of signatures) {
     const named = byKeyId.get(keyId);
     if (named === undefined && KEY_ID.test(keyId)) {
-      leftOut.push({ reason: `signed with the key ${keyId}, which the registry does not know` });
+      leftOut.push({
+        reason: `signed with the key ${keyId}, which the registry does not know`,
+        unknownKey: true,
+      });
       continue;
     }
     const tried = named === undefined ? signers : [named];
@@ -157,16 +163,11 @@ function decide(
   const met = answers.filter(({ missing }) => missing === undefined);
   const [first] = met;
   if (first === undefined) {
-    const untrusted =
-      bound.length > 0 || leftOut.some(({ reason }) => reason.startsWith('signed with the key'));
-    const missing = answers[0]?.missing ?? 'nobody has signed it';
-    const why = leftOut.map(({ signer, reason }) =>
-      signer === undefined ? reason : `${signer}: ${reason}`,
-    );
+    const untrusted = bound.length > 0 || leftOut.some(({ unknownKey }) => unknownKey === true);
     return {
       ok: false,
       code: untrusted ? 'SIGNER_UNTRUSTED' : 'SIGNATURE_INVALID',
-      reason: [missing, ...new Set(why)].slice(0, 5).join('; '),
+      reason: reasonOf(leftOut, trusted.length === 0 ? undefined : answers[0]?.missing),
       leftOut,
     };
   }
@@ -191,4 +192,12 @@ function decide(
     ...(everywhere ? {} : { walls: met.map((each) => each.wall) }),
     leftOut,
   };
+}
+
+function reasonOf(leftOut: readonly LeftOut[], missing: string | undefined): string {
+  const why = leftOut.map(({ signer, reason }) =>
+    signer === undefined ? reason : `${signer}: ${reason}`,
+  );
+  const all = [...(missing === undefined ? [] : [missing]), ...new Set(why)];
+  return all.length === 0 ? 'it is not signed' : all.slice(0, REASONS_SHOWN).join('; ');
 }

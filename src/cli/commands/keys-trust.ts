@@ -1,0 +1,140 @@
+/** `caisson keys trust NAME`. */
+import { dirname, relative, resolve } from 'node:path';
+import { keyIdOf } from '../../admission/signing/ed25519.ts';
+import { readPublicKeyFile } from '../../admission/signing/key-file.ts';
+import { parsePublicKey, publicKeyPem } from '../../admission/signing/key-text.ts';
+import { trustMaterial } from '../../admission/signing/sigstore.ts';
+import type {
+  GroupDocument,
+  SignerDocument,
+  TrustDocument,
+} from '../../admission/signing/trust-document.ts';
+import { CaissonError } from '../../core/error.ts';
+import type { Action, FlagValues } from '../command.ts';
+import { readWhole } from '../signed-code.ts';
+import type { trustFlags } from '../signing-commands.ts';
+import { writableTrustFile } from '../trust-place.ts';
+
+type Values = FlagValues<typeof trustFlags>;
+
+export const action: Action<typeof trustFlags> = async ({ flags, positionals: [name = ''] }) => {
+  const trust = writableTrustFile(flags);
+  const entry =
+    flags.of === undefined ? signerOf(name, flags, trust.path) : groupOf(name, flags.of, flags);
+  const registry = trust.update(Date.now(), (document) =>
+    withEntry(document, entry, flags.replace === true),
+  );
+  const signer = registry.signers.find((each) => each.name === name);
+  const what =
+    'of' in entry
+      ? `${entry.threshold} of ${entry.of.join(', ')}`
+      : (signer?.keyId ?? entry.sigstore?.subject);
+  return {
+    exit: 0,
+    document: {
+      name,
+      trust: trust.path,
+      ...(signer?.keyId === undefined ? {} : { keyId: signer.keyId }),
+    },
+    text: `${name}  ${what}\n`,
+    notes: [`trusted by ${trust.path}`],
+  };
+};
+
+function signerOf(name: string, flags: Values, path: string): SignerDocument {
+  const { key, issuer, subject, root, from, until } = flags;
+  const scope = {
+    ...(flags.ids === undefined ? {} : { ids: [...flags.ids] }),
+    ...(flags.kinds === undefined ? {} : { kinds: [...flags.kinds] }),
+    ...(flags.walls === undefined ? {} : { walls: [...flags.walls] }),
+  } as NonNullable<SignerDocument['scope']>;
+  const rest = {
+    ...(Object.keys(scope).length === 0 ? {} : { scope }),
+    ...(from === undefined ? {} : { from }),
+    ...(until === undefined ? {} : { until }),
+  };
+  if (flags.threshold !== undefined) throw invalid('--threshold is for a group', 'give --of NAME');
+  if (key !== undefined) {
+    if (issuer !== undefined || subject !== undefined || root !== undefined) {
+      throw invalid(
+        'it is a key or an identity of Sigstore, not both',
+        'leave --key or --issuer out',
+      );
+    }
+    return { name, key: publicKeyPem(parsePublicKey(readPublicKeyFile(key))), ...rest };
+  }
+  if (issuer === undefined || subject === undefined || root === undefined) {
+    throw invalid(
+      'there is no key',
+      'give --key FILE; or --issuer, --subject and --root; or --of for a group',
+    );
+  }
+  trustMaterial(readWhole(root, 2 ** 20).toString());
+  const home = dirname(path);
+  const inside = relative(home, resolve(root));
+  return {
+    name,
+    sigstore: { issuer, subject, root: inside.startsWith('..') ? resolve(root) : inside },
+    ...rest,
+  };
+}
+
+function groupOf(name: string, of: readonly string[], flags: Values): GroupDocument {
+  const { key, issuer, ids, threshold } = flags;
+  if (key !== undefined || issuer !== undefined)
+    throw invalid('a group has no key', 'leave --key out');
+  const members = of.flatMap((each) => each.split(',')).filter((each) => each !== '');
+  return {
+    name,
+    of: members,
+    threshold: threshold === undefined ? members.length : Number(threshold),
+    ...(ids === undefined ? {} : { ids: [...ids] }),
+  };
+}
+
+/** @throws REQUEST_INVALID where the name is taken, or the key was revoked */
+function withEntry(
+  document: TrustDocument,
+  entry: SignerDocument | GroupDocument,
+  replace: boolean,
+): TrustDocument {
+  const { signers, groups = [] } = document;
+  const old = [...signers, ...groups].find(({ name }) => name === entry.name);
+  if (old !== undefined && !replace) {
+    throw invalid(`${entry.name} is there already`, 'give --replace, or choose another name');
+  }
+  if ('of' in entry) {
+    if (old !== undefined && !('of' in old))
+      throw invalid(`${entry.name} is a signer`, 'choose another name');
+    return { ...document, groups: [...groups.filter(({ name }) => name !== entry.name), entry] };
+  }
+  if (old !== undefined && 'of' in old)
+    throw invalid(`${entry.name} is a group`, 'choose another name');
+  // A key that was revoked would come back under the eyes of nobody.
+  const revoked = signers.find((each) => each.revoked !== undefined && isSameKey(each, entry));
+  if (revoked !== undefined) {
+    throw invalid(
+      `that key was revoked, as ${revoked.name}: ${revoked.revoked?.reason}`,
+      'make a new key: caisson keys generate DIRECTORY',
+    );
+  }
+  if (old?.revoked !== undefined) {
+    throw invalid(
+      `${entry.name} was revoked, and stays so`,
+      'trust the new key under another name',
+    );
+  }
+  return { ...document, signers: [...signers.filter(({ name }) => name !== entry.name), entry] };
+}
+
+function isSameKey(a: SignerDocument, b: SignerDocument): boolean {
+  return a.key !== undefined && b.key !== undefined && idOf(a.key) === idOf(b.key);
+}
+
+function idOf(key: string): string {
+  return keyIdOf(parsePublicKey(key));
+}
+
+function invalid(message: string, hint: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', { layer: 'cli', message, hint });
+}
