@@ -117,8 +117,12 @@ export interface Candidate {
   readonly digest: string;
   /** By path, `/`-separated. */
   readonly files: Readonly<Record<string, string | Uint8Array>>;
+  /** Of files in another language than the candidate's; `command` alone has several. */
+  readonly languages?: Readonly<Record<string, CodeLanguage>>;
   /** What it says it does; default nothing. */
   readonly declares?: readonly Capability[];
+  /** What its executions are given, where that is known: a signature may bound it. */
+  readonly limits?: Readonly<Record<'timeoutMs' | 'cpuMs' | 'memoryBytes', number>>;
   /** DSSE envelopes or Sigstore bundles, as JSON. */
   readonly signatures?: readonly string[];
   /** A `wasm-pcc/v1` certificate. */
@@ -128,5 +132,8 @@ export interface Candidate {
 /** A rejection is a refusal. */
 export type Admission = (candidate: Candidate) => AdmissionReport | Promise<AdmissionReport>;
 
+/** Of what nobody was asked to look at. */
+export const UNCHECKED: AdmissionReport = Object.freeze({ decision: 'unchecked' });
+
 /** Where nothing checks code. */
-export const unchecked: Admission = () => ({ decision: 'unchecked' });
+export const unchecked: Admission = () => UNCHECKED;
