@@ -1,47 +1,112 @@
 /**
  * What a gzip file (RFC 1952) expands to, piece by piece, and never more than is allowed. Members that follow each other
  * are one text, as for every reader.
+ *
+ * Headers and trailers are read here and only the deflated part by zlib: its own reader of members gives up the content of
+ * a good one for the garbage behind it, which other readers pass over.
  */
 import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { crc32, createInflateRaw } from 'node:zlib';
 import { ArchiveEnds, type ByteSource, RATIO_COUNTS_FROM, type ReadArchive } from './archive.ts';
 import { pieces } from './byte-source.ts';
 
 const CHUNK = 256 * 1024;
+/** Fixed part, extra field, and a name and a comment no longer than this together: packers write none or a short one. */
+const HEADER_MAX = 4 * 1024;
+const TRAILER_BYTES = 8;
+/** Some tools write a member for each block, none for each byte. */
+const MEMBERS_MAX = 10_000;
 
 /** @throws ArchiveEnds */
 export async function* gunzip(
   source: ByteSource,
   { limits, odd }: ReadArchive,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const input = Readable.from(pieces(source), { objectMode: false, highWaterMark: CHUNK });
-  const unzip = createGunzip({ chunkSize: CHUNK });
-  // Without it, an error of ours leaves the input open; errors of the engine come out of the loop below.
-  input.on('error', (error) => unzip.destroy(error));
-  input.pipe(unzip);
   let expanded = 0;
-  try {
-    for await (const piece of unzip as AsyncIterable<Buffer>) {
+  let at = 0;
+  for (let members = 0; ; members++) {
+    const header = headerBytes(await source.read(at, HEADER_MAX));
+    if (header === undefined) break;
+    if (members === MEMBERS_MAX) {
+      throw new ArchiveEnds('bomb', `it has more than ${MEMBERS_MAX} gzip members`);
+    }
+    at += header;
+    let crc = 0;
+    let length = 0;
+    const member = inflate(source, at);
+    for await (const piece of member.pieces) {
       expanded += piece.length;
+      length += piece.length;
       if (expanded > limits.expandedBytes) {
         throw new ArchiveEnds('bomb', `it expands to more than ${limits.expandedBytes} bytes`);
       }
       if (expanded > RATIO_COUNTS_FROM && expanded > limits.ratio * source.size) {
         throw new ArchiveEnds('bomb', `it expands to more than ${limits.ratio} times its size`);
       }
+      crc = crc32(piece, crc);
       yield piece;
     }
-  } catch (error) {
-    if (error instanceof ArchiveEnds) throw error;
-    throw new ArchiveEnds('damaged', `the gzip stream is damaged: ${(error as Error).message}`);
-  } finally {
-    input.destroy();
-    unzip.destroy();
+    at += member.used();
+    const trailer = await source.read(at, TRAILER_BYTES);
+    if (trailer.length < TRAILER_BYTES)
+      throw new ArchiveEnds('damaged', 'the gzip stream is cut off');
+    if (trailer.readUInt32LE(0) !== crc || trailer.readUInt32LE(4) !== length % 2 ** 32) {
+      odd({
+        kind: 'size-lie',
+        message: 'the gzip stream does not have the checksum or size it says',
+      });
+    }
+    at += TRAILER_BYTES;
   }
-  const rest = source.size - unzip.bytesWritten;
-  if (rest > 0 && !(await isZero(source, unzip.bytesWritten))) {
-    odd({ kind: 'hidden-data', message: `${rest} bytes stand behind the gzip stream` });
+  if (at === 0) throw new ArchiveEnds('damaged', 'the gzip header is damaged');
+  if (at < source.size && !(await isZero(source, at))) {
+    odd({ kind: 'hidden-data', message: `${source.size - at} bytes stand behind the gzip stream` });
   }
+}
+
+/** @returns how long the header is; undefined where it is none */
+function headerBytes(bytes: Buffer): number | undefined {
+  if (bytes.length < 10 || bytes[0] !== 0x1f || bytes[1] !== 0x8b || bytes[2] !== 8)
+    return undefined;
+  const flags = bytes[3] as number;
+  let at = 10;
+  if ((flags & 4) !== 0) at += 2 + (at + 2 <= bytes.length ? bytes.readUInt16LE(at) : 0);
+  for (const flag of [8, 16]) {
+    if ((flags & flag) === 0) continue;
+    const end = bytes.indexOf(0, at);
+    if (end < 0) return undefined;
+    at = end + 1;
+  }
+  if ((flags & 2) !== 0) at += 2;
+  return at > bytes.length ? undefined : at;
+}
+
+interface Inflated {
+  readonly pieces: AsyncIterable<Buffer>;
+  /** Compressed bytes; known at the end. */
+  readonly used: () => number;
+}
+
+function inflate(source: ByteSource, from: number): Inflated {
+  const engine = createInflateRaw({ chunkSize: CHUNK });
+  const rest: ByteSource = {
+    size: source.size - from,
+    read: (offset, length) => source.read(from + offset, length),
+  };
+  async function* expand(): AsyncGenerator<Buffer, void, undefined> {
+    const input = Readable.from(pieces(rest), { objectMode: false, highWaterMark: CHUNK });
+    input.on('error', (error) => engine.destroy(error));
+    input.pipe(engine);
+    try {
+      yield* engine as AsyncIterable<Buffer>;
+    } catch (error) {
+      throw new ArchiveEnds('damaged', `the gzip stream is damaged: ${(error as Error).message}`);
+    } finally {
+      input.destroy();
+      engine.destroy();
+    }
+  }
+  return { pieces: expand(), used: () => engine.bytesWritten };
 }
 
 /** Tapes and some tools pad with zeros. */

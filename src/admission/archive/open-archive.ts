@@ -52,12 +52,29 @@ export async function* archiveEntries(
   format: ArchiveFormat,
   options: ReadArchive,
 ): AsyncGenerator<ArchiveEntry, void, undefined> {
-  try {
-    if (format === 'zip') yield* readZip(source, options);
-    else if (format === 'tar') yield* readTar(pieces(source), options);
-    else yield* readTar(gunzip(source, options), options);
-  } catch (error) {
+  let ended = false;
+  const end = (error: unknown): void => {
     if (!(error instanceof ArchiveEnds)) throw error;
+    ended = true;
     options.odd(error.oddity);
+  };
+  try {
+    for await (const entry of entriesOf(source, format, options)) {
+      // What ends the archive may be met while a caller reads an entry, outside of this loop.
+      const read = (): Promise<Buffer | undefined> => entry.read().catch(end as () => undefined);
+      yield { ...entry, read };
+      if (ended) return;
+    }
+  } catch (error) {
+    end(error);
   }
+}
+
+function entriesOf(
+  source: ByteSource,
+  format: ArchiveFormat,
+  options: ReadArchive,
+): AsyncGenerator<ArchiveEntry, void, undefined> {
+  if (format === 'zip') return readZip(source, options);
+  return readTar(format === 'tar' ? pieces(source) : gunzip(source, options), options);
 }
