@@ -17,8 +17,9 @@ export function parsePublicKey(text: string): KeyObject {
   return attempt('the public key', PUBLIC_HINT, () => {
     if (isJson(text)) return usablePublicKey(createPublicKey(jwkOf(text, false)));
     // A private key would be read as well: it has no business here.
-    if (text.includes('PRIVATE KEY'))
-      throw new Error('it is a private key, which belongs to its owner alone');
+    if (text.includes('PRIVATE KEY')) {
+      throw new Error('it is no PUBLIC KEY but a private one, which belongs to its owner alone');
+    }
     if (!/-----BEGIN PUBLIC KEY-----/.test(text)) throw new Error('it is no PUBLIC KEY in PEM');
     return usablePublicKey(createPublicKey(text));
   });
