@@ -1,0 +1,289 @@
+/**
+ * Scans files, directories and archives: each piece of code is analysed on another thread, unless its analysis is known.
+ * Results come as they are made; what is held in memory does not grow with what is scanned, but for what is listed.
+ */
+import { createHash } from 'node:crypto';
+import type { Capability, Finding } from '../../core/admission.ts';
+import type { AdmissionWaiver } from '../../policy/policy.ts';
+import type { ThreatStore } from '../../store/threat-store.ts';
+import type { AnalysisOptions } from '../threat/analyzer.ts';
+import { RULES_VERSION } from '../threat/analyzer.ts';
+import type { ThreatProfile } from '../threat/profiles.ts';
+import { scoreOf, withModel } from '../threat/score.ts';
+import { applyWaivers } from '../threat/waivers.ts';
+import { AnalysisCache, analysisKey } from './analysis-cache.ts';
+import {
+  AnalysisThreads,
+  type AnalysisThreadsOptions,
+  type ThreadAnalysis,
+  unanalysed,
+} from './analysis-threads.ts';
+import { Occurrences } from './occurrences.ts';
+import type { ScannedFile, ScanReport, ScanRoot } from './report.ts';
+import { ReportBuilder } from './report-builder.ts';
+import { scanRoot } from './scan-root.ts';
+import { snippetOf } from './snippet.ts';
+import { type Code, type Source, sourcesInDirectory, sourcesInFile } from './sources.ts';
+import { countFiles } from './walk.ts';
+
+export interface ScanOptions {
+  /** Default: `package` for archives and what has a manifest of a package, else `effect`. */
+  readonly profile?: ThreatProfile;
+  /** What the code says it does, as the caller believes it; default nothing. */
+  readonly declares?: readonly Capability[];
+  /**
+   * Whether `caisson.declares` of package.json counts. Default false: code that declares its own innocence is no
+   * evidence of it.
+   */
+  readonly trustManifest?: boolean;
+  /** From which score a file is refused; default 80. */
+  readonly threshold?: number;
+  /** Files of that score and more are listed; default 40. */
+  readonly listFrom?: number;
+  /** Default true. */
+  readonly model?: boolean;
+  readonly waivers?: readonly AdmissionWaiver[];
+  /** When it is, Unix ms: waivers expire; default now. */
+  readonly now?: number;
+  /** Where analyses are looked up and kept, and occurrences counted; default nowhere. */
+  readonly store?: ThreatStore;
+  readonly threads?: AnalysisThreadsOptions;
+  readonly onEvent?: (event: ScanEvent) => void;
+  /** Ends it early; what was found by then is rejected with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+export type ScanEvent =
+  | { readonly kind: 'root'; readonly root: ScanRoot }
+  /** `total` is absent until it is known, and an estimate: what is in archives counts as it is met. */
+  | {
+      readonly kind: 'progress';
+      readonly done: number;
+      readonly total?: number;
+      readonly path: string;
+    }
+  /** A file of the score that is listed, once; in the order in which they are done. */
+  | { readonly kind: 'file'; readonly file: ScannedFile };
+
+const THRESHOLD = 80;
+const LIST_FROM = 40;
+/** Sources that wait for a thread, all together, bytes. */
+const WAITING_MAX_BYTES = 64 * 1024 * 1024;
+
+/**
+ * @throws PATH_MISSING, REQUEST_INVALID; STORE_UNUSABLE where the store fails
+ * @example
+ * const { decision, listed } = await scan(['node_modules']);
+ */
+export async function scan(
+  paths: readonly string[],
+  options: ScanOptions = {},
+): Promise<ScanReport> {
+  const roots = paths.map((path) => scanRoot(path, options.profile));
+  await using threads = new AnalysisThreads(options.threads);
+  const run = new Run(options, threads);
+  for (const { real, ...root } of roots) await run.scan(root, real);
+  return run.finish();
+}
+
+class Run {
+  readonly #options: ScanOptions;
+  readonly #threads: AnalysisThreads;
+  readonly #cache: AnalysisCache;
+  readonly #report: ReportBuilder;
+  readonly #occurrences = new Occurrences();
+  readonly #underWay = new Set<Promise<void>>();
+  #waitingBytes = 0;
+  #done = 0;
+  #total: number | undefined = 0;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(options: ScanOptions, threads: AnalysisThreads) {
+    const { threshold = THRESHOLD, listFrom = LIST_FROM, store } = options;
+    this.#options = options;
+    this.#threads = threads;
+    this.#cache = new AnalysisCache(store === undefined ? {} : { shelf: store });
+    this.#report = new ReportBuilder({
+      threshold,
+      suspicious: LIST_FROM,
+      listFrom,
+      rulesVersion: RULES_VERSION,
+    });
+  }
+
+  async scan(root: ScanRoot, real: string): Promise<void> {
+    this.#report.root(root);
+    this.#options.onEvent?.({ kind: 'root', root });
+    let stopped = false;
+    const before = this.#total;
+    this.#total = undefined;
+    const counted =
+      root.kind === 'directory' ? countFiles(real, () => stopped) : Promise.resolve(1);
+    void counted.then((count) => {
+      this.#total = (before ?? this.#done) + count;
+    });
+    const sources =
+      root.kind === 'directory' ? sourcesInDirectory(real) : sourcesInFile(real, '', []);
+    try {
+      for await (const source of sources) await this.#take(root, source);
+      await Promise.all(this.#underWay);
+      this.#check();
+    } finally {
+      stopped = true;
+      await Promise.allSettled([counted, ...this.#underWay]);
+    }
+  }
+
+  finish(): ScanReport {
+    this.#cache.flush();
+    this.#options.store?.record(this.#occurrences.rows, this.#options.now ?? Date.now());
+    return this.#report.finish();
+  }
+
+  #check(): void {
+    this.#options.signal?.throwIfAborted();
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #take(root: ScanRoot, source: Source): Promise<void> {
+    this.#check();
+    if (source.kind === 'code') return await this.#code(root, source.code);
+    const path = shownPath(root.path, source.name);
+    if (source.kind === 'skipped') this.#report.skipped(source.reason);
+    else if (source.kind === 'unread') this.#report.unread(path, source.reason);
+    else this.#found(root, path, source.name, source.finding);
+    if (source.kind === 'skipped' || source.kind === 'unread') this.#progress(path);
+  }
+
+  /** A finding that no analysis made. */
+  #found(root: ScanRoot, path: string, name: string, finding: Finding): void {
+    const { waivers = [], now = Date.now() } = this.#options;
+    const context = { path: name || root.path, nowMs: now };
+    const findings = applyWaivers([finding], waivers, context).map((each) => ({ ...each, path }));
+    const score = scoreOf(findings);
+    this.#finished({
+      path,
+      bytes: 0,
+      score,
+      findings,
+      notes: [],
+      elapsedMs: 0,
+      cached: false,
+      omitted: 0,
+    });
+  }
+
+  async #code(root: ScanRoot, code: Code): Promise<void> {
+    const options = this.#analysisOptions(root, code);
+    const { bytes } = code;
+    if (bytes === undefined) return this.#judge(root, code, unanalysed(options, 'too-large'), {});
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    const key = analysisKey(digest, options);
+    const known = this.#cache.get(key);
+    if (known !== undefined) return this.#judge(root, code, known, { digest, cached: true });
+    while (
+      this.#underWay.size >= this.#threads.threads * 3 ||
+      this.#waitingBytes > WAITING_MAX_BYTES
+    ) {
+      await Promise.race(this.#underWay);
+    }
+    this.#waitingBytes += bytes.length;
+    const done = this.#threads
+      .analyze(bytes, options)
+      .then((analysis) => {
+        if ('measures' in analysis && analysis.unanalysed === undefined) {
+          this.#cache.put(key, analysis as Parameters<AnalysisCache['put']>[1]);
+        }
+        this.#judge(root, code, analysis, { digest });
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        this.#waitingBytes -= bytes.length;
+        this.#underWay.delete(done);
+      });
+    this.#underWay.add(done);
+  }
+
+  #analysisOptions(root: ScanRoot, { name, language, claims }: Code): AnalysisOptions {
+    const { declares = [], trustManifest = false, model } = this.#options;
+    return {
+      language,
+      path: name || root.path,
+      profile: root.profile,
+      declares: [...new Set([...declares, ...(trustManifest ? claims : [])])],
+      ...(model === undefined ? {} : { model }),
+    };
+  }
+
+  #judge(
+    root: ScanRoot,
+    code: Code,
+    analysis: ThreadAnalysis,
+    { digest, cached = false }: { readonly digest?: string; readonly cached?: boolean },
+  ): void {
+    const { waivers = [], now = Date.now(), listFrom = LIST_FROM } = this.#options;
+    const { name, language, bytes, size, runsOnInstall, placing } = code;
+    const path = shownPath(root.path, name);
+    const about = {
+      ...(digest === undefined ? {} : { digest }),
+      path: name || root.path,
+      nowMs: now,
+    };
+    const findings = applyWaivers(analysis.findings, waivers, about);
+    const score = scoreWith(analysis, findings);
+    const text = score >= listFrom ? bytes?.toString('utf8') : undefined;
+    const shown = findings.map((finding) => {
+      const snippet = text === undefined ? undefined : snippetOf(text, finding.range);
+      const range = placing === undefined ? finding.range : placing(finding.range);
+      return { ...finding, path, range, ...(snippet === undefined ? {} : { snippet }) };
+    });
+    this.#finished({
+      path,
+      language,
+      ...(digest === undefined ? {} : { digest }),
+      bytes: size,
+      score,
+      findings: shown,
+      omitted: 0,
+      notes: analysis.notes,
+      ...(runsOnInstall ? { runsOnInstall } : {}),
+      ...(analysis.unanalysed === undefined ? {} : { unanalysed: analysis.unanalysed }),
+      elapsedMs: analysis.elapsedMs,
+      cached,
+    });
+    // Scripts stand in a file that is counted by itself.
+    if (placing === undefined) this.#progress(path);
+  }
+
+  #finished(whole: ScannedFile): void {
+    const { listFrom = LIST_FROM, threshold = THRESHOLD } = this.#options;
+    const { language, findings, score } = whole;
+    if (language !== undefined) {
+      this.#occurrences.add({ language, findings, refused: score >= threshold });
+    }
+    const file = this.#report.file(whole);
+    if (score >= listFrom) this.#options.onEvent?.({ kind: 'file', file });
+  }
+
+  #progress(path: string): void {
+    this.#done++;
+    const total = this.#total === undefined ? {} : { total: Math.max(this.#total, this.#done) };
+    this.#options.onEvent?.({ kind: 'progress', done: this.#done, path, ...total });
+  }
+}
+
+/** As the analyzer had it, unless something of it is waived. */
+function scoreWith(analysis: ThreadAnalysis, findings: readonly Finding[]): number {
+  if (!findings.some(({ waived }) => waived !== undefined)) return analysis.score;
+  const { model } = analysis;
+  const rules = scoreOf(findings);
+  return model === undefined ? rules : withModel(rules, model.probability);
+}
+
+function shownPath(root: string, name: string): string {
+  if (name === '') return root;
+  if (name.startsWith('!/')) return `${root}${name}`;
+  return root.endsWith('/') ? `${root}${name}` : `${root}/${name}`;
+}

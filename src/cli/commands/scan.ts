@@ -1,0 +1,125 @@
+/** `caisson scan`. Exit code 77 where something is refused, 65 where something could not be looked at. */
+import { isatty } from 'node:tty';
+import { parseCapabilities } from '../../admission/scan/parse-capabilities.ts';
+import type { ScanDecision, ScanReport } from '../../admission/scan/report.ts';
+import { toSarif } from '../../admission/scan/sarif.ts';
+import { type ScanEvent, type ScanOptions, scan } from '../../admission/scan/scan.ts';
+import { CaissonError, errorCodes } from '../../core/error.ts';
+import { parseCount, parseDuration } from '../../core/units.ts';
+import { defaultStateDirectory, openStateDirectory } from '../../sandbox/state-directory.ts';
+import { ThreatStore } from '../../store/threat-store.ts';
+import type { Action, FlagValues } from '../command.ts';
+import { policyOf } from '../policy-request.ts';
+import type { ScanFlags } from '../scan-commands.ts';
+import { scanProgress } from '../scan-progress.ts';
+import { fileText, paintFor, rootText, summaryText } from '../scan-text.ts';
+import { terminalSize } from '../terminal.ts';
+import { version } from '../version.ts';
+import { writeAll } from '../write-all.ts';
+
+type Values = FlagValues<ScanFlags>;
+
+const EXITS: Readonly<Record<ScanDecision, number>> = {
+  passed: 0,
+  suspicious: 0,
+  incomplete: errorCodes.MODULE_CODE_INVALID.exit,
+  refused: errorCodes.MODULE_REFUSED.exit,
+};
+
+export const action: Action<ScanFlags> = async ({ flags, positionals, json }) => {
+  if (json && flags.sarif === true) {
+    throw invalid('--json and --sarif are two documents', 'leave one out');
+  }
+  const options = await optionsOf(flags);
+  const isText = !json && flags.sarif !== true;
+  const opened = flags.store === false ? {} : openStore();
+  const paint = paintFor(isText && isatty(1), process.env);
+  const onTerminal = isatty(2);
+  const progress = scanProgress(onTerminal, terminalSize().columns, (text) => {
+    process.stderr.write(text);
+  });
+  // One after the other, in the order in which they come.
+  let written = Promise.resolve();
+  const onEvent = (event: ScanEvent): void => {
+    if (event.kind === 'progress') progress.at(event.done, event.total, event.path);
+    if (event.kind === 'progress' || !isText) return;
+    progress.clear();
+    const [to, text] =
+      event.kind === 'root'
+        ? ([2, `caisson: ${rootText(event.root)}\n`] as const)
+        : ([1, fileText(event.file, options.threshold ?? 80, paint)] as const);
+    written = written.then(() => writeAll(to, text));
+  };
+  const { store, note } = opened;
+  const stop = new AbortController();
+  const onInterrupt = (): void => stop.abort(new CaissonError('ABORTED', { layer: 'cli' }));
+  process.once('SIGINT', onInterrupt);
+  let report: ScanReport;
+  try {
+    const kept = store === undefined ? {} : { store };
+    report = await scan(positionals, { ...options, ...kept, onEvent, signal: stop.signal });
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    progress.clear();
+    store?.close();
+    await written;
+  }
+  return {
+    exit: EXITS[report.decision],
+    document: report,
+    text:
+      flags.sarif === true
+        ? `${JSON.stringify(toSarif(report, version), null, 1)}\n`
+        : summaryText(report, paint),
+    notes: note === undefined ? [] : [note],
+  };
+};
+
+async function optionsOf(flags: Values): Promise<ScanOptions> {
+  const { profile, declare = [], threshold, 'list-from': listFrom, jobs, policy, model } = flags;
+  const timeLimit = flags['time-limit'];
+  const scanPolicy =
+    policy === undefined
+      ? undefined
+      : (await policyOf({ document: {}, file: policy })).admission?.scan;
+  return {
+    ...(profile === undefined ? {} : { profile: profile as 'effect' | 'package' }),
+    declares: [...(scanPolicy?.declares ?? []), ...declare.flatMap(parseCapabilities)],
+    trustManifest: flags['trust-manifest'] === true,
+    threshold:
+      threshold === undefined ? (scanPolicy?.refuse ?? 80) : scoreOf(threshold, 'threshold'),
+    ...(listFrom === undefined ? {} : { listFrom: scoreOf(listFrom, 'list-from') }),
+    model: model ?? scanPolicy?.model ?? true,
+    waivers: scanPolicy?.waivers ?? [],
+    threads: {
+      ...(jobs === undefined ? {} : { threads: threadsOf(jobs) }),
+      ...(timeLimit === undefined ? {} : { timeLimitMs: parseDuration(timeLimit) }),
+    },
+  };
+}
+
+/** A store that cannot be used costs time and statistics, and no protection. */
+function openStore(): { store?: ThreatStore; note?: string } {
+  try {
+    const directory = openStateDirectory(defaultStateDirectory());
+    return { store: ThreatStore.open(ThreatStore.fileIn(directory)) };
+  } catch (error) {
+    return { note: `nothing is kept of this scan: ${(error as Error).message}` };
+  }
+}
+
+function scoreOf(text: string, flag: string): number {
+  const score = parseCount(text);
+  if (score <= 100) return score;
+  throw invalid(`--${flag} ${text}: a score is 0 to 100`, `--${flag} 80`);
+}
+
+function threadsOf(text: string): number {
+  const threads = parseCount(text);
+  if (threads >= 1 && threads <= 256) return threads;
+  throw invalid(`--jobs ${text} cannot be`, 'give 1 to 256');
+}
+
+function invalid(message: string, hint: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', { layer: 'cli', message, hint });
+}

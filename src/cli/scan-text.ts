@@ -1,0 +1,114 @@
+/** What `caisson scan` says to people: pure, so that it is tested without a terminal. Nothing in it steers one. */
+
+import type { SkipReason } from '../admission/scan/code-files.ts';
+import type { ScannedFile, ScanReport, ScanRoot, ShownFinding } from '../admission/scan/report.ts';
+import { showable } from '../admission/scan/snippet.ts';
+import { formatBytes } from '../core/units.ts';
+
+export interface Paint {
+  readonly red: (text: string) => string;
+  readonly yellow: (text: string) => string;
+  readonly bold: (text: string) => string;
+  readonly dim: (text: string) => string;
+}
+
+const plain = (text: string): string => text;
+const coded =
+  (code: number) =>
+  (text: string): string =>
+    `\u001b[${code}m${text}\u001b[0m`;
+
+/** Colours where whoever reads it sees them, and did not ask for none (no-color.org). */
+export function paintFor(isTerminal: boolean, environment: NodeJS.ProcessEnv): Paint {
+  const isPlain = !isTerminal || (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb';
+  if (isPlain) return { red: plain, yellow: plain, bold: plain, dim: plain };
+  return { red: coded(31), yellow: coded(33), bold: coded(1), dim: coded(2) };
+}
+
+/** Findings of a file that are shown; --json has more. */
+const FINDINGS_SHOWN = 5;
+
+export function rootText({ path, profile, because }: ScanRoot): string {
+  return `profile ${profile} for ${showable(path)}: ${because}`;
+}
+
+export function fileText(file: ScannedFile, threshold: number, paint: Paint): string {
+  const { path, language, score, findings, omitted, runsOnInstall, digest } = file;
+  const isRefused = score >= threshold;
+  const head = `${isRefused ? 'refused' : 'suspicious'} ${score}`;
+  const about = [language, runsOnInstall && 'run on installation'].filter(Boolean).join(', ');
+  const shown = findings.slice(0, FINDINGS_SHOWN);
+  const more = findings.length - shown.length + omitted;
+  const lines = [
+    `${(isRefused ? paint.red : paint.yellow)(head)}  ${paint.bold(showable(path))}${about === '' ? '' : `  (${about})`}`,
+    ...shown.flatMap((finding) => findingLines(finding, paint)),
+    ...(more > 0 ? [`  … and ${more} more findings`] : []),
+    ...(digest === undefined ? [] : [paint.dim(`  sha256:${digest}`)]),
+  ];
+  return `${lines.join('\n')}\n\n`;
+}
+
+function findingLines(finding: ShownFinding, paint: Paint): string[] {
+  const { family, rule, score, range, snippet, excerpt, explanation, remedy, waived, flow } =
+    finding;
+  const place = range.end > range.start ? `${range.line}:${range.column}` : '-';
+  const quoted =
+    snippet === undefined
+      ? excerpt === ''
+        ? []
+        : [`      ${showable(excerpt)}`]
+      : [
+          `      ${snippet.text}`,
+          `      ${' '.repeat(snippet.from)}${paint.red('^'.repeat(snippet.length))}`,
+        ];
+  const steps = (flow ?? []).map((step) => `${showable(step.label)} (${step.range.line})`);
+  return [
+    `  ${place}  ${family} ${score}  ${showable(rule)}${waived === undefined ? '' : `  waived: ${showable(waived)}`}`,
+    ...quoted,
+    ...(steps.length > 0 ? [`      ${steps.join(' → ')}`] : []),
+    `      ${showable(explanation)}`,
+    ...(waived === undefined ? [paint.dim(`      ${showable(remedy)}`)] : []),
+  ];
+}
+
+const SKIPPED: Readonly<Record<SkipReason, string>> = {
+  data: 'are no code',
+  'foreign-language': 'are code in languages that are not read here',
+  'machine-code': 'are machine code, which nothing here reads',
+  bytecode: 'are bytecode, which nothing here reads',
+  wasm: 'are WebAssembly: caisson prove',
+  link: 'are links, which are not followed',
+  special: 'are pipes, sockets or devices',
+  'archive-too-deep': 'are archives in archives in archives',
+  'foreign-archive': 'are archives of formats that are not read here',
+  empty: 'are empty',
+};
+
+export function summaryText(report: ScanReport, paint: Paint): string {
+  const { files, skipped, unread, unreadCount, threshold, families, unlisted } = report;
+  const parts = [
+    `${count(files.scanned, 'file')} of code (${formatBytes(files.bytes)})`,
+    ...(files.cached > 0 ? [`${files.cached} known from before`] : []),
+    `${(report.elapsedMs / 1000).toFixed(1)} s`,
+  ];
+  const found = Object.entries(families).sort(([, a], [, b]) => b - a);
+  return [
+    ...unread
+      .slice(0, 20)
+      .map(({ path, reason }) => `not looked at: ${showable(path)}: ${showable(reason)}`),
+    ...(unreadCount > 20 ? [`not looked at: ${unreadCount - 20} more`] : []),
+    `${parts.join(', ')}: ${files.refused} refused (${threshold} and more), ${files.suspicious} suspicious`,
+    ...(unlisted > 0 ? [`${unlisted} of them are not listed`] : []),
+    ...(found.length > 0
+      ? [paint.dim(`files by family: ${found.map(([family, n]) => `${family} ${n}`).join(', ')}`)]
+      : []),
+    ...Object.entries(skipped).map(([reason, n]) =>
+      paint.dim(`${n} ${SKIPPED[reason as SkipReason]}`),
+    ),
+    '',
+  ].join('\n');
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
