@@ -19,16 +19,22 @@ const SMALL_LEAF = 64;
  * Exports the global {@link STACK_EXPORT}, `slots` (of 8 bytes) at first. What a trap or a host function's exception
  * leaves without returning is not given back: set it again before the next call from outside.
  *
+ * @param uncounted of the functions that are defined: those whose frames somebody else has bounded; by default small
+ *   ones that call nothing
  * @throws CaissonError `WASM_REFUSED` where the module exports that name
  */
-export function boundStack(module: Module, slots: number): Module {
+export function boundStack(
+  module: Module,
+  slots: number,
+  uncounted?: (index: number) => boolean,
+): Module {
   const frames = new FrameSlots(module);
   const initial = assemble(['i32.const', slots], 'end');
   const counter = addCounter(module, STACK_EXPORT, valueTypes.i32, initial);
   const blockTypes = new BlockTypes(module);
-  const counted = mapBodies(counter.module, (body, type) => {
+  const counted = mapBodies(counter.module, (body, type, index) => {
     const frame = frames.frameOf(body, type);
-    if (!frame.calls && frame.slots <= SMALL_LEAF) return body;
+    if (uncounted?.(index) ?? (!frame.calls && frame.slots <= SMALL_LEAF)) return body;
     return countFrame(body, type, frame.slots, counter.index, blockTypes);
   });
   return { ...counted, types: blockTypes.types };

@@ -15,13 +15,13 @@ const NO_TYPE: FunctionType = { parameters: [], results: [] };
 
 export function mapBodies(
   module: Module,
-  rewrite: (body: Body, type: FunctionType) => Body,
+  rewrite: (body: Body, type: FunctionType, index: number) => Body,
 ): Module {
   return {
     ...module,
     bodies: module.bodies.map((body, index) => {
       const type = module.types[module.functions[index] ?? -1] ?? NO_TYPE;
-      return rewrite(body, type);
+      return rewrite(body, type, index);
     }),
     customSections: module.customSections.filter(({ name }) => !POINTS_INTO_CODE.test(name)),
   };

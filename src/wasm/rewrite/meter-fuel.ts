@@ -7,7 +7,7 @@
  */
 import { assemble } from '../assemble.ts';
 import { InstructionReader } from '../instruction-reader.ts';
-import { type Body, type FunctionType, type Module, valueTypes } from '../module.ts';
+import { type Body, type FunctionType, functionTypes, type Module, valueTypes } from '../module.ts';
 import { Reader } from '../reader.ts';
 import { Writer } from '../writer.ts';
 import { type Costs, type CostTable, costOfLocals, costTable } from './costs.ts';
@@ -18,6 +18,16 @@ import { addCounter, FUEL_EXPORT } from './reserved-exports.ts';
 export interface FuelOptions {
   /** Costs of instructions by their names, instead of what they cost by default; whole numbers from 1. */
   readonly costs?: Costs;
+  /** What is known to be paid for elsewhere than in the stretch that it stands in; by default nothing. */
+  readonly ahead?: PaidAhead;
+}
+
+/** Proofs need it (src/admission/proof/prover/); fuel stays the same, as long as nothing traps. */
+export interface PaidAhead {
+  /** Of a function that is defined, by the number of the loop in it: turns of loops that are paid for before they begin. */
+  turns(definedFunction: number): ReadonlyMap<number, { readonly turns: number }>;
+  /** Of any function: what its callers pay for its body; 0 where it pays itself. */
+  price(definedFunction: number): number;
 }
 
 /**
@@ -34,8 +44,14 @@ export function meterFuel(module: Module, options: FuelOptions = {}): Module {
     codes: new FuelCodes(counter.index),
     out: new Writer(4096),
     stretch: new Writer(1024),
+    ahead: options.ahead,
+    imported: functionTypes(module).length - module.functions.length,
   };
-  return mapBodies(counter.module, (body, type) => new Meter(body, type, shared).meter());
+  return mapBodies(counter.module, (body, type, index) =>
+    options.ahead !== undefined && options.ahead.price(index) > 0
+      ? body
+      : new Meter(body, type, shared, index).meter(),
+  );
 }
 
 /** What the bodies of a module have in common, so that it is not made anew for each of a hundred thousand. */
@@ -45,6 +61,9 @@ interface Shared {
   readonly out: Writer;
   /** The stretch that is being read: its price comes before it, and is known at its end. */
   readonly stretch: Writer;
+  readonly ahead: PaidAhead | undefined;
+  /** Functions that are imported, which have the first indices. */
+  readonly imported: number;
 }
 
 /** A block that is open at the place that was reached. */
@@ -52,6 +71,8 @@ interface OpenBlock {
   readonly loop: boolean;
   /** Whether its end can be reached other than from the line above. */
   joined: boolean;
+  /** Of a loop that is paid for ahead: how often it turns, and the price of what stands before it. */
+  readonly counted?: { readonly turns: number; readonly before: number };
 }
 
 class Meter {
@@ -62,10 +83,18 @@ class Meter {
   readonly #costs: CostTable;
   readonly #out: Writer;
   readonly #stretch: Writer;
+  readonly #ahead: PaidAhead | undefined;
+  readonly #imported: number;
+  readonly #turns: ReadonlyMap<number, { readonly turns: number }> | undefined;
+  #loops = 0;
   #price: number;
   readonly #open: OpenBlock[] = [{ loop: false, joined: true }];
 
-  constructor(body: Body, type: FunctionType, { costs, codes, out, stretch }: Shared) {
+  constructor(body: Body, type: FunctionType, shared: Shared, index: number) {
+    const { costs, codes, out, stretch, ahead, imported } = shared;
+    this.#ahead = ahead;
+    this.#imported = imported;
+    this.#turns = ahead?.turns(index);
     this.#body = body;
     this.#scratch = new ScratchLocals(body, type);
     this.#code = codes.of(hasLoop(body) ? this.#scratch.of('fuel', valueTypes.i64) : undefined);
@@ -94,9 +123,7 @@ class Meter {
         this.#open.push({ loop: false, joined: false });
         break;
       case 'loop':
-        this.#copy();
-        this.#endStretch();
-        this.#open.push({ loop: true, joined: false });
+        this.#loop();
         break;
       case 'if':
         this.#copy();
@@ -127,6 +154,8 @@ class Meter {
         break;
       case 'call':
       case 'call_indirect':
+        if (name === 'call')
+          this.#price += this.#ahead?.price(this.#read.index - this.#imported) ?? 0;
         this.#stretch.bytes(this.#code.store);
         this.#copy();
         this.#stretch.bytes(this.#code.load);
@@ -140,8 +169,22 @@ class Meter {
     }
   }
 
+  #loop(): void {
+    const counted = this.#turns?.get(this.#loops++);
+    this.#copy();
+    if (counted === undefined) {
+      this.#endStretch();
+      this.#open.push({ loop: true, joined: false });
+      return;
+    }
+    const { turns } = counted;
+    this.#open.push({ loop: true, joined: false, counted: { turns, before: this.#price } });
+    this.#price = 0;
+  }
+
   #end(): void {
     const block = this.#open.pop();
+    if (block?.counted) this.#price = block.counted.before + block.counted.turns * this.#price;
     if (this.#open.length === 0) this.#stretch.bytes(this.#code.store);
     if (!block?.joined) {
       this.#copy();
@@ -153,6 +196,11 @@ class Meter {
   }
 
   #branch(labels: readonly number[]): void {
+    // The one way back of a loop that was paid for as a whole.
+    if (this.#open.at(-1 - (labels[0] ?? 0))?.counted) {
+      this.#copy();
+      return;
+    }
     for (const label of labels) {
       const block = this.#open.at(-1 - label);
       if (block && !block.loop) block.joined = true;
