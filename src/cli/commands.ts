@@ -8,6 +8,7 @@ import { type Command, command } from './command.ts';
 import { evalFlags } from './eval-flags.ts';
 import { learnFlags, policyFlags, runFlags } from './flags.ts';
 import { moduleCommands } from './module-commands.ts';
+import { scanCommands } from './scan-commands.ts';
 import { signingCommands } from './signing-commands.ts';
 
 const overlayId = {
@@ -195,6 +196,7 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/top.ts'),
   }),
   ...moduleCommands,
+  ...scanCommands,
   ...signingCommands,
   command({
     name: 'policy check',

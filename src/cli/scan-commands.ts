@@ -1,5 +1,4 @@
 /** Commands that look at code and run none of it. */
-import { parseCapabilities } from '../admission/scan/parse-capabilities.ts';
 import { parseCount, parseDuration } from '../core/units.ts';
 import { type Command, command } from './command.ts';
 
@@ -13,7 +12,6 @@ const scanFlags = {
   declare: {
     value: 'CAPS',
     repeatable: true,
-    check: parseCapabilities,
     summary: 'Capabilities that you grant it: network,filesystem …; they count only in chains',
   },
   'trust-manifest': {

@@ -3,7 +3,6 @@
 import type { SkipReason } from '../admission/scan/code-files.ts';
 import type { ScannedFile, ScanReport, ScanRoot, ShownFinding } from '../admission/scan/report.ts';
 import { showable } from '../admission/scan/snippet.ts';
-import { formatBytes } from '../core/units.ts';
 
 export interface Paint {
   readonly red: (text: string) => string;
@@ -72,22 +71,22 @@ function findingLines(finding: ShownFinding, paint: Paint): string[] {
 }
 
 const SKIPPED: Readonly<Record<SkipReason, string>> = {
-  data: 'are no code',
-  'foreign-language': 'are code in languages that are not read here',
-  'machine-code': 'are machine code, which nothing here reads',
-  bytecode: 'are bytecode, which nothing here reads',
-  wasm: 'are WebAssembly: caisson prove',
-  link: 'are links, which are not followed',
-  special: 'are pipes, sockets or devices',
-  'archive-too-deep': 'are archives in archives in archives',
-  'foreign-archive': 'are archives of formats that are not read here',
-  empty: 'are empty',
+  data: 'no code',
+  'foreign-language': 'code in languages that are not read here',
+  'machine-code': 'machine code, which nothing here reads',
+  bytecode: 'bytecode, which nothing here reads',
+  wasm: 'WebAssembly, which caisson prove is for',
+  link: 'links, which are not followed',
+  special: 'pipes, sockets or devices',
+  'archive-too-deep': 'archives in archives in archives',
+  'foreign-archive': 'archives of formats that are not read here',
+  empty: 'empty',
 };
 
 export function summaryText(report: ScanReport, paint: Paint): string {
   const { files, skipped, unread, unreadCount, threshold, families, unlisted } = report;
   const parts = [
-    `${count(files.scanned, 'file')} of code (${formatBytes(files.bytes)})`,
+    `${count(files.scanned, 'file')} of code (${size(files.bytes)})`,
     ...(files.cached > 0 ? [`${files.cached} known from before`] : []),
     `${(report.elapsedMs / 1000).toFixed(1)} s`,
   ];
@@ -111,4 +110,10 @@ export function summaryText(report: ScanReport, paint: Paint): string {
 
 function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} bytes`;
+  const power = bytes < 1024 ** 2 ? 1 : 2;
+  return `${(bytes / 1024 ** power).toFixed(1)} ${power === 1 ? 'KiB' : 'MiB'}`;
 }
