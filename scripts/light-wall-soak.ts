@@ -167,7 +167,9 @@ async function innocent(): Promise<void> {
 /** As the kernel tells it. */
 function look(): void {
   for (const engine of ['isolate', 'wasm'] as const) {
-    const most = limits.memoryBytes + hostProgram(engine, limits.memoryBytes, []).baseBytes;
+    const { memoryBytes } = limits;
+    const kind = { engine, memoryBytes, keeps: true };
+    const most = memoryBytes + hostProgram(kind, []).baseBytes;
     for (const { residentBytes, pid } of hostsOf(engine)) {
       if (residentBytes > peak[engine]) peak[engine] = residentBytes;
       if (residentBytes > most + HOST_SLACK_BYTES) {

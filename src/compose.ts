@@ -111,13 +111,13 @@ export class Caisson {
       ask: options.ask,
     });
     this.#programs = new Programs({
-      open: (entry, place) => async (engine, placement, memoryBytes) =>
-        placement === 'inline'
-          ? await inlinePool(engine, memoryBytes)
+      open: (entry, place) => async (needs) =>
+        needs.placement === 'inline'
+          ? await inlinePool(needs.engine, needs.memoryBytes)
           : new HostPool({
-              engine,
+              engine: needs.engine,
               hosts: availableParallelism(),
-              start: () => this.#runners.startHost(entry.policy, place, engine, memoryBytes),
+              start: () => this.#runners.startHost(entry.policy, place, needs),
             }),
       journal: (entry, { tenant }) => this.#runners.journal(entry, 'isolate', tenant),
     });

@@ -139,6 +139,18 @@ export interface Engine {
 /** `component`: a host of WebAssembly that has room for the compiler of components. */
 export type EngineName = 'isolate' | 'wasm' | 'component';
 
+/** What a host is for. */
+export interface HostKind {
+  readonly engine: EngineName;
+  /** Of each guest, bytes. */
+  readonly memoryBytes: number;
+  /**
+   * Whether something of a guest stays for the next one. Isolates of which nothing stays have hosts of their own: what
+   * others keep is not in the way of their limit.
+   */
+  readonly keeps: boolean;
+}
+
 /** `\0asm`, version 13, layer 1 (component-model, Binary.md); a core module has version 1, layer 0. */
 const COMPONENT_HEADER = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 

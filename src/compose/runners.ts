@@ -4,7 +4,7 @@
  */
 import type { StartedHost } from '../backends/host-process.ts';
 import { hostProgram } from '../backends/host-program.ts';
-import type { EngineName } from '../backends/program.ts';
+import type { HostKind } from '../backends/program.ts';
 import type { BackendRegistry } from '../backends/registry.ts';
 import { newId } from '../core/ids.ts';
 import type { Recorder } from '../core/ports.ts';
@@ -134,13 +134,9 @@ export class Runners {
   }
 
   /** A host process of programs is a run like any other: planned, refused, recorded and accounted for. */
-  async startHost(
-    guest: Policy,
-    options: PlaceOptions,
-    engine: EngineName,
-    memoryBytes: number,
-  ): Promise<StartedHost> {
-    const { argv, read, baseBytes } = hostProgram(engine, memoryBytes, namedPaths(guest));
+  async startHost(guest: Policy, options: PlaceOptions, needs: HostKind): Promise<StartedHost> {
+    const { argv, read, baseBytes } = hostProgram(needs, namedPaths(guest));
+    const { memoryBytes } = needs;
     const policy = Object.freeze(hostPolicy(guest, { read, memoryBytes, baseBytes }));
     const entry = await this.#setup.book.entry(policy);
     const place = this.#setup.places.find(policy, undefined, argv[0]);

@@ -4,11 +4,11 @@
 
 import { resolve } from 'node:path';
 import {
-  type EngineName,
   type Evaluate,
   type EvaluateHooks,
   type EvaluationPool,
   engineOf,
+  type HostKind,
   type Keep,
   type Placement,
   type Program,
@@ -61,12 +61,12 @@ export interface EvaluatorSetup {
   readonly policy: Policy;
   readonly policyDigest: string;
   readonly journal?: Journal;
-  /** A pool of that engine, for guests with that much memory, bytes. */
-  readonly open: (
-    engine: EngineName,
-    placement: Placement,
-    memoryBytes: number,
-  ) => Promise<EvaluationPool>;
+  readonly open: (needs: PoolNeeds) => Promise<EvaluationPool>;
+}
+
+/** What a pool is for. */
+export interface PoolNeeds extends HostKind {
+  readonly placement: Placement;
 }
 
 const MiB = 2 ** 20;
@@ -113,10 +113,11 @@ export class Evaluator {
     const argv = [program.language, program.entry, program.id];
     if (journal !== undefined) await journal.ready();
     throwIfAborted(options.signal);
-    const key = `${engine} ${options.placement ?? 'process'} ${memoryBytes}`;
+    const { placement = 'process' } = options;
+    const keeps = engine === 'isolate' && placement === 'process' && job.keep !== 'nothing';
+    const key = `${engine} ${placement} ${memoryBytes} ${keeps}`;
     const pool =
-      this.#pools.get(key) ??
-      (await this.#open(key, engine, options.placement ?? 'process', memoryBytes));
+      this.#pools.get(key) ?? (await this.#open(key, { engine, placement, memoryBytes, keeps }));
     const began = performance.now();
     if (pool.standing === undefined) await pool.warm();
     const { standing = NOWHERE } = pool;
@@ -142,27 +143,13 @@ export class Evaluator {
     return evaluation;
   }
 
-  /** Makes ready what the first evaluation needs. */
-  async warm(engine: EngineName, limits: EvaluateLimits = {}): Promise<void> {
-    const own = this.#setup.policy.limits.memoryBytes;
-    const memoryBytes = least(limits.memoryBytes, DEFAULT_MEMORY, own);
-    const key = `${engine} process ${memoryBytes}`;
-    const pool = this.#pools.get(key) ?? (await this.#open(key, engine, 'process', memoryBytes));
-    await pool.warm();
-  }
-
   async close(): Promise<void> {
     await Promise.all([...this.#pools.values()].map((pool) => pool.close()));
     this.#pools.clear();
   }
 
-  async #open(
-    key: string,
-    engine: EngineName,
-    placement: Placement,
-    memoryBytes: number,
-  ): Promise<EvaluationPool> {
-    const opened = await this.#setup.open(engine, placement, memoryBytes);
+  async #open(key: string, needs: PoolNeeds): Promise<EvaluationPool> {
+    const opened = await this.#setup.open(needs);
     const pool = this.#pools.get(key) ?? opened;
     this.#pools.set(key, pool);
     return pool;

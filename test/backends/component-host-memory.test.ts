@@ -12,7 +12,7 @@ import { wasmTools } from './wasm/component/wasm-tools.ts';
 const MiB = 2 ** 20;
 /** The smallest guests leave the compiler the least room. */
 const memoryBytes = 1 * MiB;
-const { baseBytes } = hostProgram('component', memoryBytes, []);
+const { baseBytes } = hostProgram({ engine: 'component', memoryBytes, keeps: true }, []);
 
 let caisson: Caisson;
 before(async () => {

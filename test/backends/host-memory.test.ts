@@ -30,7 +30,7 @@ const tricks = {
 };
 
 for (const engine of ['isolate', 'wasm'] as const) {
-  const { baseBytes } = hostProgram(engine, 64 * MiB, []);
+  const { baseBytes } = hostProgram({ engine, memoryBytes: 64 * MiB, keeps: false }, []);
   const run = (memoryBytes: number) =>
     engine === 'wasm'
       ? caisson.evaluate('wasm', smallModule, { memoryBytes, export: 'run' })
@@ -119,6 +119,23 @@ describe('what earlier guests had is no loss of the next', () => {
       );
     },
   };
+  test('a heap of 54 MiB, after 1500 contexts of one isolate and 14 that are kept', async () => {
+    const calls = 'export default (x) => ({ x, y: [1, 2, 3].map(String) })';
+    for (let i = 0; i < 1500; i++) {
+      await caisson.evaluate('javascript', calls, { memoryBytes, args: [i], keep: 'isolate' });
+    }
+    for (let i = 0; i < 14; i++) {
+      const source = `const a = new Uint8Array(2e6).fill(${i}); export default () => a.length`;
+      await caisson.evaluate('javascript', source, { memoryBytes, keep: 'context' });
+    }
+    const heap = `const a = []; for (let i = 0; i < 54; i++) a.push(new Array(131072).fill(i));
+      export default () => a.length`;
+    for (const keep of ['context', 'isolate', 'nothing'] as const) {
+      const { kind, value } = await caisson.evaluate('javascript', heap, { memoryBytes, keep });
+      assert.deepEqual([keep, kind, value], [keep, 'exited', 54]);
+    }
+  });
+
   for (const [name, evaluate] of Object.entries(cases)) {
     test(name, async () => {
       for (let i = 0; i < 15; i++) {

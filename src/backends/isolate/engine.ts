@@ -4,6 +4,7 @@
  * it and the watch on that process are for.
  */
 import type ivm from 'isolated-vm';
+import type { OwnMemory } from '../own-memory.ts';
 import type {
   Engine,
   Evaluate,
@@ -25,12 +26,19 @@ const LEAST_MB = 8;
 const ISOLATE_BYTES = 1.25 * MiB;
 /** All that is kept beside what is evaluated: more would be taken from a guest that has its whole limit left. */
 const KEPT_BYTES = 24 * MiB;
+const MUCH_BYTES = 4 * MiB;
+/** Of something that is kept: asking each time would cost it more than it takes from others. */
+const MUCH_KEPT_BYTES = 16 * MiB;
+/** Contexts of one isolate, one after the other: their garbage is as large as 12 MiB then. */
+const CONTEXTS_EACH = 32;
 
 export interface IsolateEngineOptions {
   /** isolated-vm, as it was loaded. */
   readonly ivm: typeof ivm;
   /** Heap of each isolate, bytes. */
   readonly memoryBytes: number;
+  /** Of a process that has nothing but this engine. */
+  readonly memory?: OwnMemory;
   /** V8 cannot go on; nothing here can be used any more. */
   readonly onCatastrophe?: (message: string) => void;
 }
@@ -41,6 +49,8 @@ interface Kept {
   readonly snapshot: ivm.ExternalCopy<ArrayBuffer> | undefined;
   /** Keep `isolate`: contexts are made in it, the next one ahead. */
   isolate: ivm.Isolate | undefined;
+  /** Made in `isolate`, which gives back what they had only when V8 sees fit. */
+  contexts: number;
   next: Room | undefined;
   /** Keep `context`. */
   room: Room | undefined;
@@ -59,6 +69,8 @@ export class IsolateEngine implements Engine {
   /** Takes down what the last evaluation has left: nobody needs to wait for that. */
   #clear: (() => void) | undefined;
   #spent = false;
+  /** The last one left so much that it is looked after at once. */
+  #hasMuch = false;
 
   constructor(options: IsolateEngineOptions) {
     this.#options = options;
@@ -86,6 +98,7 @@ export class IsolateEngine implements Engine {
 
   async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<Evaluated> {
     this.#clear?.();
+    this.#settle(evaluate);
     const clock = new EvaluationClock(evaluate);
     let room: Room | undefined;
     let left: Pick<Evaluated, 'cpuMs' | 'memoryBytes'> = { cpuMs: 0, memoryBytes: 0 };
@@ -116,6 +129,23 @@ export class IsolateEngine implements Engine {
     } finally {
       this.#leave(room, evaluate, left.memoryBytes);
     }
+  }
+
+  /** What was kept for others goes before it is missing to this one. */
+  #settle({ program, keep }: Evaluate): void {
+    const { memory } = this.#options;
+    if (memory === undefined) return;
+    const letGo = (): void => {
+      this.#spare?.dispose();
+      this.#spare = undefined;
+      for (const [id, kept] of this.#programs) {
+        if (id !== program.id || keep !== 'context') release(kept);
+      }
+    };
+    const isWell = this.#hasMuch ? memory.settle(letGo) : memory.settleSometimes(letGo);
+    this.#hasMuch = false;
+    // More has stayed than should: this one still finds its room, the next one finds it in another host.
+    if (!isWell) this.#spent = true;
   }
 
   async #load(room: Room, sources: Sources, clock: EvaluationClock): Promise<void> {
@@ -151,6 +181,7 @@ export class IsolateEngine implements Engine {
         sources: new Sources(program),
         snapshot: snapshotOf(this.#options.ivm, program),
         isolate: undefined,
+        contexts: 0,
         next: undefined,
         room: undefined,
         bytes: 0,
@@ -174,8 +205,10 @@ export class IsolateEngine implements Engine {
       return kept.room;
     }
     if (keep === 'nothing') return this.#fresh(kept);
+    if (kept.contexts >= CONTEXTS_EACH) release(kept);
     const isolate = kept.isolate ?? this.#isolate(kept.snapshot);
     kept.isolate = isolate;
+    kept.contexts++;
     this.#prepare = () => {
       if (kept.isolate === isolate) kept.next ??= new Room(this.#options.ivm, isolate);
     };
@@ -217,6 +250,7 @@ export class IsolateEngine implements Engine {
   #leave(room: Room | undefined, { keep, program }: Evaluate, memoryBytes: number): void {
     if (room === undefined) return;
     room.end();
+    this.#hasMuch = memoryBytes > (keep === 'nothing' ? MUCH_BYTES : MUCH_KEPT_BYTES);
     const kept = this.#programs.get(program.id);
     if (kept !== undefined && keep !== 'nothing') kept.bytes = memoryBytes + ISOLATE_BYTES;
     if (this.#spent) room.dispose();
@@ -321,6 +355,7 @@ function release(kept: Kept): void {
   if (kept.isolate !== undefined && !kept.isolate.isDisposed) kept.isolate.dispose();
   kept.room = undefined;
   kept.isolate = undefined;
+  kept.contexts = 0;
   kept.next = undefined;
   kept.bytes = 0;
 }

@@ -3,6 +3,7 @@
  * the limits that were written into them; time that is not counted as fuel is watched from outside of the process.
  */
 import { FUEL_EXPORT, STACK_EXPORT, START_EXPORT } from '../../wasm/rewrite/reserved-exports.ts';
+import { OwnMemory } from '../own-memory.ts';
 import {
   type Engine,
   type Evaluate,
@@ -16,11 +17,17 @@ import { type CompiledModule, ModuleCache, stackSlots } from './compile.ts';
 import { ComponentEngine } from './component/component-engine.ts';
 import { type Ending, noExport, TRAPPED, thrownEnding } from './ending.ts';
 import { engine, type WasmInstance } from './engine.ts';
-import { OwnMemory } from './own-memory.ts';
 import { WasiHost, type WasiReturn } from './wasi/wasi-host.ts';
 import { wasiOptions } from './wasi-options.ts';
 
 const KEPT_MAX = 16;
+const MiB = 2 ** 20;
+/** So much of earlier guests stays uncollected, or is kept. */
+const HELD_MAX = 24 * MiB;
+/** The compiler of components, which stays; measured by test/backends/component-host-memory.test.ts. */
+const COMPILER_MAX = 80 * MiB;
+/** With all of its code compiled for speed. A host has room for this, too. */
+const COMPILER_MOST = 108 * MiB;
 
 interface Guest {
   readonly compiled: CompiledModule;
@@ -46,7 +53,10 @@ export class WasmEngine implements Engine {
    */
   constructor(memoryBytes: number, transpiler?: string) {
     this.#cache = new ModuleCache(memoryBytes);
-    this.#memory = new OwnMemory(transpiler !== undefined);
+    this.#memory =
+      transpiler === undefined
+        ? new OwnMemory(HELD_MAX)
+        : new OwnMemory(HELD_MAX + COMPILER_MAX, HELD_MAX + COMPILER_MOST);
     this.#components = new ComponentEngine(memoryBytes, transpiler);
   }
 

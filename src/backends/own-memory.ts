@@ -1,0 +1,54 @@
+/**
+ * The memory of this process, between two guests. V8 gives back what an instance had when it collects, and is in no hurry:
+ * the next guest would find too little left below the limit of the host.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** Asking costs about 10 µs: what short evaluations leave is little, and is looked at this often. */
+const LOOKED_AT_EACH = 16;
+
+export class OwnMemory {
+  readonly #base = process.memoryUsage.rss();
+  readonly #collect: () => void;
+  readonly #heldMost: number;
+  #heldMax: number;
+  #looked = 0;
+
+  /**
+   * @param heldMax so many bytes of earlier guests stay uncollected, or are kept
+   * @param heldMost where collecting does not come to that, since something stays: so many; default the same
+   */
+  constructor(heldMax: number, heldMost = heldMax) {
+    this.#heldMax = heldMax;
+    this.#heldMost = heldMost;
+    setFlagsFromString('--expose-gc');
+    this.#collect = runInNewContext('gc') as () => void;
+  }
+
+  /**
+   * @param letGo called where collecting alone does not give enough back
+   * @returns whether it is well: false where more stays than may
+   */
+  settle(letGo: () => void): boolean {
+    if (!this.#isMuch()) return true;
+    this.#collect();
+    if (!this.#isMuch()) return true;
+    letGo();
+    this.#collect();
+    if (!this.#isMuch()) return true;
+    // Collecting for what stays again and again would cost every guest its time.
+    this.#heldMax = this.#heldMost;
+    return !this.#isMuch();
+  }
+
+  /** As {@link settle}, now and then. */
+  settleSometimes(letGo: () => void): boolean {
+    this.#looked = (this.#looked + 1) % LOOKED_AT_EACH;
+    return this.#looked !== 0 || this.settle(letGo);
+  }
+
+  #isMuch(): boolean {
+    return process.memoryUsage.rss() - this.#base > this.#heldMax;
+  }
+}
