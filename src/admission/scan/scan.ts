@@ -231,7 +231,9 @@ class Run {
       path: name || root.path,
       nowMs: now,
     };
-    const findings = applyWaivers(analysis.findings, waivers, about);
+    // Of a known analysis the path is that of whichever file it was made of.
+    const own = analysis.findings.map((finding) => ({ ...finding, path: about.path }));
+    const findings = applyWaivers(own, waivers, about);
     const score = scoreWith(analysis, findings);
     const text = score >= listFrom ? bytes?.toString('utf8') : undefined;
     const shown = findings.map((finding) => {

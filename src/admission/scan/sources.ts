@@ -7,7 +7,12 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path/posix';
 import type { Capability, Finding } from '../../core/admission.ts';
-import { ARCHIVE_LIMITS, type ArchiveLimits, type ByteSource } from '../archive/archive.ts';
+import {
+  ARCHIVE_LIMITS,
+  type ArchiveLimits,
+  type ByteSource,
+  type Oddity,
+} from '../archive/archive.ts';
 import { bufferSource, fileSource } from '../archive/byte-source.ts';
 import {
   type ArchiveFormat,
@@ -48,6 +53,8 @@ export type Source =
 /** Larger files are no source that a person wrote, and not held in memory. */
 export const CODE_MAX_BYTES = 32 * 1024 * 1024;
 const DEEPEST_ARCHIVE = 3;
+/** Of one kind in one archive: a hundred thousand say no more. */
+const SAME_ODDITIES_MAX = 20;
 
 export interface SourcesOptions {
   readonly limits?: ArchiveLimits;
@@ -208,7 +215,11 @@ async function* inArchive(
     return;
   }
   const found: Source[] = [];
-  const odd = (oddity: Parameters<typeof oddityFinding>[0]): void => {
+  const told = new Map<string, number>();
+  const odd = (oddity: Oddity): void => {
+    const count = (told.get(oddity.kind) ?? 0) + 1;
+    told.set(oddity.kind, count);
+    if (count > SAME_ODDITIES_MAX && oddity.ends !== true) return;
     const entry = oddity.entry === undefined ? name : `${name}!/${oddity.entry}`;
     found.push({ kind: 'found', name: entry, finding: oddityFinding(oddity) });
     if (oddity.ends === true) found.push({ kind: 'unread', name: entry, reason: oddity.message });
