@@ -55,8 +55,10 @@ export interface Use {
 
 /** What a named thing does to values, as far as the interpreter has to know. */
 export interface Effect {
-  /** Labels of its result (of reading it, where it is no function). */
+  /** Labels of its result; of reading it where `onRead` says so. */
   readonly gives?: Labels;
+  /** Reading it is using it already; default only calls and commands are. */
+  readonly onRead?: true;
   /** Whether labels of arguments, input and receiver are in its result; default true. */
   readonly passes?: boolean;
   /** Added to labels that pass through: it encodes, compresses, encrypts. */

@@ -1,0 +1,211 @@
+/** Uses, texts and loops as they are found. */
+import type { SourceRange } from '../../../core/admission.ts';
+import type { Facts, LoopFact, StringFacts, TextFact, Use, Value } from '../facts.ts';
+import { isMostlyBase64, isMostlyHex } from './encodings.ts';
+import { Known, labelsOf, originsOf } from './known.ts';
+
+const MOST_TEXTS = 20_000;
+const MOST_USES = 50_000;
+const MOST_JOINED = 64;
+const MOST_TABLES = 100;
+
+/** A use that is written once and seen again at each walk: its fields follow what was known last. */
+export class UseRecord implements Use {
+  readonly path: string;
+  readonly form: Use['form'];
+  readonly start: number;
+  readonly end: number;
+  args: readonly Value[] = [];
+  named: Use['named'];
+  input: Value | undefined;
+  receiver: Value | undefined;
+  indirect: true | undefined;
+  under: readonly Use[] | undefined;
+  loops = 0;
+  endlessLoop: true | undefined;
+  within = 0;
+  /** Another use at the same place. */
+  next: UseRecord | undefined;
+
+  constructor(path: string, form: Use['form'], start: number, end: number) {
+    this.path = path;
+    this.form = form;
+    this.start = start;
+    this.end = end;
+  }
+}
+
+export class Recorder {
+  readonly uses: UseRecord[] = [];
+  readonly loops: LoopFact[] = [];
+  readonly #at = new Map<object, UseRecord>();
+  readonly #texts: TextFact[] = [];
+  readonly #folded = new Set<string>();
+  readonly #tables = new Map<number, StringFacts['tables'][number]>();
+  readonly #source: string;
+  #count = 0;
+  #totalLength = 0;
+  #longest: StringFacts['longest'];
+  #escaped = 0;
+  #base64 = 0;
+  #hex = 0;
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  /** The use of `path` at `node`, made where it is new; undefined when there are too many. */
+  use(
+    node: { readonly start: number; readonly end: number },
+    path: string,
+    form: Use['form'],
+  ): UseRecord | undefined {
+    const first = this.#at.get(node);
+    let last = first;
+    for (let at = first; at !== undefined; at = at.next) {
+      if (at.path === path && at.form === form) return at;
+      last = at;
+    }
+    if (this.uses.length >= MOST_USES) return undefined;
+    const made = new UseRecord(path, form, node.start, node.end);
+    if (last === undefined) this.#at.set(node, made);
+    else last.next = made;
+    this.uses.push(made);
+    return made;
+  }
+
+  text(value: string, start: number, end: number): void {
+    const { length } = value;
+    this.#count++;
+    this.#totalLength += length;
+    if (length < 3) return;
+    if (this.#texts.length < MOST_TEXTS) this.#texts.push({ value, start, end });
+    if (this.#longest === undefined || length > this.#longest.length) {
+      this.#longest = { start, end, length };
+    }
+    if (end - start > length * 3 && this.#source.charCodeAt(start + 1) === 92) this.#escaped++;
+    if (length > 40) {
+      if (isMostlyHex(value)) this.#hex++;
+      else if (isMostlyBase64(value)) this.#base64++;
+    }
+  }
+
+  folded(value: string, start: number, end: number, hidden: Value['hidden']): void {
+    if (value.length < 3 || this.#texts.length >= MOST_TEXTS) return;
+    const key = `${start}:${value.length > 200 ? value.slice(0, 200) + value.length : value}`;
+    if (this.#folded.has(key)) return;
+    this.#folded.add(key);
+    this.#texts.push({ value, start, end, hidden });
+  }
+
+  table(start: number, end: number, items: number): void {
+    if (this.#tables.size < MOST_TABLES) this.#tables.set(start, { start, end, items });
+  }
+
+  facts(stoppedBy: Facts['stoppedBy']): Facts {
+    const uses = this.uses.sort((a, b) => a.start - b.start || b.end - a.end);
+    const byPath = new Map<string, Use[]>();
+    for (const use of uses) {
+      const same = byPath.get(use.path);
+      if (same === undefined) byPath.set(use.path, [use]);
+      else same.push(use);
+    }
+    const source = this.#source;
+    let lines: Int32Array | undefined;
+    const place = (offset: number): { line: number; column: number } => {
+      lines ??= lineStarts(source);
+      const line = lineAt(lines, offset);
+      return { line: line + 1, column: offset - (lines[line] as number) + 1 };
+    };
+    return {
+      uses,
+      byPath,
+      strings: {
+        texts: this.#texts,
+        count: this.#count,
+        totalLength: this.#totalLength,
+        longest: this.#longest,
+        escaped: this.#escaped,
+        base64: this.#base64,
+        hex: this.#hex,
+        tables: [...this.#tables.values()],
+      },
+      loops: this.loops,
+      ...(stoppedBy === undefined ? {} : { stoppedBy }),
+      range: (start, end): SourceRange => {
+        const from = place(start);
+        const to = place(end);
+        return {
+          start,
+          end,
+          line: from.line,
+          column: from.column,
+          endLine: to.line,
+          endColumn: to.column,
+        };
+      },
+      text: (start, end) => source.slice(start, end),
+    };
+  }
+}
+
+/** As rules see it: a list's `constant` is its items that fold; what an object holds is in its labels. */
+export function shown(value: Known): Known {
+  const { shape, closure } = value;
+  if (shape === undefined) {
+    if (closure === undefined || value.path !== undefined) return value;
+    return new Known(
+      value.constant,
+      'function',
+      value.labels,
+      value.origins,
+      value.hidden,
+      shape,
+      closure,
+      value.also,
+    );
+  }
+  let { constant, hidden } = value;
+  if (shape.list !== undefined) {
+    const parts: string[] = [];
+    for (const item of shape.list) {
+      if (parts.length >= MOST_JOINED) break;
+      if (item.constant === undefined || item.constant === null) continue;
+      parts.push(String(item.constant));
+      hidden ??= item.hidden;
+    }
+    if (parts.length > 0) constant = parts.join(' ');
+  }
+  return new Known(
+    constant,
+    value.path,
+    labelsOf(value),
+    originsOf(value),
+    hidden,
+    shape,
+    closure,
+    value.also,
+  );
+}
+
+function lineStarts(source: string): Int32Array {
+  let count = 1;
+  for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) count++;
+  const starts = new Int32Array(count);
+  let line = 1;
+  for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) {
+    starts[line++] = at + 1;
+  }
+  return starts;
+}
+
+function lineAt(starts: Int32Array, offset: number): number {
+  let low = 0;
+  let high = starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((starts[middle] as number) <= offset) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

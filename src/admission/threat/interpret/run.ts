@@ -1,0 +1,220 @@
+/** The state of one interpretation: where it stands, its limits, what waits to be walked. */
+import type { Effect, Effects, Use } from '../facts.ts';
+import type { FunctionValue, Name } from '../tree.ts';
+import type { Dialect } from './dialect.ts';
+import { Cell, Closure, join, Known, NOTHING, Shape, UNKNOWN } from './known.ts';
+import type { Recorder } from './recorder.ts';
+import { Scope } from './scope.ts';
+
+/** How often a function is walked at most: again when what it reads has become more. */
+const MOST_WALKS = 3;
+/** Nested evaluations, over calls. Beyond, functions that are called are walked later. */
+export const DEEPEST_CALL = 300;
+/** Nested evaluations beyond which nothing is looked at. */
+export const DEEPEST_WALK = 900;
+const LOOK_AT_CLOCK = 1023;
+
+/** Thrown through the walk when a limit is met, and caught where it began. */
+export class Stopped {
+  readonly by: 'time' | 'steps';
+  constructor(by: 'time' | 'steps') {
+    this.by = by;
+  }
+}
+
+export class Run {
+  readonly dialect: Dialect;
+  readonly recorder: Recorder;
+  readonly root: Scope;
+  readonly main: Closure;
+  /** The function that is being walked. */
+  closure: Closure;
+  scope: Scope;
+  conditions = 0;
+  loops = 0;
+  /** Uses that the tests around were made of. */
+  under: readonly Use[] | undefined;
+  depth = 0;
+  isTooDeep = false;
+  /** Statements that leave, `await` and timers seen; loops take the difference. */
+  exits = 0;
+  breakables = 0;
+  /** Branches, loops and choices. */
+  decisions = 0;
+  readonly queue: Closure[] = [];
+  readonly closures = new Map<FunctionValue, Closure>();
+  readonly shapes = new Map<object, Shape>();
+  readonly blocks = new Map<object, Scope>();
+  /** What was assigned to members of named things. */
+  readonly written = new Map<string, Cell>();
+  readonly #effects: Effects;
+  readonly #known = new Map<string, Effect | undefined>();
+  readonly #members = new Map<string, Map<string, string>>();
+  readonly #deadline: number;
+  #stepsLeft: number;
+
+  constructor(
+    dialect: Dialect,
+    effects: Effects,
+    recorder: Recorder,
+    body: FunctionValue,
+    limits: { readonly deadline: number; readonly steps: number },
+  ) {
+    this.dialect = dialect;
+    this.#effects = effects;
+    this.recorder = recorder;
+    this.#deadline = limits.deadline;
+    this.#stepsLeft = limits.steps;
+    this.main = new Closure(body, 0, undefined, (own) => new Scope(undefined, own, 0, 0));
+    this.closures.set(body, this.main);
+    this.closure = this.main;
+    this.root = this.main.scope;
+    this.scope = this.root;
+  }
+
+  step(): void {
+    const left = --this.#stepsLeft;
+    if ((left & LOOK_AT_CLOCK) !== 0) return;
+    if (left <= 0) throw new Stopped('steps');
+    if (performance.now() > this.#deadline) throw new Stopped('time');
+  }
+
+  /** Work that is done at once, such as on a long list. */
+  spend(steps: number): void {
+    const before = this.#stepsLeft;
+    this.#stepsLeft -= steps;
+    if (this.#stepsLeft <= 0) throw new Stopped('steps');
+    if ((before ^ this.#stepsLeft) > LOOK_AT_CLOCK && performance.now() > this.#deadline) {
+      throw new Stopped('time');
+    }
+  }
+
+  isLate(): boolean {
+    return performance.now() > this.#deadline;
+  }
+
+  effectOf(path: string): Effect | undefined {
+    let effect = this.#known.get(path);
+    if (effect === undefined && !this.#known.has(path)) {
+      effect = this.#effects(path);
+      this.#known.set(path, effect);
+    }
+    return effect;
+  }
+
+  /** One text for each path, so that comparing and looking up are quick. */
+  memberPath(path: string, key: string | undefined): string {
+    let members = this.#members.get(path);
+    if (members === undefined) {
+      members = new Map();
+      this.#members.set(path, members);
+    }
+    const own = key ?? '[]';
+    if (own === '()') return this.#resultPath(path, members);
+    let member = members.get(own);
+    if (member === undefined) {
+      member = this.dialect.memberOf(path, key);
+      members.set(own, member);
+    }
+    return member;
+  }
+
+  #resultPath(path: string, members: Map<string, string>): string {
+    let result = members.get('()');
+    if (result === undefined) {
+      result = `${path}()`;
+      members.set('()', result);
+    }
+    return result;
+  }
+
+  /** The cell of a variable; of the outermost scope where nothing binds it. */
+  resolve(name: Name): Cell {
+    if (name.binding !== undefined) return name.binding as Cell;
+    let cell = this.scope.find(name.name);
+    if (cell === undefined) {
+      cell = this.root.declare(name.name);
+      cell.all = this.dialect.globalOf(name.name);
+      cell.current = cell.all;
+    }
+    name.binding = cell;
+    return cell;
+  }
+
+  read(cell: Cell): Known {
+    if (cell.owner === this.closure && !(cell.inLoop && this.loops > cell.loops)) {
+      return cell.current ?? cell.all ?? UNKNOWN;
+    }
+    this.watch(cell);
+    return cell.all ?? UNKNOWN;
+  }
+
+  watch(cell: Cell): void {
+    if (cell.readers === undefined) cell.readers = [this.closure];
+    else if (!cell.readers.includes(this.closure) && cell.readers.length < 64) {
+      cell.readers.push(this.closure);
+    }
+  }
+
+  assign(cell: Cell, value: Known): void {
+    const isOwn = cell.owner === this.closure;
+    if (isOwn && this.conditions <= cell.conditions && this.loops <= cell.loops) {
+      cell.current = value;
+    } else cell.current = join(cell.current, value);
+    if (this.loops > cell.loops) cell.inLoop = true;
+    const before = cell.all;
+    const all = join(before, value);
+    if (all === before) return;
+    cell.all = all;
+    this.changed(cell);
+  }
+
+  changed(cell: Cell): void {
+    if (cell.readers === undefined) return;
+    for (const reader of cell.readers) this.enqueue(reader);
+    cell.readers = undefined;
+  }
+
+  enqueue(closure: Closure): void {
+    if (closure.isQueued || closure.walks >= MOST_WALKS) return;
+    closure.isQueued = true;
+    this.queue.push(closure);
+  }
+
+  closureOf(node: FunctionValue): Closure {
+    let closure = this.closures.get(node);
+    if (closure === undefined) {
+      const around = this.scope;
+      closure = new Closure(
+        node,
+        this.closures.size,
+        this.closure,
+        (own) => new Scope(around, own, 0, 0),
+      );
+      this.closures.set(node, closure);
+      this.enqueue(closure);
+    }
+    return closure;
+  }
+
+  shapeOf(node: { readonly start: number; readonly end: number }): Shape {
+    let shape = this.shapes.get(node);
+    if (shape === undefined) {
+      shape = new Shape(node.start, node.end);
+      this.shapes.set(node, shape);
+    }
+    return shape;
+  }
+
+  newCell(): Cell {
+    return new Cell(this.closure, this.conditions, this.loops);
+  }
+
+  listOf(items: readonly Known[], start: number, end: number, like?: Known): Known {
+    const shape = new Shape(start, end);
+    shape.list = items.slice();
+    for (const item of items) shape.add(item);
+    if (like === undefined) return new Known(undefined, undefined, 0, NOTHING, undefined, shape);
+    return new Known(undefined, undefined, like.labels, like.origins, like.hidden, shape);
+  }
+}
