@@ -1,0 +1,59 @@
+/** Programs within the program: constant texts that reach what runs them. */
+import type { SourceLanguage } from '../catalogue.ts';
+import type { Facts } from '../facts.ts';
+import { type RuleContext, sceneOf } from './scene.ts';
+
+export interface NestedCode {
+  readonly language: SourceLanguage;
+  readonly source: string;
+  /** The use that runs it. */
+  readonly start: number;
+  readonly end: number;
+}
+
+const MOST = 20;
+const LONGEST = 500_000;
+
+/** At most 20, each of at most 500,000 characters. */
+export function nestedCode(facts: Facts, context: RuleContext): NestedCode[] {
+  const scene = sceneOf(facts, context);
+  const found: NestedCode[] = [];
+  const add = (
+    language: SourceLanguage,
+    source: unknown,
+    use: { start: number; end: number },
+  ): void => {
+    if (typeof source !== 'string' || source.length < 8 || source.length > LONGEST) return;
+    if (found.length < MOST) found.push({ language, source, start: use.start, end: use.end });
+  };
+  const own = context.language === 'typescript' ? 'javascript' : context.language;
+  for (const { use, entry } of scene.doing('evaluate', 'shell', 'run')) {
+    const words = use.args.flatMap(
+      ({ items, constant }) => items?.map((item) => item.constant) ?? [constant],
+    );
+    if (entry.acts?.includes('shell') === true) {
+      add('shell', use.args[0]?.constant, use);
+    } else if (entry.acts?.includes('run') === true) {
+      const program = own === 'shell' ? use.path.replace(/^sh:/, '') : String(words.shift() ?? '');
+      const flag = words.findIndex(
+        (word) => word === '-c' || word === '-e' || word === '-lc' || word === '--eval',
+      );
+      add(
+        languageOf(program),
+        own === 'shell' && flag < 0 ? use.input?.constant : words[flag + 1],
+        use,
+      );
+    } else if (own === 'shell') {
+      add('shell', words.join(' '), use);
+    } else {
+      // `new Function('a', 'b', body)`: the last is the body.
+      add(own, /Function$/.test(use.path) ? words.at(-1) : words[0], use);
+    }
+  }
+  return found.filter(({ source }) => source !== context.source);
+}
+
+function languageOf(program: string): SourceLanguage {
+  if (/(^|[\\/])python[\d.]*(\.exe)?$/.test(program)) return 'python';
+  return /(^|[\\/])(node|deno|bun)(\.exe)?$/.test(program) ? 'javascript' : 'shell';
+}

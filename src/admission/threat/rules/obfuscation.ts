@@ -1,0 +1,279 @@
+/** Code that hides what it does: hidden names, tables of texts, packers, invisible characters, code out of sight. */
+import { at, type Found, type Scene, textsOf, valuesOf } from './scene.ts';
+
+const FAMILY = 'obfuscation' as const;
+
+export function* obfuscation(scene: Scene): Iterable<Found> {
+  yield* hiddenNames(scene);
+  yield* stringTables(scene);
+  yield* escapedTexts(scene);
+  yield* generatedNames(scene);
+  yield* packers(scene);
+  yield* encodedPayload(scene);
+  yield* invisible(scene);
+  yield* outOfSight(scene);
+  yield* fewLetters(scene);
+  yield* unknownComponents(scene);
+}
+
+/** `require('chi' + 'ld_process')`: nobody splits the name of what is harmless. */
+function* hiddenNames(scene: Scene): Iterable<Found> {
+  for (const { use, entry } of scene.located) {
+    if (entry.family === undefined || use.form === 'read') continue;
+    const isLoad = use.form === 'import' || entry.acts?.includes('load-module') === true;
+    const hidden = valuesOf(use).find(
+      ({ hidden: how, constant }) =>
+        how !== undefined &&
+        typeof constant === 'string' &&
+        (how === 'encoded' || constant.length < 40),
+    );
+    const encoded = hidden?.hidden === 'encoded';
+    if (hidden === undefined || (!encoded && !isLoad)) continue;
+    yield {
+      family: FAMILY,
+      name: 'hidden-argument',
+      ...at(use),
+      score: encoded ? 72 : 55,
+      explanation: `This hides the text "${String(hidden.constant).slice(0, 60)}" from whoever reads the source, and uses it.`,
+    };
+  }
+  for (const use of scene.facts.uses) {
+    if (use.form !== 'import' || use.indirect !== true) continue;
+    if (!/child_process|:vm$|subprocess|ctypes|socket|:os$|:net$|:dns$/.test(use.path)) continue;
+    yield {
+      family: FAMILY,
+      name: 'hidden-module',
+      ...at(use),
+      score: 70,
+      explanation: `This loads ${use.path.replace(/^\w+:/, '')} by a name that is not written there.`,
+    };
+  }
+}
+
+const HEX_NAME = /\b_0x[0-9a-f]{3,8}\b/g;
+
+const countOf = (pattern: RegExp, text: string, most: number): number => {
+  let count = 0;
+  pattern.lastIndex = 0;
+  while (count < most && pattern.exec(text) !== null) count++;
+  return count;
+};
+
+function* stringTables(scene: Scene): Iterable<Found> {
+  const names = countOf(HEX_NAME, scene.source, 40);
+  const [table] = scene.facts.strings.tables;
+  if (table !== undefined && names < 20 && scene.facts.strings.escaped > 5) {
+    yield {
+      family: FAMILY,
+      name: 'string-table',
+      ...at(table),
+      score: 55,
+      explanation: `All texts stand in a table of ${table.items}, and are fetched from it by number.`,
+    };
+  }
+  if (names < 20) return;
+  const place = table ?? { start: 0, end: Math.min(scene.source.length, 200) };
+  yield {
+    family: FAMILY,
+    name: 'obfuscator',
+    ...at(place),
+    score: 82,
+    explanation:
+      'An obfuscator has gone over this: names are numbers, and texts are fetched from a table.',
+  };
+}
+
+/** `\x68\x65\x6c\x6c\x6f`: texts that could have been written as they are. */
+function* escapedTexts(scene: Scene): Iterable<Found> {
+  const { escaped, count } = scene.facts.strings;
+  const runs = [
+    ...scene.source
+      .slice(0, 2_000_000)
+      .matchAll(/(?:\\x[2-7][0-9a-fA-F]){6,}|(?:\\u00[2-7][0-9a-fA-F]){6,}/g),
+  ];
+  const [first] = runs;
+  if (first === undefined || runs.length < 5 || escaped < 4) return;
+  const most = escaped / Math.max(1, count) > 0.25;
+  yield {
+    family: FAMILY,
+    name: 'escaped-texts',
+    start: first.index,
+    end: first.index + first[0].length,
+    score: most ? 72 : 40,
+    explanation: `${runs.length} texts are written as the numbers of their letters.`,
+  };
+}
+
+/** Names made so that nobody can tell one from another. */
+function* generatedNames(scene: Scene): Iterable<Found> {
+  const confusing = [
+    ...scene.source
+      .slice(0, 500_000)
+      .matchAll(/\b(?=[IlO01o]{8,}\b)[IlOo][IlO01o]*\b|\b_{5,}\b|\b(?=\w*O0|\w*0O)[O0]{6,}\b/g),
+  ];
+  const [first] = confusing;
+  if (first === undefined || confusing.length < 8) return;
+  yield {
+    family: FAMILY,
+    name: 'confusing-names',
+    start: first.index,
+    end: first.index + first[0].length,
+    score: 78,
+    explanation: 'Names are made of letters that look alike, so that nobody can follow them.',
+  };
+}
+
+const PACKERS: readonly { pattern: RegExp; what: string; score: number }[] = [
+  {
+    pattern: /\beval\s*\(\s*function\s*\(\s*p\s*,\s*a\s*,\s*c\s*,\s*k\s*,\s*e\s*,\s*[dr]\s*\)/,
+    what: 'packed by a packer that unpacks it with eval',
+    score: 72,
+  },
+  {
+    pattern: /\b(__pyarmor__|pyarmor_runtime|pytransform|from pyarmor)\b/,
+    what: 'encrypted, and decrypted by machine code when it is loaded',
+    score: 70,
+  },
+  {
+    pattern:
+      /\b(?:Hyperion|pyobfuscate|Kramer|PyObfuscate|BlankOBF|development-tools\.net|Intensio)\b.{0,80}\b(?:obfus|encod|protect)/i,
+    what: 'named after the obfuscator that made it',
+    score: 60,
+  },
+  { pattern: /\$=~\[\];|ﾟωﾟﾉ|\[\]\[\(!\[\]\+\[\]\)/, what: 'written in signs alone', score: 88 },
+];
+
+function* packers(scene: Scene): Iterable<Found> {
+  for (const { pattern, what, score } of PACKERS) {
+    const match = pattern.exec(scene.source.slice(0, 2_000_000));
+    if (
+      match === null ||
+      scene.texts.some(
+        (text) => text.start < match.index && text.end > match.index + match[0].length,
+      )
+    )
+      continue;
+    yield {
+      family: FAMILY,
+      name: 'packed',
+      start: match.index,
+      end: match.index + match[0].length,
+      score,
+      explanation: `The code is ${what}.`,
+    };
+  }
+}
+
+/** A long encoded text, something that decodes, and something that runs: together a program within the program. */
+function* encodedPayload(scene: Scene): Iterable<Found> {
+  const payload = scene.texts.find(
+    ({ value }) =>
+      value.length > 300 &&
+      (/^[A-Za-z0-9+/=_-]+\s*$/.test(value) ||
+        /^[\da-fA-F]+$/.test(value) ||
+        /^[\da-f]{2}([ ,:][\da-f]{2})+$/i.test(value)) &&
+      !/^data:/.test(value),
+  );
+  if (payload === undefined) return;
+  const evaluates = scene.doing('evaluate').length > 0;
+  const decodes = scene.doing('decode').length > 0;
+  if (!evaluates || !decodes) return;
+  const [sink] = scene.doing('evaluate');
+  const small = payload.value.length / Math.max(1, scene.source.length);
+  yield {
+    family: FAMILY,
+    name: 'encoded-payload',
+    ...at(payload),
+    score: small > 0.5 ? 82 : 50,
+    explanation: `A text of ${payload.value.length} encoded characters stands beside what decodes and what runs code${sink === undefined ? '' : ` (${sink.use.path})`}.`,
+  };
+}
+
+/** Characters that show nothing, or show the text in another order than it runs in. */
+function* invisible(scene: Scene): Iterable<Found> {
+  const source = scene.source.slice(0, 3_000_000);
+  const hidden =
+    /[\u{e0100}-\u{e01ef}\ufe00-\ufe0f]{8,}|[\u{e0000}-\u{e007f}]{8,}|[\u200b\u200c\u2060\ufeff]{12,}|[\u3164\uffa0\u115f]{8,}/u.exec(
+      source,
+    );
+  if (hidden !== null) {
+    const active = scene.doing('evaluate', 'run', 'decode').length > 0;
+    yield {
+      family: FAMILY,
+      name: 'invisible-text',
+      start: hidden.index,
+      end: hidden.index + hidden[0].length,
+      score: active ? 90 : 60,
+      explanation: 'A text of characters that nobody can see stands here.',
+    };
+  }
+  for (const match of source.matchAll(/[\u202a-\u202e\u2066-\u2069]/g)) {
+    const inText = scene.texts.some(
+      ({ start, end }) => start <= match.index && match.index < end && end - start < 40,
+    );
+    if (inText) continue;
+    yield {
+      family: FAMILY,
+      name: 'reordered-text',
+      start: match.index,
+      end: match.index + 1,
+      score: 55,
+      explanation: 'This shows the text in another order than it is run in.',
+    };
+    return;
+  }
+}
+
+/** Code that begins where no editor shows it: after a long gap on a line that looks finished. */
+function* outOfSight(scene: Scene): Iterable<Found> {
+  const match = /[;:\w)]([ \t]{120,})(?=[;\w_(])[^\n]{8,}/.exec(scene.source.slice(0, 1_000_000));
+  if (match === null) return;
+  const start = match.index + 1 + (match[1]?.length ?? 0);
+  const end = match.index + match[0].length;
+  const isText = scene.texts.some((text) => text.start <= start && text.end >= start);
+  const uses = scene.facts.uses.some((use) => use.start >= start && use.start < end);
+  if (isText || !uses) return;
+  yield {
+    family: FAMILY,
+    name: 'out-of-sight',
+    start,
+    end: Math.min(end, start + 400),
+    score: 85,
+    explanation: `Code stands ${match[1]?.length} blanks to the right, where no editor shows it.`,
+  };
+}
+
+/** Programs of signs: `[][(![]+[])[+[]]…`. */
+function* fewLetters(scene: Scene): Iterable<Found> {
+  if (scene.language === 'shell') return;
+  const code = scene.source.slice(0, 20_000);
+  if (code.length < 400) return;
+  const letters = countOf(/[\p{L}\p{N}\s]/gu, code, code.length);
+  if (letters / code.length > 0.12) return;
+  yield {
+    family: FAMILY,
+    name: 'signs-alone',
+    start: 0,
+    end: code.length,
+    score: 88,
+    explanation: 'The program is written in signs, almost without letters.',
+  };
+}
+
+/** Windows scripts that do not even say which object they take. */
+function* unknownComponents(scene: Scene): Iterable<Found> {
+  for (const use of scene.facts.uses) {
+    if (!/^(global\.)?(WScript\.CreateObject|ActiveXObject|WSH\.CreateObject)$/.test(use.path))
+      continue;
+    if (use.form === 'read' || textsOf(use).length > 0) continue;
+    const script = scene.facts.uses.some(({ path }) => path.startsWith('global.WScript'));
+    yield {
+      family: FAMILY,
+      name: 'hidden-component',
+      ...at(use),
+      score: script ? 85 : 60,
+      explanation: 'This takes an object of Windows by a name that is computed.',
+    };
+    return;
+  }
+}

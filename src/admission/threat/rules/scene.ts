@@ -1,0 +1,135 @@
+/** What all rules look at, prepared once for a file. */
+import type { Capability, ThreatFamily } from '../../../core/admission.ts';
+import { type Act, type Entry, entryOf, type SourceLanguage } from '../catalogue.ts';
+import type { Facts, Labels, TextFact, Use, Value } from '../facts.ts';
+
+export interface RuleContext {
+  readonly language: SourceLanguage;
+  /** Base name and folders matter to few rules: `setup.py`. */
+  readonly path?: string | undefined;
+  readonly declares: ReadonlySet<Capability>;
+  /** As it was read; findings' places are offsets in it. */
+  readonly source: string;
+  /** What the analysis could not do; see `analyzer.ts`. */
+  readonly notes?: readonly string[] | undefined;
+}
+
+/** A use of something that the catalogue knows. */
+export interface Located {
+  readonly use: Use;
+  readonly entry: Entry;
+}
+
+export interface Scene extends RuleContext {
+  readonly facts: Facts;
+  readonly located: readonly Located[];
+  readonly texts: readonly TextFact[];
+  /** Uses that do one of these, in order. */
+  readonly doing: (...acts: Act[]) => readonly Located[];
+}
+
+/** What a rule has found, before it is told in a report. */
+export interface Found {
+  readonly family: ThreatFamily;
+  /** Last part of the rule's name, in kebab-case. */
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+  /** Where what it needs is not declared, or cannot be. */
+  readonly score: number;
+  /** Where it is declared: default the same. Only with `capability`. */
+  readonly declared?: number;
+  readonly capability?: Capability;
+  readonly explanation: string;
+  readonly remedy?: string;
+  /** Uses on the way from source to sink; told with their places. */
+  readonly flow?: readonly Use[];
+}
+
+export type Rule = (scene: Scene) => Iterable<Found>;
+
+export function sceneOf(facts: Facts, context: RuleContext): Scene {
+  const located: Located[] = [];
+  const byAct = new Map<Act, Located[]>();
+  for (const use of facts.uses) {
+    const entry = entryOf(context.language, use.path);
+    if (entry === undefined || entry.when?.(use) === false) continue;
+    const one = { use, entry };
+    located.push(one);
+    if (use.form === 'import' || (use.form === 'read' && entry.onRead !== true)) continue;
+    for (const act of entry.acts ?? []) {
+      const known = byAct.get(act);
+      if (known === undefined) byAct.set(act, [one]);
+      else known.push(one);
+    }
+  }
+  const doing = (...acts: Act[]): readonly Located[] => {
+    const [first] = acts;
+    if (acts.length === 1 && first !== undefined) return byAct.get(first) ?? [];
+    return [...new Set(acts.flatMap((act) => byAct.get(act) ?? []))].sort(
+      (a, b) => a.use.start - b.use.start,
+    );
+  };
+  return { ...context, facts, located, texts: facts.strings.texts, doing };
+}
+
+/** Everything that reaches a use. */
+export function valuesOf(use: Use): readonly Value[] {
+  return [
+    ...use.args,
+    ...(use.named === undefined ? [] : Object.values(use.named)),
+    ...(use.input === undefined ? [] : [use.input]),
+    ...(use.receiver === undefined ? [] : [use.receiver]),
+  ];
+}
+
+export const labelsOf = (use: Use): Labels =>
+  valuesOf(use).reduce((labels, value) => labels | value.labels, 0);
+
+/** Constant texts in what reaches a use, those within lists and objects and other branches, too; at most 100. */
+export function textsOf(use: Use): readonly string[] {
+  const texts: string[] = [];
+  for (const value of valuesOf(use)) gather(value, texts, 0);
+  return texts;
+}
+
+function gather(value: Value, texts: string[], depth: number): void {
+  if (texts.length >= 100 || depth > 4) return;
+  if (typeof value.constant === 'string') texts.push(value.constant);
+  for (const item of value.items ?? []) gather(item, texts, depth + 1);
+  for (const item of value.entries?.values() ?? []) gather(item, texts, depth + 1);
+  for (const other of value.also ?? []) gather(other, texts, depth + 1);
+}
+
+/** Uses that what reaches a use came from, nearest last; those before them, too, down to 4 steps. */
+export function originsOf(use: Use): readonly Use[] {
+  const origins = new Set<Use>();
+  const visit = (one: Use, depth: number): void => {
+    for (const value of valuesOf(one)) {
+      for (const origin of value.origins) {
+        if (origin === use || origins.has(origin) || origins.size >= 32) continue;
+        if (depth < 4) visit(origin, depth + 1);
+        origins.add(origin);
+      }
+    }
+  };
+  visit(use, 0);
+  return [...origins];
+}
+
+/** Origins whose thing gives one of these labels: where the flow begins. */
+export function sourcesOf(scene: Scene, use: Use, labels: Labels): readonly Use[] {
+  return originsOf(use).filter(
+    (origin) => ((entryOf(scene.language, origin.path)?.gives ?? 0) & labels) !== 0,
+  );
+}
+
+/** At most 8 steps of a flow, in the order of the text, ending at the sink. */
+export function flowTo(sink: Use, sources: readonly Use[]): readonly Use[] {
+  return [...[...sources].slice(0, 7).sort((a, b) => a.start - b.start), sink];
+}
+
+export const at = (use: { start: number; end: number }): { start: number; end: number } => ({
+  start: use.start,
+  end: use.end,
+});
