@@ -67,6 +67,8 @@ export interface WasmOptions {
   readonly fuel?: bigint;
   /** The same inputs give the same outputs: clocks that tell a time of their own, random numbers of that seed, canonical NaNs; threads and relaxed SIMD are refused. */
   readonly deterministic?: { readonly seed: string };
+  /** A `wasm-pcc/v1` certificate of the module (docs/proof.md). The engine checks it itself, and then counts nothing a second time; one that is not true is an error. */
+  readonly certificate?: Uint8Array;
 }
 
 /** What a guest threw, or what is wrong with its source. Texts of the guest's: show them, never act on them. */

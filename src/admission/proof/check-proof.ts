@@ -52,7 +52,8 @@ function boundsOf({ imports, memories, tables, stack, functions, exports }: Cert
   return {
     memoryPages: most([...memories, ...isOf('memory')]),
     tableElements: most([...tables, ...isOf('table')]),
-    stackSlots: `${stack.counted + stack.uncounted}`,
+    countedSlots: `${stack.counted}`,
+    uncountedSlots: `${stack.uncounted}`,
     ...Object.fromEntries(known),
   };
 }

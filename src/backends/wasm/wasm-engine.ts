@@ -13,7 +13,7 @@ import {
   type Program,
   type WasmOptions,
 } from '../program.ts';
-import { type CompiledModule, ModuleCache, stackSlots } from './compile.ts';
+import { type CompiledModule, ModuleCache } from './compile.ts';
 import { ComponentEngine } from './component/component-engine.ts';
 import { type Ending, noExport, TRAPPED, thrownEnding } from './ending.ts';
 import { engine, type WasmInstance } from './engine.ts';
@@ -28,6 +28,8 @@ const HELD_MAX = 24 * MiB;
 const COMPILER_MAX = 80 * MiB;
 /** With all of its code compiled for speed. A host has room for this, too. */
 const COMPILER_MOST = 108 * MiB;
+/** A proved module counts, whether somebody asks for it or not: some centuries of it. */
+const UNLIMITED = 2n ** 63n - 1n;
 
 interface Guest {
   readonly compiled: CompiledModule;
@@ -72,7 +74,9 @@ export class WasmEngine implements Engine {
   async evaluate(evaluate: Evaluate, hooks: EvaluateHooks): Promise<Evaluated> {
     this.#memory.settle(() => this.close());
     const bytes = bytesOf(evaluate.program);
-    if (isComponent(bytes)) return this.#components.evaluate(bytes, evaluate, hooks);
+    // Certificates are for core modules; of a component none is true.
+    if (isComponent(bytes) && evaluate.wasm?.certificate === undefined)
+      return this.#components.evaluate(bytes, evaluate, hooks);
     const began = performance.now();
     const options = evaluate.wasm ?? {};
     let guest: Guest | undefined;
@@ -174,11 +178,11 @@ function bytesOf({ files, entry }: Program): Uint8Array {
 
 function setCounters(
   instance: WasmInstance,
-  { metered, bounded }: CompiledModule,
+  { metered, bounded, slots }: CompiledModule,
   { fuel }: WasmOptions,
 ): void {
-  if (metered) counter(instance, FUEL_EXPORT).value = fuel ?? 0n;
-  if (bounded) counter(instance, STACK_EXPORT).value = stackSlots;
+  if (metered) counter(instance, FUEL_EXPORT).value = fuel ?? UNLIMITED;
+  if (bounded) counter(instance, STACK_EXPORT).value = slots;
 }
 
 function counter(instance: WasmInstance, name: string): { value: bigint | number } {

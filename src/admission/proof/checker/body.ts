@@ -40,8 +40,8 @@ export class BodyCheck {
   readonly #bytes: Bytes;
   readonly #allowed = new Uint8Array(0x10000);
   /** By local: the constant that it has as long as the epoch is that; whether it counts a loop that is open. */
-  readonly #constants = new Float64Array(MOST_LOCALS);
-  readonly #epochs = new Float64Array(MOST_LOCALS);
+  readonly #constants = new Int32Array(MOST_LOCALS);
+  readonly #epochs = new Int32Array(MOST_LOCALS);
   readonly #locked = new Uint8Array(MOST_LOCALS);
   #epoch = 0;
   #witness = 0;
@@ -153,8 +153,8 @@ export class BodyCheck {
     const set = holds ? [0x21, ...held] : [0x24, ...global];
     this.#get = holds ? [0x20, ...held] : [0x23, ...global];
     this.#pay = [0x7d, ...set, ...this.#get, 0x42, 0, 0x53, 4, 0x40, ...store, 0, 0x0b];
-    this.#load = [0x23, ...global, ...set];
-    this.#touch(1);
+    this.#load = holds ? [0x23, ...global, ...set] : [];
+    if (holds) this.#touch(1);
   }
 
   #touch(more: number): void {
@@ -361,9 +361,8 @@ export class BodyCheck {
   #called(delta: number, at: number): void {
     this.#leave(at);
     this.#height += delta;
-    if (this.#held >= 0 && !this.#bytes.take(this.#load))
-      violated('counters', this.#bytes.at, 'fuel is not read again');
-    this.#touch(1);
+    if (this.#held >= 0) this.#touch(1);
+    if (!this.#bytes.take(this.#load)) violated('counters', this.#bytes.at, 'fuel is not read');
   }
 
   /** Locals and globals: those that hold the counters are touched by the patterns alone. */

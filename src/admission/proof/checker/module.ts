@@ -98,9 +98,9 @@ export class ModuleCheck {
     if (id === 0) bytes.skip(bytes.end - bytes.at);
     else if (id === 12) bytes.u32();
     else {
-      const body = new BodyCheck(this);
+      const body = id === 10 ? new BodyCheck(this) : undefined;
       for (let left = bytes.count(); left > 0; left--) {
-        if (id === 10) body.check(this.#read[id] as number);
+        if (body) body.check(this.#read[id] as number);
         else this.#entry(id, bytes.at);
         (this.#read[id] as number)++;
       }
