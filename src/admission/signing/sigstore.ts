@@ -25,6 +25,8 @@ const ROOT_BOUNDS = { bytes: 1024 * 1024, depth: 16 } as const;
 const ROOTS_MAX = 32;
 const NAME_MAX = 2048;
 
+type Sigstore = NonNullable<TrustedSigner['sigstore']>;
+
 const roots = new Map<string, TrustMaterial>();
 
 /** @param text of a trusted_root.json @throws TRUST_INVALID */
@@ -66,9 +68,11 @@ export function verifyBundle(
     return;
   }
   const bundle = parseBundle(document);
+  // Of signers that trust the same, one verification serves all.
+  const known = new Map<string, () => Named>();
   for (const signer of signers) {
     try {
-      good.push(verifyFor(signer, bundle));
+      good.push(verifyFor(signer, bundle, known));
     } catch (error) {
       leftOut.push({ signer: signer.name, reason: (error as Error).message });
     }
@@ -92,17 +96,25 @@ function parseBundle(document: unknown): BundleWithDsseEnvelope {
   throw signatureInvalid(`its payloadType is not ${PAYLOAD_TYPE}: it signs something else`);
 }
 
-function verifyFor(signer: TrustedSigner, bundle: BundleWithDsseEnvelope): GoodSignature {
+/** Whom a certificate names. */
+interface Named {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly keyId: string;
+}
+
+function verifyFor(
+  signer: TrustedSigner,
+  bundle: BundleWithDsseEnvelope,
+  known: Map<string, () => Named>,
+): GoodSignature {
   const { sigstore } = signer;
   if (sigstore === undefined) throw new Error('no identity of Sigstore');
-  const verifier = new Verifier(trustMaterial(sigstore.rootText), {
-    tlogThreshold: sigstore.transparencyLog,
-    ctlogThreshold: sigstore.certificateLog,
-    timestampThreshold: sigstore.timestamps,
-  });
-  const { key, identity } = verified(() => verifier.verify(toSignedEntity(bundle)));
-  const subject = identity?.subjectAlternativeName ?? '';
-  const issuer = identity?.extensions?.issuer ?? '';
+  const { rootText, transparencyLog, certificateLog, timestamps } = sigstore;
+  const trust = JSON.stringify([rootText, transparencyLog, certificateLog, timestamps]);
+  const name = known.get(trust) ?? answered(() => verifiedName(sigstore, bundle));
+  known.set(trust, name);
+  const { issuer, subject, keyId } = name();
   if (issuer !== sigstore.issuer || issuer === '') {
     throw signatureInvalid(
       `the certificate was issued by ${shown(issuer)}, not by ${sigstore.issuer}`,
@@ -113,20 +125,41 @@ function verifyFor(signer: TrustedSigner, bundle: BundleWithDsseEnvelope): GoodS
   }
   return {
     signer,
-    keyId: createHash('sha256')
-      .update(key.export({ type: 'spki', format: 'der' }))
-      .digest('hex'),
+    keyId,
     identity: `${issuer} ${subject}`,
     statement: parseStatement(bundle.content.dsseEnvelope.payload),
   };
 }
 
 /** The library throws its own errors for what does not hold, and others for what is malformed: both are a no. */
-function verified<T>(run: () => T): T {
+function verifiedName(sigstore: Sigstore, bundle: BundleWithDsseEnvelope): Named {
+  const verifier = new Verifier(trustMaterial(sigstore.rootText), {
+    tlogThreshold: sigstore.transparencyLog,
+    ctlogThreshold: sigstore.certificateLog,
+    timestampThreshold: sigstore.timestamps,
+  });
   try {
-    return run();
+    const { key, identity } = verifier.verify(toSignedEntity(bundle));
+    const spki = key.export({ type: 'spki', format: 'der' });
+    return {
+      issuer: identity?.extensions?.issuer ?? '',
+      subject: identity?.subjectAlternativeName ?? '',
+      keyId: createHash('sha256').update(spki).digest('hex'),
+    };
   } catch (cause) {
     throw signatureInvalid(`the Sigstore bundle does not hold: ${(cause as Error).message}`);
+  }
+}
+
+/** What it returned or threw, as often as it is asked. */
+function answered<T>(run: () => T): () => T {
+  try {
+    const value = run();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }
 
