@@ -36,8 +36,10 @@ export function fileText(file: ScannedFile, threshold: number, paint: Paint): st
   const isRefused = score >= threshold;
   const head = `${isRefused ? 'refused' : 'suspicious'} ${score}`;
   const about = [language, runsOnInstall && 'run on installation'].filter(Boolean).join(', ');
-  const shown = findings.slice(0, FINDINGS_SHOWN);
-  const more = findings.length - shown.length + omitted;
+  // What is declared counts for nothing, and would hide what does.
+  const counting = findings.filter((each) => each.score > 0 || each.waived !== undefined);
+  const shown = counting.slice(0, FINDINGS_SHOWN);
+  const more = counting.length - shown.length + omitted;
   const lines = [
     `${(isRefused ? paint.red : paint.yellow)(head)}  ${paint.bold(showable(path))}${about === '' ? '' : `  (${about})`}`,
     ...shown.flatMap((finding) => findingLines(finding, paint)),

@@ -3,7 +3,7 @@
  * them from one process to the next.
  */
 import type { Analysis, AnalysisOptions } from '../threat/analyzer.ts';
-import { RULES_VERSION } from '../threat/analyzer.ts';
+import { RULES_VERSION } from '../threat/version.ts';
 
 /** What is kept from one process to the next: `ThreatStore` is one. */
 export interface AnalysisShelf {

@@ -7,9 +7,9 @@ import type { Capability, Finding } from '../../core/admission.ts';
 import type { AdmissionWaiver } from '../../policy/policy.ts';
 import type { ThreatStore } from '../../store/threat-store.ts';
 import type { AnalysisOptions } from '../threat/analyzer.ts';
-import { RULES_VERSION } from '../threat/analyzer.ts';
 import type { ThreatProfile } from '../threat/profiles.ts';
 import { scoreOf, withModel } from '../threat/score.ts';
+import { RULES_VERSION } from '../threat/version.ts';
 import { applyWaivers } from '../threat/waivers.ts';
 import { AnalysisCache, analysisKey } from './analysis-cache.ts';
 import {
