@@ -409,6 +409,6 @@ function neverBegan(how: string): CaissonError {
   return new CaissonError('WALL_UNAVAILABLE', {
     layer: 'backends',
     message: `the host process of the engine did not begin: ${how.split('\n', 3).join(' ').slice(0, 500)}`,
-    hint: 'where memory is limited without a control group, Node cannot reserve what V8 needs: caisson doctor tells how to get one',
+    hint: 'what the policy denies of system calls its hosts lack, too; where memory is limited without a control group, Node cannot reserve what V8 needs: caisson doctor tells how to get one',
   });
 }

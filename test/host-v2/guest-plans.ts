@@ -16,13 +16,12 @@ const job: Job = {
   stderr: 'capture',
 };
 
-/** Every namespace, no capability, read-only root, and the cgroup that is asked for. */
-export function guestPlan(cgroup: CgroupPlan, wallMs?: number): Uint8Array {
-  const limits: RunLimits = {
-    onOutputLimit: 'truncate',
-    ...(wallMs === undefined ? {} : { wallMs }),
-  };
-  const plan: KindPlan = {
+/** Every namespace, no capability, read-only root: what every guest of busybox has. */
+export function busyboxPlan(
+  more: { readonly mounts?: KindPlan['mounts'] } & Partial<Omit<KindPlan, 'mounts'>>,
+): KindPlan {
+  const { mounts = [], ...rest } = more;
+  return {
     namespaces: ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup'],
     uid: 1000,
     gid: 1000,
@@ -38,6 +37,7 @@ export function guestPlan(cgroup: CgroupPlan, wallMs?: number): Uint8Array {
       { kind: 'tmpfs', target: '/dev', flags: ['nosuid', 'noexec'], mode: 0o755 },
       { kind: 'device', source: '/dev/null', target: '/dev/null', major: 1, minor: 3 },
       { kind: 'device', source: '/dev/zero', target: '/dev/zero', major: 1, minor: 5 },
+      ...mounts,
     ],
     capabilities: {
       bounding: 0n,
@@ -48,11 +48,19 @@ export function guestPlan(cgroup: CgroupPlan, wallMs?: number): Uint8Array {
       securebits: 0x2f,
     },
     rlimits: [],
-    cgroup,
-    limits,
+    limits: { onOutputLimit: 'truncate' },
     scaffold: [],
+    ...rest,
   };
-  return encodePlan(plan, encodeJob(job));
+}
+
+/** With the cgroup that is asked for. */
+export function guestPlan(cgroup: CgroupPlan, wallMs?: number): Uint8Array {
+  const limits: RunLimits = {
+    onOutputLimit: 'truncate',
+    ...(wallMs === undefined ? {} : { wallMs }),
+  };
+  return encodePlan(busyboxPlan({ cgroup, limits }), encodeJob(job));
 }
 
 export function planFile(name: string, cgroup: CgroupPlan, wallMs?: number): GuestFile {

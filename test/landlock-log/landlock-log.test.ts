@@ -26,6 +26,7 @@ import {
 import { compileLandlock } from '../../src/plan/landlock.ts';
 import type { Job, KindPlan } from '../../src/plan/plan.ts';
 import { fileViolations } from '../../src/sandbox/file-refusals.ts';
+import { busyboxPlan } from '../host-v2/guest-plans.ts';
 
 const kernel = process.env.CAISSON_LOG_KERNEL ?? '';
 const missing = 'no guest kernel with a Landlock log (CAISSON_LOG_KERNEL)';
@@ -41,36 +42,13 @@ function plan(log: boolean): KindPlan {
     ],
   });
   assert.ok(landlock !== undefined);
-  return {
-    namespaces: ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup'],
-    uid: 1000,
-    gid: 1000,
-    hostname: 'guest',
+  return busyboxPlan({
     mounts: [
-      { kind: 'tmpfs', target: '/', flags: ['readonly', 'nosuid', 'nodev'], mode: 0o755 },
-      { kind: 'directory', target: '/bin', mode: 0o755 },
-      { kind: 'bind', source: '/bin', target: '/bin', flags: ['readonly', 'nosuid', 'nodev'] },
-      { kind: 'directory', target: '/proc', mode: 0o755 },
-      { kind: 'proc', target: '/proc' },
       { kind: 'directory', target: '/data', mode: 0o777 },
       { kind: 'tmpfs', target: '/data', flags: ['nosuid', 'private'], mode: 0o1777 },
-      { kind: 'directory', target: '/dev', mode: 0o755 },
-      { kind: 'tmpfs', target: '/dev', flags: ['nosuid', 'noexec'], mode: 0o755 },
-      { kind: 'device', source: '/dev/null', target: '/dev/null', major: 1, minor: 3 },
     ],
     landlock: log ? { ...landlock, log } : landlock,
-    capabilities: {
-      bounding: 0n,
-      effective: 0n,
-      permitted: 0n,
-      inheritable: 0n,
-      ambient: 0n,
-      securebits: 0x2f,
-    },
-    rlimits: [],
-    limits: { onOutputLimit: 'truncate' },
-    scaffold: [],
-  };
+  });
 }
 
 function planFrame(id: number, log: boolean): Buffer {
