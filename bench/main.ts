@@ -40,6 +40,7 @@ import { monitor } from './suites/monitor.ts';
 import { network } from './suites/network.ts';
 import { seccomp } from './suites/seccomp.ts';
 import { sideChannels } from './suites/side-channels.ts';
+import { signing } from './suites/signing.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
@@ -64,6 +65,7 @@ const SUITES: readonly Suite[] = [
   wasm,
   wasmFuel,
   modules,
+  signing,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
