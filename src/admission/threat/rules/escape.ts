@@ -108,7 +108,10 @@ function* realmClimbs(scene: Scene): Iterable<Found> {
 /** `().__class__.__base__.__subclasses__()`: from any object to every class that is loaded. */
 function* pythonClimbs(scene: Scene): Iterable<Found> {
   for (const use of scene.facts.uses) {
-    const { path } = use;
+    // Of what is no named thing the path holds the last member alone; the text holds them all.
+    const path = use.path.includes('__')
+      ? `${use.path} ${scene.facts.text(use.start, Math.min(use.end, use.start + 400))}`
+      : use.path;
     const texts = textsOf(use);
     if (
       /__(class|base|bases|mro)__.*__subclasses__|__subclasses__(\(\))?.*__(init|globals|builtins)__/.test(

@@ -117,12 +117,27 @@ export function originsOf(use: Use): readonly Use[] {
   return [...origins];
 }
 
-/** Origins whose thing gives one of these labels: where the flow begins. */
+/**
+ * Origins whose thing gives one of these labels: where the flow begins. Reads of variables are no origins by
+ * themselves; the nearest one before the use that gives the label stands for them.
+ */
 export function sourcesOf(scene: Scene, use: Use, labels: Labels): readonly Use[] {
-  return originsOf(use).filter(
-    (origin) => ((entryOf(scene.language, origin.path)?.gives ?? 0) & labels) !== 0,
+  const origins = originsOf(use);
+  const sources = origins.filter((origin) => gives(scene, origin, labels));
+  const named = new Set(valuesOf(use).concat(origins.flatMap(valuesOf)).map(({ path }) => path));
+  const reads = scene.located.filter(
+    ({ use: read, entry }) =>
+      read.form === 'read' && entry.onRead === true && ((entry.gives ?? 0) & labels) !== 0,
   );
+  const exact = reads.filter(({ use: read }) => named.has(read.path)).map((one) => one.use);
+  if (exact.length > 0) return [...new Set([...sources, ...exact])];
+  if (sources.length > 0) return sources;
+  const before = reads.filter(({ use: read }) => read.start <= use.end);
+  return before.slice(-1).map((one) => one.use);
 }
+
+const gives = (scene: Scene, use: Use, labels: Labels): boolean =>
+  ((entryOf(scene.language, use.path)?.gives ?? 0) & labels) !== 0;
 
 /** At most 8 steps of a flow, in the order of the text, ending at the sink. */
 export function flowTo(sink: Use, sources: readonly Use[]): readonly Use[] {
