@@ -43,7 +43,7 @@ export function fileText(file: ScannedFile, threshold: number, paint: Paint): st
   const lines = [
     `${(isRefused ? paint.red : paint.yellow)(head)}  ${paint.bold(showable(path))}${about === '' ? '' : `  (${about})`}`,
     ...shown.flatMap((finding) => findingLines(finding, paint)),
-    ...(more > 0 ? [`  … and ${more} more findings`] : []),
+    ...(more > 0 ? [`  … and ${more} more`] : []),
     ...(digest === undefined ? [] : [paint.dim(`  sha256:${digest}`)]),
   ];
   return `${lines.join('\n')}\n\n`;
