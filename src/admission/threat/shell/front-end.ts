@@ -1,9 +1,24 @@
-/** Source of shell to the tree that is analysed. */
+/** Shell (sh and bash): from source to the tree that is analysed. */
+import { type Deadline, type Grammar, openGrammar } from '../grammar.ts';
 import type { ProgramTree } from '../tree.ts';
+import { ShellLowering } from './lowering.ts';
+import { lowerInto } from './statements.ts';
 
-export async function open(): Promise<void> {}
+let grammar: Grammar | undefined;
 
-export function lower(source: string): ProgramTree {
-  const problems = [{ message: 'not read yet', start: 0, end: source.length }];
-  return { body: [], depth: 0, nodes: 0, problems, comments: [] };
+/** Loads the grammar; needed once before {@link lower}. */
+export async function open(): Promise<void> {
+  grammar ??= await openGrammar('bash');
+}
+
+/**
+ * Never throws for any source. What could not be parsed is in `problems`; where the time is over, what was read by then
+ * is in the tree.
+ */
+export function lower(source: string, deadline?: Deadline): ProgramTree {
+  if (grammar === undefined) throw new Error('the grammar of shell is not open');
+  const state = new ShellLowering(grammar.parse(source, deadline));
+  const body: ProgramTree['body'][number][] = [];
+  if (state.tree.count > 0) lowerInto(state, 0, body);
+  return state.program(body);
 }

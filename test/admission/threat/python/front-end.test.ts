@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: texts of another language, and of the tree as it is shown
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { lower, open } from '../../../../src/admission/threat/python/front-end.ts';
