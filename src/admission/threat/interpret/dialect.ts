@@ -2,6 +2,7 @@
 
 import type { Value } from '../facts.ts';
 import type { Call } from '../tree.ts';
+import type { ExactLanguage } from './exact-values.ts';
 import type { Known } from './known.ts';
 
 export interface Dialect {
@@ -23,6 +24,8 @@ export interface Dialect {
   readonly exports: string | undefined;
   /** Calling a class makes an object of it without `new`. */
   readonly callsClasses: boolean;
+  /** What functions of the program are computed with; absent: they are not. */
+  readonly exact?: ExactLanguage | undefined;
   /** Of constants; undefined: it does not fold. */
   operate(operator: string, operands: readonly Value['constant'][]): Value['constant'];
   /** Members of texts, numbers and lists that are no functions: `length`, items by index. */

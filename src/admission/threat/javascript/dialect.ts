@@ -10,6 +10,7 @@ import {
   withLabels,
 } from '../interpret/known.ts';
 import { elementOf } from '../interpret/members.ts';
+import { exactJavaScript } from './exact.ts';
 import { listMethod } from './list-methods.ts';
 import { operate } from './operators.ts';
 import { globalPath, memberPath, modulePath } from './paths.ts';
@@ -59,6 +60,7 @@ export const javascript: Dialect = {
   constructorKey: 'constructor',
   exports: 'global.module.exports',
   callsClasses: false,
+  exact: exactJavaScript,
   operate,
   propertyOf(value, key) {
     const { constant, shape } = value;
