@@ -9,7 +9,7 @@ const subjectFlags = {
   'module-version': { value: 'VERSION', summary: 'Of a module; default: none, it is a program' },
   kind: {
     value: 'KIND',
-    choices: KINDS,
+    choices: [...KINDS, 'js'],
     summary: `${KINDS.join(', ')}; default: by the name of the file`,
   },
 } as const;

@@ -35,7 +35,10 @@ export function trustMaterial(text: string): TrustMaterial {
   let material = roots.get(key);
   if (material === undefined) {
     try {
-      material = toTrustMaterial(TrustedRoot.fromJSON(parseStrictJson(text, ROOT_BOUNDS)));
+      const root = TrustedRoot.fromJSON(parseStrictJson(text, ROOT_BOUNDS));
+      // The library reads any object at all, as one that trusts nobody.
+      if (root.certificateAuthorities.length === 0) throw new JsonProblem('it names no authority');
+      material = toTrustMaterial(root);
     } catch (cause) {
       const reason = cause instanceof JsonProblem ? `: ${cause.message}` : '';
       throw trustInvalid(
