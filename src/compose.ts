@@ -4,13 +4,18 @@
  * Over 300 lines: the public surface, with what each method promises.
  */
 import { availableParallelism } from 'node:os';
+import type { CommandInput } from './admission/command-candidate.ts';
 import { ChildBackend } from './backends/child/child-backend.ts';
 import { HostPool } from './backends/host-pool.ts';
 import { ProcessBackend } from './backends/process/process-backend.ts';
 import type { EngineName, EvaluationPool, Program } from './backends/program.ts';
 import { BackendRegistry } from './backends/registry.ts';
+import { AdmissionGate, type Admitted } from './compose/admission-gate.ts';
+import type { CaissonAdmissionOptions } from './compose/admission-options.ts';
+import { scriptsOutside } from './compose/guest-scripts.ts';
 import { closedError, Launchers } from './compose/launchers.ts';
 import { ANY_COMMAND, commandOf, Runners, unisolated } from './compose/runners.ts';
+import type { AdmissionReport } from './core/admission.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
 import { newId } from './core/ids.ts';
 import type { Outcome } from './core/outcome.ts';
@@ -36,7 +41,7 @@ import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
 import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
 import { Networks } from './sandbox/networks.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
-import { PlaceFinder, workspaceOf } from './sandbox/place.ts';
+import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
 import { type EngineLanguage, type ProgramSource, programOf } from './sandbox/program.ts';
@@ -62,6 +67,8 @@ export interface CaissonOptions {
   readonly ask?: Ask;
   /** Where everything that happens is recorded; what it cannot record does not run. */
   readonly audit?: Recorder;
+  /** What code is checked with where a policy asks for it, and modules always: docs/admission.md. */
+  readonly admission?: CaissonAdmissionOptions;
 }
 
 export type { PlaceOptions } from './sandbox/place-options.ts';
@@ -80,6 +87,8 @@ export interface PrepareOptions extends PlaceOptions {
 }
 
 const DEFAULT_SLOTS = 4;
+/** How a program is evaluated behind the stronger wall, whatever was asked for. */
+const ALONE = { keep: 'nothing', placement: 'process' } as const;
 
 export class Caisson {
   readonly #options: CaissonOptions;
@@ -96,6 +105,7 @@ export class Caisson {
   readonly #networks: Networks;
   readonly #programs: Programs;
   readonly #runners: Runners;
+  readonly #gate: AdmissionGate;
   #closed = false;
 
   private constructor(options: CaissonOptions) {
@@ -111,12 +121,13 @@ export class Caisson {
       ask: options.ask,
     });
     this.#programs = new Programs({
-      open: (entry, place) => async (needs) =>
+      open: (entry, place, isAlone) => async (needs) =>
         needs.placement === 'inline'
           ? await inlinePool(needs.engine, needs.memoryBytes)
           : new HostPool({
               engine: needs.engine,
               hosts: availableParallelism(),
+              ...(isAlone ? { evaluationsEach: 1 } : {}),
               start: () => this.#runners.startHost(entry.policy, place, needs),
             }),
       journal: (entry, { tenant }) => this.#runners.journal(entry, 'isolate', tenant),
@@ -126,7 +137,14 @@ export class Caisson {
       new ChildBackend('child', () => this.#launchers.hostClient),
       new ChildBackend('none', () => this.#launchers.hostClient),
     ]);
+    this.#gate = new AdmissionGate({
+      options: options.admission ?? {},
+      book: this.#book,
+      recorder: this.#recorder,
+      state: () => this.#state(),
+    });
     this.#runners = new Runners({
+      gate: this.#gate,
       launchers: this.#launchers,
       registry: this.#registry,
       networks: this.#networks,
@@ -161,13 +179,29 @@ export class Caisson {
     return this.#run(argv, options, newId('run'));
   }
 
-  async #run(argv: readonly string[], options: RunOptions, id: string): Promise<Outcome> {
+  async #run(
+    argv: readonly string[],
+    options: RunOptions,
+    id: string,
+    decided?: AdmissionReport,
+  ): Promise<Outcome> {
     try {
-      const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-      const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
+      let entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
+      let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
+      let report = decided;
+      if (entry.policy.admission !== undefined || decided !== undefined) {
+        const input = options.input ?? 'nothing';
+        const admitted = await this.#admitted(entry, argv, input, options, place, decided);
+        ({ report } = admitted);
+        if (admitted.isStrengthened) {
+          entry = admitted.entry;
+          place = this.#places.find(entry.policy, place.workspace, argv[0]);
+        }
+      }
       const found = this.#runners.find(entry, options, place);
       const runner = found instanceof Runner ? found : await found;
-      const outcome = await runner.run(commandOf(argv, place), options, place.workspace, id);
+      const words = commandOf(argv, place);
+      const outcome = await runner.run(words, options, place.workspace, id, report);
       if (runner.runs === 2) this.#runners.keepWarm(runner);
       return outcome;
     } catch (error) {
@@ -183,10 +217,20 @@ export class Caisson {
   async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
     const id = newId('run');
     try {
-      const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-      const place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
+      let entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
+      let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
+      let report: AdmissionReport | undefined;
+      if (entry.policy.admission !== undefined) {
+        const admitted = await this.#admitted(entry, argv, { unseen: true }, options, place);
+        ({ report } = admitted);
+        if (admitted.isStrengthened) {
+          entry = admitted.entry;
+          place = this.#places.find(entry.policy, place.workspace, argv[0]);
+        }
+      }
       const runner = await this.#runners.find(entry, options, place);
-      const guest = await runner.spawn(commandOf(argv, place), options, place.workspace, id);
+      const words = commandOf(argv, place);
+      const guest = await runner.spawn(words, options, place.workspace, id, report);
       guest.outcome.catch((error) => this.#refused(id, options, error));
       return guest;
     } catch (error) {
@@ -214,14 +258,24 @@ export class Caisson {
     return await this.#evaluate(() => programOf(source, language), options);
   }
 
+  /** @param decided of the module that it is, where it is one */
   async #evaluate(
     program: () => Program,
     options: EvaluateOptions & PlaceOptions,
+    decided?: AdmissionReport,
   ): Promise<Evaluation> {
     const id = newId('run');
     try {
       const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-      return await this.#programs.evaluator(entry, options).evaluate(program(), options, id);
+      const found =
+        decided === undefined
+          ? this.#gate.program(entry, program, options)
+          : this.#gate.placed(entry, decided, 'the module');
+      const admitted = found instanceof Promise ? await found : found;
+      const { report, isStrengthened } = admitted;
+      const evaluator = this.#programs.evaluator(admitted.entry, options, isStrengthened);
+      const behind = isStrengthened ? { ...options, ...ALONE } : options;
+      return await evaluator.evaluate(program(), behind, id, report);
     } catch (error) {
       throw this.#refused(id, options, error);
     }
@@ -376,9 +430,12 @@ export class Caisson {
     const { Modules } = await import('./modules/modules.ts');
     const modules = await Modules.open(
       {
-        evaluate: (program, where) => this.#evaluate(() => program, where),
-        run: (argv, where) => this.run(argv, where),
+        evaluate: (program, where, decided) => this.#evaluate(() => program, where, decided),
+        run: (argv, where, decided) => this.#run(argv, where, newId('run'), decided),
         policy: async (input) => (await this.#book.entry(input)).policy,
+        admit: (candidate, policy) => this.#gate.module(candidate, policy),
+        observer: this.#recorder?.observer,
+        recorded: () => this.#recorder?.ready(),
         stateDirectory: this.#state(),
         onClose: () => this.#modules.delete(modules),
       },
@@ -468,6 +525,7 @@ export class Caisson {
     await Promise.all([...this.#managers].map((manager) => manager.close()));
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.close()));
     await this.#programs.close();
+    await this.#gate.close();
     await this.#registry.close();
     await this.#launchers.close();
     await this.#networks.close();
@@ -475,6 +533,23 @@ export class Caisson {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** @param decided of the module that it is: the stricter of both holds */
+  async #admitted(
+    entry: PolicyEntry,
+    argv: readonly string[],
+    input: CommandInput,
+    options: RunOptions | SpawnRunOptions,
+    place: Place,
+    decided?: AdmissionReport,
+  ): Promise<Admitted> {
+    const own = decided ?? { decision: 'unchecked' };
+    const before = await this.#gate.placed(entry, own, argv[0] ?? '');
+    if (entry.policy.admission === undefined) return before;
+    const read = scriptsOutside(entry.policy, place, options.cwd);
+    const now = await this.#gate.command(entry, argv, input, read, options);
+    return before.isStrengthened ? before : now;
   }
 
   /** Recorded, and handed back to be thrown. */
@@ -534,6 +609,7 @@ function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions
     'name',
     'publish',
     'onPublished',
+    'claims',
   ];
   const keys = Object.keys(options);
   // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.

@@ -1,6 +1,11 @@
 /**
  * Caisson's public library.
  */
+
+export type { ScannedFile, ScanReport } from './admission/scan/report.ts';
+export type { ScanEvent, ScanOptions } from './admission/scan/scan.ts';
+export { scan } from './admission/scan/scan-paths.ts';
+export type { CaissonAdmissionOptions } from './compose/admission-options.ts';
 export {
   Caisson,
   type CaissonOptions,
@@ -9,6 +14,18 @@ export {
   type RunOptions,
   type SpawnRunOptions,
 } from './compose.ts';
+export type {
+  Admission,
+  AdmissionDecision,
+  AdmissionReport,
+  Candidate,
+  Capability,
+  CheckedProof,
+  CodeLanguage,
+  Finding as AdmissionFinding,
+  ThreatFamily,
+  VerifiedSigner,
+} from './core/admission.ts';
 export {
   CaissonError,
   type ErrorCode,
@@ -24,7 +41,7 @@ export type {
   Usage,
   Violation,
 } from './core/outcome.ts';
-export type { Admission, Candidate, ObservedEvent, Observer, Verdict } from './core/ports.ts';
+export type { ObservedEvent, Observer } from './core/ports.ts';
 export type { CallOptions } from './functions/call.ts';
 export type { EvalLanguage, EvalOptions } from './functions/eval-source.ts';
 export type { Sandboxed } from './functions/sandboxed.ts';
@@ -82,6 +99,7 @@ export type {
   SandboxManager,
 } from './sandbox/manager/sandbox-manager.ts';
 export type { SandboxState } from './sandbox/manager/states.ts';
+export type { CodeClaims } from './sandbox/place-options.ts';
 export type { PolicyInput } from './sandbox/policy-book.ts';
 export type { EngineLanguage, ProgramFiles, ProgramSource } from './sandbox/program.ts';
 export type { ExecOptions, Sandbox, Snapshot, SpawnOptions } from './sandbox/sandbox.ts';

@@ -14,7 +14,8 @@ import type {
 } from '../core/admission.ts';
 import type { AdmissionPolicy, ScanPolicy, WallName } from '../policy/policy.ts';
 import { unseenFinding } from './command-code.ts';
-import { applyWaivers, nextExpiry } from './waivers.ts';
+import { applyWaivers } from './threat/waivers.ts';
+import { nextExpiry } from './waiver-expiry.ts';
 
 export interface LookOptions {
   readonly language: Exclude<CodeLanguage, 'wasm' | 'command'>;
@@ -34,7 +35,10 @@ export interface Looked {
 export interface AdmissionParts {
   readonly analyze: (source: Uint8Array, options: LookOptions) => Looked | Promise<Looked>;
   /** The score of findings, some of which do not count. */
-  readonly score: (findings: readonly Finding[], probability: number | undefined) => number;
+  readonly score: (
+    findings: readonly Finding[],
+    probability: number | undefined,
+  ) => number | Promise<number>;
   readonly verify: (
     candidate: Candidate,
     signers: readonly string[] | undefined,
@@ -207,10 +211,10 @@ async function look(
     const findings = applyWaivers(looked.findings, scan.waivers, {
       digest: [createHash('sha256').update(data).digest('hex'), candidate.digest],
       path,
-      now,
+      nowMs: now,
     });
     const own = findings.some(({ waived }) => waived !== undefined)
-      ? parts.score(findings, looked.model?.probability)
+      ? await parts.score(findings, looked.model?.probability)
       : looked.score;
     if (!(own >= 0 && own <= 100)) throw new Error(`the analysis of ${path} gave no score`);
     found.push(
@@ -223,6 +227,9 @@ async function look(
   return { score, findings: worstFirst(found), reasons };
 }
 
+/** That a command starts processes and works on files is what was asked for; on which, the policy says. */
+const OF_COMMANDS: readonly Capability[] = ['child-process', 'filesystem'];
+
 /** A manifest is a request: what a policy lets nobody declare is not declared. */
 function declaredOf(
   { declares, language }: Candidate,
@@ -230,9 +237,7 @@ function declaredOf(
 ): { declares: readonly Capability[]; beyond: readonly Capability[] } {
   const asked = declares ?? scan.declares;
   const granted = asked.filter((each) => scan.declares.includes(each));
-  // That a command starts processes is what was asked for.
-  const own: readonly Capability[] =
-    language === 'command' || language === 'shell' ? ['child-process'] : [];
+  const own = language === 'command' || language === 'shell' ? OF_COMMANDS : [];
   return {
     declares: [...new Set([...granted, ...own])].sort(),
     // What the profile declares anyway is no more than the policy says.

@@ -74,8 +74,9 @@ export async function rememberRun(
 
 /** Changes that are kept, paths that are protected, limits and times that the launcher alone does not keep. */
 function hasToBeLookedAfter(policy: Policy): boolean {
-  const { workspace, protect, limits, network } = policy;
+  const { workspace, protect, limits, network, admission } = policy;
   return (
+    admission !== undefined ||
     sideChannelsOf(policy).resultGridMs > 0 ||
     network.mode === 'filtered' ||
     network.mode === 'internal' ||

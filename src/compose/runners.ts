@@ -19,7 +19,9 @@ import { type Place, type PlaceFinder, workspaceOf } from '../sandbox/place.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyBook, PolicyEntry } from '../sandbox/policy-book.ts';
 import { Runner } from '../sandbox/run.ts';
-import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { AdmitCommand, Sandbox } from '../sandbox/sandbox.ts';
+import type { AdmissionGate } from './admission-gate.ts';
+import { scriptsInside } from './guest-scripts.ts';
 import type { Launchers } from './launchers.ts';
 
 /** Kinds of plan that are run again and again keep one sandbox ready without being asked to; so many kinds at once. */
@@ -36,6 +38,7 @@ export interface RunnersSetup {
   readonly recorder: Recorder | undefined;
   readonly environment: EnvironmentSource;
   readonly state: () => string;
+  readonly gate: AdmissionGate;
   /** Open ones, to be closed with everything else. */
   readonly sandboxes: Set<Sandbox>;
 }
@@ -95,9 +98,23 @@ export class Runners {
       ...(redacts
         ? { redactor: ({ secrets }) => this.#setup.networks.redactor(entry.policy, secrets) }
         : {}),
+      ...(entry.policy.admission === undefined
+        ? {}
+        : { admit: this.#admit(entry, options, place) }),
       onOpen: (sandbox) => this.#setup.sandboxes.add(sandbox),
       onClose: (sandbox) => this.#setup.sandboxes.delete(sandbox),
     });
+  }
+
+  #admit(entry: PolicyEntry, options: PlaceOptions, place: Place): AdmitCommand {
+    return (argv, input, read, cwd) =>
+      this.#setup.gate.inside(
+        entry,
+        argv,
+        input ?? 'nothing',
+        scriptsInside(entry.policy, place, cwd, read),
+        options,
+      );
   }
 
   /** Made anew, with so many sandboxes ready; earlier ones end. */

@@ -109,6 +109,7 @@ export const errorCodes = {
     status: 422,
     exit: 65,
   },
+  ADMISSION_REFUSED: { message: 'the code was not admitted', status: 403, exit: 77 },
   MODULE_REFUSED: { message: 'the module was not admitted', status: 403, exit: 77 },
   KEY_INVALID: { message: 'the key cannot be used', status: 400, exit: 65 },
   SIGNATURE_INVALID: {

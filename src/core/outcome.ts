@@ -1,6 +1,7 @@
 /**
  * What a run came to. What the guest does is a value, never an exception.
  */
+import type { AdmissionReport } from './admission.ts';
 
 /** A limit that the guest ran into. A limit can be hit without ending the run. */
 export type LimitName =
@@ -102,6 +103,8 @@ export interface Outcome {
   readonly wallReason: string;
   readonly policyDigest: string;
   readonly auditId: string;
+  /** What was decided of the code before it ran. Absent only in outcomes that were recorded by earlier versions. */
+  readonly admission?: AdmissionReport;
   /** Weaknesses that the caller accepted by id. */
   readonly accepted: readonly string[];
   /** What the run changed in an overlaid workspace; absent without one, or when nothing was changed. */

@@ -1,6 +1,7 @@
 /**
  * What a layer needs of another that it may not import; wired in compose.
  */
+import type { AdmissionReport } from './admission.ts';
 import type { Outcome, Violation } from './outcome.ts';
 
 /**
@@ -43,6 +44,22 @@ export type ObservedEvent = {
     }
   /** A threshold of the monitor was crossed. */
   | { readonly kind: 'alert'; readonly threshold: string; readonly value: number }
+  | {
+      /** It was decided whether code may run. Once for each decision, not for each execution that stands on it. */
+      readonly kind: 'admission';
+      /** What the code is called: a module's id and version, a file, a command. */
+      readonly subject: string;
+      readonly policyDigest?: string;
+      readonly admission: AdmissionReport;
+    }
+  | {
+      /** What became of a registered module. */
+      readonly kind: 'module';
+      readonly action: 'registered' | 'enabled' | 'disabled' | 'removed';
+      /** `id@version` */
+      readonly module: string;
+      readonly digest: string;
+    }
   /** A state of a managed sandbox. */
   | { readonly kind: 'state'; readonly state: string; readonly reason?: string }
 );
@@ -59,28 +76,3 @@ export interface Recorder {
    */
   ready(): Promise<void> | undefined;
 }
-
-/** What a check of code says of it before it may run. */
-export interface Verdict {
-  /** `unchecked`: nobody looked. What is `refused` does not run. */
-  readonly admission: 'unchecked' | 'admitted' | 'refused';
-  /** Why, each in a sentence. */
-  readonly reasons?: readonly string[];
-}
-
-/** Code that is to be admitted. */
-export interface Candidate {
-  readonly name: string;
-  readonly kind: 'js' | 'wasm' | 'command';
-  /** SHA-256 of the code, in hexadecimal. */
-  readonly digest: string;
-  readonly code: Uint8Array;
-  /** PEM (SPKI) of the Ed25519 key that the code is signed with, where it is and the signature is right. */
-  readonly signedBy?: string;
-}
-
-/** Asked once for what runs often. A rejection is a refusal. */
-export type Admission = (candidate: Candidate) => Verdict | Promise<Verdict>;
-
-/** Where nothing checks code yet. */
-export const unchecked: Admission = () => ({ admission: 'unchecked' });

@@ -1,7 +1,7 @@
 /** A module as it stands in memory, ready to be executed: nothing of the store is asked any more. */
 import type { WasmOptions } from '../backends/program.ts';
+import type { AdmissionReport } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
-import type { Verdict } from '../core/ports.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { Grants } from '../sandbox/evaluator.ts';
@@ -19,14 +19,16 @@ export interface ModuleExecuteOptions extends ModuleExecuteRequest {
 /** As {@link Evaluation}; of a command without `value` and `error`. */
 export interface ModuleExecution extends Evaluation {
   readonly module: { readonly id: string; readonly version: string; readonly digest: string };
-  readonly admission: Verdict['admission'];
+  readonly admission: AdmissionReport;
 }
 
 export interface LoadedModule {
   /** `id@version` */
   readonly key: string;
   readonly manifest: ModuleManifest;
-  readonly admission: Verdict['admission'];
+  readonly admission: AdmissionReport;
+  /** From then on it is looked at again; Unix ms. */
+  readonly untilMs: number;
   readonly execute: (options: ModuleExecuteOptions) => Promise<Evaluation>;
 }
 
@@ -35,14 +37,15 @@ export function loadModule(
   manifest: ModuleManifest,
   code: Uint8Array,
   context: {
-    readonly admission: Verdict['admission'];
+    readonly admission: AdmissionReport;
+    readonly untilMs: number;
     readonly isWasiCommand: boolean;
     readonly ceilings: Ceilings;
     readonly executor: Executor;
     readonly limitedPolicy: (limits: ModuleManifest['limits']) => Policy;
   },
 ): LoadedModule {
-  const { admission, ceilings, executor } = context;
+  const { admission, untilMs, ceilings, executor } = context;
   // Ceilings may have been lowered since it was registered.
   const limits = {
     timeoutMs: Math.min(manifest.limits.timeoutMs, ceilings.timeoutMs),
@@ -57,7 +60,9 @@ export function loadModule(
       key,
       manifest,
       admission,
-      execute: (options) => executeCommand(executor, [...argv, ...texts(options)], options, policy),
+      untilMs,
+      execute: (options) =>
+        executeCommand(executor, [...argv, ...texts(options)], options, policy, admission),
     };
   }
   const program = programOfModule(manifest, code);
@@ -66,10 +71,11 @@ export function loadModule(
     key,
     manifest,
     admission,
+    untilMs,
     execute: ({ args = [], export: name = manifest.export, input, grants, signal }) => {
       const isCommand = context.isWasiCommand && name === 'default';
       if (input !== undefined && !isWasm) throw noInput();
-      return executor.evaluate(program, {
+      const options = {
         ...limits,
         keep: manifest.keep,
         export: name,
@@ -77,7 +83,8 @@ export function loadModule(
         ...(isWasm ? { wasm: wasmOptions(key, input, isCommand ? texts({ args }) : []) } : {}),
         ...(grants === undefined ? {} : { grants }),
         ...(signal === undefined ? {} : { signal }),
-      });
+      };
+      return executor.evaluate(program, options, admission);
     },
   };
 }
@@ -87,6 +94,7 @@ function executeCommand(
   argv: readonly string[],
   { input, signal, grants, export: name }: ModuleExecuteOptions,
   policy: Policy,
+  admission: AdmissionReport,
 ): Promise<Evaluation> {
   if (grants !== undefined || name !== undefined) {
     throw invalid(
@@ -94,10 +102,11 @@ function executeCommand(
       'leave grants and export out',
     );
   }
-  return executor.run(argv, policy, {
+  const given = {
     ...(input === undefined ? {} : { input }),
     ...(signal === undefined ? {} : { signal }),
-  });
+  };
+  return executor.run(argv, policy, given, admission);
 }
 
 function wasmOptions(

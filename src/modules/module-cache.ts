@@ -29,7 +29,12 @@ export class ModuleCache {
       this.#lookedAt = now;
       if (changed) this.clear();
     }
-    return this.#loaded.get(reference);
+    const loaded = this.#loaded.get(reference);
+    if (loaded === undefined || Date.now() < loaded.untilMs) return loaded;
+    // A signer may have been revoked, a waiver may have ended.
+    this.#bytes -= loaded.manifest.codeBytes;
+    this.#loaded.delete(reference);
+    return undefined;
   }
 
   clear(): void {

@@ -1,4 +1,5 @@
 /** Why a module is not registered or not executed. */
+import type { AdmissionReport } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
 import type { ModuleName } from '../store/module-record.ts';
 
@@ -45,15 +46,24 @@ export function notFound(
 
 export function refused(
   name: ModuleName,
-  reasons: readonly string[],
+  { reasons = [], ...report }: AdmissionReport,
   cause?: unknown,
 ): CaissonError {
+  const worst = report.findings?.find(({ score }) => score > 0);
   const why = reasons.length === 0 ? '' : `: ${reasons.join('; ')}`;
   return new CaissonError('MODULE_REFUSED', {
     layer: 'modules',
     message: `${keyOf(name)} was not admitted${why}`,
-    hint: 'change the code, or what is asked of it',
-    details: { id: name.id, version: name.version, reasons: [...reasons] },
+    hint:
+      worst === undefined
+        ? 'change the code, or what is asked of it: docs/admission.md'
+        : `${worst.rule}: ${worst.remedy}`,
+    details: {
+      id: name.id,
+      version: name.version,
+      reasons: [...reasons],
+      admission: { ...report, reasons },
+    },
     cause,
   });
 }

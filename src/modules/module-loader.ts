@@ -1,8 +1,11 @@
 /** From what is stored of a module to what can be executed: code with its digest, signature and admission looked at again. */
-import type { Admission, Verdict } from '../core/ports.ts';
+import type { AdmissionDecision, AdmissionReport, Candidate } from '../core/admission.ts';
+import { newId } from '../core/ids.ts';
+import type { Observer } from '../core/ports.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { ModuleManifest, ModuleStore, StoredModule } from '../store/module-record.ts';
 import { type LoadedModule, loadModule } from './loaded-module.ts';
+import { candidateOf } from './module-candidate.ts';
 import { disabled, keyOf, notFound, refused } from './module-errors.ts';
 import type { Ceilings } from './module-schemas.ts';
 import { verifySignature } from './module-signature.ts';
@@ -13,8 +16,19 @@ export interface ModuleLoaderSetup {
   readonly policy: Policy;
   readonly ceilings: Ceilings;
   readonly executor: Executor;
-  readonly admission: Admission;
+  /** A rejection is a refusal, and so is an answer that is none. */
+  readonly admit: (candidate: Candidate) => Promise<Decided>;
+  readonly observer: Observer | undefined;
+  readonly policyDigest: string;
+  readonly tenant: string | undefined;
 }
+
+export interface Decided {
+  readonly report: AdmissionReport;
+  readonly untilMs: number;
+}
+
+const ADMITTED: readonly AdmissionDecision[] = ['unchecked', 'admitted', 'strengthened'];
 
 export class ModuleLoader {
   readonly #setup: ModuleLoaderSetup;
@@ -34,8 +48,10 @@ export class ModuleLoader {
       verifySignature(digest, signature, publicKey);
     }
     const { ceilings, executor } = this.#setup;
+    const { report, untilMs } = await this.admit(manifest, code);
     return loadModule(manifest, code, {
-      admission: await this.admit(manifest, code),
+      admission: report,
+      untilMs,
       isWasiCommand: record.interface?.exports.some(({ name }) => name === '_start') === true,
       ceilings,
       executor,
@@ -50,24 +66,31 @@ export class ModuleLoader {
     throw notFound(`${id}@${version}`, []);
   }
 
-  /** @throws MODULE_REFUSED */
-  async admit(manifest: ModuleManifest, code: Uint8Array): Promise<'unchecked' | 'admitted'> {
-    const { kind, digest, signature, publicKey } = manifest;
-    let verdict: Verdict;
+  /** Looked at, recorded, and refused where it was. @throws MODULE_REFUSED, AUDIT_UNAVAILABLE */
+  async admit(manifest: ModuleManifest, code: Uint8Array): Promise<Decided> {
+    let decided: Decided;
     try {
-      verdict = await this.#setup.admission({
-        name: keyOf(manifest),
-        kind,
-        digest,
-        code,
-        ...(signature === undefined || publicKey === undefined ? {} : { signedBy: publicKey }),
-      });
+      decided = await this.#setup.admit(await candidateOf(manifest, code));
     } catch (cause) {
-      throw refused(manifest, ['the check of it failed'], cause);
+      const report = { decision: 'refused', reasons: ['the check of it failed'] } as const;
+      this.#tell(manifest, report);
+      throw refused(manifest, report, cause);
     }
-    const { admission, reasons = [] } = verdict;
-    if (admission === 'admitted' || admission === 'unchecked') return admission;
-    throw refused(manifest, reasons);
+    const { report } = decided;
+    this.#tell(manifest, report);
+    if (ADMITTED.includes(report.decision)) return decided;
+    throw refused(manifest, report);
+  }
+
+  #tell(manifest: ModuleManifest, admission: AdmissionReport): void {
+    this.#setup.observer?.({
+      kind: 'admission',
+      id: newId('run'),
+      ...(this.#setup.tenant === undefined ? {} : { tenant: this.#setup.tenant }),
+      subject: keyOf(manifest),
+      policyDigest: this.#setup.policyDigest,
+      admission,
+    });
   }
 
   /** One object for each pair of limits, so that what is prepared for it is found again. */

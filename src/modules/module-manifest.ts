@@ -44,6 +44,11 @@ export function registrationOf(request: ModuleRegistration, ceilings: Ceilings):
     limits: limitsOf(asked.limits ?? {}, ceilings),
     ...(signature === undefined ? {} : { signature }),
     ...(publicKey === undefined ? {} : { publicKey }),
+    ...(asked.declares === undefined ? {} : { declares: [...new Set(asked.declares)].sort() }),
+    ...(asked.signatures === undefined ? {} : { signatures: [...asked.signatures] }),
+    ...(asked.certificate === undefined
+      ? {}
+      : { certificate: Buffer.from(asked.certificate).toString('base64') }),
     metadata: metadata as ModuleManifest['metadata'],
   };
   return { manifest, code, identity: identityOf(manifest) };
@@ -59,9 +64,12 @@ export function identityOf(manifest: ModuleManifest): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function checkKind({ kind, language, keep, export: name }: ModuleRegistration): void {
+function checkKind({ kind, language, keep, export: name, certificate }: ModuleRegistration): void {
   if (language !== undefined && kind !== 'js') {
     throw invalid(`a module of kind ${kind} has no language`, 'leave language out');
+  }
+  if (certificate !== undefined && kind !== 'wasm') {
+    throw invalid(`a module of kind ${kind} has no certificate`, 'leave certificate out');
   }
   if (kind !== 'command') return;
   if (keep !== undefined && keep !== 'nothing') {

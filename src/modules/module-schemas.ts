@@ -1,5 +1,6 @@
 /** What is asked of the registry, and what it says of a module: the only source of these types. */
 import * as z from 'zod/mini';
+import { CAPABILITIES } from '../policy/admission-document.ts';
 import { MODULE_KINDS, moduleManifestSchema, moduleRecordSchema } from '../store/module-record.ts';
 import { copyMetadata } from './module-metadata.ts';
 import { MODULE_VERSION } from './module-version.ts';
@@ -80,6 +81,25 @@ export const registrationSchema = z.strictObject({
   publicKey: z
     .optional(z.string())
     .check(z.describe('PEM (SPKI) of an Ed25519 key; verified where the signature is there too')),
+  declares: z
+    .optional(z.array(z.enum(CAPABILITIES)).check(z.maxLength(CAPABILITIES.length)))
+    .check(
+      z.describe(
+        'Effects that it says it has; default none. What the policy lets none declare counts in full',
+      ),
+    ),
+  signatures: z
+    .optional(
+      z
+        .array(z.string().check(z.maxLength(64 * 1024, { error: 'write at most 64 KiB' })))
+        .check(z.maxLength(16)),
+    )
+    .check(z.describe('DSSE envelopes or Sigstore bundles about it, JSON: docs/signing.md')),
+  certificate: z
+    .optional(
+      bytes.check(z.refine((value) => value.length <= 4 * 2 ** 20, { error: 'at most 4 MiB' })),
+    )
+    .check(z.describe('Of kind wasm: a wasm-pcc/v1 certificate: docs/proof.md')),
   metadata: z
     .optional(metadata)
     .check(z.describe('An object of JSON, at most 16 KiB and 8 deep; default empty')),

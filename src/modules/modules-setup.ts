@@ -1,7 +1,8 @@
 /** What compose gives a registry to stand on. */
 import type { Program } from '../backends/program.ts';
+import type { Admission, AdmissionReport, Candidate } from '../core/admission.ts';
 import type { Outcome } from '../core/outcome.ts';
-import type { Admission } from '../core/ports.ts';
+import type { Observer } from '../core/ports.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateOptions } from '../sandbox/evaluator.ts';
@@ -13,16 +14,38 @@ import type { ModuleCeilings } from './module-schemas.ts';
 
 /** Where modules are executed: its place is the registry's. */
 export interface Executor {
-  readonly evaluate: (program: Program, options: EvaluateOptions) => Promise<Evaluation>;
-  readonly run: (argv: readonly string[], policy: Policy, options: ExecOptions) => Promise<Outcome>;
+  readonly evaluate: (
+    program: Program,
+    options: EvaluateOptions,
+    admission: AdmissionReport,
+  ) => Promise<Evaluation>;
+  readonly run: (
+    argv: readonly string[],
+    policy: Policy,
+    options: ExecOptions,
+    admission: AdmissionReport,
+  ) => Promise<Outcome>;
 }
 
 export interface ModulesSetup {
   readonly evaluate: (
     program: Program,
     options: EvaluateOptions & PlaceOptions,
+    admission: AdmissionReport,
   ) => Promise<Evaluation>;
-  readonly run: (argv: readonly string[], options: ExecOptions & PlaceOptions) => Promise<Outcome>;
+  readonly run: (
+    argv: readonly string[],
+    options: ExecOptions & PlaceOptions,
+    admission: AdmissionReport,
+  ) => Promise<Outcome>;
+  /** By what the policy asks, or else the usual; never rejects. `untilMs`: Unix ms, then it has to be asked again. */
+  readonly admit: (
+    candidate: Candidate,
+    policy: Policy,
+  ) => Promise<{ readonly report: AdmissionReport; readonly untilMs: number }>;
+  readonly observer: Observer | undefined;
+  /** Rejects where nothing can be recorded any more. */
+  readonly recorded: () => Promise<void> | undefined;
   readonly policy: (input: PolicyInput) => Promise<Policy>;
   /** Where the database is when nobody says where. */
   readonly stateDirectory: string;
@@ -35,7 +58,7 @@ export interface ModulesOptions extends PlaceOptions {
   readonly path?: string;
   /** Default: 100 KB of code, 30 s, 512 MiB. */
   readonly ceilings?: ModuleCeilings;
-  /** Asked when a module is registered and when it is loaded; default: says `unchecked`. */
+  /** Asked when a module is registered and when it is loaded, instead of what the policy asks. */
   readonly admission?: Admission;
   /** Where modules are kept; default: SQLite, at `path`. */
   readonly store?: ModuleStore;
@@ -45,7 +68,9 @@ export interface ModulesOptions extends PlaceOptions {
 export function executorOf(setup: ModulesSetup, { policy, ...place }: PlaceOptions): Executor {
   const here = policy === undefined ? place : { ...place, policy };
   return {
-    evaluate: (program, options) => setup.evaluate(program, { ...options, ...here }),
-    run: (argv, limited, options) => setup.run(argv, { ...options, ...place, policy: limited }),
+    evaluate: (program, options, admission) =>
+      setup.evaluate(program, { ...options, ...here }, admission),
+    run: (argv, limited, options, admission) =>
+      setup.run(argv, { ...options, ...place, policy: limited }, admission),
   };
 }

@@ -2,12 +2,14 @@
  * A registry of modules: small programs that are checked once and executed often. Versions are immutable, code is
  * addressed by its content. What is executed is held in memory; what other processes change is seen within a second.
  */
-import { CaissonError, type Result, toResult } from '../core/error.ts';
-import { unchecked } from '../core/ports.ts';
+import { UNCHECKED } from '../core/admission.ts';
+import { CaissonError, isCaissonError, type Result, toResult } from '../core/error.ts';
+import { newId } from '../core/ids.ts';
+import { digestPolicy } from '../policy/digest.ts';
 import type { Policy } from '../policy/policy.ts';
 import { suggest } from '../policy/suggest.ts';
 import { openStateDirectory } from '../sandbox/state-directory.ts';
-import type { ModuleStore, StoredModule } from '../store/module-record.ts';
+import type { ModuleManifest, ModuleStore, StoredModule } from '../store/module-record.ts';
 import { SqliteModuleStore } from '../store/sqlite-module-store.ts';
 import { checkCode } from './check-code.ts';
 import { ExecutionCounter, outcomeWord, statisticsOf } from './execution-counts.ts';
@@ -58,6 +60,7 @@ export class Modules {
   readonly #loader: ModuleLoader;
   readonly #cache: ModuleCache;
   readonly #counter: ExecutionCounter;
+  readonly #tenant: string | undefined;
   #closed = false;
 
   private constructor(
@@ -69,10 +72,17 @@ export class Modules {
     this.#store = opened.store;
     this.#ceilings = opened.ceilings;
     this.#executor = executorOf(setup, place);
+    this.#tenant = place.tenant;
     this.#loader = new ModuleLoader({
       ...opened,
       executor: this.#executor,
-      admission: admission ?? unchecked,
+      admit: async (candidate) =>
+        admission === undefined
+          ? await setup.admit(candidate, opened.policy)
+          : { report: await admission(candidate), untilMs: Number.POSITIVE_INFINITY },
+      observer: setup.observer,
+      policyDigest: digestPolicy(opened.policy),
+      tenant: place.tenant,
     });
     this.#cache = new ModuleCache(opened.store);
     this.#counter = new ExecutionCounter(opened.store);
@@ -95,14 +105,20 @@ export class Modules {
    */
   async register(request: ModuleRegistration): Promise<Registered> {
     this.#checkOpen();
+    await this.#setup.recorded();
+    return await this.#orRecorded(() => this.#register(request));
+  }
+
+  async #register(request: ModuleRegistration): Promise<Registered> {
     const { manifest, code, identity } = registrationOf(request, this.#ceilings);
     const known = await this.#store.find(manifest, identity);
     if (known.result === 'differs') throw exists(manifest);
     if (known.stored !== undefined) return { module: infoOf(known.stored), added: false };
+    const compileOnly = { ...manifest.limits, compileOnly: true } as const;
     const described = await checkCode(manifest, code, (program) =>
-      this.#executor.evaluate(program, { ...manifest.limits, compileOnly: true }),
+      this.#executor.evaluate(program, compileOnly, UNCHECKED),
     );
-    const admission = await this.#loader.admit(manifest, code);
+    const { report: admission } = await this.#loader.admit(manifest, code);
     const record = {
       manifest,
       ...(described === undefined ? {} : { interface: described }),
@@ -112,6 +128,7 @@ export class Modules {
     const { result, stored } = await this.#store.add(record, code, identity);
     if (result === 'differs' || stored === undefined) throw exists(manifest);
     this.#cache.clear();
+    if (result === 'added') this.#tell('registered', manifest);
     return { module: infoOf(stored), added: result === 'added' };
   }
 
@@ -156,7 +173,8 @@ export class Modules {
     this.#checkOpen();
     const { grants, signal, ...request } = options;
     parseRequest(executeSchema, request, 'the execution');
-    const loaded = this.#cache.get(reference) ?? (await this.#load(reference));
+    const loaded =
+      this.#cache.get(reference) ?? (await this.#orRecorded(() => this.#load(reference)));
     const { key, manifest, admission } = loaded;
     const began = performance.now();
     try {
@@ -207,6 +225,7 @@ export class Modules {
     const removed = await this.#store.remove(manifest);
     this.#cache.clear();
     if (!removed) throw notFound(reference, []);
+    this.#tell('removed', manifest);
   }
 
   /** @throws MODULE_NOT_FOUND, STORE_UNUSABLE */
@@ -233,7 +252,40 @@ export class Modules {
     const found = await this.#store.enable(stored.record.manifest, enabled);
     this.#cache.clear();
     if (!found) throw notFound(reference, []);
+    this.#tell(enabled ? 'enabled' : 'disabled', stored.record.manifest);
     return infoOf({ ...stored, enabled });
+  }
+
+  #tell(
+    action: 'registered' | 'enabled' | 'disabled' | 'removed',
+    manifest: Pick<ModuleManifest, 'id' | 'version' | 'digest'>,
+  ): void {
+    const { digest } = manifest;
+    this.#setup.observer?.({
+      kind: 'module',
+      ...this.#about(),
+      action,
+      module: keyOf(manifest),
+      digest,
+    });
+  }
+
+  /** What is refused here, nobody else records. */
+  async #orRecorded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (isCaissonError(error)) {
+        const { code, message } = error;
+        this.#setup.observer?.({ kind: 'refused', ...this.#about(), code, message });
+      }
+      throw error;
+    }
+  }
+
+  #about(): { id: string; tenant?: string } {
+    const id = newId('run');
+    return this.#tenant === undefined ? { id } : { id, tenant: this.#tenant };
   }
 
   async #find(reference: string): Promise<StoredModule> {

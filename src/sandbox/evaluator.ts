@@ -14,6 +14,7 @@ import {
   type Program,
   type WasmOptions,
 } from '../backends/program.ts';
+import { type AdmissionReport, UNCHECKED } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
 import { containsPath } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -86,7 +87,12 @@ export class Evaluator {
   }
 
   /** @throws REQUEST_INVALID, what its host could not be started for (UNENFORCEABLE, WALL_UNAVAILABLE, LAUNCHER_*), ABORTED */
-  async evaluate(program: Program, options: EvaluateOptions, id: string): Promise<Evaluation> {
+  async evaluate(
+    program: Program,
+    options: EvaluateOptions,
+    id: string,
+    admission: AdmissionReport = UNCHECKED,
+  ): Promise<Evaluation> {
     const { policy, journal } = this.#setup;
     const granted = grantsOf(options.grants);
     if (program.language === 'wasm' && granted.size > 0) throw noGrants();
@@ -121,7 +127,16 @@ export class Evaluator {
     const began = performance.now();
     if (pool.standing === undefined) await pool.warm();
     const { standing = NOWHERE } = pool;
-    const context = { ...standing, policyDigest: this.#setup.policyDigest };
+    const wallReason =
+      admission.decision === 'strengthened'
+        ? `${standing.wallReason}; strengthened for a score of ${admission.score}: a host of its own`
+        : standing.wallReason;
+    const context = {
+      ...standing,
+      wallReason,
+      policyDigest: this.#setup.policyDigest,
+      admission,
+    };
     journal?.created({ id }, context.accepted, context.wall);
     journal?.started({ id }, argv);
     const evaluated = await pool.evaluate(job, hooks, signal);

@@ -3,6 +3,7 @@
  */
 import { constants } from 'node:os';
 import type { RawOutput, RawResult, RawUsage } from '../backends/backend.ts';
+import { type AdmissionReport, UNCHECKED } from '../core/admission.ts';
 import type {
   CapturedOutput,
   LimitName,
@@ -21,6 +22,8 @@ export interface OutcomeContext {
   readonly wallReason: string;
   readonly policyDigest: string;
   readonly accepted: readonly string[];
+  /** Default: nobody was asked. */
+  readonly admission?: AdmissionReport;
   /** What its packet filter refused and let through stands in each result. Absent: that is told elsewhere. */
   readonly tellsPackets?: boolean;
   /** Of a sandbox with several commands: what was told by the earlier ones. */
@@ -83,6 +86,7 @@ export function toOutcome(raw: RawResult, context: OutcomeContext, auditId: stri
     policyDigest: context.policyDigest,
     auditId,
     accepted: context.accepted,
+    admission: context.admission ?? UNCHECKED,
     leftBehind: raw.leftBehind,
   };
 }

@@ -1,7 +1,15 @@
 /**
  * What a run happens behind and on.
  */
+import type { Candidate } from '../core/admission.ts';
 import type { PolicyInput } from './policy-book.ts';
+
+/** Whose code it is, and what it says of itself. */
+export interface CodeClaims
+  extends Pick<Candidate, 'signatures' | 'certificate' | 'declares' | 'limits'> {
+  /** The id that it was signed as; default the name of its entry, or of its program. */
+  readonly name?: string;
+}
 
 export interface PlaceOptions {
   /** Default: level `strict`. */
@@ -14,4 +22,6 @@ export interface PlaceOptions {
   readonly allowUnisolated?: boolean;
   /** Runs of one tenant may use each other's emptied network namespaces; runs of different ones never. */
   readonly tenant?: string;
+  /** What vouches for the code, where the policy asks. */
+  readonly claims?: CodeClaims;
 }

@@ -8,7 +8,11 @@ import type { PolicyEntry } from './policy-book.ts';
 
 export interface ProgramsSetup {
   /** Opens pools whose hosts stand behind that policy's wall. */
-  readonly open: (entry: PolicyEntry, options: PlaceOptions) => EvaluatorSetup['open'];
+  readonly open: (
+    entry: PolicyEntry,
+    options: PlaceOptions,
+    isAlone: boolean,
+  ) => EvaluatorSetup['open'];
   readonly journal: (entry: PolicyEntry, options: PlaceOptions) => Journal | undefined;
 }
 
@@ -20,9 +24,14 @@ export class Programs {
     this.#setup = setup;
   }
 
-  evaluator(entry: PolicyEntry, { tenant, accept, allowUnisolated }: PlaceOptions): Evaluator {
+  /** @param isAlone each evaluation has a host of its own, which ends with it */
+  evaluator(
+    entry: PolicyEntry,
+    { tenant, accept, allowUnisolated }: PlaceOptions,
+    isAlone = false,
+  ): Evaluator {
     const accepted = accept === undefined ? '' : [...accept].sort().join(',');
-    const key = `${entry.digest}\0${tenant ?? ''}\0${accepted}\0${allowUnisolated === true}`;
+    const key = `${entry.digest}\0${tenant ?? ''}\0${accepted}\0${allowUnisolated === true}${isAlone ? '\0alone' : ''}`;
     let evaluator = this.#evaluators.get(key);
     if (evaluator === undefined) {
       const options = {
@@ -34,7 +43,7 @@ export class Programs {
       evaluator = new Evaluator({
         policy: entry.policy,
         policyDigest: entry.digest,
-        open: this.#setup.open(entry, options),
+        open: this.#setup.open(entry, options, isAlone),
         ...(journal === undefined ? {} : { journal }),
       });
       this.#evaluators.set(key, evaluator);

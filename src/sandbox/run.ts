@@ -2,6 +2,7 @@
  * Runs of one compiled policy: what is the same for all of them is worked out once, the workspace is bound at each.
  */
 import type { PreparedKind, RawResult } from '../backends/backend.ts';
+import { type AdmissionReport, UNCHECKED } from '../core/admission.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { requireEnforceable } from '../plan/accept.ts';
@@ -20,7 +21,7 @@ import { type Protection, protectionOf, unprotected } from './protect.ts';
 import type { Redactor } from './redact.ts';
 import { beginRelease, type Release } from './release.ts';
 import { type NetworkOptions, publish, tiesOf, withNetwork } from './run-network.ts';
-import { type ExecOptions, Sandbox, type SpawnOptions } from './sandbox.ts';
+import { type ExecOptions, Sandbox, type SandboxSetup, type SpawnOptions } from './sandbox.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
 import { settleChanges } from './settle-changes.ts';
 import { stageWorkspace } from './stage.ts';
@@ -52,6 +53,8 @@ export interface RunnerSetup {
   readonly ports?: (entry: Entry) => SandboxPorts;
   /** Knows the secrets of a run, where they are kept from leaving it. */
   readonly redactor?: (options: NetworkOptions) => Redactor | undefined;
+  /** Asked before each command of a sandbox that stays; absent: nothing is asked. */
+  readonly admit?: SandboxSetup['admit'];
   readonly onOpen?: (sandbox: Sandbox) => void;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
@@ -111,6 +114,7 @@ export class Runner {
     options: ExecOptions & NetworkOptions,
     workspace: Workspace,
     id: string,
+    admission: AdmissionReport = UNCHECKED,
   ): Promise<Outcome> {
     this.#runs++;
     const { journal, kind, policy, network: networked } = this.#setup;
@@ -119,12 +123,12 @@ export class Runner {
     if (journal !== undefined) await this.#admit(journal, { id }, shown);
     let outcome: Outcome;
     if (this.#looks || networked !== undefined || options.publish !== undefined) {
-      outcome = await this.#runLooking(argv, options, workspace, id);
+      outcome = await this.#runLooking(argv, options, workspace, id, admission);
     } else {
       const job = finishJob(this.#base(workspace), argv, options, policy);
       outcome = toOutcome(
         await kind.run(job, tiesOf(id, options.signal, undefined, undefined)),
-        this.#context,
+        admitted(this.#context, admission),
         id,
       );
     }
@@ -140,6 +144,7 @@ export class Runner {
     options: SpawnOptions & NetworkOptions,
     workspace: Workspace,
     id: string,
+    admission: AdmissionReport = UNCHECKED,
   ): Promise<GuestProcess> {
     const { journal, kind, policy } = this.#setup;
     using unlessStarted = new DisposableStack();
@@ -162,7 +167,8 @@ export class Runner {
     const finish = async (raw: RawResult): Promise<Outcome> => {
       using _ = release;
       await ports?.close();
-      const outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
+      const made = toOutcome(raw, admitted(context, admission), id);
+      const outcome = await withNetwork(made, raw, network);
       const kept = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
       const settled = release?.outcome(kept) ?? kept;
       journal?.ended({ id }, shown, settled);
@@ -205,7 +211,7 @@ export class Runner {
       await Promise.all([network?.opened, ports?.settled()]);
       // What was mounted when it was opened stays; commands bring only what is theirs.
       const inside: Job = { ...base, mounts: [] };
-      const { policy, launcher, onOpen, onClose, state } = this.#setup;
+      const { policy, launcher, onOpen, onClose, state, admit } = this.#setup;
       const redactor = this.#setup.redactor?.(options);
       const sandbox = new Sandbox({
         id,
@@ -220,6 +226,7 @@ export class Runner {
         release: () => beginRelease(policy, redactor),
         ...(redactor === undefined ? {} : { redactor }),
         ...(journal === undefined ? {} : { journal }),
+        ...(admit === undefined ? {} : { admit }),
         ...(network === undefined ? {} : { network }),
         ...(ports === undefined ? {} : { ports }),
         ...(onClose === undefined ? {} : { onClose }),
@@ -278,6 +285,7 @@ export class Runner {
     options: ExecOptions & NetworkOptions,
     workspace: Workspace,
     id: string,
+    admission: AdmissionReport,
   ): Promise<Outcome> {
     const prepared = await this.#prepare(workspace, { id }, options);
     const { base, context, overlay, network, ports } = prepared;
@@ -287,7 +295,7 @@ export class Runner {
       const job = finishJob(base, argv, options, policy);
       const raw = await kind.run(job, tiesOf(id, options.signal, network, ports));
       await ports?.close();
-      outcome = await withNetwork(toOutcome(raw, context, id), raw, network);
+      outcome = await withNetwork(toOutcome(raw, admitted(context, admission), id), raw, network);
     } catch (error) {
       await ports?.close();
       await network?.close(undefined);
@@ -414,6 +422,16 @@ export class Runner {
     Object.freeze(job.landlock);
     return job;
   }
+}
+
+/** Most runs are asked nothing: theirs is the context as it is. */
+export function admitted(context: OutcomeContext, admission: AdmissionReport): OutcomeContext {
+  if (admission.decision === 'unchecked') return context;
+  const why =
+    admission.decision === 'strengthened'
+      ? { wallReason: `${context.wallReason}; strengthened for a score of ${admission.score}` }
+      : {};
+  return { ...context, ...why, admission };
 }
 
 function besideOf({ repository, protect }: Worktree): { directory: string; protect: string[] } {

@@ -2,6 +2,7 @@
  * A sandbox that stays open: any number of commands in one private world, until it is closed.
  */
 import type { OpenSandbox, RawUsage } from '../backends/backend.ts';
+import type { AdmissionReport } from '../core/admission.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
@@ -46,8 +47,18 @@ export interface SpawnOptions extends Omit<ExecOptions, 'input'> {
   readonly background?: boolean;
 }
 
+/** Whether a command may run in a sandbox that is open: rejects where it may not. */
+export type AdmitCommand = (
+  argv: readonly string[],
+  input: string | Uint8Array | undefined,
+  read: (path: string) => Promise<Uint8Array>,
+  cwd: string | undefined,
+) => Promise<AdmissionReport>;
+
 /** What compose gives a sandbox to stand on. */
 export interface SandboxSetup {
+  /** Asked before each command; absent: nothing is asked. */
+  readonly admit?: AdmitCommand;
   readonly id: string;
   readonly open: OpenSandbox;
   readonly context: OutcomeContext;
@@ -125,8 +136,18 @@ export class Sandbox {
    */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
     this.#needOpen();
-    const { open, bind, context, journal } = this.#setup;
+    const { open, bind, journal, admit } = this.#setup;
     const entry = { id: newId('run'), sandbox: this.id };
+    const admission = await admit?.(
+      argv,
+      options.input,
+      (path) => this.files.read(path),
+      options.cwd,
+    ).catch((error: unknown) => {
+      if (isCaissonError(error)) journal?.refused(entry, error);
+      throw error;
+    });
+    const context = { ...this.#setup.context, ...(admission === undefined ? {} : { admission }) };
     using release = this.#setup.release?.();
     const shown = release?.argv(argv) ?? argv;
     if (journal !== undefined) {
@@ -149,6 +170,7 @@ export class Sandbox {
   /** Starts a command, with its streams. Errors of starting come through `outcome`. */
   spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
     this.#needOpen();
+    this.#needUnasked('spawn');
     const { open, bind, context, journal } = this.#setup;
     const entry = { id: newId('run'), sandbox: this.id };
     const job = bind(argv, { ...options, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
@@ -170,6 +192,7 @@ export class Sandbox {
   /** A shell whose directory, environment and background jobs persist between its commands. */
   shell(options: ShellOptions = {}): Shell {
     this.#needOpen();
+    this.#needUnasked('shell');
     const shell = new Shell(
       (argv, cwd) => this.#shellProcess(argv, cwd),
       options,
@@ -311,6 +334,16 @@ export class Sandbox {
       ...(signal === undefined ? {} : { signal }),
       ...(denied === undefined ? {} : { denied }),
     };
+  }
+
+  /** What goes to a command while it runs, nobody can look at before. */
+  #needUnasked(what: string): void {
+    if (this.#setup.admit === undefined) return;
+    throw new CaissonError('ADMISSION_REFUSED', {
+      layer: 'sandbox',
+      message: `the policy asks for a look at code before it runs, and ${what} takes it while it runs`,
+      hint: 'use exec, or leave `admission` out of the policy',
+    });
   }
 
   /** What the network refused since the last command that ended. */

@@ -3,6 +3,8 @@
  * {@link import('./managed-record.ts').ManagedStore}.
  */
 import * as z from 'zod/mini';
+import type { AdmissionReport } from '../core/admission.ts';
+import { CAPABILITIES } from '../policy/admission-document.ts';
 
 export const MODULE_KINDS = ['js', 'wasm', 'command'] as const;
 
@@ -37,10 +39,28 @@ export const moduleManifestSchema = z.strictObject({
     .check(z.describe('Of each execution')),
   signature: z.optional(z.string()).check(z.describe('Ed25519 over the digest, base64')),
   publicKey: z.optional(z.string()).check(z.describe('PEM (SPKI)')),
+  declares: z
+    .optional(z.array(z.enum(CAPABILITIES)))
+    .check(z.describe('Effects that it says it has')),
+  signatures: z
+    .optional(z.array(z.string()))
+    .check(z.describe('DSSE envelopes or Sigstore bundles')),
+  certificate: z.optional(z.string()).check(z.describe('Of kind wasm: wasm-pcc/v1, base64')),
   metadata: z.record(z.string(), z.json()).check(z.describe('Given by whoever registered it')),
 });
 
 export type ModuleManifest = z.infer<typeof moduleManifestSchema>;
+
+const DECISIONS: readonly unknown[] = ['unchecked', 'admitted', 'strengthened'];
+
+/** What is executed is looked at again: this is for whoever asks what was said. */
+function isReport(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    DECISIONS.includes((value as AdmissionReport).decision)
+  );
+}
 
 export const moduleRecordSchema = z.strictObject({
   manifest: moduleManifestSchema.check(z.describe('What never changes')),
@@ -53,7 +73,7 @@ export const moduleRecordSchema = z.strictObject({
     )
     .check(z.describe('Of kind wasm')),
   admission: z
-    .enum(['unchecked', 'admitted'])
+    .custom<AdmissionReport>(isReport)
     .check(z.describe('What was said of it when it was registered')),
   registeredMs: z.number().check(z.describe('Wall clock, Unix ms')),
 });

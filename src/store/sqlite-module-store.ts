@@ -48,6 +48,12 @@ const MIGRATIONS: Migrations = [
      record TEXT NOT NULL,
      PRIMARY KEY (id, version)
    ) STRICT, WITHOUT ROWID;`,
+  // What was said at registration was a word, and is a report.
+  `UPDATE module
+   SET record = json_set(
+     record, '$.admission', json_object('decision', json_extract(record, '$.admission'))
+   )
+   WHERE json_type(record, '$.admission') = 'text';`,
 ];
 
 export class SqliteModuleStore implements ModuleStore {

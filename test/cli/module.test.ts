@@ -39,8 +39,8 @@ describe('caisson module', () => {
     assert.equal(sized.stdout, '3\n');
     const result = json(place, 'module', 'run', 'greet@1.0.0', '-i', '1');
     assert.deepEqual(
-      [result.value, result.admission, result.kind],
-      ['hello 1', 'unchecked', 'exited'],
+      [result.value, (result.admission as { decision: string }).decision, result.kind],
+      ['hello 1', 'admitted', 'exited'],
     );
     assert.deepEqual(result.module, { id: 'greet', version: '1.0.0', digest });
 

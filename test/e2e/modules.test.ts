@@ -56,7 +56,7 @@ describe('a js module', () => {
     const result = await modules.execute(id, { args: [40, 2] });
     assert.deepEqual([result.kind, result.value], ['exited', { sum: 42 }]);
     assert.equal(result.stdout.text, 'hi\n');
-    assert.deepEqual([result.admission, result.module.id], ['unchecked', id]);
+    assert.deepEqual([result.admission.decision, result.module.id], ['admitted', id]);
     assert.match(result.wallReason, /behind the wall process/);
     assert.ok(result.usage.wallMs > 0 && result.usage.memoryPeakBytes > 0);
   });

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Candidate, Verdict } from '../../src/core/ports.ts';
+import { type AdmissionReport, type Candidate, UNCHECKED } from '../../src/core/admission.ts';
+import type { ObservedEvent } from '../../src/core/ports.ts';
 import type { ModuleRegistration } from '../../src/modules/module-schemas.ts';
 import { Modules } from '../../src/modules/modules.ts';
 import type { ModulesOptions, ModulesSetup } from '../../src/modules/modules-setup.ts';
@@ -29,8 +30,9 @@ const done = { kind: 'exited', code: 0, value: 42, usage: { wallMs: 3 } } as unk
 async function open(
   options: ModulesOptions = {},
   evaluate: () => Promise<Evaluation> = async () => done,
-): Promise<{ modules: Modules; asked: Asked[] }> {
+): Promise<{ modules: Modules; asked: Asked[]; events: ObservedEvent[] }> {
   const asked: Asked[] = [];
+  const events: ObservedEvent[] = [];
   const setup: ModulesSetup = {
     evaluate: async (program, { ...rest }) => {
       asked.push({ what: program.entry, options: rest });
@@ -41,10 +43,13 @@ async function open(
       return done;
     },
     policy: async () => levelPolicy('strict'),
+    admit: async () => ({ report: UNCHECKED, untilMs: Number.POSITIVE_INFINITY }),
+    observer: (event) => events.push(event),
+    recorded: () => undefined,
     stateDirectory: directory,
     onClose: () => {},
   };
-  return { modules: await Modules.open(setup, { path: fresh(), ...options }), asked };
+  return { modules: await Modules.open(setup, { path: fresh(), ...options }), asked, events };
 }
 
 const js = (id: string, version = '1.0.0', more: object = {}): ModuleRegistration => ({
@@ -68,7 +73,7 @@ describe('a registry', () => {
     ]);
     const result = await modules.execute('a', { args: [1] });
     assert.deepEqual(
-      [result.value, result.admission, result.module.version],
+      [result.value, result.admission.decision, result.module.version],
       [42, 'unchecked', '1.0.0'],
     );
     assert.deepEqual(asked[1]?.options, {
@@ -273,7 +278,9 @@ describe('what another process changes', () => {
 });
 
 describe('admission', () => {
-  const verdicts = async (admission: (candidate: Candidate) => Verdict | Promise<Verdict>) => {
+  const verdicts = async (
+    admission: (candidate: Candidate) => AdmissionReport | Promise<AdmissionReport>,
+  ) => {
     const { modules } = await open({ admission });
     return modules;
   };
@@ -282,38 +289,60 @@ describe('admission', () => {
     const seen: Candidate[] = [];
     const modules = await verdicts((candidate) => {
       seen.push(candidate);
-      return { admission: 'admitted' };
+      return { decision: 'admitted', score: 7 };
     });
-    assert.equal((await modules.register(js('a'))).module.admission, 'admitted');
-    assert.equal((await modules.execute('a')).admission, 'admitted');
+    const asked = { signatures: ['{}'], declares: ['network' as const] };
+    const { module } = await modules.register(js('a', '1.0.0', asked));
+    assert.deepEqual(module.admission, { decision: 'admitted', score: 7 });
+    assert.deepEqual((await modules.execute('a')).admission, module.admission);
     await modules.execute('a');
     assert.equal(seen.length, 2, 'not asked while it stays in memory');
     assert.deepEqual(
-      [seen[0]?.name, seen[0]?.kind, Buffer.from(seen[0]?.code ?? []).toString()],
-      ['a@1.0.0', 'js', 'export default 42'],
+      [
+        seen[0]?.name,
+        seen[0]?.language,
+        Buffer.from(Object.values(seen[0]?.files ?? {})[0] ?? '').toString(),
+      ],
+      ['a@1.0.0', 'javascript', 'export default 42'],
     );
     await modules.close();
   });
 
   test('refuses: what it says no to, what it fails at, and what it says is not understood', async () => {
-    const no = await verdicts(() => ({ admission: 'refused', reasons: ['it is known'] }));
+    const no = await verdicts(() => ({ decision: 'refused', reasons: ['it is known'] }));
     await assert.rejects(no.register(js('a')), { code: 'MODULE_REFUSED', message: /it is known/ });
     assert.deepEqual(await no.list(), []);
     const failing = await verdicts(() => Promise.reject(new Error('scanner is gone')));
     await assert.rejects(failing.register(js('a')), { code: 'MODULE_REFUSED' });
-    const odd = await verdicts(() => ({ admission: 'yes' }) as never);
+    const odd = await verdicts(() => ({ decision: 'yes' }) as never);
     await assert.rejects(odd.register(js('a')), { code: 'MODULE_REFUSED' });
     await Promise.all([no.close(), failing.close(), odd.close()]);
   });
 
   test('is asked again where the module is loaded', async () => {
-    let answer: Verdict = { admission: 'admitted' };
+    let answer: AdmissionReport = { decision: 'admitted' };
     const modules = await verdicts(() => answer);
     await modules.register(js('a'));
-    answer = { admission: 'refused' };
+    answer = { decision: 'refused' };
     await assert.rejects(modules.execute('a'), { code: 'MODULE_REFUSED' });
     await modules.close();
   });
+});
+
+test('what becomes of a module is told, and every refusal', async () => {
+  const { modules, events } = await open({ tenant: 'anna' });
+  await modules.register(js('a'));
+  await modules.register(js('a'));
+  await modules.disable('a');
+  await assert.rejects(modules.execute('a'), { code: 'MODULE_DISABLED' });
+  await modules.enable('a');
+  await modules.remove('a@1.0.0');
+  assert.deepEqual(
+    events.map((event) => (event.kind === 'module' ? event.action : event.kind)),
+    ['admission', 'registered', 'disabled', 'refused', 'enabled', 'removed'],
+  );
+  assert.ok(events.every(({ tenant }) => tenant === 'anna'));
+  await modules.close();
 });
 
 test('statistics are kept beyond the registry, and what was not executed is told apart', async () => {

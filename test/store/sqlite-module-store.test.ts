@@ -43,7 +43,7 @@ function record(id: string, version = '1.0.0'): ModuleRecord {
       limits: { timeoutMs: 1, cpuMs: 1, memoryBytes: 1 },
       metadata: {},
     },
-    admission: 'unchecked',
+    admission: { decision: 'unchecked' },
     registeredMs: 0,
   };
 }

@@ -39,7 +39,10 @@ function textOf(module: Inspected): string {
       `${formatDuration(limits.timeoutMs)}, CPU ${formatDuration(limits.cpuMs)}, ${formatBytes(limits.memoryBytes)}`,
     ],
     ['signed', module.signed],
-    ['admission', module.admission],
+    ['admission', admissionText(module.admission)],
+    ...(module.declares === undefined || module.declares.length === 0
+      ? []
+      : [['declares', module.declares.join(', ')]]),
     ['registered', new Date(module.registeredMs).toISOString()],
     ...(Object.keys(module.metadata).length === 0
       ? []
@@ -62,6 +65,16 @@ function textOf(module: Inspected): string {
       ? []
       : [['took', `mean ${times[0]}, p50 ${times[1]}, p95 ${times[2]}, max ${times[3]} ms`]]),
   ]);
+}
+
+/** What was said when it was registered. */
+function admissionText({ decision, score, signer, proof }: Inspected['admission']): string {
+  return [
+    decision,
+    ...(score === undefined ? [] : [`score ${score}`]),
+    ...(signer === undefined ? [] : [`signed by ${printable(signer.name)}`]),
+    ...(proof === undefined ? [] : [`proved (${proof.format})`]),
+  ].join(', ');
 }
 
 function milliseconds(ms: number): string {

@@ -1,0 +1,96 @@
+/** What a decision is made with: analysis on threads, the registry of signers, the checker of proofs. Loaded when asked. */
+import type { AdmissionParts, Looked } from '../admission/admission.ts';
+import type { AnalysisThreads } from '../admission/scan/analysis-threads.ts';
+import type { TrustFile } from '../admission/signing/trust-file.ts';
+import type { CaissonAdmissionOptions } from './admission-options.ts';
+
+/** Analyses that are remembered, in memory. */
+const ENTRIES = 10_000;
+
+export class Checks implements AsyncDisposable {
+  readonly parts: AdmissionParts;
+  readonly #options: CaissonAdmissionOptions;
+  readonly #state: () => string;
+  #threads: AnalysisThreads | undefined;
+  #trust: TrustFile | undefined;
+  #analyze: Promise<AdmissionParts['analyze']> | undefined;
+
+  constructor(options: CaissonAdmissionOptions, state: () => string) {
+    this.#options = options;
+    this.#state = state;
+    const { clock = Date.now, timeLimitMs } = options;
+    this.parts = {
+      analyze: async (source, look) => {
+        this.#analyze ??= this.#analyzer();
+        return await (await this.#analyze)(source, look);
+      },
+      score: async (findings, probability) => {
+        const { scoreOf, withModel } = await import('../admission/threat/score.ts');
+        const score = scoreOf(findings);
+        return probability === undefined ? score : withModel(score, probability);
+      },
+      verify: async (candidate, signers, nowMs) => {
+        const [{ verifySigned }, trust] = await Promise.all([
+          import('../admission/signing/verify.ts'),
+          this.#trusted(),
+        ]);
+        const by = signers === undefined ? {} : { by: signers };
+        return await verifySigned(
+          candidate,
+          candidate.signatures ?? [],
+          trust.current(),
+          nowMs,
+          by,
+        );
+      },
+      checkProof: async (module, certificate) => {
+        const { checkProof } = await import('../admission/proof/check-proof.ts');
+        const checked = checkProof(module, certificate);
+        if (checked.ok) return checked;
+        const { obligation, offset, message } = checked;
+        return { ok: false, reason: `${obligation} at byte ${offset}: ${message}` };
+      },
+      clock,
+      ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads?.close();
+  }
+
+  async #analyzer(): Promise<AdmissionParts['analyze']> {
+    const { analyze } = this.#options;
+    if (analyze !== undefined) return analyze;
+    const [{ AnalysisThreads }, { AnalysisCache, analysisKey }, { createHash }] = await Promise.all(
+      [
+        import('../admission/scan/analysis-threads.ts'),
+        import('../admission/scan/analysis-cache.ts'),
+        import('node:crypto'),
+      ],
+    );
+    const threads = new AnalysisThreads({ threads: 1 });
+    this.#threads = threads;
+    const cache = new AnalysisCache({ entries: ENTRIES });
+    return async (source, options): Promise<Looked> => {
+      const digest = createHash('sha256').update(source).digest('hex');
+      const key = analysisKey(digest, options);
+      const known = cache.get(key);
+      if (known !== undefined) return known;
+      const analysis = await threads.analyze(source, options);
+      const { measures, unanalysed } = analysis;
+      if (measures !== undefined && unanalysed === undefined) {
+        cache.put(key, { ...analysis, measures });
+      }
+      return analysis;
+    };
+  }
+
+  async #trusted(): Promise<TrustFile> {
+    if (this.#trust === undefined) {
+      const { TrustFile } = await import('../admission/signing/trust-file.ts');
+      this.#trust ??= new TrustFile(this.#options.trust ?? TrustFile.fileIn(this.#state()));
+    }
+    return this.#trust;
+  }
+}
