@@ -1,5 +1,8 @@
 /** Code that hides what it does: hidden names, tables of texts, packers, invisible characters, code out of sight. */
-import { at, type Found, type Scene, textsOf, valuesOf } from './scene.ts';
+
+import { at, type Found, type Scene, valuesOf } from './scene.ts';
+import { scriptHost } from './script-host.ts';
+import { unpacking } from './unpacking.ts';
 
 const FAMILY = 'obfuscation' as const;
 
@@ -13,7 +16,8 @@ export function* obfuscation(scene: Scene): Iterable<Found> {
   yield* invisible(scene);
   yield* outOfSight(scene);
   yield* fewLetters(scene);
-  yield* unknownComponents(scene);
+  yield* scriptHost(scene);
+  yield* unpacking(scene);
 }
 
 /** `require('chi' + 'ld_process')`: nobody splits the name of what is harmless. */
@@ -258,22 +262,4 @@ function* fewLetters(scene: Scene): Iterable<Found> {
     score: 88,
     explanation: 'The program is written in signs, almost without letters.',
   };
-}
-
-/** Windows scripts that do not even say which object they take. */
-function* unknownComponents(scene: Scene): Iterable<Found> {
-  for (const use of scene.facts.uses) {
-    if (!/^(global\.)?(WScript\.CreateObject|ActiveXObject|WSH\.CreateObject)$/.test(use.path))
-      continue;
-    if (use.form === 'read' || textsOf(use).length > 0) continue;
-    const script = scene.facts.uses.some(({ path }) => path.startsWith('global.WScript'));
-    yield {
-      family: FAMILY,
-      name: 'hidden-component',
-      ...at(use),
-      score: script ? 85 : 60,
-      explanation: 'This takes an object of Windows by a name that is computed.',
-    };
-    return;
-  }
 }

@@ -124,7 +124,11 @@ export function originsOf(use: Use): readonly Use[] {
 export function sourcesOf(scene: Scene, use: Use, labels: Labels): readonly Use[] {
   const origins = originsOf(use);
   const sources = origins.filter((origin) => gives(scene, origin, labels));
-  const named = new Set(valuesOf(use).concat(origins.flatMap(valuesOf)).map(({ path }) => path));
+  const named = new Set(
+    valuesOf(use)
+      .concat(origins.flatMap(valuesOf))
+      .map(({ path }) => path),
+  );
   const reads = scene.located.filter(
     ({ use: read, entry }) =>
       read.form === 'read' && entry.onRead === true && ((entry.gives ?? 0) & labels) !== 0,
