@@ -8,6 +8,7 @@ import { type Command, command } from './command.ts';
 import { evalFlags } from './eval-flags.ts';
 import { learnFlags, policyFlags, runFlags } from './flags.ts';
 import { moduleCommands } from './module-commands.ts';
+import { proveFlags } from './prove-flags.ts';
 import { scanCommands } from './scan-commands.ts';
 import { signingCommands } from './signing-commands.ts';
 
@@ -196,6 +197,22 @@ export const commands: readonly Command[] = [
     load: () => import('./commands/top.ts'),
   }),
   ...moduleCommands,
+  command({
+    name: 'prove',
+    summary: 'Instrument a WebAssembly module, and certify what it cannot exceed',
+    description:
+      'The instrumented module counts its own fuel and stack; the certificate (wasm-pcc/v1) lets anybody check, without trusting who made it, that it does so everywhere, and what it imports, exports and executes. With --check, exit code 65 where it is not true.',
+    flags: proveFlags,
+    positionals: [
+      { name: 'MODULE', summary: 'a core module', completes: 'file' },
+      { name: 'CERTIFICATE', summary: 'with --check', completes: 'file', optional: true },
+    ],
+    examples: [
+      'caisson prove hash.wasm',
+      'caisson prove --check hash.proved.wasm hash.proved.wasm.pcc',
+    ],
+    load: () => import('./commands/prove.ts'),
+  }),
   ...scanCommands,
   ...signingCommands,
   command({
