@@ -5,6 +5,18 @@
 export type { ScannedFile, ScanReport } from './admission/scan/report.ts';
 export type { ScanEvent, ScanOptions } from './admission/scan/scan.ts';
 export { scan } from './admission/scan/scan-paths.ts';
+export type { SignedSubject } from './admission/signing/binding.ts';
+export { generateKeyFiles, type NewKey } from './admission/signing/key-file.ts';
+export { parsePrivateKey, parsePublicKey } from './admission/signing/key-text.ts';
+export { signCode } from './admission/signing/sign-statement.ts';
+export type { SignedPredicate } from './admission/signing/statement.ts';
+export { TrustFile, type TrustFileOptions } from './admission/signing/trust-file.ts';
+export type { TrustRegistry } from './admission/signing/trust-registry.ts';
+export {
+  type SignatureVerdict,
+  type VerifyOptions as SignatureOptions,
+  verifySigned,
+} from './admission/signing/verify.ts';
 export type { CaissonAdmissionOptions } from './compose/admission-options.ts';
 export {
   Caisson,

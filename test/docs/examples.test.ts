@@ -130,7 +130,9 @@ const documents = [
   'docs/monitor.md',
   'docs/violations.md',
   'docs/side-channels.md',
+  'docs/signing.md',
   'docs/functions.md',
+  'docs/threat/scanning.md',
   'docs/migrating-from-tool-runner.md',
   'docs/migrating-from-vm2.md',
 ].map((document) => ({
