@@ -1,5 +1,6 @@
 /** The commands of `caisson module`, and the flags that they share. */
 import { parseBytes, parseDuration } from '../core/units.ts';
+import { CAPABILITIES } from '../policy/admission-document.ts';
 import { command } from './command.ts';
 import { policyFlags } from './flags.ts';
 
@@ -8,6 +9,14 @@ const storeFlags = {
     value: 'FILE',
     completes: 'file',
     summary: 'Database of the registry; default: modules.db in the state directory',
+  },
+} as const;
+
+const trustFlags = {
+  trust: {
+    value: 'FILE',
+    completes: 'file',
+    summary: 'Registry of trusted signers; default: trusted-signers.yaml in the state directory',
   },
 } as const;
 
@@ -51,17 +60,31 @@ export const registerFlags = {
   signature: {
     value: 'FILE',
     completes: 'file',
-    summary: 'Ed25519 signature of the SHA-256 of the code: 64 bytes, or base64 of them',
+    repeatable: true,
+    summary:
+      'What caisson sign wrote (DSSE), or a Sigstore bundle; or a bare Ed25519 signature of the SHA-256 of the code',
+  },
+  certificate: {
+    value: 'FILE',
+    completes: 'file',
+    summary: 'Of WebAssembly: what caisson prove wrote',
+  },
+  declare: {
+    value: 'EFFECT',
+    choices: CAPABILITIES,
+    repeatable: true,
+    summary: 'An effect that it says it has; counts as far as the policy lets it be declared',
   },
   'public-key': {
     value: 'FILE',
     completes: 'file',
-    summary: 'Public key (PEM) that the signature is verified with',
+    summary: 'Public key (PEM) that a bare signature is verified with',
   },
   level: policyFlags.level,
   policy: policyFlags.policy,
   accept: policyFlags.accept,
   unisolated: policyFlags.unisolated,
+  ...trustFlags,
   ...storeFlags,
 } as const;
 
@@ -87,6 +110,7 @@ export const moduleRunFlags = {
   },
   stdin: { summary: 'Hand stdin to a command, or to WASM' },
   export: { short: 'x', value: 'NAME', summary: 'Another export than it was registered with' },
+  ...trustFlags,
   ...storeFlags,
 } as const;
 

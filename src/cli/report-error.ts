@@ -1,6 +1,7 @@
 /**
  * An error as people read it: what, where, and what to type next.
  */
+import type { Finding } from '../core/admission.ts';
 import { CaissonError, errorCodes, isCaissonError } from '../core/error.ts';
 
 /** A fault of ours is still a CaissonError to whoever reads it. */
@@ -33,11 +34,35 @@ export function renderError(error: CaissonError, words: readonly string[]): stri
       lines.push('', 'to go on without them, type:', `  ${withAccept(words, ids)}`);
     return `${lines.join('\n')}\n`;
   }
+  lines.push(...foundIn(error));
   if (error.cause instanceof Error && !error.message.includes(error.cause.message)) {
     lines.push(`  because: ${error.cause.message}`);
   }
   if (error.hint !== undefined) lines.push(`  ${error.hint}`);
   return `${lines.join('\n')}\n`;
+}
+
+const FINDINGS_SHOWN = 5;
+
+/** Why code was not admitted. Findings hold parts of the code: nothing of them may steer a terminal. */
+function foundIn({ details }: CaissonError): string[] {
+  const { findings } = (details.admission ?? {}) as { findings?: readonly Finding[] };
+  if (!Array.isArray(findings)) return [];
+  const counted = (findings as readonly Finding[]).filter(({ score }) => score > 0);
+  const lines = counted.slice(0, FINDINGS_SHOWN).flatMap((finding) => {
+    const { path, range, score, rule, explanation, excerpt } = finding;
+    const where = `${path === undefined ? '' : `${path}:`}${range.line}:${range.column}`;
+    return [
+      printable(`  ${where}  ${rule} (${score})  ${explanation}`),
+      ...(excerpt === '' ? [] : [printable(`    ${excerpt}`)]),
+    ];
+  });
+  const more = counted.length - FINDINGS_SHOWN;
+  return more > 0 ? [...lines, `  and ${more} more: --json shows them`] : lines;
+}
+
+function printable(text: string): string {
+  return text.replaceAll(/[\p{C}\u2028\u2029]/gu, '?');
 }
 
 function missing(error: CaissonError): string[] {

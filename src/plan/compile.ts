@@ -6,6 +6,7 @@ import { CaissonError } from '../core/error.ts';
 import { WORKSPACE } from '../policy/path.ts';
 import { containsPath, isWithin } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
+import { explainAdmission } from './admission.ts';
 import { compileCgroup } from './cgroup.ts';
 import { compileConfinement } from './confinement.ts';
 import { CA_FILE, compileEnvironment } from './environment.ts';
@@ -65,6 +66,7 @@ function compileFor(
       ? compileProcess(policy, facts, options, findings)
       : compileHostView(wall, policy, facts, findings);
   explainRelease(policy, findings);
+  explainAdmission(policy, findings);
   for (const item of options.unenforceable ?? []) findings.cannot(item);
   return { ...compiled, wallReason, ...findings.result() };
 }

@@ -35,6 +35,7 @@ export const escapeTests = [
   'network-internal',
   'network-udp',
   'secret-holder',
+  'admission',
 ] as const;
 export type EscapeTest = (typeof escapeTests)[number];
 

@@ -27,9 +27,11 @@ export const HOST_SLACK_BYTES = 16 * MiB;
 
 export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: HostNeeds): Policy {
   const seesHost = policy.view === 'host';
-  const { limits, syscalls } = policy;
+  // Of code nothing is asked but of the guest's, before it comes here.
+  const { admission: _, ...rest } = policy;
+  const { limits, syscalls } = rest;
   return {
-    ...policy,
+    ...rest,
     name: `${policy.name} host`,
     ...(seesHost
       ? {}

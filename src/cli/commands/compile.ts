@@ -76,6 +76,12 @@ export const action: Action<CompileFlags> = async ({ flags, positionals: [file] 
 
 /** Its changes, and its network, would have nobody to look after them. */
 function refuseWhatIsLookedAfter(policy: Policy): void {
+  if (policy.admission !== undefined) {
+    throw invalid(
+      'the policy asks for a look at code before it runs, and a plan file runs without anybody who looks',
+      'leave `admission` out, and check the command with caisson scan',
+    );
+  }
   if (policy.network.mode === 'filtered' || policy.network.mode === 'internal') {
     throw invalid(
       'a plan file has no proxy to decide what its guest may reach',

@@ -1,6 +1,7 @@
 /** `caisson module register`. */
 import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
+import type { Capability } from '../../core/admission.ts';
 import { CaissonError } from '../../core/error.ts';
 import { formatBytes, parseBytes, parseDuration } from '../../core/units.ts';
 import { type ModuleRegistration, splitReference } from '../../modules/module-schemas.ts';
@@ -35,7 +36,9 @@ export const action: Action<typeof registerFlags> = async ({ flags, positionals,
     ...(flags.keep === undefined ? {} : { keep: flags.keep as 'context' }),
     ...limitsOf(flags),
     ...(flags.metadata === undefined ? {} : { metadata: jsonOf(flags.metadata) }),
-    ...(flags.signature === undefined ? {} : { signature: signatureIn(flags.signature) }),
+    ...signaturesIn(flags.signature ?? []),
+    ...(flags.certificate === undefined ? {} : { certificate: read(flags.certificate) }),
+    ...(flags.declare === undefined ? {} : { declares: flags.declare as Capability[] }),
     ...(flags['public-key'] === undefined
       ? {}
       : { publicKey: read(flags['public-key']).toString() }),
@@ -48,16 +51,22 @@ export const action: Action<typeof registerFlags> = async ({ flags, positionals,
     ...(unisolated === undefined ? {} : { unisolated }),
   });
   const where = { ...place, ...(accept === undefined ? {} : { accept: acceptedOf({ accept }) }) };
-  return await withModules({ ...where, store: flags.store }, async (modules) => {
-    const { module, added } = await modules.register(request);
-    const { kind, codeBytes, digest } = module;
-    return {
-      exit: 0,
-      document: { module, added },
-      text: `${module.id}@${module.version}  ${kind}  ${formatBytes(codeBytes)}  sha256:${digest}\n`,
-      notes: added ? [] : ['it was registered already, with the same content'],
-    };
-  });
+  return await withModules(
+    { ...where, store: flags.store, trust: flags.trust },
+    async (modules) => {
+      const { module, added } = await modules.register(request);
+      const { kind, codeBytes, digest } = module;
+      return {
+        exit: 0,
+        document: { module, added },
+        text: `${module.id}@${module.version}  ${kind}  ${formatBytes(codeBytes)}  sha256:${digest}\n`,
+        notes: [
+          ...(added ? [] : ['it was registered already, with the same content']),
+          ...(module.admission.decision === 'strengthened' ? (module.admission.reasons ?? []) : []),
+        ],
+      };
+    },
+  );
 };
 
 function codeOf(
@@ -103,10 +112,22 @@ function jsonOf(text: string): ModuleRegistration['metadata'] {
   }
 }
 
-/** As openssl writes it, or as base64 does. */
-function signatureIn(file: string): string {
-  const bytes = read(file);
-  return bytes.length === 64 ? bytes.toString('base64') : bytes.toString('latin1').trim();
+/** Documents are JSON; a bare one is as openssl writes it, or as base64 does. */
+function signaturesIn(files: readonly string[]): Partial<ModuleRegistration> {
+  const signatures: string[] = [];
+  const bare: string[] = [];
+  for (const file of files) {
+    const bytes = read(file);
+    if (bytes.length === 64) bare.push(bytes.toString('base64'));
+    else if (/^\s*\{/.test(bytes.toString('latin1'))) signatures.push(bytes.toString());
+    else bare.push(bytes.toString('latin1').trim());
+  }
+  if (bare.length > 1) throw invalid('there is more than one bare signature', 'give one of them');
+  const [signature] = bare;
+  return {
+    ...(signatures.length === 0 ? {} : { signatures }),
+    ...(signature === undefined ? {} : { signature }),
+  };
 }
 
 function read(file: string): Buffer {

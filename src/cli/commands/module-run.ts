@@ -31,15 +31,18 @@ export const action: Action<typeof moduleRunFlags> = async ({ flags, positionals
   const asked = await placeOf(flags, undefined, (path) => files.push(path));
   const policy = holdPolicyFiles(asked.policy, asked.workspace, files);
   const place = { ...asked, policy, accept: acceptedOf(flags) };
-  return await withModules({ ...place, store: flags.store }, async (modules) => {
-    const execution = await modules.execute(reference, {
-      args,
-      signal: interrupt.signal,
-      ...(input === undefined ? {} : { input }),
-      ...(flags.export === undefined ? {} : { export: flags.export }),
-    });
-    return await told(execution, json);
-  });
+  return await withModules(
+    { ...place, store: flags.store, trust: flags.trust },
+    async (modules) => {
+      const execution = await modules.execute(reference, {
+        args,
+        signal: interrupt.signal,
+        ...(input === undefined ? {} : { input }),
+        ...(flags.export === undefined ? {} : { export: flags.export }),
+      });
+      return await told(execution, json);
+    },
+  );
 };
 
 /** The guest's streams to ours, then what it threw or its value. */
