@@ -45,6 +45,9 @@ const scanFlags = {
     negatable: true,
     summary: 'Keep analyses, and count what was found for caisson threats (default)',
   },
+  run: {
+    summary: 'Run the command after -- over PATH behind the strict wall, and tell what it tried',
+  },
   sarif: { summary: 'Print SARIF 2.1.0 instead of text' },
 } as const;
 
@@ -65,7 +68,7 @@ export const scanCommands: readonly Command[] = [
     name: 'scan',
     summary: 'Look for dangerous code in files, directories and archives, without running it',
     description:
-      'Reads JavaScript, TypeScript, Python and shell, also in npm packages (.tgz), wheels, zip files and sdists (.tar.gz), and what package.json runs on installation. Exit code 77 where a file reaches the threshold, 65 where none does and something could not be looked at.',
+      'Reads JavaScript, TypeScript, Python and shell, also in npm packages (.tgz), wheels, zip files and sdists (.tar.gz), and what package.json runs on installation. Nothing is run without --run. Exit code 77 where a file reaches the threshold or a run did what was not declared, 65 where neither is so and something could not be looked at.',
     flags: scanFlags,
     positionals: [
       {
@@ -75,10 +78,12 @@ export const scanCommands: readonly Command[] = [
         completes: 'file',
       },
     ],
+    words: 'COMMAND…',
     examples: [
       'caisson scan node_modules/',
       'caisson scan --profile effect plugin.js --declare network',
       'caisson scan package-1.0.0.tgz --sarif >scan.sarif',
+      'caisson scan plugin --run -- node plugin/index.js',
     ],
     load: () => import('./commands/scan.ts'),
   }),

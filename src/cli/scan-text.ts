@@ -3,6 +3,7 @@
 import type { SkipReason } from '../admission/scan/code-files.ts';
 import type { ScannedFile, ScanReport, ScanRoot, ShownFinding } from '../admission/scan/report.ts';
 import { showable } from '../admission/scan/snippet.ts';
+import type { Behaviour } from '../core/admission.ts';
 
 export interface Paint {
   readonly red: (text: string) => string;
@@ -84,6 +85,20 @@ const SKIPPED: Readonly<Record<SkipReason, string>> = {
   'foreign-archive': 'archives of formats that are not read here',
   empty: 'empty',
 };
+
+export function behaviourText(
+  { command, ended, did, undeclared }: Behaviour,
+  paint: Paint,
+): string {
+  const lines = did.map((deed) => {
+    const { capability, target, secret, count = 1 } = deed;
+    const word = undeclared.includes(deed) ? paint.red('undeclared') : 'declared';
+    const about = [secret, count > 1 && `${count} times`].filter(Boolean).join(', ');
+    return `  ${word}  ${capability}  ${showable(target)}${about === '' ? '' : `  (${about})`}`;
+  });
+  const seen = did.length === 0 ? 'tried nothing that was seen' : 'tried';
+  return [`ran ${showable(command.join(' '))}: ${ended}; it ${seen}`, ...lines, '', ''].join('\n');
+}
 
 export function summaryText(report: ScanReport, paint: Paint): string {
   const { files, skipped, unread, unreadCount, threshold, families, unlisted } = report;

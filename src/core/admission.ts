@@ -137,3 +137,32 @@ export const UNCHECKED: AdmissionReport = Object.freeze({ decision: 'unchecked' 
 
 /** Where nothing checks code. */
 export const unchecked: Admission = () => UNCHECKED;
+
+/** One thing that code did, or tried to do, when it was run. */
+export interface Deed {
+  readonly capability: Capability;
+  /** Path, `host:port/protocol`, name, system call or program. Chosen by the code: show it, never act on it. */
+  readonly target: string;
+  /** What the place seems to hold, where that is a secret. */
+  readonly secret?: string;
+  /** How often; absent: once. */
+  readonly count?: number;
+}
+
+/** What code did in a throwaway sandbox, where next to nothing is allowed and what is refused is seen. */
+export interface Behaviour {
+  readonly command: readonly string[];
+  /** How it ended: `exited 0`, `timed-out`. */
+  readonly ended: string;
+  readonly did: readonly Deed[];
+  /** Those of `did` whose capability nobody declared. */
+  readonly undeclared: readonly Deed[];
+}
+
+/** Runs a command over a directory and says what it did. A rejection means that nothing is known of it. */
+export type Behave = (request: {
+  readonly command: readonly string[];
+  /** The directory that it works in; changed by nothing that the command does. */
+  readonly directory: string;
+  readonly declares: readonly Capability[];
+}) => Promise<Behaviour>;

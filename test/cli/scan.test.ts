@@ -1,7 +1,7 @@
 /** `caisson scan` and `caisson threats`: what they print and end with. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -176,6 +176,44 @@ test('Ctrl-C ends it, with 130', async () => {
   child.stderr.once('data', () => child.kill('SIGINT'));
   const code = await new Promise((resolve) => child.once('exit', resolve));
   assert.equal(code, 130);
+});
+
+test('--run: what it tries is seen, refused and thrown away', () => {
+  using place = makePlace();
+  const secret = join(place.work, '../home/.npmrc');
+  writeFileSync(secret, 'token');
+  put(place, {
+    'm/run.sh': `cat ${secret}; echo x >made; echo x >/usr/caisson-was-here; getent hosts collector.example.com\n`,
+  });
+  const { status, stdout, stderr } = place.caisson([
+    'scan',
+    'm',
+    '--run',
+    '--json',
+    '--',
+    'sh',
+    'run.sh',
+  ]);
+  assert.equal(status, 77, stderr);
+  const { behaviour } = JSON.parse(stdout);
+  const targets = behaviour.undeclared.map(({ target }: { target: string }) => target);
+  for (const target of [secret, 'made', '/usr/caisson-was-here', 'collector.example.com']) {
+    assert.ok(targets.includes(target), `${target} in ${targets}`);
+  }
+  assert.ok(!existsSync(join(place.work, 'm/made')) && !existsSync('/usr/caisson-was-here'));
+  assert.match(place.caisson(['diff', '--list']).stdout, /^$/);
+});
+
+test('a command without --run, --run without a command, and --run on an archive are refused', () => {
+  using place = makePlace();
+  put(place, { 'a.mjs': HARMLESS, 'a.tgz': gzipSync(tar([{ name: 'a.js' }])) });
+  for (const args of [
+    ['a.mjs', '--', 'true'],
+    ['a.mjs', '--run'],
+    ['a.tgz', '--run', '--', 'true'],
+  ]) {
+    assert.equal(place.caisson(['scan', ...args]).status, 64, args.join(' '));
+  }
 });
 
 test('colours on a terminal alone, and not with NO_COLOR', () => {

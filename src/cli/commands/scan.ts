@@ -1,18 +1,25 @@
 /** `caisson scan`. Exit code 77 where something is refused, 65 where something could not be looked at. */
+import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { isatty } from 'node:tty';
+import { isArchiveName } from '../../admission/archive/open-archive.ts';
 import { parseCapabilities } from '../../admission/scan/parse-capabilities.ts';
 import type { ScanDecision, ScanReport } from '../../admission/scan/report.ts';
 import { toSarif } from '../../admission/scan/sarif.ts';
 import { type ScanEvent, type ScanOptions, scan } from '../../admission/scan/scan.ts';
+import { Caisson } from '../../compose.ts';
+import type { Behaviour, Capability } from '../../core/admission.ts';
 import { CaissonError, errorCodes } from '../../core/error.ts';
 import { parseCount, parseDuration } from '../../core/units.ts';
+import { behaviourUnder } from '../../learn/behaviour.ts';
 import { defaultStateDirectory, openStateDirectory } from '../../sandbox/state-directory.ts';
 import { ThreatStore } from '../../store/threat-store.ts';
+import { callerEnvironment } from '../caller-environment.ts';
 import type { Action, FlagValues } from '../command.ts';
 import { policyOf } from '../policy-request.ts';
 import type { ScanFlags } from '../scan-commands.ts';
 import { scanProgress } from '../scan-progress.ts';
-import { fileText, paintFor, rootText, summaryText } from '../scan-text.ts';
+import { behaviourText, fileText, paintFor, rootText, summaryText } from '../scan-text.ts';
 import { terminalSize } from '../terminal.ts';
 import { version } from '../version.ts';
 import { writeAll } from '../write-all.ts';
@@ -26,7 +33,8 @@ const EXITS: Readonly<Record<ScanDecision, number>> = {
   refused: errorCodes.MODULE_REFUSED.exit,
 };
 
-export const action: Action<ScanFlags> = async ({ flags, positionals, json }) => {
+export const action: Action<ScanFlags> = async ({ flags, positionals, argv, json }) => {
+  const directory = checkRun(flags, positionals, argv);
   if (json && flags.sarif === true) {
     throw invalid('--json and --sarif are two documents', 'leave one out');
   }
@@ -64,16 +72,51 @@ export const action: Action<ScanFlags> = async ({ flags, positionals, json }) =>
     store?.close();
     await written;
   }
+  const behaviour =
+    directory === undefined ? undefined : await behave(argv, directory, options.declares ?? []);
+  const ran = behaviour === undefined ? '' : behaviourText(behaviour, paint);
+  const isUndeclared = (behaviour?.undeclared.length ?? 0) > 0;
   return {
-    exit: EXITS[report.decision],
-    document: report,
+    exit: isUndeclared ? EXITS.refused : EXITS[report.decision],
+    document: { ...report, ...(behaviour === undefined ? {} : { behaviour }) },
     text:
       flags.sarif === true
         ? `${JSON.stringify(toSarif(report, version), null, 1)}\n`
-        : summaryText(report, paint),
+        : `${ran}${summaryText(report, paint)}`,
     notes: note === undefined ? [] : [note],
   };
 };
+
+/** @returns the directory that a command is to be run over; undefined where none is */
+function checkRun(
+  { run, sarif }: Values,
+  [path]: readonly string[],
+  argv: readonly string[],
+): string | undefined {
+  if (run !== true) {
+    if (argv.length === 0) return undefined;
+    throw invalid('a scan runs nothing', '--run -- COMMAND runs it behind the strict wall');
+  }
+  if (argv.length === 0 || path === undefined) {
+    throw invalid('--run needs a command', 'caisson scan PATH --run -- node index.js');
+  }
+  if (sarif === true) throw invalid('SARIF has no place for what a run did', 'use --json');
+  const stat = statSync(path, { throwIfNoEntry: false });
+  const directory = stat?.isDirectory() === false ? dirname(path) : path;
+  if (stat?.isFile() === true && isArchiveName(path)) {
+    throw invalid('an archive is not unpacked', 'unpack it, and scan the directory with --run');
+  }
+  return directory;
+}
+
+async function behave(
+  command: readonly string[],
+  directory: string,
+  declares: readonly Capability[],
+): Promise<Behaviour> {
+  await using caisson = await Caisson.open({ environment: callerEnvironment() });
+  return await behaviourUnder(caisson)({ command, directory: resolve(directory), declares });
+}
 
 async function optionsOf(flags: Values): Promise<ScanOptions> {
   const { profile, declare = [], threshold, 'list-from': listFrom, jobs, policy, model } = flags;
