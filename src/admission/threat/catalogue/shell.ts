@@ -26,11 +26,6 @@ const has =
   (use: Use): boolean =>
     wordsOf(use).some((word) => options.includes(word));
 
-const letters =
-  (letter: string) =>
-  (use: Use): boolean =>
-    wordsOf(use).some((word) => /^-[a-zA-Z]+$/.test(word) && word.includes(letter));
-
 const text = (value: { constant?: unknown } | undefined): string | undefined =>
   typeof value?.constant === 'string' ? value.constant : undefined;
 
@@ -286,40 +281,46 @@ function addSystem(catalogue: Catalogue): void {
 }
 
 function addTransforms(catalogue: Catalogue): void {
-  const decodes = (use: Use): boolean =>
-    letters('d')(use) || letters('D')(use) || has('--decode')(use);
+  // One program encodes and decodes; what comes out of it is taken for both.
+  const both = encoded | decoded;
+  const acts = ['encode', 'decode'] as const;
+  addEntries(catalogue, { marks: both, acts, fold: decodedInput(FOLDS.base64) }, 'sh:base64');
+  addEntries(catalogue, { marks: both, acts, fold: decodedInput(FOLDS.base32) }, 'sh:base32');
+  addEntries(catalogue, { marks: both, acts, fold: decodedInput(FOLDS.hex) }, 'sh:xxd');
   addEntries(
     catalogue,
-    { marks: encoded, acts: ['encode', 'decode'], when: decodes, fold: ofInput(FOLDS.base64) },
-    'sh:base64',
-  );
-  addEntries(
-    catalogue,
-    { marks: encoded, acts: ['encode', 'decode'], fold: ofInput(FOLDS.base32) },
-    'sh:base32',
-  );
-  addEntries(
-    catalogue,
-    { marks: encoded, acts: ['encode', 'decode'], fold: ofInput(FOLDS.hex) },
-    'sh:xxd',
-  );
-  addEntries(
-    catalogue,
-    { fold: ofInput(FOLDS.reversed), acts: ['decode'], marks: decoded },
+    { marks: decoded, acts: ['decode'], fold: ofInput(FOLDS.reversed) },
     'sh:rev',
   );
-  addEntries(catalogue, { acts: ['decode'], fold: translated }, 'sh:tr');
+  addEntries(catalogue, { marks: decoded, acts: ['decode'], fold: translated }, 'sh:tr');
   addEntries(
     catalogue,
-    { marks: encoded, acts: ['encode', 'encrypt', 'decode'] },
+    { marks: both, acts: ['encode', 'encrypt', 'decode'] },
     'sh:{openssl,gpg,uuencode,uudecode,ccrypt,age}',
   );
   addEntries(
     catalogue,
-    { acts: ['decode'], marks: decoded },
+    { marks: decoded, acts: ['decode'] },
     'sh:{gunzip,zcat,bunzip2,xz,unxz,gzip,bzcat}',
   );
-  addEntries(catalogue, { passes: true, fold: (args) => text(args.at(-1)) }, 'sh:printf');
+  addEntries(catalogue, { fold: echoed }, 'sh:{echo,printf}');
+}
+
+/** `base64 -d`, `xxd -r -p`: only where it is told to decode. */
+const decodedInput =
+  (fold: typeof FOLDS.base64): typeof FOLDS.base64 =>
+  (args, receiver) =>
+    args.some(({ constant }) => /^(-[a-zA-Z]*[dDr][a-zA-Z]*|--decode)$/.test(String(constant)))
+      ? ofInput(fold)(args, receiver)
+      : undefined;
+
+/** Words as they are printed; formats other than plain text are not worked out. */
+function echoed(args: Parameters<typeof FOLDS.base64>[0]): string | undefined {
+  const words = args.map(text);
+  while (/^-[neE]+$/.test(words[0] ?? '')) words.shift();
+  if (words.length > 1 && words[0]?.replaceAll('\\n', '') === '%s') words.shift();
+  if (words.some((word) => word === undefined || /%[a-z]/.test(word))) return undefined;
+  return words.join(' ');
 }
 
 /** `tr 'a-z' 'n-za-m'` over what is piped in. */

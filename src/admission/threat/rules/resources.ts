@@ -10,7 +10,7 @@ export function* resources(scene: Scene): Iterable<Found> {
 }
 
 const GROWS =
-  /\.(push|append|extend|add|set|concat|unshift|insert|update)$|Buffer\.alloc|\.repeat$/;
+  /\.(push|append|extend|add|set|concat|unshift|insert|update)$|Buffer\.alloc|\.repeat$|global\.(Array|\w+Array|ArrayBuffer|Buffer)\b/;
 
 function* endlessLoops(scene: Scene): Iterable<Found> {
   for (const loop of scene.facts.loops) {
