@@ -53,6 +53,11 @@ export function assignPattern(run: Run, pattern: Pattern, value: Known): void {
   }
 }
 
+/** Members alone are read of what is assigned, each for itself. */
+export function takesApart(pattern: Pattern): boolean {
+  return pattern.kind === 'entries-pattern' && pattern.rest === undefined;
+}
+
 /** `const { X } = process.env` reads `process.env.X`. */
 function recordRead(run: Run, at: Pattern, member: Known): void {
   const target = at.kind === 'default-pattern' ? at.target : at;
@@ -86,10 +91,11 @@ function assignMember(run: Run, pattern: Member, value: Known): void {
   const { exports } = run.dialect;
   const seen = shown(value);
   for (const { path, shape, closure } of headsOf(object)) {
+    const member = run.memberPath(path ?? '?', key);
     const isOwn = path === undefined && (shape !== undefined || closure !== undefined);
     const isTold = !isOwn || key === undefined || key === '__proto__' || key === 'prototype';
     if (isTold) {
-      const use = run.recorder.use(pattern, run.memberPath(path ?? '?', key), 'write');
+      const use = run.recorder.use(pattern, member, 'write');
       if (use !== undefined) {
         use.args = key === undefined ? [seen, shown(keyValue)] : [seen];
         use.receiver = shown(object);
@@ -99,7 +105,8 @@ function assignMember(run: Run, pattern: Member, value: Known): void {
         if (keyValue.hidden !== undefined) use.indirect = true;
       }
     }
-    if (exports !== undefined && path?.startsWith(exports)) exportValue(run, value, 0);
+    if (exports !== undefined && path !== undefined && member.startsWith(exports))
+      exportValue(run, value, 0);
   }
   writeMember(run, object, key, value);
 }

@@ -13,6 +13,7 @@ import {
   labelsOf,
   mergeOrigins,
   NOTHING,
+  ofConstant,
   originsOf,
   Shape,
   UNKNOWN,
@@ -97,10 +98,27 @@ function callHead(
     );
   }
   if (shape?.isClass === true) return makeInstance(run, shape, args, callee);
+  if (path === undefined && node.form === 'command' && typeof callee.constant === 'string') {
+    const program = run.dialect.programOf?.(callee.constant);
+    if (program !== undefined) {
+      const words = [...program.words.map(ofConstant), ...args];
+      const named_ = new Known(undefined, program.path, callee.labels, callee.origins);
+      return callHead(run, node, named_, words, receiver, named, input, true);
+    }
+  }
   const name = path ?? '?';
   if (path !== undefined) {
     const host = hostOf(run);
-    const done = run.dialect.call({ node, path, form: node.form, args, receiver, callee, host });
+    const on = receiver ?? input;
+    const done = run.dialect.call({
+      node,
+      path,
+      form: node.form,
+      args,
+      receiver: on,
+      callee,
+      host,
+    });
     if (done !== undefined) {
       if (run.dialect.tellsItself(path) || run.effectOf(path) === undefined) return done;
       const result = callPath(run, node, name, node.form, args, receiver, named, input, isIndirect);
@@ -168,10 +186,8 @@ export function callPath(
   labels |= (effect?.gives ?? 0) | (effect?.marks ?? 0);
   if (use !== undefined && (!isUnknown || effect !== undefined))
     origins = mergeOrigins(origins, [use]);
-  const folded = effect?.fold?.(
-    args.map(shown),
-    receiver === undefined ? undefined : shown(receiver),
-  );
+  const on = receiver ?? input;
+  const folded = effect?.fold?.(args.map(shown), on === undefined ? undefined : shown(on));
   if (folded !== undefined) {
     if (typeof folded === 'string') run.recorder.folded(folded, node.start, node.end, 'encoded');
     return new Known(folded, undefined, labels, origins, 'encoded');

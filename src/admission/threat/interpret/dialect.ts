@@ -28,6 +28,10 @@ export interface Dialect {
   readonly exact?: ExactLanguage | undefined;
   /** Of constants; undefined: it does not fold. */
   operate(operator: string, operands: readonly Value['constant'][]): Value['constant'];
+  /** Shells: what a text stands for as a command, its program and words; absent elsewhere. */
+  programOf?(
+    text: string,
+  ): { readonly path: string; readonly words: readonly string[] } | undefined;
   /** Members of texts, numbers and lists that are no functions: `length`, items by index. */
   propertyOf(value: Known, key: string): Known | undefined;
   /** Its calls are told by {@link call} itself, or are none: `require`, `f.call`, `promise.then`. */
@@ -44,6 +48,7 @@ export interface DialectCall {
   readonly path: string;
   readonly form: Call['form'];
   readonly args: readonly Known[];
+  /** Of a command, what is piped into it. */
   readonly receiver: Known | undefined;
   /** What is called. */
   readonly callee: Known;

@@ -11,7 +11,7 @@ import type {
   Operation,
   Through,
 } from '../tree.ts';
-import { assignPattern } from './assignments.ts';
+import { assignPattern, takesApart } from './assignments.ts';
 import { evaluateCall } from './calls.ts';
 import {
   type Closure,
@@ -58,7 +58,7 @@ function evaluateKind(run: Run, node: Expression, isPassed: boolean): Known {
       if (node.name === 'this') return selfOf(run);
       if (node.name === 'arguments') return argumentsOf(run, node);
       const cell = run.resolve(node);
-      const value = run.read(cell);
+      const value = run.written.size === 0 ? run.read(cell) : readGlobal(run, run.read(cell));
       if (!isPassed && value.path !== undefined && value.path !== '?')
         recordRead(run, node, value, cell.owner !== run.main || cell.all?.path !== value.path);
       return value;
@@ -84,6 +84,14 @@ function evaluateKind(run: Run, node: Expression, isPassed: boolean): Known {
     case 'through':
       return evaluateThrough(run, node);
   }
+}
+
+/** A property that the program gave to the global object is a variable everywhere. */
+function readGlobal(run: Run, value: Known): Known {
+  const written = value.path === undefined ? undefined : run.written.get(value.path);
+  if (written?.all === undefined) return value;
+  run.watch(written);
+  return join(written.all, value);
 }
 
 /** A key that is written out is no text of the program's. */
@@ -174,6 +182,9 @@ export function operate(
     if (own.length > 0) origins = mergeOrigins(origins, own);
     if (operand.constant === undefined) isKnown = false;
     if (operand.also !== undefined && varying < 0) varying = i;
+  }
+  if (operator === '!' && operands[0]?.shape !== undefined && operands[0].also === undefined) {
+    return new Known(false, undefined, labels, origins);
   }
   if (isKnown || operands.some(({ shape }) => shape !== undefined)) {
     const constant = run.dialect.operate(operator, operands.map(constantOf));
@@ -297,7 +308,9 @@ function evaluateEntries(run: Run, node: Entries): Known {
 
 function spreadInto(run: Run, shape: NonNullable<Known['shape']>, value: Known): void {
   const cells = value.shape?.cells;
+  if (value.path !== undefined && shape.parent === undefined) shape.parent = value;
   if (cells === undefined || cells.size > 1000) {
+    if (value.path !== undefined) return;
     shape.rest = join(shape.rest, elementOf(value));
     return;
   }
@@ -344,7 +357,7 @@ export function underOf(
 }
 
 function evaluateAssignment(run: Run, node: Assignment): Known {
-  const value = evaluate(run, node.value);
+  const value = evaluate(run, node.value, node.operator === undefined && takesApart(node.target));
   if (node.operator === undefined) {
     assignPattern(run, node.target, value);
     return value;
@@ -358,7 +371,18 @@ function evaluateAssignment(run: Run, node: Assignment): Known {
   else if (run.loops > 0 && node.operator === '+') {
     // In a loop its length is not known: what it is made of is.
     const labels = labelsOf(before) | labelsOf(value);
-    after = join(labelled(labels, mergeOrigins(originsOf(before), originsOf(value))), UNKNOWN);
+    after = labelled(labels, mergeOrigins(originsOf(before), originsOf(value)));
+    if (target.kind === 'name') {
+      const cell = run.resolve(target);
+      cell.current = after;
+      cell.all = labelled(
+        labels | (cell.all?.labels ?? 0),
+        mergeOrigins(cell.all?.origins ?? NOTHING, after.origins),
+      );
+      cell.inLoop ||= run.loops > cell.loops;
+      run.changed(cell);
+      return after;
+    }
   } else after = operate(run, node.operator, [before, value], node);
   assignPattern(run, target, after);
   return node.postfix === true ? before : after;

@@ -63,7 +63,9 @@ function readHead(run: Run, object: Known, key: string | undefined, keyValue: Kn
   if (closure !== undefined && path === undefined) {
     if (key === 'prototype') {
       closure.instance ??= new Shape(closure.node.start, closure.node.end);
-      return new Known(undefined, undefined, 0, NOTHING, undefined, closure.instance);
+      const made = new Known(undefined, undefined, 0, NOTHING, undefined, closure.instance);
+      closure.self ??= made;
+      return made;
     }
     if (key !== undefined && closure.statics !== undefined) {
       const found = ownOf(run, closure.statics, key, 0);
@@ -91,7 +93,8 @@ function readHead(run: Run, object: Known, key: string | undefined, keyValue: Kn
 
 function parentPath(shape: Shape | undefined): string | undefined {
   const path = shape?.parent?.path;
-  return path === undefined ? undefined : `${path}()`;
+  if (path === undefined) return undefined;
+  return shape?.isClass === true ? `${path}()` : path;
 }
 
 function anyOf(shape: Shape): Known | undefined {

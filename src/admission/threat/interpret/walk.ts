@@ -1,6 +1,6 @@
 /** Statements in their order, functions as they are called or, those that nobody calls, at the end. */
 import type { Statement } from '../tree.ts';
-import { assignPattern } from './assignments.ts';
+import { assignPattern, takesApart } from './assignments.ts';
 import { evaluate, underOf } from './expressions.ts';
 import { type Closure, join, Known, UNKNOWN } from './known.ts';
 import { elementOf, labelled } from './members.ts';
@@ -97,7 +97,8 @@ function walkStatement(run: Run, node: Statement): void {
       evaluate(run, node.expression);
       return;
     case 'bind':
-      if (node.value !== undefined) assignPattern(run, node.target, evaluate(run, node.value));
+      if (node.value !== undefined)
+        assignPattern(run, node.target, evaluate(run, node.value, takesApart(node.target)));
       return;
     case 'define':
       return;

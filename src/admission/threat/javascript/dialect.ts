@@ -184,7 +184,7 @@ function callMethod(call: DialectCall, method: string): Known | undefined {
   const { receiver, args, host, node } = call;
   if (receiver === undefined) return undefined;
   const { closure, path } = receiver;
-  if (closure !== undefined || (path !== undefined && path !== '?')) {
+  if (closure !== undefined || (path !== undefined && path !== '?' && path !== 'global.Reflect')) {
     if (method === 'call') return host.invoke(receiver, args.slice(1), args[0], node);
     if (method === 'apply') {
       const list = args[1]?.shape?.list;

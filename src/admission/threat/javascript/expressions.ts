@@ -153,13 +153,16 @@ export function lowerAll(
   );
 }
 
+/** Objects that a name may be a member of, the inmost ones. */
+const MOST_WITHS = 4;
+
 /** Within `with (o)`, what is called `x` may be `o.x`. */
 function lowerName(state: Lowering, text: string, start: number, end: number): Expression {
   const plain = name(text, start, end);
   if (state.withs.length === 0 || text.startsWith('%')) return plain;
-  const members = state.withs.map((object) =>
-    member(name(object, start, end), constant(text, start, end), start, end),
-  );
+  const members = state.withs
+    .slice(-MOST_WITHS)
+    .map((object) => member(name(object, start, end), constant(text, start, end), start, end));
   return { kind: 'choice', options: [plain, ...members], start, end };
 }
 

@@ -42,6 +42,19 @@ export function lower(source: string): ProgramTree {
   };
 }
 
+const NO_PROGRAM = { type: 'Program', sourceType: 'script', body: [] } as unknown as ESTree.Program;
+
+/** Data alone does nothing. */
+function isJson(source: string): boolean {
+  if (!/^\s*[[{"]/.test(source)) return false;
+  try {
+    JSON.parse(source);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function parseSource(
   source: string,
   comments: { start: number; end: number }[],
@@ -60,6 +73,7 @@ function parseSource(
       failed ??= error;
     }
   }
+  if (isJson(source)) return NO_PROGRAM;
   if (source.length > LARGEST_TOLERATED) throw failed;
   const { start = 0, message } = failed as { start?: number; message: string };
   problems.push({ message, start, end: Math.min(source.length, start + 1) });

@@ -16,9 +16,9 @@ export function listMethod(
   const like = receiver as Known;
   switch (method) {
     case 'join':
-      return joinItems(like, list, args[0]);
+      return joinItems(call, like, list, args[0]);
     case 'toString':
-      return joinItems(like, list, undefined);
+      return joinItems(call, like, list, undefined);
     case 'reverse':
     case 'toReversed':
       return host.list(list.toReversed(), hide(like));
@@ -78,6 +78,7 @@ function hide(value: Known): Known {
 }
 
 function joinItems(
+  call: DialectCall,
   like: Known,
   list: readonly Known[],
   between: Known | undefined,
@@ -96,6 +97,7 @@ function joinItems(
   const { shape } = like;
   const how =
     hidden === undefined || hidden === 'split' ? (list.length > 1 ? 'split' : hidden) : hidden;
+  if (how !== undefined) call.host.tell(call.node, text, how);
   return new Known(
     text,
     undefined,
