@@ -10,7 +10,7 @@ export { generateKeyFiles, type NewKey } from './admission/signing/key-file.ts';
 export { parsePrivateKey, parsePublicKey } from './admission/signing/key-text.ts';
 export { signCode } from './admission/signing/sign-statement.ts';
 export type { SignedPredicate } from './admission/signing/statement.ts';
-export { TrustFile, type TrustFileOptions } from './admission/signing/trust-file.ts';
+export { TrustFile } from './admission/signing/trust-file.ts';
 export type { TrustRegistry } from './admission/signing/trust-registry.ts';
 export {
   type SignatureVerdict,

@@ -1,6 +1,6 @@
 /**
  * Files that decide who is trusted: read from one descriptor, whole, and only where nobody but their owner could have
- * written them: not through a link, not below a directory that others may change, not where a guest writes.
+ * written them: not through a link, not below a directory that others may change.
  */
 import {
   closeSync,
@@ -17,14 +17,8 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { trustInvalid } from './problem.ts';
-
-export interface GuardOptions {
-  readonly maxBytes: number;
-  /** Directories that a guest can write to. */
-  readonly notBelow?: readonly string[];
-}
 
 const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
@@ -35,9 +29,9 @@ export function fileStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
 }
 
 /** @throws TRUST_INVALID; ENOENT as it comes */
-export function readGuarded(path: string, options: GuardOptions): { text: string; stamp: string } {
+export function readGuarded(path: string, maxBytes: number): { text: string; stamp: string } {
   const full = resolve(path);
-  checkDirectories(full, options.notBelow ?? []);
+  checkDirectories(full);
   // A FIFO would keep us waiting.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   let file: number;
@@ -49,7 +43,7 @@ export function readGuarded(path: string, options: GuardOptions): { text: string
   }
   try {
     const before = fstatSync(file);
-    checkFile(full, before, options.maxBytes);
+    checkFile(full, before, maxBytes);
     const bytes = readWhole(file, before.size);
     const after = fstatSync(file);
     if (bytes === undefined || fileStamp(before) !== fileStamp(after)) {
@@ -84,15 +78,24 @@ export function writeGuarded(path: string, text: string): void {
   closeSync(directory);
 }
 
-/** @throws TRUST_INVALID */
-export function checkDirectories(full: string, notBelow: readonly string[]): void {
-  const home = realpathSync(dirname(full));
-  for (const directory of notBelow) {
-    const inside = relative(real(directory), join(home, basename(full)));
-    if (inside.split(sep)[0] !== '..') {
-      throw refuse(full, `a guest can write to ${directory}`, 'keep it where no policy writes');
+/**
+ * @param path absolute; need not be there
+ * @param mayWrite whether a guest may write to an absolute path
+ * @throws TRUST_INVALID where a guest could change it, or a directory above it
+ */
+export function checkOutOfReach(path: string, mayWrite: (path: string) => boolean): void {
+  for (const start of new Set([path, join(real(dirname(path)), basename(path))])) {
+    for (let at = start; ; at = dirname(at)) {
+      if (mayWrite(at)) {
+        throw refuse(path, `a guest can write to ${at}`, 'keep it where no policy writes');
+      }
+      if (at === dirname(at)) break;
     }
   }
+}
+
+function checkDirectories(full: string): void {
+  const home = realpathSync(dirname(full));
   for (let at = home; ; at = dirname(at)) {
     const { mode, uid } = statSync(at);
     const open = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;

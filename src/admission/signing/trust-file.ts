@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { isCaissonError } from '../../core/error.ts';
 import { formatProblem } from '../../policy/problems.ts';
 import { readYaml } from '../../policy/yaml-source.ts';
-import { fileStamp, readGuarded, writeGuarded } from './guarded-file.ts';
+import { checkOutOfReach, fileStamp, readGuarded, writeGuarded } from './guarded-file.ts';
 import { trustInvalid } from './problem.ts';
 import type { TrustDocument } from './trust-document.ts';
 import { type TrustRegistry, trustRegistry } from './trust-registry.ts';
@@ -19,43 +19,47 @@ const ABSENT = '-';
 const TICK_MS = 50;
 const EMPTY: TrustDocument = { version: 1, signers: [] };
 
-export interface TrustFileOptions {
-  /** Directories that a guest can write to: a registry below them is refused. */
-  readonly notBelow?: readonly string[];
+interface Known {
+  /** Of each file that it was read from. */
+  readonly stamps: ReadonlyMap<string, string>;
+  readonly readMs: number;
+  readonly registry: TrustRegistry;
 }
 
 export class TrustFile {
   readonly path: string;
-  readonly #options: TrustFileOptions;
-  #known:
-    | {
-        readonly stamps: ReadonlyMap<string, string>;
-        readonly readMs: number;
-        readonly registry: TrustRegistry;
-      }
-    | undefined;
+  #known: Known | undefined;
 
   /** Where the registry of a state directory is. */
   static fileIn(stateDirectory: string): string {
     return join(stateDirectory, 'trusted-signers.yaml');
   }
 
-  constructor(path: string, options: TrustFileOptions = {}) {
+  constructor(path: string) {
     this.path = resolve(path);
-    this.#options = options;
   }
 
   /**
    * As the file is now. A file that is not there trusts nobody.
    *
+   * @param mayWrite whether a guest may write to an absolute path: where it may write to this file, to a trusted root
+   * or to a directory above, the registry is refused; default: there is no guest
    * @throws TRUST_INVALID
    */
-  current(): TrustRegistry {
+  current(mayWrite?: (path: string) => boolean): TrustRegistry {
+    const known = this.#read();
+    if (mayWrite !== undefined) {
+      for (const path of known.stamps.keys()) checkOutOfReach(path, mayWrite);
+    }
+    return known.registry;
+  }
+
+  #read(): Known {
     const known = this.#known;
-    if (known !== undefined && isUnchanged(known)) return known.registry;
+    if (known !== undefined && isUnchanged(known)) return known;
     const readMs = Date.now();
     const stamps = new Map<string, string>();
-    const { document, stamp } = this.#read();
+    const { document, stamp } = this.#readDocument();
     stamps.set(this.path, stamp);
     const registry = trustRegistry(document, this.path, (name) => {
       const root = this.#readRoot(name);
@@ -63,13 +67,13 @@ export class TrustFile {
       return root.text;
     });
     this.#known = { stamps, readMs, registry };
-    return registry;
+    return this.#known;
   }
 
   /** What {@link current} was made of, to be changed and written back. @throws TRUST_INVALID */
   document(): TrustDocument {
     this.current();
-    return this.#read().document as TrustDocument;
+    return this.#readDocument().document as TrustDocument;
   }
 
   /**
@@ -100,7 +104,7 @@ export class TrustFile {
     }
   }
 
-  #read(): { document: unknown; stamp: string } {
+  #readDocument(): { document: unknown; stamp: string } {
     const read = this.#guarded(this.path);
     if (read === undefined) return { document: EMPTY, stamp: ABSENT };
     const { value, problems } = readYaml(read.text, this.path);
@@ -123,7 +127,7 @@ export class TrustFile {
 
   #guarded(path: string): { text: string; stamp: string } | undefined {
     try {
-      return readGuarded(path, { ...this.#options, maxBytes: FILE_MAX });
+      return readGuarded(path, FILE_MAX);
     } catch (cause) {
       if (isCaissonError(cause)) throw cause;
       const { code, message } = cause as NodeJS.ErrnoException;
@@ -158,13 +162,7 @@ export class TrustFile {
   }
 }
 
-function isUnchanged({
-  stamps,
-  readMs,
-}: {
-  readonly stamps: ReadonlyMap<string, string>;
-  readonly readMs: number;
-}): boolean {
+function isUnchanged({ stamps, readMs }: Known): boolean {
   return [...stamps].every(([file, stamp]) => {
     const stats = statSync(file, { throwIfNoEntry: false });
     if (stats === undefined) return stamp === ABSENT;

@@ -193,17 +193,32 @@ describe('the file of a registry', () => {
     refused(() => new TrustFile(join(through, 'trust.yaml')).current(), /others may change/);
   });
 
-  test('where a guest writes is refused', () => {
+  test('where a guest writes is refused, there or not yet there', () => {
+    const below = (directory: string) => (path: string) =>
+      path === directory || path.startsWith(`${directory}/`);
     const { path } = fileWith(good);
     const directory = join(path, '..');
-    for (const notBelow of [directory, join(directory, '..'), path, '/']) {
-      refused(() => new TrustFile(path, { notBelow: [notBelow] }).current(), /a guest can write/);
+    const reachable = [below(directory), below(join(directory, '..')), below(path), () => true];
+    for (const mayWrite of reachable) {
+      refused(() => new TrustFile(path).current(mayWrite), /a guest can write/);
     }
-    const link = join(home(), 'link');
-    symlinkSync(directory, link);
-    refused(() => new TrustFile(path, { notBelow: [link] }).current(), /a guest can write/);
-    const apart = [home(), `${directory}x`, join(directory, 'trust')];
-    assert.equal(new TrustFile(path, { notBelow: apart }).current().signers.length, 1);
+    // The directory may be replaced as a whole, whatever is kept from writing inside.
+    refused(() => new TrustFile(path).current((each) => each === directory), /a guest can write/);
+    refused(
+      () => new TrustFile(join(directory, 'none.yaml')).current(below(directory)),
+      /a guest can write/,
+    );
+    // Named through a link: neither name may be within reach.
+    const links = home();
+    symlinkSync(directory, join(links, 'link'));
+    const linked = new TrustFile(join(links, 'link', 'trust.yaml'));
+    for (const mayWrite of [below(directory), below(links)]) {
+      refused(() => linked.current(mayWrite), /a guest can write/);
+    }
+    const apart = [below(home()), below(`${directory}x`), below(join(directory, 'trust'))];
+    for (const mayWrite of apart) {
+      assert.equal(new TrustFile(path).current(mayWrite).signers.length, 1);
+    }
   });
 
   test('that is no file, or too large, is refused without waiting', () => {
