@@ -38,6 +38,7 @@ import { learn } from './suites/learn.ts';
 import { modules } from './suites/modules.ts';
 import { monitor } from './suites/monitor.ts';
 import { network } from './suites/network.ts';
+import { proof } from './suites/proof.ts';
 import { seccomp } from './suites/seccomp.ts';
 import { sideChannels } from './suites/side-channels.ts';
 import { signing } from './suites/signing.ts';
@@ -64,6 +65,7 @@ const SUITES: readonly Suite[] = [
   isolate,
   wasm,
   wasmFuel,
+  proof,
   modules,
   signing,
 ];

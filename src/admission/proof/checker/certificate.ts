@@ -44,13 +44,8 @@ const EXAMPLE: unknown = {
 /** Lists are of any length where the example has one element. Numbers are whole, from 0. */
 function fits(given: unknown, example: unknown): boolean {
   if (typeof example === 'number') return Number.isSafeInteger(given) && (given as number) >= 0;
-  if (
-    typeof example !== 'object' ||
-    typeof given !== 'object' ||
-    example === null ||
-    given === null
-  )
-    return typeof given === typeof example;
+  if (typeof example !== 'object' || example === null) return typeof given === typeof example;
+  if (typeof given !== 'object' || given === null) return false;
   if (Array.isArray(example) && Array.isArray(given))
     return example.length === 1
       ? given.every((each) => fits(each, example[0]))
