@@ -68,7 +68,7 @@ export type ScanEvent =
 const THRESHOLD = 80;
 const LIST_FROM = 40;
 /** Sources that wait for a thread, all together, bytes. */
-const WAITING_MAX_BYTES = 64 * 1024 * 1024;
+const WAITING_MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * @throws PATH_MISSING, REQUEST_INVALID; STORE_UNUSABLE where the store fails
