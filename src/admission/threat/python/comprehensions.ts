@@ -1,8 +1,8 @@
 /**
- * A comprehension is a call of `%each` with what is gone through and a function that gives a list for each item, of one
- * element or none: the lists one behind the other are its value.
+ * A comprehension is a call of the method `%each` of what is gone through, with a function that gives a list for each
+ * item, of one element or none: the lists one behind the other are its value.
  */
-import { constant, name } from '../syntax-lowering.ts';
+import { constant, member } from '../syntax-lowering.ts';
 import type { Expression, Pattern, Statement } from '../tree.ts';
 import { lowerExpression } from './expressions.ts';
 import { Names, type PythonLowering } from './lowering.ts';
@@ -74,7 +74,7 @@ function each(state: PythonLowering, clause: number, body: readonly Statement[])
       ? { kind: 'list', items: only === undefined ? [] : [only, ...more], start, end }
       : only;
   const parameters = item === undefined ? [] : [item];
-  const callee = name(EACH, start, start);
+  const callee = member(over, constant(EACH, start, start), start, end);
   const made: Expression = { kind: 'function', parameters, body, arrow: true, start, end };
-  return { kind: 'call', form: 'call', callee, args: [over, made], start, end };
+  return { kind: 'call', form: 'call', callee, args: [made], start, end };
 }

@@ -7,6 +7,10 @@ import { Names, type PythonLowering } from './lowering.ts';
 import { lowerParameters } from './patterns.ts';
 import { lowerNumber, lowerText, lowerTexts } from './texts.ts';
 
+/** Methods that no program can name: what `s[a:b:c]` and `s % t` call. */
+export const SLICE = '%slice';
+export const FORMAT = '%format';
+
 export function lowerExpression(state: PythonLowering, node: number): Expression {
   return state.within(
     node,
@@ -146,8 +150,23 @@ function negated(node: Expression): Expression {
 function lowerBinary(state: PythonLowering, node: number): Expression {
   const { tree } = state;
   const operator = operatorOf(state, node);
+  if (operator === '%') return lowerFormat(state, node);
   const operands = operator === '+' ? lowerChain(state, node) : lowerSides(state, node);
   return operation(operator, operands, tree.start(node), tree.end(node));
+}
+
+/** Numbers are formatted as texts are: which of both it is stands in the left side. */
+function lowerFormat(state: PythonLowering, node: number): Expression {
+  const { tree } = state;
+  const start = tree.start(node);
+  const end = tree.end(node);
+  const [left, right] = lowerSides(state, node);
+  if (left === undefined || right === undefined) return lowerParts(state, node, 'error');
+  const isNumber = left.kind === 'constant' && typeof left.value === 'number';
+  if (isNumber) return operation('%', [left, right], start, end);
+  const args = right.kind === 'list' ? right.items : [right];
+  const callee = member(left, constant(FORMAT, start, start), start, end);
+  return { kind: 'call', form: 'call', callee, args, start, end };
 }
 
 const operatorOf = ({ tree }: PythonLowering, node: number): string => {
@@ -200,7 +219,8 @@ function lowerSubscript(state: PythonLowering, node: number): Expression {
       bound = constant(null, start, start);
     }
   }
-  return operation('slice', [object, ...bounds, bound], start, end);
+  const callee = member(object, constant(SLICE, start, start), start, end);
+  return { kind: 'call', form: 'call', callee, args: [...bounds, bound], start, end };
 }
 
 function lowerDictionary(state: PythonLowering, node: number): Expression {

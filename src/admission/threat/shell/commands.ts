@@ -74,7 +74,10 @@ export function commandOf(
   end: number,
   depth: number,
 ): Call {
-  const callee = named(first);
+  const own = named(first);
+  // Without a program to start it prints what `printenv` prints.
+  const printsAll = own.kind === 'name' && own.name === 'env' && words.length === 0;
+  const callee = printsAll ? name('printenv', own.start, own.end) : own;
   const plain: Call = { kind: 'call', form: 'command', callee, args: words, input, start, end };
   if (callee.kind !== 'name' || depth >= MOST_WRAPPERS) return plain;
   const texts = words.map((word) =>

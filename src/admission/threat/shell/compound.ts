@@ -167,8 +167,7 @@ export function lowerCase(state: ShellLowering, node: number): Statement[] {
     // What is tested is evaluated once.
     const of = index <= 1 ? [subject] : [];
     const test = operation('match', [...of, ...lowerWords(state, patterns)], start, end);
-    return [
-      { kind: 'branch', test, then: lowerStatements(state, body), otherwise: [], start, end },
-    ];
+    const then = lowerStatements(state, body);
+    return [{ kind: 'branch', test, then, otherwise: [], start, end }];
   });
 }

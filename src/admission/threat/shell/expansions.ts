@@ -39,6 +39,7 @@ export function lowerExpansion(state: ShellLowering, node: number): Expression {
       return { kind: 'choice', test: value, options: first ? [first, none] : [none], start, end };
     }
     case ':':
+      if (value.kind === 'name' && isRoot(value.name, words)) return constant('/', start, end);
       return operation('substring', [value, ...words], start, end);
     case '/':
     case '//':
@@ -64,6 +65,12 @@ export function lowerExpansion(state: ShellLowering, node: number): Expression {
     default:
       return through(sign, [value, ...words], start, end);
   }
+}
+
+/** `${HOME:0:1}`: a way to write `/` without writing it. */
+function isRoot(variable: string, words: readonly Expression[]): boolean {
+  const [offset, length] = words.map((word) => (word.kind === 'constant' ? word.value : undefined));
+  return /^\$(HOME|PWD|PATH|SHELL)$/.test(variable) && offset === '0' && length === '1';
 }
 
 function variableOf(state: ShellLowering, node: number): Expression {

@@ -128,12 +128,12 @@ function lowerDamaged(state: ShellLowering, node: number, into: Statement[]): vo
 export function lowerValue(state: ShellLowering, node: number, piped?: Expression): Expression {
   return state.within(
     node,
-    () => valueOf(state, node, piped),
+    () => valueMade(state, node, piped),
     (cut) => cut,
   );
 }
 
-function valueOf(state: ShellLowering, node: number, piped: Expression | undefined): Expression {
+function valueMade(state: ShellLowering, node: number, piped: Expression | undefined): Expression {
   const { tree } = state;
   const start = tree.start(node);
   const end = tree.end(node);

@@ -181,7 +181,9 @@ function lowerArithmetic(state: ShellLowering, node: number): Expression {
   );
   const sign = tree.child(node, 'operator');
   if (sign >= 0 || type === 'ternary_expression') {
-    return operation(sign < 0 ? '?' : tree.text(sign), operands, start, end);
+    const operator = sign < 0 ? '?' : tree.text(sign);
+    // `+` puts texts together.
+    return operation(operator === '+' ? 'plus' : operator, operands, start, end);
   }
   const [only] = operands;
   if (only !== undefined && operands.length === 1) return only;

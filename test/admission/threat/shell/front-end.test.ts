@@ -73,7 +73,7 @@ const cases: readonly (readonly [source: string, tree: string])[] = [
   ['a | xargs -n 1 rm -f', 'xargs!("-n", "1", rm!("-f", a!()))'],
   ['timeout 5 a; find . -exec b {} \\;', 'timeout!("5", a!()); find!(".", "-exec", b!("{}", ";"))'],
   ['python3 -c \'import os\'; sh -c "a"', 'python3!("-c", "import os"); sh!("-c", "a")'],
-  ['a $((1+$b)); ((c++))', 'a!(<+>("1", $b)); <++>($c)'],
+  ['a $((1+$b)); ((c++))', 'a!(<plus>("1", $b)); <++>($c)'],
 ];
 for (const [source, tree] of cases) {
   test(source.replaceAll('\n', ' ⏎ '), () => assert.equal(lowered(source), tree));
