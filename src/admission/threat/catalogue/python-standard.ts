@@ -321,7 +321,7 @@ function addSurroundings(catalogue: Catalogue): void {
     {
       family: 'credential-harvesting',
       acts: ['capture'],
-      gives: input | secret,
+      gives: input,
       does: 'asks a person for a secret',
       weight: 0.5,
     },
@@ -335,7 +335,7 @@ function addSurroundings(catalogue: Catalogue): void {
       gives: secret,
       does: 'reads password hashes',
     },
-    'py:spwd.* py:netrc.netrc',
+    'py:spwd.*',
   );
   addEntries(
     catalogue,
@@ -413,5 +413,4 @@ function addTransforms(catalogue: Catalogue): void {
     { fold: FOLDS.percent, marks: decoded },
     'py:urllib.parse.{unquote,unquote_plus}',
   );
-  addEntries(catalogue, { fold: FOLDS.same }, 'py:builtins.str');
 }

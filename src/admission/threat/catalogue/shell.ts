@@ -57,7 +57,7 @@ function addPrograms(catalogue: Catalogue): void {
       gives: output,
       does: 'starts an interpreter',
     },
-    'sh:{sh,bash,dash,zsh,ksh,ash,busybox,python,python2,python3,perl,ruby,node,php,lua,osascript,powershell,pwsh,powershell.exe,cmd,cmd.exe,deno,bun,tclsh,expect,awk,gawk}',
+    'sh:{sh,bash,dash,zsh,ksh,ash,busybox,python,python2,python3,perl,ruby,node,php,lua,osascript,powershell,pwsh,powershell.exe,cmd,cmd.exe,deno,bun,tclsh,expect}',
   );
   addEntries(
     catalogue,
@@ -76,7 +76,7 @@ function addPrograms(catalogue: Catalogue): void {
       gives: output,
       does: 'starts a program by way of another',
     },
-    'sh:{xargs,env,nohup,setsid,timeout,exec,command,sudo,su,doas,runuser,pkexec,unshare,parallel,find,watch,screen,tmux,script,stdbuf,nice,ionice,time,busybox,start-stop-daemon,systemd-run,at,batch,disown}',
+    'sh:{xargs,env,nohup,setsid,timeout,exec,command,sudo,su,doas,runuser,pkexec,unshare,parallel,find,watch,screen,tmux,script,stdbuf,nice,ionice,time,busybox,start-stop-daemon,systemd-run,at,batch,disown,awk,gawk,mawk}',
   );
   addEntries(
     catalogue,
@@ -184,12 +184,12 @@ function addNetwork(catalogue: Catalogue): void {
   addEntries(
     catalogue,
     { ...talks, acts: ['resolve'], does: 'asks the name service, which can carry data away' },
-    'sh:{dig,nslookup,host,drill,ping,getent,traceroute}',
+    'sh:{dig,nslookup,host,drill,ping,traceroute}',
   );
   addEntries(
     catalogue,
     {
-      ...talks,
+      family: 'network',
       acts: ['send'],
       does: 'clones or pushes repositories',
       when: has('clone', 'push', 'fetch', 'pull'),
@@ -198,7 +198,7 @@ function addNetwork(catalogue: Catalogue): void {
   );
   addEntries(
     catalogue,
-    { ...talks, acts: ['listen'], does: 'scans or changes networks' },
+    { family: 'network', acts: ['listen'], does: 'scans or changes networks' },
     'sh:{nmap,masscan,zmap,tcpdump,iptables,nft,ufw,ip,ifconfig,route,arp,hydra}',
   );
 }
@@ -255,7 +255,39 @@ function addSystem(catalogue: Catalogue): void {
   addEntries(
     catalogue,
     { family: 'persistence', acts: ['persist'], does: 'arranges that something is started again' },
-    'sh:{crontab,systemctl,launchctl,update-rc.d,chkconfig,rc-update,schtasks,schtasks.exe,reg,reg.exe,sc,sc.exe,initctl,loginctl}',
+    'sh:{schtasks,schtasks.exe,reg,reg.exe}',
+  );
+  addEntries(
+    catalogue,
+    {
+      family: 'persistence',
+      acts: ['persist'],
+      does: 'changes the table of timed programs',
+      // Listing and removing it starts nothing.
+      when: (use) => !has('-l', '-r', '-V')(use),
+    },
+    'sh:crontab',
+  );
+  addEntries(
+    catalogue,
+    {
+      family: 'persistence',
+      acts: ['persist'],
+      weight: 0.6,
+      does: 'has the system start a service',
+      when: has(
+        'enable',
+        'link',
+        'load',
+        'bootstrap',
+        'submit',
+        'defaults',
+        'add',
+        'create',
+        'enable-linger',
+      ),
+    },
+    'sh:{systemctl,launchctl,update-rc.d,chkconfig,rc-update,sc,sc.exe,loginctl}',
   );
   addEntries(
     catalogue,

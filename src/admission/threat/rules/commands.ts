@@ -19,7 +19,7 @@ const COMMANDS: readonly Command[] = [
     name: 'fetched-powershell',
     score: 95,
     pattern:
-      /(\biex\b|invoke-expression|\.downloadstring|downloadfile\(|frombase64string)[\s\S]*(http|iwr|invoke-webrequest|net\.webclient|\$)/i,
+      /(^|[^-\w])(iex|invoke-expression)\b[\s\S]*(https?:|iwr|invoke-webrequest|net\.webclient|downloadstring|frombase64string)|(\.downloadstring|downloadfile\(|\birm\b|invoke-webrequest)[\s\S]*(iex|invoke-expression|start-process|-outfile)/i,
     what: 'has PowerShell fetch or decode code and run it',
   },
   {

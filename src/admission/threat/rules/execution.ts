@@ -1,6 +1,6 @@
 /** What is run that came from elsewhere: downloaded, decoded or typed in by others; shells on sockets. */
 
-import type { Use } from '../facts.ts';
+import type { Use, Value } from '../facts.ts';
 import { LABELS } from '../labels.ts';
 import {
   at,
@@ -30,15 +30,10 @@ const PULLED = {
 /** Download → execute. */
 function* downloaded(scene: Scene): Iterable<Found> {
   for (const { use, entry } of scene.doing('run', 'evaluate', 'load-module')) {
-    const what = use.input ?? use.args[0];
-    if (what === undefined) continue;
     const evaluates = entry.acts?.includes('evaluate') === true;
-    const whole = evaluates ? labelsOf(use) : what.labels;
-    if ((whole & LABELS.network) === 0) continue;
+    if ((codeLabels(scene, use, evaluates) & LABELS.network) === 0) continue;
     const sources = sourcesOf(scene, use, LABELS.network).filter((source) => source !== use);
     if (sources.length === 0) continue;
-    // A program gets data on its input every day; an interpreter gets code there.
-    if (!evaluates && use.input !== undefined) continue;
     yield {
       family: evaluates ? 'dynamic-code' : 'child-process',
       name: 'downloaded',
@@ -53,14 +48,34 @@ function* downloaded(scene: Scene): Iterable<Found> {
   }
 }
 
+/** What of a use is run, rather than worked on by what is run. */
+function codeOf(scene: Scene, use: Use, evaluates: boolean): readonly Value[] {
+  if (scene.language !== 'shell') {
+    return evaluates ? valuesOf(use) : use.args.slice(0, 1);
+  }
+  if (use.path === 'sh:eval') return use.args;
+  // `exec gzip`: the program itself, not what it prints.
+  if (!evaluates) return use.args.slice(0, 1).filter(({ path }) => path === undefined);
+  const flag = use.args.findIndex(({ constant }) => /^-[a-z]*[ce]$/.test(String(constant)));
+  if (flag >= 0) return use.args.slice(flag + 1, flag + 2);
+  const script = use.args.find(({ constant }) => !/^-/.test(String(constant ?? '')));
+  // An interpreter without a script reads it from its input; with one it reads data there.
+  if (script !== undefined) return [script];
+  return use.input === undefined ? [] : [use.input];
+}
+
+const codeLabels = (scene: Scene, use: Use, evaluates: boolean): number =>
+  codeOf(scene, use, evaluates).reduce((labels, value) => labels | value.labels, 0);
+
 const HARMLESS_DECODER =
   /(fromCharCode|fromCodePoint|unescape|decodeURI(Component)?|chr|unichr|bytes|bytearray|Buffer)$|Buffer\.from$/;
 
 /** Decode → execute. */
 function* decoded(scene: Scene): Iterable<Found> {
-  for (const { use } of scene.doing('evaluate', 'run')) {
-    const hidden = valuesOf(use).some((value) => value.hidden === 'encoded');
-    if (!hidden && (labelsOf(use) & LABELS.decoded) === 0) continue;
+  for (const { use, entry } of scene.doing('evaluate', 'run')) {
+    const evaluates = entry.acts?.includes('evaluate') === true;
+    const hidden = codeOf(scene, use, evaluates).some((value) => value.hidden === 'encoded');
+    if (!hidden && (codeLabels(scene, use, evaluates) & LABELS.decoded) === 0) continue;
     const sources = sourcesOf(scene, use, LABELS.decoded).concat(
       originsOf(use).filter((origin) => isDecoder(scene, origin)),
     );

@@ -12,8 +12,11 @@ export function* persistence(scene: Scene): Iterable<Found> {
     if (!writes) continue;
     const isRun = entry.acts?.includes('run') === true;
     const reading = scene.language === 'shell' && isRun;
+    // What is copied or linked may come from there: what is changed stands last.
+    const isCopy = /^sh:(cp|ln|mv|install|rsync)$/.test(use.path);
+    const texts = isCopy ? textsOf({ ...use, args: use.args.slice(-1) }) : textsOf(use);
     const text =
-      textsOf(use).find((one) => placeOf(PERSISTENT_PLACES, one.trim()) !== undefined) ??
+      texts.find((one) => placeOf(PERSISTENT_PLACES, one.trim()) !== undefined) ??
       (isRun ? commandText(textsOf(use)) : undefined);
     if (text === undefined) continue;
     const what =

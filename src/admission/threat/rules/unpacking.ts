@@ -7,6 +7,7 @@ import { at, type Found, type Scene } from './scene.ts';
 const FOREIGN = LABELS.caller | LABELS.file | LABELS.network | LABELS.input | LABELS.environment;
 
 export function* unpacking(scene: Scene): Iterable<Found> {
+  if (scene.language === 'shell') return;
   const share = payloadShare(scene);
   if (share < MOSTLY) return;
   for (const { use } of scene.doing('evaluate')) {
