@@ -58,6 +58,7 @@ export async function bundle(outdir: string): Promise<void> {
     },
   });
   copyComponentCompiler(outdir);
+  copyGrammars(outdir);
 }
 
 /** Beside the host that runs it (src/backends/host-program.ts), with the licence that it came under. */
@@ -67,4 +68,18 @@ function copyComponentCompiler(outdir: string): void {
   const compiler = join(vendor, 'js-component-bindgen-component.core.wasm');
   copyFileSync(compiler, join(outdir, 'component-compiler.wasm'));
   copyFileSync(join(vendor, '../LICENSE'), join(outdir, 'component-compiler.LICENSE'));
+}
+
+/** Beside the code that loads them (src/admission/threat/grammar.ts), with the licences that they came under. */
+function copyGrammars(outdir: string): void {
+  const resolveFrom = createRequire(import.meta.url).resolve;
+  for (const [name, file] of [
+    ['tree-sitter', 'web-tree-sitter/web-tree-sitter.wasm'],
+    ['tree-sitter-python', 'tree-sitter-python/tree-sitter-python.wasm'],
+    ['tree-sitter-bash', 'tree-sitter-bash/tree-sitter-bash.wasm'],
+  ] as const) {
+    const from = resolveFrom(file);
+    copyFileSync(from, join(outdir, `${name}.wasm`));
+    copyFileSync(join(dirname(from), 'LICENSE'), join(outdir, `${name}.LICENSE`));
+  }
 }
