@@ -26,24 +26,40 @@ export async function passphraseFrom(
 }
 
 async function typed(question: string): Promise<string> {
-  process.stderr.write(question);
-  process.stdin.setRawMode(true);
-  process.stdin.setEncoding('utf8');
-  let text = '';
+  const { stdin, stderr } = process;
+  stderr.write(question);
+  stdin.setRawMode(true);
+  stdin.setEncoding('utf8');
   try {
-    for await (const chunk of process.stdin) {
-      for (const key of String(chunk)) {
-        if (key === '\r' || key === '\n') return text;
-        if (key === CTRL_C || key === CTRL_D) {
-          throw new CaissonError('ABORTED', { layer: 'cli', message: 'no passphrase was typed' });
+    return await new Promise<string>((resolve, reject) => {
+      let text = '';
+      const onData = (chunk: string): void => {
+        for (const key of chunk) {
+          if (key === CTRL_C || key === CTRL_D) {
+            end(() => reject(gaveUp()));
+            return;
+          }
+          if (key === '\r' || key === '\n') {
+            end(() => resolve(text));
+            return;
+          }
+          if (key === BACKSPACE || key === DELETE) text = [...text].slice(0, -1).join('');
+          else if (text.length < LENGTH_MAX) text += key;
         }
-        if (key === BACKSPACE || key === DELETE) text = [...text].slice(0, -1).join('');
-        else if (text.length < LENGTH_MAX) text += key;
-      }
-    }
-    return text;
+      };
+      const end = (act: () => void): void => {
+        stdin.off('data', onData).off('end', onEnd).pause();
+        act();
+      };
+      const onEnd = (): void => end(() => reject(gaveUp()));
+      stdin.on('data', onData).on('end', onEnd).resume();
+    });
   } finally {
-    process.stdin.setRawMode(false);
-    process.stderr.write('\n');
+    stdin.setRawMode(false);
+    stderr.write('\n');
   }
+}
+
+function gaveUp(): CaissonError {
+  return new CaissonError('ABORTED', { layer: 'cli', message: 'no passphrase was typed' });
 }

@@ -1,11 +1,12 @@
 /** `caisson keys`: keys that are made, and whom the registry trusts. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Authority, ISSUER, SUBJECT } from '../admission/signing/sigstore-authority.ts';
 import { entry, makePlace } from './caisson.ts';
+import { typist } from './typist.ts';
 
 const place = makePlace();
 after(() => place[Symbol.dispose]());
@@ -47,6 +48,58 @@ describe('caisson keys generate', () => {
     fails(64, /cannot name a key/, 'keys', 'generate', 'keys', '--name', '../x');
     fails(64, /there is no passphrase/, 'keys', 'generate', 'keys', '--name', 'e', '--encrypt');
     assert.ok(!existsSync(at('keys/e.key')));
+  });
+});
+
+describe('a passphrase at a terminal', () => {
+  const play = (
+    steps: readonly (readonly [string, number, readonly number[]])[],
+    ...args: string[]
+  ) =>
+    spawnSync('python3', ['-c', typist, JSON.stringify(steps), entry, ...args], {
+      cwd: place.work,
+      env: place.environment,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+  const keys = (text: string) => [...Buffer.from(text)];
+
+  test('is asked for twice, not shown, and protects the key', () => {
+    const words = keys('correct horsf\u007fe\r');
+    const steps = [
+      ['Passphrase of the new key: ', 0, words],
+      ['The same again: ', 0, words],
+    ] as const;
+    const made = play(steps, 'keys', 'generate', 'keys', '--name', 'typed', '--encrypt');
+    assert.equal(made.stdout.trim(), '0', made.stderr);
+    assert.match(readFileSync(at('keys/typed.key'), 'utf8'), /ENCRYPTED PRIVATE KEY/);
+    writeFileSync(at('typed.js'), '1');
+    const sign = ['sign', 'typed.js', '--key', 'keys/typed.key'];
+    const asked = 'Passphrase of keys/typed.key: ';
+    assert.equal(play([[asked, 0, keys('wrong horse\r')]], ...sign).stdout.trim(), '65');
+    assert.equal(play([[asked, 0, keys('correct horse\r')]], ...sign).stdout.trim(), '0');
+    // A text that never comes: all that was on the terminal is told.
+    const screen = play(
+      [
+        [asked, 0, keys('correct horse\r')],
+        ['never', 0, []],
+      ],
+      ...sign,
+    ).stderr;
+    assert.match(screen, /signed with/);
+    assert.doesNotMatch(screen, /correct|horse/);
+    // Ctrl-C
+    assert.equal(play([[asked, 0, [3]]], ...sign).stdout.trim(), '130');
+  });
+
+  test('that is not the same twice makes no key', () => {
+    const steps = [
+      ['Passphrase of the new key: ', 0, keys('correct horse\r')],
+      ['The same again: ', 0, keys('correct house\r')],
+    ] as const;
+    const made = play(steps, 'keys', 'generate', 'keys', '--name', 'twice', '--encrypt');
+    assert.equal(made.stdout.trim(), '64', made.stderr);
+    assert.ok(!existsSync(at('keys/twice.key')));
   });
 });
 

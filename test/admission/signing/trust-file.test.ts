@@ -1,5 +1,6 @@
 /** The registry of trusted signers: what is in it, who could have written it, and that a change holds at once. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import {
   chmodSync,
@@ -253,6 +254,34 @@ describe('the file of a registry', () => {
     assert.equal(await ok(), true);
     chmodSync(trust.path, 0o666);
     refused(() => trust.current(), /others may write/);
+  });
+
+  test('that is put in place again and again is read whole each time, the one or the other', async () => {
+    const trust = fileWith(good);
+    const two = { version: 1, signers: [entry, { name: 'bob', key: bob.pem }] };
+    // Of another process, so that it happens in the middle of a read.
+    const program = `
+      import { renameSync, writeFileSync } from 'node:fs';
+      const [path, ...texts] = process.argv.slice(1);
+      for (let i = 0, end = Date.now() + 1500; Date.now() < end; i++) {
+        writeFileSync(path + '.new', texts[i % 2], { mode: 0o600 });
+        renameSync(path + '.new', path);
+      }`;
+    const texts = [good, two].map((value) => JSON.stringify(value));
+    const args = ['--input-type=module', '-e', program, trust.path, ...texts];
+    const writer = spawn(process.execPath, args, { stdio: 'inherit' });
+    const seen = new Map<number, number>();
+    let running = true;
+    writer.on('exit', () => {
+      running = false;
+    });
+    while (running) {
+      const { length } = new TrustFile(trust.path).current().signers;
+      seen.set(length, (seen.get(length) ?? 0) + 1);
+      await new Promise((done) => setImmediate(done));
+    }
+    assert.equal(writer.exitCode, 0);
+    assert.deepEqual([...seen.keys()].sort(), [1, 2]);
   });
 
   test('is kept in memory while it stays as it is', async () => {

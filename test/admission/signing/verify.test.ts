@@ -1,6 +1,7 @@
 /** Whether code is signed by those who are trusted for it, and each way in which it is not. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import type { SignedSubject } from '../../../src/admission/signing/binding.ts';
 import { signEd25519 } from '../../../src/admission/signing/ed25519.ts';
 import {
@@ -509,6 +510,27 @@ describe('several signatures', () => {
       { signatures: Array.from({ length: 16 }, () => JSON.stringify(document)), registry: crowd },
       'SIGNATURE_INVALID',
       /too many signatures/,
+    );
+  });
+});
+
+describe('an envelope that was tampered with at random', () => {
+  test('is refused, or says what was signed; nothing throws', async () => {
+    const [both] = [envelopeBy([alice, bob])];
+    const { payload } = JSON.parse(both);
+    const position = fc.nat({ max: both.length - 1 });
+    const change = fc.record({ at: position, to: position, text: fc.string({ maxLength: 4 }) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
+        let text = both;
+        for (const { at, to, text: put } of changes) {
+          const cut = at + (to % 8);
+          text = `${text.slice(0, at)}${put}${text.slice(cut)}`;
+        }
+        const { ok } = await ask({ signatures: [text], registry });
+        if (ok) assert.equal(JSON.parse(text).payload, payload);
+      }),
+      { numRuns: 1500 },
     );
   });
 });
