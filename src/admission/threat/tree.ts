@@ -27,6 +27,8 @@ interface Spanned {
 export interface Constant extends Spanned {
   readonly kind: 'constant';
   readonly value: string | number | bigint | boolean | null | undefined;
+  /** The interpreter's, so that one value is made of it. Front ends leave it out. */
+  known?: object | undefined;
 }
 
 /** A variable, or a global where nothing binds it. */

@@ -14,8 +14,9 @@ export function assignPattern(run: Run, pattern: Pattern, value: Known): void {
   switch (pattern.kind) {
     case 'name': {
       const cell = run.resolve(pattern);
-      const isGlobal = cell.all !== undefined && cell.all === run.dialect.globalOf(pattern.name);
+      const { isGlobal } = cell;
       if (isGlobal && !run.dialect.isBuiltin(pattern.name)) {
+        cell.isGlobal = false;
         cell.all = undefined;
         cell.current = undefined;
       } else if (isGlobal) {
@@ -23,7 +24,7 @@ export function assignPattern(run: Run, pattern: Pattern, value: Known): void {
         if (use !== undefined) use.args = [shown(value)];
       }
       run.assign(cell, value);
-      if (cell.all?.path === run.dialect.exports) exportValue(run, value, 0);
+      if (isGlobal && cell.all?.path === run.dialect.exports) exportValue(run, value, 0);
       return;
     }
     case 'member':

@@ -21,10 +21,10 @@ import {
 } from './known.ts';
 import { bindSelf, elementOf, keyOf, labelled, readMember, writeMember } from './members.ts';
 import { shown } from './recorder.ts';
-import { DEEPEST_CALL, type Run } from './run.ts';
+import { DEEPEST_CALL, isMore, type Run } from './run.ts';
 import { walkClosure } from './walk.ts';
 
-const LONGEST_PATH = 160;
+const LONGEST_PATH = 150;
 const MOST_CALLBACK_PARAMETERS = 4;
 
 export function evaluateCall(run: Run, node: Call): Known {
@@ -47,6 +47,9 @@ export function evaluateCall(run: Run, node: Call): Known {
   const args = evaluateArguments(run, node.args);
   const input = node.input === undefined ? undefined : evaluate(run, node.input);
   const named = node.named === undefined ? undefined : evaluateNamed(run, node.named);
+  if (callee.also === undefined) {
+    return callHead(run, node, callee, args, receiver, named, input, isIndirect);
+  }
   let joined: Known | undefined;
   for (const head of headsOf(callee)) {
     joined = join(joined, callHead(run, node, head, args, receiver, named, input, isIndirect));
@@ -198,6 +201,7 @@ export function callPath(
     (isUnknown && !path.includes('constructor')) || path.length > LONGEST_PATH
       ? undefined
       : run.memberPath(path, '()');
+  if (result === undefined && labels === 0 && origins.length === 0) return UNKNOWN;
   return new Known(undefined, result, labels, origins);
 }
 
@@ -211,6 +215,7 @@ function passToCallbacks(
   use: Use | undefined,
 ): void {
   for (const value of args) {
+    if (value.closure === undefined && value.also === undefined) continue;
     for (const { closure } of headsOf(value)) {
       if (closure === undefined) continue;
       const from = use === undefined ? origins : mergeOrigins(origins, [use]);
@@ -244,7 +249,7 @@ export function invokeClosure(
     const after = join(before, args[i]);
     if (after !== before) {
       closure.args[i] = after;
-      isNew ||= i < closure.node.parameters.length || before === undefined;
+      isNew ||= isMore(before, after, args[i] ?? UNKNOWN);
     }
   }
   if (self !== undefined && closure.node.arrow !== true) {

@@ -15,7 +15,6 @@ import { assignPattern, takesApart } from './assignments.ts';
 import { evaluateCall } from './calls.ts';
 import {
   type Closure,
-  headsOf,
   join,
   Known,
   labelsOf,
@@ -52,7 +51,8 @@ function evaluateKind(run: Run, node: Expression, isPassed: boolean): Known {
       if (typeof value === 'string' && run.closure.walks === 1) {
         run.recorder.text(value, node.start, node.end);
       }
-      return ofConstant(value);
+      node.known ??= ofConstant(value);
+      return node.known as Known;
     }
     case 'name': {
       if (node.name === 'this') return selfOf(run);
@@ -68,7 +68,7 @@ function evaluateKind(run: Run, node: Expression, isPassed: boolean): Known {
     case 'call':
       return evaluateCall(run, node);
     case 'function':
-      return new Known(undefined, undefined, 0, NOTHING, undefined, undefined, run.closureOf(node));
+      return run.closureOf(node).value;
     case 'operation':
       return evaluateOperation(run, node);
     case 'joined':
@@ -96,9 +96,9 @@ function readGlobal(run: Run, value: Known): Known {
 
 /** A key that is written out is no text of the program's. */
 export function evaluateKey(run: Run, key: Expression): Known {
-  return key.kind === 'constant' && key.value !== undefined
-    ? ofConstant(key.value)
-    : evaluate(run, key);
+  if (key.kind !== 'constant' || key.value === undefined) return evaluate(run, key);
+  key.known ??= ofConstant(key.value);
+  return key.known as Known;
 }
 
 function evaluateMember(run: Run, node: Member, isPassed: boolean): Known {
@@ -122,22 +122,27 @@ function tellTable(run: Run, { shape }: Known): void {
 
 /** Reading a named thing; of members of what is not known, those that something is known of. */
 function recordRead(run: Run, node: Expression, value: Known, isIndirect: boolean): void {
-  for (const { path, hidden } of headsOf(value)) {
-    if (path === undefined || path === 'global.undefined') continue;
-    if (
-      path.charCodeAt(0) === 63 &&
-      run.effectOf(path) === undefined &&
-      !path.includes('constructor')
-    )
-      continue;
-    if (path.endsWith(')')) continue;
-    const use = run.recorder.use(node, path, 'read');
-    if (use === undefined) return;
-    use.within = run.closure.number;
-    use.under = run.under;
-    use.loops = run.loops;
-    if (isIndirect || hidden !== undefined) use.indirect = true;
-  }
+  recordHead(run, node, value, isIndirect);
+  if (value.also === undefined) return;
+  for (const head of value.also) recordHead(run, node, head, isIndirect);
+}
+
+function recordHead(
+  run: Run,
+  node: Expression,
+  { path, hidden }: Known,
+  isIndirect: boolean,
+): void {
+  if (path === undefined || path === 'global.undefined') return;
+  if (path.charCodeAt(path.length - 1) === 41) return;
+  const isUnknown = path.charCodeAt(0) === 63;
+  if (isUnknown && run.effectOf(path) === undefined && !path.includes('constructor')) return;
+  const use = run.recorder.use(node, path, 'read');
+  if (use === undefined) return;
+  use.within = run.closure.number;
+  use.under = run.under;
+  use.loops = run.loops;
+  if (isIndirect || hidden !== undefined) use.indirect = true;
 }
 
 function selfOf(run: Run): Known {

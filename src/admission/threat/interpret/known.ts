@@ -99,6 +99,8 @@ export class Cell {
   readonly loops: number;
   inLoop = false;
   accessor: 'get' | 'set' | undefined;
+  /** Nothing in the program binds it. */
+  isGlobal = false;
 
   constructor(owner: Closure, conditions: number, loops: number) {
     this.owner = owner;
@@ -117,6 +119,8 @@ export class Closure {
   readonly args: (Known | undefined)[] = [];
   /** Joined of the arguments beyond the parameters, and of all for `arguments`. */
   readonly returns: Cell;
+  /** The function as a value. */
+  readonly value: Known;
   self: Known | undefined;
   /** `F.prototype`, and what `new F` makes. */
   instance: Shape | undefined;
@@ -139,6 +143,7 @@ export class Closure {
     this.parent = parent;
     this.scope = makeScope(this);
     this.returns = new Cell(this, 0, 0);
+    this.value = new Known(undefined, undefined, 0, NOTHING, undefined, undefined, this);
   }
 }
 

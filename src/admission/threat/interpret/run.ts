@@ -13,6 +13,35 @@ export const DEEPEST_CALL = 300;
 /** Nested evaluations beyond which nothing is looked at. */
 export const DEEPEST_WALK = 900;
 const LOOK_AT_CLOCK = 1023;
+/** Longer ones name nothing that catalogues know. */
+const LONGEST_PATH = 160;
+const LONGEST_KEY = 100;
+/** Paths that are kept from one analysis to the next. */
+const MOST_KEPT = 50_000;
+
+interface Kept {
+  readonly members: Map<string, Map<string, string>>;
+  readonly effects: Map<string, Effect | undefined>;
+  count: number;
+}
+
+/** Both are pure functions, and most programs use the same names. */
+const kept = new WeakMap<Effects, Kept>();
+
+function keptOf(effects: Effects): Kept {
+  let own = kept.get(effects);
+  if (own === undefined || own.count > MOST_KEPT) {
+    own = { members: new Map(), effects: new Map(), count: 0 };
+    kept.set(effects, own);
+  }
+  return own;
+}
+
+/** Another number or truth value is nothing that whoever read it has to look at again. */
+export function isMore(before: Known | undefined, after: Known, value: Known): boolean {
+  if (before === undefined || before.labels !== after.labels) return true;
+  return typeof value.constant === 'string' || value.constant === undefined;
+}
 
 /** Thrown through the walk when a limit is met, and caught where it began. */
 export class Stopped {
@@ -48,8 +77,7 @@ export class Run {
   /** What was assigned to members of named things. */
   readonly written = new Map<string, Cell>();
   readonly #effects: Effects;
-  readonly #known = new Map<string, Effect | undefined>();
-  readonly #members = new Map<string, Map<string, string>>();
+  readonly #kept: Kept;
   readonly #deadline: number;
   #stepsLeft: number;
 
@@ -62,6 +90,7 @@ export class Run {
   ) {
     this.dialect = dialect;
     this.#effects = effects;
+    this.#kept = keptOf(effects);
     this.recorder = recorder;
     this.#deadline = limits.deadline;
     this.#stepsLeft = limits.steps;
@@ -94,20 +123,26 @@ export class Run {
   }
 
   effectOf(path: string): Effect | undefined {
-    let effect = this.#known.get(path);
-    if (effect === undefined && !this.#known.has(path)) {
+    const { effects } = this.#kept;
+    let effect = effects.get(path);
+    if (effect === undefined && !effects.has(path)) {
       effect = this.#effects(path);
-      this.#known.set(path, effect);
+      effects.set(path, effect);
+      this.#kept.count++;
     }
     return effect;
   }
 
   /** One text for each path, so that comparing and looking up are quick. */
   memberPath(path: string, key: string | undefined): string {
-    let members = this.#members.get(path);
+    let members = this.#kept.members.get(path);
     if (members === undefined) {
       members = new Map();
-      this.#members.set(path, members);
+      this.#kept.members.set(path, members);
+      this.#kept.count++;
+    }
+    if (path.length > LONGEST_PATH || (key !== undefined && key.length > LONGEST_KEY)) {
+      return key === '()' || key === undefined || key.length > LONGEST_KEY ? '?[]' : `?.${key}`;
     }
     const own = key ?? '[]';
     if (own === '()') return this.#resultPath(path, members);
@@ -115,6 +150,7 @@ export class Run {
     if (member === undefined) {
       member = this.dialect.memberOf(path, key);
       members.set(own, member);
+      this.#kept.count++;
     }
     return member;
   }
@@ -124,6 +160,7 @@ export class Run {
     if (result === undefined) {
       result = `${path}()`;
       members.set('()', result);
+      this.#kept.count++;
     }
     return result;
   }
@@ -136,6 +173,7 @@ export class Run {
       cell = this.root.declare(name.name);
       cell.all = this.dialect.globalOf(name.name);
       cell.current = cell.all;
+      cell.isGlobal = true;
     }
     name.binding = cell;
     return cell;
@@ -166,7 +204,7 @@ export class Run {
     const all = join(before, value);
     if (all === before) return;
     cell.all = all;
-    this.changed(cell);
+    if (isMore(before, all, value)) this.changed(cell);
   }
 
   changed(cell: Cell): void {

@@ -14,7 +14,7 @@ import { exactJavaScript } from './exact.ts';
 import { listMethod } from './list-methods.ts';
 import { operate } from './operators.ts';
 import { globalPath, memberPath, modulePath } from './paths.ts';
-import { callGlobal, numberMethod, replacePattern, textMethod } from './text-methods.ts';
+import { callGlobal, isFolding, numberMethod, replacePattern, textMethod } from './text-methods.ts';
 
 const BUILTINS = new Set(
   'Array ArrayBuffer Atomics BigInt Boolean Buffer DataView Date Error Function Infinity Intl JSON Map Math NaN Number Object Promise Proxy Reflect RegExp Set SharedArrayBuffer String Symbol TypeError Uint8Array URL WeakMap WeakRef WebAssembly WebSocket Worker XMLHttpRequest alert atob btoa clearInterval clearTimeout console crypto decodeURI decodeURIComponent document encodeURI encodeURIComponent escape eval exports fetch global globalThis import importScripts isNaN localStorage location module navigator parseFloat parseInt performance process queueMicrotask require self setImmediate setInterval setTimeout structuredClone undefined unescape window %exports Deno Bun ActiveXObject WScript chrome browser sessionStorage'.split(
@@ -39,6 +39,19 @@ const SELF = new Known(undefined, 'global.module.exports');
 const GLOBAL = new Known(undefined, 'global');
 
 const globals = new Map<string, Known>();
+const lasts = new Map<string, string>();
+
+/** The last part of a path. */
+function lastOf(path: string): string {
+  let last = lasts.get(path);
+  if (last === undefined) {
+    last = path.slice(path.lastIndexOf('.') + 1);
+    if (lasts.size >= MOST_KEPT) lasts.clear();
+    lasts.set(path, last);
+  }
+  return last;
+}
+
 const MOST_KEPT = 10_000;
 
 export const javascript: Dialect = {
@@ -77,8 +90,7 @@ export const javascript: Dialect = {
     }
     return undefined;
   },
-  tellsItself: (path) =>
-    LOADERS.has(path) || MAKERS.has(path) || PASSING.has(path.slice(path.lastIndexOf('.') + 1)),
+  tellsItself: (path) => LOADERS.has(path) || MAKERS.has(path) || PASSING.has(lastOf(path)),
   call: callKnown,
 };
 
@@ -86,19 +98,18 @@ function callKnown(call: DialectCall): Known | undefined {
   const { path, args, receiver, host, node } = call;
   if (LOADERS.has(path)) return load(call);
   if (path.charCodeAt(0) === 63 || receiver?.closure !== undefined) {
-    const done = callMethod(call, path.slice(path.lastIndexOf('.') + 1));
+    const done = callMethod(call, lastOf(path));
     if (done !== undefined) return done;
   }
   if (path.charCodeAt(0) !== 63) {
-    const folded = callGlobal(
-      path,
-      path === 'global.Buffer.from' ? bytesOf(args) : args.map(({ constant }) => constant),
-    );
+    const folded = !isFolding(path)
+      ? undefined
+      : callGlobal(path, path === 'global.Buffer.from' ? bytesOf(args) : args.map(constantOf));
     if (folded !== undefined) {
       const value = args.find(({ hidden }) => hidden !== undefined);
       return fromFold(call, folded.constant, folded.hidden ?? value?.hidden);
     }
-    const last = path.slice(path.lastIndexOf('.') + 1);
+    const last = lastOf(path);
     if (
       last === 'call' ||
       last === 'apply' ||
@@ -127,6 +138,8 @@ function callKnown(call: DialectCall): Known | undefined {
   }
   return callLibrary(call);
 }
+
+const constantOf = ({ constant }: Known): Known['constant'] => constant;
 
 /** `return this`, `return process`, `process.env`: what a text of code that is a name alone stands for. */
 function named(code: Known['constant']): Known | undefined {

@@ -41,7 +41,7 @@ export function spanOf(node: ESTree.Node): Span {
 }
 
 export function constant(value: Constant['value'], start: number, end: number): Constant {
-  return { kind: 'constant', value, start, end };
+  return { kind: 'constant', value, known: undefined, start, end };
 }
 
 export function name(text: string, start: number, end: number): Name {

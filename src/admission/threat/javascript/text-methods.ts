@@ -101,6 +101,10 @@ export function replacePattern(
   return quietly(() => text.replace(new RegExp(pattern, flags), to));
 }
 
+export function isFolding(path: string): boolean {
+  return GLOBALS.has(path);
+}
+
 /** Functions of the language by path. */
 export function callGlobal(path: string, args: readonly Constant[]): Folded | undefined {
   const fold = GLOBALS.get(path);
