@@ -49,7 +49,7 @@ class Reader {
 
   #members(isObject: boolean, seen: Seen): void {
     if (this.#path.length >= DEEPEST) {
-      this.#at = this.#json.length;
+      this.#skip();
       return;
     }
     this.#at++;
@@ -67,6 +67,21 @@ class Reader {
       if (isObject) this.#at++;
       this.value(seen);
       this.#path.pop();
+    }
+  }
+
+  /** Over an object or a list, however deep it is. */
+  #skip(): void {
+    for (let depth = 0; this.#at < this.#json.length; ) {
+      const next = this.#json[this.#at];
+      if (next === '"') {
+        this.#text();
+        continue;
+      }
+      if (next === '{' || next === '[') depth++;
+      if (next === '}' || next === ']') depth--;
+      this.#at++;
+      if (depth === 0) return;
     }
   }
 

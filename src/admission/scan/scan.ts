@@ -149,7 +149,10 @@ class Run {
     this.#check();
     if (source.kind === 'code') return await this.#code(root, source.code);
     const path = shownPath(root.path, source.name);
-    if (source.kind === 'skipped') this.#report.skipped(source.reason);
+    if (source.kind === 'skipped' && source.name === '' && source.reason !== 'empty') {
+      // Who names a file asks about it: that it was passed over is no answer.
+      this.#report.unread(path, `nothing here reads it (${source.reason})`);
+    } else if (source.kind === 'skipped') this.#report.skipped(source.reason);
     else if (source.kind === 'unread') this.#report.unread(path, source.reason);
     else this.#found(root, path, source.name, source.finding);
     if (source.kind === 'skipped' || source.kind === 'unread') this.#progress(path);

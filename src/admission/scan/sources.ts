@@ -21,7 +21,13 @@ import {
   isArchiveName,
   MAGIC_BYTES,
 } from '../archive/open-archive.ts';
-import { HEAD_BYTES, kindOfFile, type ScanLanguage, type SkipReason } from './code-files.ts';
+import {
+  HEAD_BYTES,
+  kindOfFile,
+  kindOfName,
+  type ScanLanguage,
+  type SkipReason,
+} from './code-files.ts';
 import { embeddedScripts, type Placing } from './embedded-scripts.ts';
 import { MANIFEST_MAX_BYTES, type Manifest, readManifest } from './manifest.ts';
 import { bytecodeFinding, oddityFinding } from './own-findings.ts';
@@ -80,7 +86,9 @@ export async function* sourcesInFile(
   manifests: readonly Manifest[],
   options: SourcesOptions = {},
 ): AsyncGenerator<Source, void, undefined> {
-  if (isArchiveName(path) && !manifests.some(({ code }) => code.has(name))) {
+  // A root that no name tells is looked into; what lies in directories is no archive unless it says so.
+  const isUntold = name === '' && kindOfName(path) === undefined;
+  if (isUntold || (isArchiveName(path) && !manifests.some(({ code }) => code.has(name)))) {
     const archive = await inArchiveFile(path, name, options);
     if (archive !== undefined) return yield* archive;
   }
@@ -131,6 +139,9 @@ function* sourcesIn(
     const read = own.endsWith('.pth') && bytes !== undefined ? importsOf(bytes) : bytes;
     yield { kind: 'code', code: { name, language, bytes: read, size, runsOnInstall, claims } };
     return;
+  }
+  if (isEmbedding(own) && bytes === undefined) {
+    yield { kind: 'unread', name, reason: `it is larger than ${CODE_MAX_BYTES} bytes` };
   }
   if (isEmbedding(own) && bytes !== undefined) {
     for (const { text, placing, finding } of embeddedScripts(own, bytes)) {

@@ -139,6 +139,9 @@ test('what could not be looked at is no good score', async () => {
   const foreign = await run([tree.at('a.tar.bz2')]);
   assert.equal(foreign.decision, 'incomplete');
   assert.match(foreign.unread[0]?.reason ?? '', /bzip2/);
+  tree.put({ 'd.rb': 'puts 1', 'e.js': '' });
+  assert.equal((await run([tree.at('d.rb')])).decision, 'incomplete');
+  assert.equal((await run([tree.at('e.js')])).decision, 'passed');
   const slow = await run([tree.at('loop.js')], {
     threads: { worker, threads: 1, timeLimitMs: 200 },
   });

@@ -5,6 +5,7 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -145,6 +146,55 @@ test('install scripts are shell, with their places in package.json', async () =>
   assert.deepEqual(onInstall.sort(), ['package.json', 'setup/run.js']);
   assert.ok(
     sources.some((each) => each.kind === 'found' && each.finding.rule === 'package/install-script'),
+  );
+});
+
+test('install scripts are found behind what is deeply nested, under escaped keys, and in the last of two', async () => {
+  using tree = new Tree();
+  const deep = `${'['.repeat(5000)}"]{"${']'.repeat(5000)}`;
+  tree.put({
+    'a/package.json': `{"x": ${deep}, "scripts": {"install": "first"}, "\\u0073cripts": {"\\u0069nstall": "last"}}`,
+  });
+  const codes = (await all(sourcesInDirectory(tree.path))).flatMap((each) =>
+    each.kind === 'code' ? [each.code] : [],
+  );
+  assert.deepEqual(
+    codes.map(({ bytes }) => bytes?.toString()),
+    ['last'],
+  );
+});
+
+test('a manifest that is larger than is looked at is told', async () => {
+  using tree = new Tree();
+  tree.put({ 'package.json': '{}' });
+  truncateSync(join(tree.path, 'package.json'), 2 ** 30);
+  assert.deepEqual(told(await all(sourcesInDirectory(tree.path))), [
+    'package.json: -data',
+    'package.json: unread ',
+  ]);
+});
+
+test('a file that has more in it than its size says is read to its end', async () => {
+  const [source] = await all(sourcesInFile('/proc/cpuinfo', 'x.js', []));
+  assert.ok(source?.kind === 'code' && (source.code.bytes?.length ?? 0) > 600);
+  assert.equal(source.code.bytes?.length, readFileSync('/proc/cpuinfo').length);
+});
+
+test('names that are no UTF-8 are told, not passed over', async () => {
+  using tree = new Tree();
+  writeFileSync(
+    Buffer.concat([Buffer.from(`${tree.path}/a`), Buffer.from([0xff]), Buffer.from('.js')]),
+    '1',
+  );
+  mkdirSync(Buffer.concat([Buffer.from(`${tree.path}/d`), Buffer.from([0xff])]));
+  const kinds = (await all(sourcesInDirectory(tree.path))).map(({ kind }) => kind);
+  assert.deepEqual(kinds, ['unread', 'unread']);
+});
+
+test('a root is an archive by what it holds, whatever it is called', async () => {
+  assert.deepEqual(
+    told(await inArchive(gzipSync(tar([{ name: 'x.js', content: '1' }])), 'package')),
+    ['!/x.js: javascript'],
   );
 });
 
