@@ -4,7 +4,7 @@
  */
 import type { Decide, Decided } from '../admission/admission.ts';
 import type { CommandInput, ReadScript } from '../admission/command-candidate.ts';
-import type { Program } from '../backends/program.ts';
+import type { Program, WasmOptions } from '../backends/program.ts';
 import { type AdmissionReport, type Candidate, UNCHECKED } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
@@ -12,7 +12,7 @@ import type { Recorder } from '../core/ports.ts';
 import { USUAL } from '../policy/admission.ts';
 import type { Policy } from '../policy/policy.ts';
 import { strengthen } from '../policy/strengthen.ts';
-import type { PlaceOptions } from '../sandbox/place-options.ts';
+import type { CodeClaims, PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyBook, PolicyEntry } from '../sandbox/policy-book.ts';
 import type { CaissonAdmissionOptions } from './admission-options.ts';
 import type { Checks } from './admission-parts.ts';
@@ -55,11 +55,11 @@ export class AdmissionGate {
   program(
     entry: PolicyEntry,
     program: () => Program,
-    options: PlaceOptions,
+    options: PlaceOptions & Certified,
   ): Admitted | Promise<Admitted> {
     if (entry.policy.admission === undefined) return unasked(entry);
     const made = program();
-    if (options.claims !== undefined) return this.#program(entry, made, options);
+    if (!isPlain(options)) return this.#program(entry, made, options);
     const known = this.#programs.get(made)?.get(entry);
     if (known !== undefined && this.#now() < known.untilMs) return known.admitted;
     return this.#program(entry, made, options);
@@ -126,8 +126,12 @@ export class AdmissionGate {
     await (await this.#checks)?.checks[Symbol.asyncDispose]();
   }
 
-  async #program(entry: PolicyEntry, program: Program, options: PlaceOptions): Promise<Admitted> {
-    const { name = program.entry, ...claims } = options.claims ?? {};
+  async #program(
+    entry: PolicyEntry,
+    program: Program,
+    options: PlaceOptions & Certified,
+  ): Promise<Admitted> {
+    const { name = program.entry, ...claims } = claimsOf(options);
     const { createHash } = await import('node:crypto');
     const [source] = Object.values(program.files);
     const isOne =
@@ -148,7 +152,7 @@ export class AdmissionGate {
       files: { ...program.files, ...Object.fromEntries(libraries) },
       ...claims,
     };
-    const key = options.claims === undefined ? `${entry.digest}\0${program.id}` : undefined;
+    const key = isPlain(options) ? `${entry.digest}\0${program.id}` : undefined;
     const decided = await this.#once(key, candidate, entry, options.tenant);
     const admitted = await this.#placed(entry, decided.report, name);
     if (key !== undefined) {
@@ -239,6 +243,20 @@ export class AdmissionGate {
   #now(): number {
     return this.#setup.options.clock?.() ?? Date.now();
   }
+}
+
+/** The certificate that an engine is given is what vouches for the module, too. */
+interface Certified {
+  readonly wasm?: Pick<WasmOptions, 'certificate'>;
+}
+
+function isPlain({ claims, wasm }: PlaceOptions & Certified): boolean {
+  return claims === undefined && wasm?.certificate === undefined;
+}
+
+function claimsOf({ claims, wasm }: PlaceOptions & Certified): CodeClaims {
+  const certificate = claims?.certificate ?? wasm?.certificate;
+  return { ...claims, ...(certificate === undefined ? {} : { certificate }) };
 }
 
 function unasked(entry: PolicyEntry): Admitted {

@@ -66,6 +66,7 @@ export function loadModule(
     };
   }
   const program = programOfModule(manifest, code);
+  const certificate = certificateOf(manifest);
   const isWasm = manifest.kind === 'wasm';
   return {
     key,
@@ -80,13 +81,28 @@ export function loadModule(
         keep: manifest.keep,
         export: name,
         args: isCommand ? [] : args,
-        ...(isWasm ? { wasm: wasmOptions(key, input, isCommand ? texts({ args }) : []) } : {}),
+        ...(isWasm
+          ? {
+              wasm: {
+                ...wasmOptions(key, input, isCommand ? texts({ args }) : []),
+                ...certificate,
+              },
+            }
+          : {}),
         ...(grants === undefined ? {} : { grants }),
         ...(signal === undefined ? {} : { signal }),
       };
       return executor.evaluate(program, options, admission);
     },
   };
+}
+
+/** For the engine, which believes nobody and checks it itself. */
+export function certificateOf({
+  certificate,
+}: Pick<ModuleManifest, 'certificate'>): Pick<WasmOptions, 'certificate'> {
+  if (certificate === undefined) return {};
+  return { certificate: Uint8Array.from(Buffer.from(certificate, 'base64')) };
 }
 
 function executeCommand(

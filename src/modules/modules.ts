@@ -13,7 +13,12 @@ import type { ModuleManifest, ModuleStore, StoredModule } from '../store/module-
 import { SqliteModuleStore } from '../store/sqlite-module-store.ts';
 import { checkCode } from './check-code.ts';
 import { ExecutionCounter, outcomeWord, statisticsOf } from './execution-counts.ts';
-import type { LoadedModule, ModuleExecuteOptions, ModuleExecution } from './loaded-module.ts';
+import {
+  certificateOf,
+  type LoadedModule,
+  type ModuleExecuteOptions,
+  type ModuleExecution,
+} from './loaded-module.ts';
 import { ModuleCache } from './module-cache.ts';
 import { exists, keyOf, notFound } from './module-errors.ts';
 import { ModuleLoader } from './module-loader.ts';
@@ -114,11 +119,16 @@ export class Modules {
     const known = await this.#store.find(manifest, identity);
     if (known.result === 'differs') throw exists(manifest);
     if (known.stored !== undefined) return { module: infoOf(known.stored), added: false };
-    const compileOnly = { ...manifest.limits, compileOnly: true } as const;
+    // Before anything else reads it, a compiler too.
+    const { report: admission } = await this.#loader.admit(manifest, code);
+    const compileOnly = {
+      ...manifest.limits,
+      compileOnly: true,
+      ...(manifest.certificate === undefined ? {} : { wasm: certificateOf(manifest) }),
+    } as const;
     const described = await checkCode(manifest, code, (program) =>
       this.#executor.evaluate(program, compileOnly, UNCHECKED),
     );
-    const { report: admission } = await this.#loader.admit(manifest, code);
     const record = {
       manifest,
       ...(described === undefined ? {} : { interface: described }),
