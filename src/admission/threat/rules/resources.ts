@@ -15,6 +15,8 @@ const GROWS =
 function* endlessLoops(scene: Scene): Iterable<Found> {
   for (const loop of scene.facts.loops) {
     if (!loop.endless || loop.exits > 0) continue;
+    // A generator or a coroutine hands control back each time.
+    if (/\b(yield|await)\b/.test(scene.facts.text(loop.start, loop.end))) continue;
     const inside = scene.facts.uses.filter((use) => use.start >= loop.start && use.end <= loop.end);
     const grows = inside.some(({ path }) => GROWS.test(path));
     const waits = inside.some(({ path }) =>

@@ -1,0 +1,5 @@
+export async function mapAll(items, work) {
+  const results = [];
+  for (const item of items) results.push(await work(item));
+  return results;
+}

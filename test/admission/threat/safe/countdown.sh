@@ -1,0 +1,4 @@
+#!/bin/bash
+for ((i = 5; i > 0; i--)); do
+  echo "$i"
+done

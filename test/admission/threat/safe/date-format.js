@@ -1,0 +1,1 @@
+export const isoDay = (milliseconds) => new Date(milliseconds).toISOString().slice(0, 10);

@@ -1,0 +1,5 @@
+#!/bin/sh
+greet() {
+  printf '%s %s\n' "$1" "$2"
+}
+greet hello "$1"

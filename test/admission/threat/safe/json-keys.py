@@ -1,0 +1,5 @@
+import json
+
+
+def keys(text):
+    return sorted(json.loads(text))

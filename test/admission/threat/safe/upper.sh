@@ -1,0 +1,3 @@
+#!/bin/bash
+word=$1
+printf '%s\n' "${word^^}"
