@@ -1,5 +1,6 @@
 /** Whether a statement is about this very code: what keeps a signature from being moved to other code. */
 import type { Candidate } from '../../core/admission.ts';
+import { quoted } from './quoted.ts';
 import type { SignedStatement } from './statement.ts';
 
 const LIMITS = ['timeoutMs', 'cpuMs', 'memoryBytes'] as const;
@@ -20,7 +21,7 @@ export function whyUnbound(statement: SignedStatement, subject: SignedSubject): 
     return `other code was signed: sha256:${signed?.digest.sha256}, and this is sha256:${subject.digest}`;
   }
   if (signed.name !== subject.name) {
-    return `it was signed as ${signed.name}, and this is ${JSON.stringify(subject.name)}`;
+    return `it was signed as ${signed.name}, and this is ${quoted(subject.name)}`;
   }
   if (kind !== subject.language) return `it was signed as ${kind}, and this is ${subject.language}`;
   const beyond = (subject.declares ?? []).filter((each) => declares?.includes(each) === false);

@@ -15,6 +15,7 @@ import { PAYLOAD_TYPE } from './envelope.ts';
 import type { GoodSignature } from './good-signature.ts';
 import { matchesPattern } from './pattern.ts';
 import { signatureInvalid, trustInvalid } from './problem.ts';
+import { plain, quoted } from './quoted.ts';
 import { parseStatement } from './statement.ts';
 import { JsonProblem, parseStrictJson } from './strict-json.ts';
 import type { TrustedSigner, TrustRegistry } from './trust-registry.ts';
@@ -87,7 +88,9 @@ function parseBundle(document: unknown): BundleWithDsseEnvelope {
   try {
     bundle = bundleFromJSON(document);
   } catch (cause) {
-    throw signatureInvalid(`the Sigstore bundle cannot be read: ${(cause as Error).message}`);
+    throw signatureInvalid(
+      `the Sigstore bundle cannot be read: ${plain((cause as Error).message)}`,
+    );
   }
   if (!isBundleWithDsseEnvelope(bundle)) {
     throw signatureInvalid(
@@ -120,16 +123,16 @@ function verifyFor(
   const { issuer, subject, keyId } = name();
   if (issuer !== sigstore.issuer || issuer === '') {
     throw signatureInvalid(
-      `the certificate was issued by ${shown(issuer)}, not by ${sigstore.issuer}`,
+      `the certificate was issued by ${quoted(issuer)}, not by ${sigstore.issuer}`,
     );
   }
   if (subject.length > NAME_MAX || !matchesPattern(sigstore.subject, subject)) {
-    throw signatureInvalid(`the certificate names ${shown(subject)}, not ${sigstore.subject}`);
+    throw signatureInvalid(`the certificate names ${quoted(subject)}, not ${sigstore.subject}`);
   }
   return {
     signer,
     keyId,
-    identity: `${issuer} ${subject}`,
+    identity: plain(`${issuer} ${subject}`),
     statement: parseStatement(bundle.content.dsseEnvelope.payload),
   };
 }
@@ -150,7 +153,7 @@ function verifiedName(sigstore: Sigstore, bundle: BundleWithDsseEnvelope): Named
       keyId: createHash('sha256').update(spki).digest('hex'),
     };
   } catch (cause) {
-    throw signatureInvalid(`the Sigstore bundle does not hold: ${(cause as Error).message}`);
+    throw signatureInvalid(`the Sigstore bundle does not hold: ${plain((cause as Error).message)}`);
   }
 }
 
@@ -164,9 +167,4 @@ function answered<T>(run: () => T): () => T {
       throw error;
     };
   }
-}
-
-/** Somebody else's text. */
-function shown(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
 }

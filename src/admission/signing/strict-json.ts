@@ -3,6 +3,8 @@
  * bounded in length and depth, valid Unicode. Nothing here recurses.
  */
 
+import { quoted } from './quoted.ts';
+
 export interface JsonBounds {
   readonly bytes: number;
   readonly depth: number;
@@ -59,6 +61,6 @@ function checkText(token: string, keys: Set<string> | undefined): void {
   if (!text.isWellFormed()) throw new JsonProblem('a text in it is not valid Unicode');
   if (!isKey) return;
   if (PROTOTYPE_KEYS.has(text)) throw new JsonProblem(`the key ${text} is not allowed`);
-  if (keys?.has(text)) throw new JsonProblem(`the key ${JSON.stringify(text)} stands there twice`);
+  if (keys?.has(text)) throw new JsonProblem(`the key ${quoted(text)} stands there twice`);
   keys?.add(text);
 }

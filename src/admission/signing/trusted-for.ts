@@ -1,6 +1,7 @@
 /** Whether a signer is trusted for a piece of code at a time, walls apart. */
 import type { SignedSubject } from './binding.ts';
 import { matchesPattern } from './pattern.ts';
+import { quoted } from './quoted.ts';
 import type { TrustedSigner, TrustRegistry } from './trust-registry.ts';
 
 /** @returns why not; undefined where it is */
@@ -18,8 +19,7 @@ export function whyNotTrusted(
   if (nowMs < fromMs) return `trusted from ${iso(fromMs)}, and it is ${iso(nowMs)}`;
   // A time that is no number is after every end.
   if (!(nowMs < untilMs)) return `trusted until ${iso(untilMs)}, and it is ${iso(nowMs)}`;
-  if (!coversId(scope.ids, subject.name))
-    return `not trusted for ${JSON.stringify(idOf(subject.name))}`;
+  if (!coversId(scope.ids, subject.name)) return `not trusted for ${quoted(idOf(subject.name))}`;
   if (scope.kinds?.includes(subject.language) === false)
     return `not trusted for ${subject.language}`;
   return undefined;

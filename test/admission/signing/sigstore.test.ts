@@ -76,6 +76,22 @@ describe('a Sigstore bundle', () => {
       await refused(authority.bundle({ payload, issuer }), /certificate was issued by/);
   });
 
+  test('with names that would move a cursor is told without them', async () => {
+    const hostile = `https://evil.example/\u001b[2J\u202e\u0085${'x'.repeat(3000)}`;
+    const { verificationMaterial, ...rest } = authority.bundle({ payload, subject: hostile });
+    const kindVersion = { kind: '\u001b]0;x\u0007', version: '\u009b2J' };
+    const tlogEntries = verificationMaterial.tlogEntries.map((entry) => ({
+      ...entry,
+      kindVersion,
+    }));
+    for (const material of [verificationMaterial, { ...verificationMaterial, tlogEntries }]) {
+      const { reason } = (await refused({ ...rest, verificationMaterial: material }, /./)) as {
+        reason: string;
+      };
+      assert.match(reason, /^[ -~]{1,600}$/);
+    }
+  });
+
   test('is matched whole, by a pattern that is no regular expression', async () => {
     const bundle = authority.bundle({ payload });
     for (const pattern of ['https://github.com/acme/app/**', SUBJECT.replace('main', '*')])
