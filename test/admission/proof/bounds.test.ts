@@ -41,9 +41,9 @@ function give(exports: Exports, input: Uint8Array): void {
   memoryOf(exports, Number(exports.input_at?.()), input.length).set(input);
 }
 
-describe('SHA-256 in C', { skip: noClang }, () => {
+describe('SHA-256 in C', () => {
   for (const flag of FLAGS)
-    test(`${flag}: right, and bounded to the unit`, () => {
+    test(`${flag}: right, and bounded to the unit`, { skip: noClang }, () => {
       const { module, bytes } = proved('sha256', flag);
       const input = text(1000);
       const exports = instantiate(module);
@@ -69,16 +69,16 @@ describe('SHA-256 in C', { skip: noClang }, () => {
       assert.equal(FUEL - ((plain['caisson.fuel'] as { value: unknown }).value as bigint), used);
     });
 
-  test('loops with constant bounds have witnesses', () => {
+  test('loops with constant bounds have witnesses', { skip: noClang }, () => {
     const { loops } = certificateOf(proved('sha256', '-O1').certificate);
     assert.ok(loops.length >= 3, JSON.stringify(loops));
     assert.ok(loops.some(([, , , turns]) => turns === 64 || turns === 48));
   });
 });
 
-describe('a compressor in C', { skip: noClang }, () => {
+describe('a compressor in C', () => {
   for (const flag of FLAGS)
-    test(`${flag}: packs and expands, and ends where its fuel ends`, () => {
+    test(`${flag}: packs and expands, and ends where its fuel ends`, { skip: noClang }, () => {
       const { module } = proved('compress', flag);
       const input = text(20_000);
       const exports = instantiate(module);
@@ -96,7 +96,7 @@ describe('a compressor in C', { skip: noClang }, () => {
     });
 
   for (const flag of ['-O0', '-O2'])
-    test(`${flag}: goes as deep as its slots, and no deeper`, () => {
+    test(`${flag}: goes as deep as its slots, and no deeper`, { skip: noClang }, () => {
       const { module, bounds } = proved('compress', flag);
       const slots = Number(bounds.countedSlots);
       const at = (depth: number) => observe(module, 'dive', [depth], { fuel: FUEL, slots });
@@ -114,7 +114,7 @@ describe('a compressor in C', { skip: noClang }, () => {
     });
 });
 
-describe('a program with a whole C library', { skip: noLibrary }, () => {
+describe('a program with a whole C library', () => {
   async function run(bytes: Uint8Array, wasm: WasmOptions) {
     let printed = '';
     const host = new WasmEngine(64 * 2 ** 20);
@@ -143,7 +143,9 @@ describe('a program with a whole C library', { skip: noLibrary }, () => {
   }
 
   for (const flag of FLAGS)
-    test(`${flag}: prints the same, for the same fuel, and ends at its bound`, async () => {
+    test(`${flag}: prints the same, for the same fuel, and ends at its bound`, {
+      skip: noLibrary,
+    }, async () => {
       const { bytes, module, certificate } = proved('library', flag);
       const metered = await run(bytes, { fuel: FUEL });
       const ended = await run(module, { fuel: FUEL, certificate });

@@ -15,7 +15,8 @@ export const noClang: string | false =
 
 /** Whether there is a C library for it, too. */
 export const noLibrary: string | false =
-  noClang || (existsSync('/usr/include/wasm32-wasi') ? false : 'wasi-libc is not installed');
+  noClang ||
+  (existsSync('/usr/include/wasm32-wasi') ? false : 'clang with wasi-libc is not installed');
 
 /** @throws Error with what the compiler said */
 export function compileC(name: string, flags: readonly string[] = ['-O2']): Uint8Array {
