@@ -16,6 +16,8 @@ const END_64_BYTES = 56;
 const CENTRAL_BYTES = 46;
 /** So long may the comment at the end be. */
 const COMMENT_MAX = 0xffff;
+/** BINPRM_BUF_SIZE of Linux. */
+const INTERPRETER_LINE_MAX = 256;
 const DIRECTORY_MAX = 64 * 1024 * 1024;
 
 export interface ZipRecord {
@@ -70,10 +72,17 @@ export async function zipDirectory(
     });
   }
   const start = records.reduce((least, { offset }) => Math.min(least, offset), directoryOffset);
-  if (start > 0) {
+  if (start > 0 && !(await isInterpreterLine(source, start))) {
     odd({ kind: 'hidden-data', message: `${start} bytes stand before its first entry` });
   }
   return { records, start, directoryOffset };
+}
+
+/** Zipped applications of Python begin with a line that names their interpreter (docs of Python, zipapp). */
+async function isInterpreterLine(source: ByteSource, length: number): Promise<boolean> {
+  if (length > INTERPRETER_LINE_MAX) return false;
+  const line = (await source.read(0, length)).toString('latin1');
+  return /^#!\/[\x20-\x7e]+\n$/.test(line);
 }
 
 interface EndRecord {

