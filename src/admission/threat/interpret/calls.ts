@@ -21,7 +21,7 @@ import {
 } from './known.ts';
 import { bindSelf, elementOf, keyOf, labelled, readMember, writeMember } from './members.ts';
 import { shown } from './recorder.ts';
-import { DEEPEST_CALL, isMore, type Run } from './run.ts';
+import { DEEPEST_CALL, gainOf, type Run } from './run.ts';
 import { walkClosure } from './walk.ts';
 
 const LONGEST_PATH = 150;
@@ -243,13 +243,13 @@ export function invokeClosure(
   }
   const computed = compute(run, closure, args);
   if (computed !== undefined) return computed;
-  let isNew = false;
+  let gain = 0;
   for (let i = 0; i < args.length && i < 64; i++) {
     const before = closure.args[i];
     const after = join(before, args[i]);
     if (after !== before) {
       closure.args[i] = after;
-      isNew ||= isMore(before, after, args[i] ?? UNKNOWN);
+      gain = Math.max(gain, gainOf(before, after, args[i] ?? UNKNOWN));
     }
   }
   if (self !== undefined && closure.node.arrow !== true) {
@@ -257,7 +257,7 @@ export function invokeClosure(
   }
   if (closure.walks === 0) {
     if (run.depth < DEEPEST_CALL && !closure.isWalking) walkClosure(run, closure);
-  } else if (isNew) run.enqueue(closure);
+  } else if (gain > 0) run.enqueue(closure, gain);
   run.watch(closure.returns);
   return closure.returns.all ?? UNKNOWN;
 }

@@ -379,13 +379,14 @@ function evaluateAssignment(run: Run, node: Assignment): Known {
     after = labelled(labels, mergeOrigins(originsOf(before), originsOf(value)));
     if (target.kind === 'name') {
       const cell = run.resolve(target);
+      const before = cell.all?.labels ?? 0;
       cell.current = after;
       cell.all = labelled(
-        labels | (cell.all?.labels ?? 0),
+        after.labels | before,
         mergeOrigins(cell.all?.origins ?? NOTHING, after.origins),
       );
       cell.inLoop ||= run.loops > cell.loops;
-      run.changed(cell);
+      if (cell.all.labels !== before) run.changed(cell, 2);
       return after;
     }
   } else after = operate(run, node.operator, [before, value], node);

@@ -213,8 +213,8 @@ export function join(a: Known | undefined, b: Known | undefined): Known {
   const isNew = labels !== a.labels;
   const origins = isNew || a.origins.length === 0 ? mergeOrigins(a.origins, b.origins) : a.origins;
   if (isBlank(a) && !isBlank(b)) return withLabels(b, labels, origins);
-  let also = a.also;
-  for (const head of headsOf(b)) also = addHead(a, also, head);
+  let also = addHead(a, a.also, b);
+  if (b.also !== undefined) for (const head of b.also) also = addHead(a, also, head);
   if (!isNew && also === a.also && origins === a.origins) return a;
   return new Known(a.constant, a.path, labels, origins, a.hidden, a.shape, a.closure, also);
 }

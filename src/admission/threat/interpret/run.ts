@@ -6,8 +6,6 @@ import { Cell, Closure, join, Known, NOTHING, Shape, UNKNOWN } from './known.ts'
 import type { Recorder } from './recorder.ts';
 import { Scope } from './scope.ts';
 
-/** How often a function is walked at most: again when what it reads has become more. */
-const MOST_WALKS = 3;
 /** Nested evaluations, over calls. Beyond, functions that are called are walked later. */
 export const DEEPEST_CALL = 300;
 /** Nested evaluations beyond which nothing is looked at. */
@@ -37,10 +35,15 @@ function keptOf(effects: Effects): Kept {
   return own;
 }
 
-/** Another number or truth value is nothing that whoever read it has to look at again. */
-export function isMore(before: Known | undefined, after: Known, value: Known): boolean {
-  if (before === undefined || before.labels !== after.labels) return true;
-  return typeof value.constant === 'string' || value.constant === undefined;
+/**
+ * How much more is known: 0: nothing that whoever read it has to look at again (a number, a truth value, something of
+ * which nothing is known), 1: another text, 2: another thing, or other labels.
+ */
+export function gainOf(before: Known | undefined, after: Known, value: Known): 0 | 1 | 2 {
+  if ((before?.labels ?? 0) !== after.labels) return 2;
+  if (value.path !== undefined || value.shape !== undefined || value.closure !== undefined)
+    return 2;
+  return typeof value.constant === 'string' ? 1 : 0;
 }
 
 /** Thrown through the walk when a limit is met, and caught where it began. */
@@ -204,17 +207,19 @@ export class Run {
     const all = join(before, value);
     if (all === before) return;
     cell.all = all;
-    if (isMore(before, all, value)) this.changed(cell);
+    const gain = gainOf(before, all, value);
+    if (gain > 0) this.changed(cell, gain);
   }
 
-  changed(cell: Cell): void {
+  changed(cell: Cell, gain: number): void {
     if (cell.readers === undefined) return;
-    for (const reader of cell.readers) this.enqueue(reader);
+    for (const reader of cell.readers) this.enqueue(reader, gain);
     cell.readers = undefined;
   }
 
-  enqueue(closure: Closure): void {
-    if (closure.isQueued || closure.walks >= MOST_WALKS) return;
+  /** A function is walked once, twice where there are other texts, three times where there is more than that. */
+  enqueue(closure: Closure, gain = 2): void {
+    if (closure.isQueued || closure.walks > gain) return;
     closure.isQueued = true;
     this.queue.push(closure);
   }

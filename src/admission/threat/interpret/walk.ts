@@ -5,7 +5,7 @@ import { evaluate, underOf } from './expressions.ts';
 import { type Closure, join, Known, UNKNOWN } from './known.ts';
 import { elementOf, labelled } from './members.ts';
 import type { UseRecord } from './recorder.ts';
-import type { Run } from './run.ts';
+import { gainOf, type Run } from './run.ts';
 import { bindsInBlock, declareBlock, declareFunction, declarePattern, Scope } from './scope.ts';
 
 export function walkClosure(run: Run, closure: Closure): void {
@@ -148,7 +148,7 @@ function walkStatement(run: Run, node: Statement): void {
         const { returns } = run.closure;
         const before = returns.all;
         returns.all = join(before, value);
-        if (returns.all !== before) run.changed(returns);
+        if (returns.all !== before) run.changed(returns, gainOf(before, returns.all, value));
       }
       return;
     }
