@@ -27,8 +27,9 @@ export async function passphraseFrom(
 
 async function typed(question: string): Promise<string> {
   const { stdin, stderr } = process;
-  stderr.write(question);
+  // First: what is typed as soon as the question stands there must not be shown.
   stdin.setRawMode(true);
+  stderr.write(question);
   stdin.setEncoding('utf8');
   try {
     return await new Promise<string>((resolve, reject) => {

@@ -147,7 +147,10 @@ describe('an envelope', () => {
     // The same key, spelled otherwise.
     refused(text.replace('{', '{"p\\u0061yload":"AAAA",'), /"payload" stands there twice/);
     const long = `"\u001b[2J${'x'.repeat(5000)}":1,`.replace('\u001b', '\\u001b');
-    refused(text.replace('{', `{${long}${long}`), /the key "[ -~]{200,230}\.\.\." stands there twice$/);
+    refused(
+      text.replace('{', `{${long}${long}`),
+      /the key "[ -~]{200,230}\.\.\." stands there twice$/,
+    );
     refused(text.replace('{', '{"__proto__":{"payload":"AAAA"},'), /__proto__ is not allowed/);
     refused(text.replace('{', '{"\\u005f_proto__":{},'), /__proto__ is not allowed/);
     refused(text.replace('{', '{"note":"\\ud800",'), /not valid Unicode/);
