@@ -15,15 +15,17 @@ const holds: Readonly<Record<string, string>> = {
   policy: 'the schema, levels, profiles, the sets and the order on them, the digest',
   plan: 'from a policy and the facts of a host to a plan: wall, mounts, system call filter, Landlock, capabilities, cgroups, limits; what enforces what',
   store:
-    'the one place that opens a database: what is remembered of managed sandboxes, registered modules',
+    'the one place that opens a database: what is remembered of managed sandboxes, registered modules, findings over time',
   launcher: 'the one door to native code: where the launcher is, the protocol, the client',
   host: 'the facts of this machine, what is missing and what cures it, toolchains',
   observe:
     'what happened: `audit/`, the log, its chain, its verification; `monitor/`, live usage and its thresholds',
+  admission:
+    'whether code may run: `threat/` reads it, `signing/` says who vouches for it, `proof/` checks what it cannot exceed; `scan/` and `archive/` find code in files, directories and packages',
   network:
     'the egress proxy, a process of its own, and the resolver; `intercept/`: requests inside TLS, secrets',
   backends:
-    'a folder for each wall that carries plans out, behind the interface in `backend.ts`: `process` and `child`',
+    'a folder for each wall that carries plans out, behind the interface in `backend.ts`: `process`, `child`, `isolate` and `wasm`',
   sandbox:
     'runs, sandboxes that stay, guest processes, shell, files, overlays and their changes; `manager/`: many at once under one pool',
   modules: 'registered modules: checked once, executed often, with counts of their executions',
