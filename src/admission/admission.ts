@@ -13,8 +13,8 @@ import type {
   VerifiedSigner,
 } from '../core/admission.ts';
 import type { AdmissionPolicy, ScanPolicy, WallName } from '../policy/policy.ts';
-import { unseenFinding } from './command-code.ts';
 import { applyWaivers } from './threat/waivers.ts';
+import { unseenFinding } from './unseen-finding.ts';
 import { nextExpiry } from './waiver-expiry.ts';
 
 export interface LookOptions {

@@ -3,7 +3,7 @@
  * names. Which program a word is at the end is for the guest's PATH to say: here it goes by its name.
  */
 import { basename, extname } from 'node:path';
-import type { Capability, CodeLanguage, Finding } from '../core/admission.ts';
+import type { CodeLanguage } from '../core/admission.ts';
 
 export type ReadLanguage = Exclude<CodeLanguage, 'wasm' | 'command'>;
 
@@ -61,8 +61,17 @@ const OTHER: Interpreter = {
   takes: NEVER,
 };
 
+/** Hand their text to a shell. */
+const AS_SHELL: Interpreter = {
+  language: 'shell',
+  text: /^(-[a-z]*c|--command)$/,
+  takes: /^(-s|--shell|-g|-G|--group)$/,
+  none: /^(-V|--version|-h|--help)$/,
+};
+
 const INTERPRETERS: readonly (readonly [RegExp, Interpreter])[] = [
   [/^(ba|da|z|k|mk|a|r|rba)?sh$/, SHELL],
+  [/^(su|runuser|script)$/, AS_SHELL],
   [/^(python|pypy)[0-9.]*[a-z]?$/, PYTHON],
   [/^(node|nodejs|deno|bun|tsx|ts-node)[0-9.]*$/, NODE],
   [/^(perl|ruby|php|lua|luajit|tclsh|Rscript|osascript|pwsh|fish|guile)[0-9.-]*$/, OTHER],
@@ -130,7 +139,10 @@ function isProgram(word: string, at: number): boolean {
 
 function partsOf(argv: readonly string[], at: number, depth: number): CommandPart[] {
   const command = argv[at];
-  if (command === undefined || depth > DEPTH_MAX) return [];
+  if (command === undefined) return [];
+  if (depth > DEPTH_MAX) {
+    return [{ kind: 'unread', name: `argv[${at}]`, what: 'a command behind many wrappers' }];
+  }
   const name = basename(command);
   const takes = Object.hasOwn(WRAPPERS, name) ? WRAPPERS[name] : undefined;
   if (takes !== undefined) return wrapped(argv, at, name, takes, depth);
@@ -141,7 +153,18 @@ function partsOf(argv: readonly string[], at: number, depth: number): CommandPar
     const path = argv[at + 1];
     return path === undefined ? own : [...own, { kind: 'file', path, language: 'shell' }];
   }
-  return own;
+  return [...own, ...handedOn(argv, at)];
+}
+
+/** Programs that run others (`find -exec`, `strace`, `flock`) are many: an interpreter and its text among the words is one. */
+function handedOn(argv: readonly string[], at: number): CommandPart[] {
+  for (let i = at + 1; i + 1 < argv.length; i++) {
+    const interpreter = interpreterOf(argv[i] ?? '');
+    if (interpreter?.text.test(argv[i + 1] ?? '') === true) {
+      return interpreted(argv, i, interpreter);
+    }
+  }
+  return [];
 }
 
 /** Every word that could be the command is taken for it: one reading too many is looked at, none too few. */
@@ -251,36 +274,4 @@ function interpreterOf(command: string): Interpreter | undefined {
 /** A word as a shell reads it, whatever it holds. */
 function quoted(word: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** What counts for code that nobody can look at: as much as dynamic code, less where that is declared. */
-export function unseenFinding(
-  path: string,
-  what: string,
-  declares: readonly Capability[],
-): { readonly score: number; readonly findings: readonly Finding[] } {
-  const native = what.startsWith('native');
-  const capability = native ? 'native-code' : 'dynamic-code';
-  const score = native
-    ? declares.includes(capability)
-      ? 0
-      : 70
-    : declares.includes(capability)
-      ? 40
-      : 80;
-  const at = { start: 0, end: 0, line: 1, column: 1, endLine: 1, endColumn: 1 };
-  const finding: Finding = {
-    family: capability,
-    rule: native ? 'command/native-code' : 'command/unseen-code',
-    score,
-    path,
-    range: at,
-    excerpt: '',
-    explanation: `The command runs ${what}: what that does cannot be told beforehand.`,
-    remedy: native
-      ? 'Declare native-code in the policy, or run the program from a system directory.'
-      : 'Hand it in as a file or as text of JavaScript, Python or shell; or declare dynamic-code.',
-    capability,
-  };
-  return { score, findings: [finding] };
 }

@@ -1,6 +1,8 @@
 /**
  * A registry of modules: small programs that are checked once and executed often. Versions are immutable, code is
  * addressed by its content. What is executed is held in memory; what other processes change is seen within a second.
+ *
+ * Over 300 lines: the public surface, with what each method promises.
  */
 import { UNCHECKED } from '../core/admission.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from '../core/error.ts';
@@ -21,6 +23,7 @@ import {
 } from './loaded-module.ts';
 import { ModuleCache } from './module-cache.ts';
 import { exists, keyOf, notFound } from './module-errors.ts';
+import { infoOf } from './module-info.ts';
 import { ModuleLoader } from './module-loader.ts';
 import { registrationOf } from './module-manifest.ts';
 import {
@@ -340,17 +343,4 @@ function openStore(
   const path = named ?? SqliteModuleStore.fileIn(openStateDirectory(stateDirectory));
   checkOutOfReach(path, policy, workspace);
   return SqliteModuleStore.open(path);
-}
-
-function infoOf({ record, enabled }: StoredModule): ModuleInfo {
-  const { manifest, interface: described, admission, registeredMs } = record;
-  const { signature, publicKey } = manifest;
-  return {
-    ...manifest,
-    enabled,
-    signed: signature === undefined ? 'no' : publicKey === undefined ? 'unverified' : 'verified',
-    ...(described === undefined ? {} : { interface: described }),
-    admission,
-    registeredMs,
-  };
 }
