@@ -45,6 +45,7 @@ import { signing } from './suites/signing.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
+import { threat } from './suites/threat.ts';
 import { wasm } from './suites/wasm.ts';
 import { wasmFuel } from './suites/wasm-fuel.ts';
 
@@ -67,6 +68,7 @@ const SUITES: readonly Suite[] = [
   wasmFuel,
   proof,
   modules,
+  threat,
   signing,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');
