@@ -315,5 +315,14 @@ export const WATCHERS: readonly Place[] = [
   },
 ];
 
-export const placeOf = (places: readonly Place[], text: string): Place | undefined =>
-  text.length > 4000 ? undefined : places.find(({ pattern }) => pattern.test(text));
+/** Most texts of code are words; all secret places hold one of these. */
+const SECRET_HINT = /[./\\]|^login|data|cookies|wallet|keyring|^[a-p]{32}/i;
+
+const LONGEST = 4000;
+
+/** The first that a text names; undefined also of texts of more than 4,000 characters. */
+export function placeOf(places: readonly Place[], text: string): Place | undefined {
+  if (text.length > LONGEST || text.length < 5) return undefined;
+  if (places === SECRET_PLACES && !SECRET_HINT.test(text)) return undefined;
+  return places.find(({ pattern }) => pattern.test(text));
+}

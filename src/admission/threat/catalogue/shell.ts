@@ -114,7 +114,14 @@ function addPrograms(catalogue: Catalogue): void {
 function addFiles(catalogue: Catalogue): void {
   addEntries(
     catalogue,
-    { family: 'filesystem', acts: ['read-file'], gives: file, does: 'reads files' },
+    {
+      family: 'filesystem',
+      acts: ['read-file'],
+      gives: file,
+      does: 'reads files',
+      // What is piped in is no file.
+      when: (use) => use.input === undefined || use.args.length > 1,
+    },
     'sh:{cat,head,tail,less,more,tac,nl,grep,egrep,fgrep,rg,sed,cut,sort,uniq,strings,wc,diff,cmp,mapfile,readarray,file,stat,md5sum,sha256sum,sha1sum}',
   );
   addEntries(

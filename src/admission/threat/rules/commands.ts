@@ -145,6 +145,18 @@ function* scriptCommands(scene: Scene): Iterable<Found> {
   if (scene.language !== 'shell') return;
   for (const use of scene.facts.uses) {
     if (use.form !== 'command' && use.form !== 'write') continue;
+    const socket = textsOf(use).some((text) => /^\/dev\/(tcp|udp)\/[^/]+\/\d+$/.test(text));
+    if (socket && /^sh:[<>]/.test(use.path)) {
+      yield {
+        family: 'network',
+        name: 'socket-file',
+        ...at(use),
+        score: 75,
+        capability: 'network',
+        declared: 40,
+        explanation: 'This opens a connection by way of a name that the shell takes for one.',
+      };
+    }
     const line = `${ruleName(use.path) === 'use' ? '>' : use.path.replace(/^sh:/, '')} ${use.args.map(({ constant }) => String(constant ?? '')).join(' ')}`;
     const short = line.slice(0, 5000);
     for (const command of COMMANDS) {

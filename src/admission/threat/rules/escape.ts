@@ -13,12 +13,16 @@ const CLIMB = {
   remedy: 'Remove it: what the host hands in is all there is to use.',
 } as const;
 
+const CLIMBING =
+  /constructor|__proto__|inding$|mainModule|prepareStackTrace|^global\.(Function|eval)$|getBuiltinModule/;
+
 /** `x.constructor.constructor('…')()` makes a function of the realm that x comes from. */
 function* realmClimbs(scene: Scene): Iterable<Found> {
   const guarded = scene.facts.uses.some(
     ({ path }) => path.startsWith('node:vm') || path.startsWith('npm:vm2'),
   );
   for (const use of scene.facts.uses) {
+    if (!CLIMBING.test(use.path)) continue;
     const texts = textsOf(use).join(' ');
     const reaches = /\b(process|require|mainModule|child_process|globalThis|Deno)\b/.test(texts);
     if (/constructor\.constructor(\(\))?$/.test(use.path) && use.form !== 'read') {
@@ -112,6 +116,7 @@ function* pythonClimbs(scene: Scene): Iterable<Found> {
     const path = use.path.includes('__')
       ? `${use.path} ${scene.facts.text(use.start, Math.min(use.end, use.start + 400))}`
       : use.path;
+    if (!use.path.includes('__') && !/getattr$|f_back/.test(use.path)) continue;
     const texts = textsOf(use);
     if (
       /__(class|base|bases|mro)__.*__subclasses__|__subclasses__(\(\))?.*__(init|globals|builtins)__/.test(

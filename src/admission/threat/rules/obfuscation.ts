@@ -1,5 +1,7 @@
 /** Code that hides what it does: hidden names, tables of texts, packers, invisible characters, code out of sight. */
 
+import type { Value } from '../facts.ts';
+import { LABELS } from '../labels.ts';
 import { at, type Found, type Scene, valuesOf } from './scene.ts';
 import { scriptHost } from './script-host.ts';
 import { unpacking } from './unpacking.ts';
@@ -26,13 +28,14 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
     if (entry.family === undefined || use.form === 'read') continue;
     const isLoad = use.form === 'import' || entry.acts?.includes('load-module') === true;
     const hidden = valuesOf(use).find(
-      ({ hidden: how, constant }) =>
-        how !== undefined &&
-        typeof constant === 'string' &&
-        (how === 'encoded' || constant.length < 40),
+      (value) =>
+        value.hidden !== undefined &&
+        typeof value.constant === 'string' &&
+        (isDecoded(value) || value.constant.length < 40),
     );
-    const encoded = hidden?.hidden === 'encoded';
-    if (hidden === undefined || (!encoded && !isLoad)) continue;
+    if (hidden === undefined) continue;
+    const encoded = isDecoded(hidden);
+    if (!encoded && !isLoad) continue;
     yield {
       family: FAMILY,
       name: 'hidden-argument',
@@ -54,6 +57,9 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
   }
 }
 
+const isDecoded = ({ hidden, labels }: Value): boolean =>
+  hidden === 'encoded' || (hidden !== undefined && (labels & LABELS.decoded) !== 0);
+
 const HEX_NAME = /\b_0x[0-9a-f]{3,8}\b/g;
 
 const countOf = (pattern: RegExp, text: string, most: number): number => {
@@ -64,7 +70,7 @@ const countOf = (pattern: RegExp, text: string, most: number): number => {
 };
 
 function* stringTables(scene: Scene): Iterable<Found> {
-  const names = countOf(HEX_NAME, scene.source, 40);
+  const names = scene.source.includes('_0x') ? countOf(HEX_NAME, scene.source, 40) : 0;
   const [table] = scene.facts.strings.tables;
   if (table !== undefined && names < 20 && scene.facts.strings.escaped > 5) {
     yield {
@@ -90,13 +96,14 @@ function* stringTables(scene: Scene): Iterable<Found> {
 /** `\x68\x65\x6c\x6c\x6f`: texts that could have been written as they are. */
 function* escapedTexts(scene: Scene): Iterable<Found> {
   const { escaped, count } = scene.facts.strings;
+  if (escaped < 4) return;
   const runs = [
     ...scene.source
       .slice(0, 2_000_000)
       .matchAll(/(?:\\x[2-7][0-9a-fA-F]){6,}|(?:\\u00[2-7][0-9a-fA-F]){6,}/g),
   ];
   const [first] = runs;
-  if (first === undefined || runs.length < 5 || escaped < 4) return;
+  if (first === undefined || runs.length < 5) return;
   const most = escaped / Math.max(1, count) > 0.25;
   yield {
     family: FAMILY,
@@ -108,13 +115,22 @@ function* escapedTexts(scene: Scene): Iterable<Found> {
   };
 }
 
+const ALIKE = /[IlO01o]{8,}|_{5,}/g;
+const LETTER = /[\w$]/;
+
 /** Names made so that nobody can tell one from another. */
 function* generatedNames(scene: Scene): Iterable<Found> {
-  const confusing = [
-    ...scene.source
-      .slice(0, 500_000)
-      .matchAll(/\b(?=[IlO01o]{8,}\b)[IlOo][IlO01o]*\b|\b_{5,}\b|\b(?=\w*O0|\w*0O)[O0]{6,}\b/g),
-  ];
+  // Whoever renames renames everything: the beginning tells.
+  const source = scene.source.slice(0, 30_000);
+  const confusing: RegExpExecArray[] = [];
+  ALIKE.lastIndex = 0;
+  for (let match = ALIKE.exec(source); match !== null; match = ALIKE.exec(source)) {
+    const [text] = match;
+    const whole =
+      !LETTER.test(source.charAt(match.index - 1)) &&
+      !LETTER.test(source.charAt(match.index + text.length));
+    if (whole && /^[IlOo_]/.test(text) && confusing.push(match) >= 100) break;
+  }
   const [first] = confusing;
   if (first === undefined || confusing.length < 8) return;
   yield {
@@ -127,28 +143,30 @@ function* generatedNames(scene: Scene): Iterable<Found> {
   };
 }
 
-const PACKERS: readonly { pattern: RegExp; what: string; score: number }[] = [
+/** `hint`: a text that is there wherever the pattern matches. */
+const SIGNS = { what: 'written in signs alone', score: 88 } as const;
+const ARMOR = {
+  what: 'encrypted, and decrypted by machine code when it is loaded',
+  score: 70,
+} as const;
+
+const PACKERS: readonly { pattern: RegExp; hint: string; what: string; score: number }[] = [
   {
+    hint: 'eval',
     pattern: /\beval\s*\(\s*function\s*\(\s*p\s*,\s*a\s*,\s*c\s*,\s*k\s*,\s*e\s*,\s*[dr]\s*\)/,
     what: 'packed by a packer that unpacks it with eval',
     score: 72,
   },
-  {
-    pattern: /\b(__pyarmor__|pyarmor_runtime|pytransform|from pyarmor)\b/,
-    what: 'encrypted, and decrypted by machine code when it is loaded',
-    score: 70,
-  },
-  {
-    pattern:
-      /\b(?:Hyperion|pyobfuscate|Kramer|PyObfuscate|BlankOBF|development-tools\.net|Intensio)\b.{0,80}\b(?:obfus|encod|protect)/i,
-    what: 'named after the obfuscator that made it',
-    score: 60,
-  },
-  { pattern: /\$=~\[\];|ﾟωﾟﾉ|\[\]\[\(!\[\]\+\[\]\)/, what: 'written in signs alone', score: 88 },
+  { hint: 'pyarmor', pattern: /\b(__pyarmor__|pyarmor_runtime)\b/, ...ARMOR },
+  { hint: 'pytransform', pattern: /\bpytransform\b/, ...ARMOR },
+  { hint: '$=~[]', pattern: /\$=~\[\];/, ...SIGNS },
+  { hint: 'ﾟωﾟﾉ', pattern: /ﾟωﾟﾉ/, ...SIGNS },
+  { hint: '[][(![]+[])', pattern: /\[\]\[\(!\[\]\+\[\]\)/, ...SIGNS },
 ];
 
 function* packers(scene: Scene): Iterable<Found> {
-  for (const { pattern, what, score } of PACKERS) {
+  for (const { pattern, hint, what, score } of PACKERS) {
+    if (!scene.source.includes(hint)) continue;
     const match = pattern.exec(scene.source.slice(0, 2_000_000));
     if (
       match === null ||
@@ -193,9 +211,14 @@ function* encodedPayload(scene: Scene): Iterable<Found> {
   };
 }
 
+/** Units that the patterns below begin with: one quick look tells most sources apart. */
+const UNSEEN =
+  /[\u115f\u200b\u200c\u202a-\u202e\u2060\u2066-\u2069\u3164\udb40\ufeff\uffa0]|[\ufe00-\ufe0f]/;
+
 /** Characters that show nothing, or show the text in another order than it runs in. */
 function* invisible(scene: Scene): Iterable<Found> {
   const source = scene.source.slice(0, 3_000_000);
+  if (!UNSEEN.test(source)) return;
   const hidden =
     /[\u{e0100}-\u{e01ef}\ufe00-\ufe0f]{8,}|[\u{e0000}-\u{e007f}]{8,}|[\u200b\u200c\u2060\ufeff]{12,}|[\u3164\uffa0\u115f]{8,}/u.exec(
       source,
@@ -228,8 +251,12 @@ function* invisible(scene: Scene): Iterable<Found> {
   }
 }
 
+const GAP = ' '.repeat(120);
+const TABS = '\t'.repeat(120);
+
 /** Code that begins where no editor shows it: after a long gap on a line that looks finished. */
 function* outOfSight(scene: Scene): Iterable<Found> {
+  if (!scene.source.includes(GAP) && !scene.source.includes(TABS)) return;
   const match = /[;:\w)]([ \t]{120,})(?=[;\w_(])[^\n]{8,}/.exec(scene.source.slice(0, 1_000_000));
   if (match === null) return;
   const start = match.index + 1 + (match[1]?.length ?? 0);
@@ -252,7 +279,13 @@ function* fewLetters(scene: Scene): Iterable<Found> {
   if (scene.language === 'shell') return;
   const code = scene.source.slice(0, 20_000);
   if (code.length < 400) return;
-  const letters = countOf(/[\p{L}\p{N}\s]/gu, code, code.length);
+  let letters = 0;
+  for (let i = 0; i < code.length; i++) {
+    const unit = code.charCodeAt(i);
+    const isLetter =
+      unit <= 32 || (unit >= 48 && unit <= 57) || ((unit | 32) >= 97 && (unit | 32) <= 122);
+    if (isLetter || unit > 0xbf) letters++;
+  }
   if (letters / code.length > 0.12) return;
   yield {
     family: FAMILY,

@@ -48,7 +48,18 @@ export interface Found {
 
 export type Rule = (scene: Scene) => Iterable<Found>;
 
+/** `judge` and `nestedCode` look at the same facts one after the other. */
+const prepared = new WeakMap<Facts, Scene>();
+
 export function sceneOf(facts: Facts, context: RuleContext): Scene {
+  const known = prepared.get(facts);
+  if (known !== undefined) return { ...known, ...context };
+  const scene = prepare(facts, context);
+  prepared.set(facts, scene);
+  return scene;
+}
+
+function prepare(facts: Facts, context: RuleContext): Scene {
   const located: Located[] = [];
   const byAct = new Map<Act, Located[]>();
   for (const use of facts.uses) {
