@@ -63,7 +63,10 @@ function callKnown(call: DialectCall): Known | undefined {
   if (method === FORMAT) return textOf(call, FORMAT) ?? passed(call);
   const [first, second] = args;
   if (GETTERS.has(method) && receiver !== undefined && first !== undefined) {
-    const isOf = receiver.path !== undefined || receiver.shape !== undefined;
+    // `requests.get(…)` is a call like any other: only of what holds items it takes one.
+    const isOf =
+      receiver.shape !== undefined ||
+      (receiver.path !== undefined && (method !== 'get' || receiver.path === 'py:os.environ'));
     if (isOf) return passesOn(host.member(receiver, first, node), first);
     return method === 'get' ? host.use(node, path, 'call', args, receiver) : undefined;
   }
