@@ -20,6 +20,14 @@ export type Migrations = readonly string[];
 
 export type Row = Readonly<Record<string, unknown>>;
 
+interface Schema<T> {
+  safeParse(value: unknown): {
+    readonly success: boolean;
+    readonly data?: T;
+    readonly error?: Error;
+  };
+}
+
 export interface OpenDatabase {
   /** Path of the file; made where it is missing (not with `readOnly`), mode 0600. */
   readonly path: string;
@@ -73,6 +81,25 @@ export class Database {
 
   read(sql: string, values: Readonly<Record<string, SQLInputValue>> = {}): Row[] {
     return this.#do(() => this.#prepare(sql).all(values));
+  }
+
+  /** What the column `record` holds as JSON. @throws STORE_UNUSABLE where that is not what was written */
+  record<T>(schema: Schema<T>, { record }: Row): T {
+    let value: unknown;
+    let cause: unknown;
+    try {
+      value = JSON.parse(String(record));
+    } catch (error) {
+      cause = error;
+    }
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data as T;
+    throw this.damaged('it holds a record that cannot be read', cause ?? parsed.error);
+  }
+
+  /** @returns STORE_UNUSABLE, to be thrown */
+  damaged(reason: string, cause?: unknown): CaissonError {
+    return unusable(this.path, reason, this.#moveAside, cause);
   }
 
   /** All or nothing, with nobody else writing in between. */

@@ -2,8 +2,7 @@
  * Managers and sandboxes of this user on this machine, in one SQLite file that all managers share.
  */
 import { join } from 'node:path';
-import { CaissonError } from '../core/error.ts';
-import { Database, type Migrations, type Row } from './database.ts';
+import { Database, type Migrations } from './database.ts';
 import {
   type ManagedRecord,
   type ManagedStore,
@@ -63,7 +62,7 @@ export class SqliteManagedStore implements ManagedStore {
 
   async managers(): Promise<ManagerRecord[]> {
     const rows = this.#database.read('SELECT record FROM manager ORDER BY id');
-    return rows.map((row) => this.#parse(managerRecordSchema, row));
+    return rows.map((row) => this.#database.record(managerRecordSchema, row));
   }
 
   put(record: ManagedRecord): Promise<void> {
@@ -93,7 +92,7 @@ export class SqliteManagedStore implements ManagedStore {
         live: filter.live === undefined ? null : Number(filter.live),
       },
     );
-    return rows.map((row) => this.#parse(managedRecordSchema, row));
+    return rows.map((row) => this.#database.record(managedRecordSchema, row));
   }
 
   async prune(manager: string, keep: number): Promise<void> {
@@ -131,28 +130,5 @@ export class SqliteManagedStore implements ManagedStore {
         record: JSON.stringify(record),
       },
     );
-  }
-
-  #parse<T>(
-    schema: { safeParse(value: unknown): { success: boolean; data?: T; error?: Error } },
-    row: Row,
-  ): T {
-    let value: unknown;
-    let cause: unknown;
-    try {
-      value = JSON.parse(String(row.record));
-    } catch (error) {
-      cause = error;
-    }
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data as T;
-    const { path } = this.#database;
-    throw new CaissonError('STORE_UNUSABLE', {
-      layer: 'store',
-      message: `the database ${path} holds a record that cannot be read`,
-      hint: `move ${path} away; caisson clean removes what its sandboxes left`,
-      details: { path },
-      cause: cause ?? parsed.error,
-    });
   }
 }

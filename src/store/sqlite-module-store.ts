@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { CaissonError } from '../core/error.ts';
 import { Database, type Migrations, type Row } from './database.ts';
 import {
   type ExecutionCounts,
@@ -123,7 +122,7 @@ export class SqliteModuleStore implements ModuleStore {
     if (row === undefined) return undefined;
     const code = row.code as Uint8Array;
     if (createHash('sha256').update(code).digest('hex') === digest) return code;
-    throw this.#damaged(`the code with the digest ${digest} has another one`);
+    throw this.#database.damaged(`the code with the digest ${digest} has another one`);
   }
 
   async list(id?: string): Promise<StoredModule[]> {
@@ -196,7 +195,7 @@ export class SqliteModuleStore implements ModuleStore {
 
   hasChanged(): boolean {
     if (identityOf(this.#database.path) !== this.#file) {
-      throw this.#damaged('the file was taken away while it was in use');
+      throw this.#database.damaged('the file was taken away while it was in use');
     }
     const version = this.#database.othersVersion;
     if (version === this.#othersVersion) return false;
@@ -236,11 +235,11 @@ export class SqliteModuleStore implements ModuleStore {
       'SELECT record FROM counts WHERE id = $id AND version = $version',
       { id, version },
     );
-    return row === undefined ? undefined : this.#parse(executionCountsSchema, row);
+    return row === undefined ? undefined : this.#database.record(executionCountsSchema, row);
   }
 
   #stored(row: Row): StoredModule {
-    return { record: this.#parse(moduleRecordSchema, row), enabled: row.enabled === 1 };
+    return { record: this.#database.record(moduleRecordSchema, row), enabled: row.enabled === 1 };
   }
 
   #revise(): void {
@@ -249,33 +248,6 @@ export class SqliteModuleStore implements ModuleStore {
 
   #readRevision(): number {
     return Number(this.#database.read('SELECT number FROM revision')[0]?.number);
-  }
-
-  #parse<T>(
-    schema: { safeParse(value: unknown): { success: boolean; data?: T; error?: Error } },
-    row: Row,
-  ): T {
-    let value: unknown;
-    let cause: unknown;
-    try {
-      value = JSON.parse(String(row.record));
-    } catch (error) {
-      cause = error;
-    }
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data as T;
-    throw this.#damaged('it holds a record that cannot be read', cause ?? parsed.error);
-  }
-
-  #damaged(reason: string, cause?: unknown): CaissonError {
-    const { path } = this.#database;
-    return new CaissonError('STORE_UNUSABLE', {
-      layer: 'store',
-      message: `the database ${path} cannot be used: ${reason}`,
-      hint: `move ${path} away and register its modules again`,
-      details: { path },
-      cause,
-    });
   }
 }
 
