@@ -12,6 +12,7 @@ import { paxRecords, type TarHeader, tarHeader } from './tar-header.ts';
 const BLOCK = 512;
 /** Of a pax header or a long name: longer names are no names. */
 const EXTENSION_MAX = 1024 * 1024;
+const BEHIND = 'something stands behind the end of the tar archive';
 
 /** What stands before an entry and is said of it. */
 interface Said {
@@ -39,19 +40,28 @@ async function* entries(
   options: ReadArchive,
   seen: Set<string>,
 ): AsyncGenerator<ArchiveEntry, void, undefined> {
-  const { limits } = options;
+  const { limits, odd } = options;
   let always: Said = {};
   let next: Said = {};
   let count = 0;
+  let hasEnded = false;
+  let isBehindTold = false;
   for (;;) {
     const block = await input.take(BLOCK);
     if (block.length === 0) {
-      if (count === 0) throw new ArchiveEnds('damaged', 'there is nothing in it');
+      if (count === 0 && !hasEnded) throw new ArchiveEnds('damaged', 'there is nothing in it');
       return;
     }
+    if (block.length === BLOCK && block.every((byte) => byte === 0)) {
+      hasEnded = true;
+      continue;
+    }
+    // Readers differ in whether they look behind the end: so it is told, and looked at.
+    if (hasEnded && !isBehindTold) odd({ kind: 'hidden-data', message: BEHIND });
+    isBehindTold = hasEnded;
+    const header = block.length === BLOCK ? tarHeader(block) : undefined;
+    if (header === undefined && hasEnded) return;
     if (block.length < BLOCK) throw new ArchiveEnds('damaged', 'it ends in the midst of a header');
-    if (block.every((byte) => byte === 0)) return await expectEnd(input, options);
-    const header = tarHeader(block);
     if (header === undefined) {
       throw new ArchiveEnds('damaged', 'a header is none: its checksum is wrong');
     }
@@ -143,18 +153,6 @@ async function* entry(
   const padded = left + ((BLOCK - (length % BLOCK)) % BLOCK);
   if ((await input.skip(padded)) < left) {
     throw new ArchiveEnds('damaged', 'it ends in the midst of an entry', path);
-  }
-}
-
-/** Two blocks of zeros end it, and zeros may follow; readers differ in whether they look behind them. */
-async function expectEnd(input: Pieces, { odd }: ReadArchive): Promise<void> {
-  for (;;) {
-    const block = await input.take(64 * 1024);
-    if (block.length === 0) return;
-    if (block.some((byte) => byte !== 0)) {
-      odd({ kind: 'hidden-data', message: 'something stands behind the end of the tar archive' });
-      return;
-    }
   }
 }
 

@@ -167,7 +167,12 @@ test('tar: damage ends it and is told', async () => {
 
 test('what stands behind the end is told', async () => {
   const hidden = Buffer.concat([tar(two), tarEntry({ name: 'hidden.js', content: 'x' })]);
-  assert.deepEqual((await read(hidden)).kinds, ['hidden-data']);
+  const found = await read(hidden);
+  assert.deepEqual(found.kinds, ['hidden-data']);
+  assert.equal(found.files['hidden.js'], 'x', 'and looked at');
+  const garbage = await read(Buffer.concat([tar(two), Buffer.from('garbage')]));
+  assert.deepEqual(garbage.kinds, ['hidden-data']);
+  assert.deepEqual((await read(tar(two, 10_240))).kinds, []);
   assert.deepEqual((await read(Buffer.concat([gzipSync(tar(two)), Buffer.from('behind')]))).kinds, [
     'hidden-data',
   ]);
