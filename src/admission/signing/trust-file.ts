@@ -5,7 +5,7 @@
 import { closeSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { isCaissonError } from '../../core/error.ts';
+import { type CaissonError, isCaissonError } from '../../core/error.ts';
 import { formatProblem } from '../../policy/problems.ts';
 import { readYaml } from '../../policy/yaml-source.ts';
 import { checkOutOfReach, fileStamp, readGuarded, writeGuarded } from './guarded-file.ts';
@@ -97,7 +97,7 @@ export class TrustFile {
       }
       // What cannot be read again is not written.
       trustRegistry(document, this.path, (name) => this.#readRoot(name).text);
-      writeGuarded(this.path, text);
+      this.#write(text);
       return this.current();
     } finally {
       rmSync(lock, { force: true });
@@ -140,19 +140,29 @@ export class TrustFile {
     }
   }
 
+  #write(text: string): void {
+    try {
+      writeGuarded(this.path, text);
+    } catch (cause) {
+      throw this.#unwritable(cause);
+    }
+  }
+
+  #unwritable(cause: unknown): CaissonError {
+    return trustInvalid(
+      `${this.path} cannot be written: ${(cause as Error).message}`,
+      'look at its directory, its owner and the disk',
+      cause,
+    );
+  }
+
   #lock(): string {
     const path = `${this.path}.lock`;
     try {
       closeSync(openSync(path, 'wx', 0o600));
       return path;
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw trustInvalid(
-          `${this.path} cannot be written: ${(cause as Error).message}`,
-          'look at its directory',
-          cause,
-        );
-      }
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw this.#unwritable(cause);
       throw trustInvalid(
         `${this.path} is being changed by somebody else`,
         `try again; where nobody does, rm ${path}`,

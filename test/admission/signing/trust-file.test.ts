@@ -327,6 +327,23 @@ describe('changing a registry', () => {
     assert.equal(existsSync(`${trust.path}.lock`), false);
   });
 
+  test('that cannot be written says so, and leaves nothing', () => {
+    const none = new TrustFile(join(root, 'nowhere', 'trust.yaml'));
+    refused(() => none.update(NOW, add), /cannot be written/);
+    const trust = fileWith(good);
+    // What a draft is renamed to is a directory.
+    refused(
+      () =>
+        trust.update(NOW, (document) => {
+          rmSync(trust.path);
+          mkdirSync(trust.path);
+          return document;
+        }),
+      /cannot be written/,
+    );
+    assert.deepEqual(readdirSync(join(trust.path, '..')), ['trust.yaml']);
+  });
+
   test('does not go through a link', () => {
     const target = fileWith(good);
     const before = readFileSync(target.path, 'utf8');
