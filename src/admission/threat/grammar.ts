@@ -25,21 +25,26 @@ const PARSING = 0.75;
 const MOST_NODES = 4_000_000;
 /** Of no use to a lowering. */
 const PUNCTUATION = new Set(['(', ')', ',', '.']);
+const KEPT = 0;
+const SKIPPED = 1;
+const COMMENT = 2;
 const CHECK_EVERY = 1024;
 
 export class Grammar {
   readonly #parser: Parser;
   readonly #symbols: Symbols;
-  readonly #skipped: Uint8Array;
+  readonly #kept: Uint8Array;
 
   constructor(language: Language) {
     this.#parser = new Parser();
     this.#parser.setLanguage(language);
     const isNamed = language.types.map((_, type) => language.nodeTypeIsNamed(type));
     this.#symbols = { types: language.types, fields: language.fields, isNamed };
-    this.#skipped = Uint8Array.from(language.types, (name, type) =>
-      !isNamed[type] && PUNCTUATION.has(name) ? 1 : 0,
-    );
+    this.#kept = Uint8Array.from(language.types, (name, type) => {
+      if (name === 'comment') return COMMENT;
+      const isSkipped = isNamed[type] ? name === 'line_continuation' : PUNCTUATION.has(name);
+      return isSkipped ? SKIPPED : KEPT;
+    });
   }
 
   /** Never throws for any source, lone surrogates and NULs among them. */
@@ -79,10 +84,13 @@ export class Grammar {
     const arrays = new GrowingArrays(source.length);
     const cursor = tree.walk();
     const open: number[] = [];
+    const comments: { start: number; end: number }[] = [];
     let walking = true;
     while (walking) {
       const type = cursor.nodeTypeId;
-      if (this.#skipped[type] !== 1) {
+      const kept = type === ERROR_TYPE ? KEPT : this.#kept[type];
+      if (kept === COMMENT) comments.push({ start: cursor.startIndex, end: cursor.endIndex });
+      else if (kept !== SKIPPED) {
         const start = cursor.startIndex;
         const end = cursor.endIndex;
         const node = arrays.push(type, cursor.currentFieldId, start, end);
@@ -113,7 +121,7 @@ export class Grammar {
     }
     for (const node of open) arrays.close(node);
     cursor.delete();
-    return new SyntaxTree(source, this.#symbols, arrays, problems);
+    return new SyntaxTree(source, this.#symbols, arrays, problems, comments);
   }
 }
 

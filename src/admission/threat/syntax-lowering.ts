@@ -54,17 +54,7 @@ export class SyntaxLowering {
 
   program(body: readonly Statement[]): ProgramTree {
     const { deepest, nodes, problems } = this;
-    return { body, depth: deepest, nodes, problems, comments: this.#comments() };
-  }
-
-  #comments(): ProgramTree['comments'] {
-    const { tree } = this;
-    const type = tree.symbols.types.indexOf('comment');
-    const comments: ProgramTree['comments'][number][] = [];
-    for (let node = 0; node < tree.count; node++) {
-      if (tree.type(node) === type) comments.push({ start: tree.start(node), end: tree.end(node) });
-    }
-    return comments;
+    return { body, depth: deepest, nodes, problems, comments: this.tree.comments };
   }
 }
 

@@ -36,6 +36,8 @@ export class SyntaxTree {
   readonly count: number;
   /** What the parser could not read, and where it stopped early. */
   readonly problems: readonly SyntaxProblem[];
+  /** They can stand anywhere, and are no nodes here. */
+  readonly comments: readonly { readonly start: number; readonly end: number }[];
   readonly #types: Uint16Array;
   readonly #fields: Uint8Array;
   readonly #starts: Int32Array;
@@ -47,10 +49,12 @@ export class SyntaxTree {
     symbols: Symbols,
     arrays: SyntaxArrays,
     problems: readonly SyntaxProblem[],
+    comments: SyntaxTree['comments'] = [],
   ) {
     this.source = source;
     this.symbols = symbols;
     this.problems = problems;
+    this.comments = comments;
     this.count = arrays.count;
     this.#types = arrays.types;
     this.#fields = arrays.fields;

@@ -10,14 +10,18 @@ export function lowerCall(state: PythonLowering, node: number): Expression {
   const end = tree.end(node);
   const callee = tree.child(node, 'function');
   const given = tree.child(node, 'arguments');
-  return {
+  // The grammar reads `[*f(x)]` as a call of `*f`.
+  const isSpread = callee >= 0 && tree.typeName(callee) === 'list_splat';
+  const called = isSpread ? (tree.namedChildren(callee)[0] ?? -1) : callee;
+  const call: Expression = {
     kind: 'call',
     form: 'call',
-    callee: callee < 0 ? constant(undefined, start, start) : lowerExpression(state, callee),
+    callee: called < 0 ? constant(undefined, start, start) : lowerExpression(state, called),
     ...lowerArguments(state, given),
     start,
     end,
   };
+  return isSpread ? through('...', [call], start, end) : call;
 }
 
 /** @param node `argument_list`, or the generator that is the only argument; -1: there is none */

@@ -1,5 +1,5 @@
 /** Functions, classes and their decorators. */
-import { bind, constant, evaluate, name } from '../syntax-lowering.ts';
+import { bind, constant, evaluate, member, name } from '../syntax-lowering.ts';
 import type { Entry, Expression, FunctionValue, Statement } from '../tree.ts';
 import { lowerArguments } from './calls.ts';
 import { lowerExpression } from './expressions.ts';
@@ -94,13 +94,15 @@ export function lowerClass(state: PythonLowering, node: number): Statement[] {
   const { tree } = state;
   const start = tree.start(node);
   const end = tree.end(node);
+  const text = nameOf(state, node);
   const before: Statement[] = [];
+  const after: Statement[] = [];
   const entries: Entry[] = [];
   const body = tree.child(node, 'body');
   const around = state.names;
   state.names = new Names();
   for (const item of body < 0 ? [] : tree.namedChildren(body)) {
-    lowerClassItem(state, item, entries, before);
+    lowerClassItem(state, item, text, entries, before, after);
   }
   const inner = [...state.names.declarations(start), ...before];
   state.names = around;
@@ -113,16 +115,19 @@ export function lowerClass(state: PythonLowering, node: number): Statement[] {
       ? first
       : { kind: 'choice', options: args, start: first.start, end: first.end };
   const made: Expression = { kind: 'entries', entries, isClass: true, parent, start, end };
-  const text = nameOf(state, node);
   const scope = state.names.scopeOf(text) ?? 'function';
-  return [...inner, bind(scope, name(text, start, start), made, start, end)];
+  return [...inner, bind(scope, name(text, start, start), made, start, end), ...after];
 }
+
+const PLAIN_DECORATORS = new Set(['staticmethod', 'classmethod', 'property']);
 
 function lowerClassItem(
   state: PythonLowering,
   item: number,
+  own: string,
   entries: Entry[],
   before: Statement[],
+  after: Statement[],
 ): void {
   const { tree } = state;
   const type = tree.typeName(item);
@@ -135,9 +140,10 @@ function lowerClassItem(
     const key = constant(nameOf(state, definition), value.start, value.start);
     entries.push({ key, value, accessor: named.includes('property') ? 'get' : undefined });
     for (const callee of decorators) {
-      if (callee.kind === 'name') continue;
+      if (callee.kind === 'name' && PLAIN_DECORATORS.has(callee.name)) continue;
       const { start, end } = callee;
-      before.push(evaluate({ kind: 'call', form: 'call', callee, args: [], start, end }));
+      const args = [member(name(own, end, end), key, end, end)];
+      after.push(evaluate({ kind: 'call', form: 'call', callee, args, start, end }));
     }
     return;
   }

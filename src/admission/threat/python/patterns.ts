@@ -1,6 +1,6 @@
 /** What is assigned to, and parameters. */
-import { name } from '../syntax-lowering.ts';
-import type { Pattern } from '../tree.ts';
+import { member, name } from '../syntax-lowering.ts';
+import type { Expression, Pattern } from '../tree.ts';
 import { lowerExpression } from './expressions.ts';
 import type { PythonLowering } from './lowering.ts';
 
@@ -23,7 +23,11 @@ function lowerKind(state: PythonLowering, node: number): Pattern | undefined {
     case 'attribute':
     case 'subscript': {
       const target = lowerExpression(state, node);
-      return target.kind === 'member' ? target : undefined;
+      if (target.kind === 'member') return target;
+      // A part of a list is written to: `s[a:b] = …`.
+      if (target.kind !== 'call' || target.callee.kind !== 'member') return undefined;
+      const key: Expression = { kind: 'list', items: target.args, start: end, end };
+      return member(target.callee.object, key, start, end);
     }
     case 'pattern_list':
     case 'tuple_pattern':

@@ -46,16 +46,20 @@ export function lowerText(state: PythonLowering, node: number, inner: Inner): Ex
       const expression = tree.child(child, 'expression');
       if (expression >= 0) parts.push(inner(state, expression));
       at = tree.end(child);
-    } else if (type === 'string_end') {
-      upTo(tree.start(child));
-      at = tree.end(child);
     }
   }
-  upTo(end);
+  upTo(contentEnd(tree.source, prefix, at, end));
   const [only] = parts;
   if (only === undefined) return constant('', start, end);
   if (parts.length === 1 && only.kind === 'constant') return { ...only, start, end };
   return { kind: 'joined', parts, start, end };
+}
+
+/** The node of the closing quotes may begin before them: in `r'\\\\'` the grammar has no content. */
+function contentEnd(source: string, prefix: string, from: number, end: number): number {
+  const [quotes = ''] = /["']+$/.exec(prefix) ?? [];
+  const place = end - quotes.length;
+  return place >= from && source.startsWith(quotes, place) ? place : end;
 }
 
 /** Texts that stand beside each other are one. */
