@@ -316,13 +316,13 @@ export const WATCHERS: readonly Place[] = [
 ];
 
 /** Most texts of code are words; all secret places hold one of these. */
-const SECRET_HINT = /[./\\]|^login|data|cookies|wallet|keyring|^[a-p]{32}/i;
+const SECRET_HINT = /[./\\]|^id_|^login|data|cookies|wallet|keyring|^[a-p]{32}/i;
 
 const LONGEST = 4000;
 
 /** The first that a text names; undefined also of texts of more than 4,000 characters. */
 export function placeOf(places: readonly Place[], text: string): Place | undefined {
-  if (text.length > LONGEST || text.length < 5) return undefined;
+  if (text.length > LONGEST || text.length < 4) return undefined;
   if (places === SECRET_PLACES && !SECRET_HINT.test(text)) return undefined;
   return places.find(({ pattern }) => pattern.test(text));
 }

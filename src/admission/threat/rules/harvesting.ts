@@ -1,6 +1,6 @@
 /** Reading secrets: where they are kept, what they look like, and the environment they stand in. */
 import { placeOf, SECRET_PLACES, TOKEN_PATTERNS } from '../catalogue/places.ts';
-import { at, type Found, type Scene, textsOf } from './scene.ts';
+import { at, type Found, originsOf, type Scene, textsOf } from './scene.ts';
 
 export function* harvesting(scene: Scene): Iterable<Found> {
   yield* secretFiles(scene);
@@ -14,7 +14,8 @@ const FOREIGN = /browser|chat program|wallet|sessions of|key store|typed|hashes/
 
 function* secretFiles(scene: Scene): Iterable<Found> {
   for (const { use } of scene.doing('read-file', 'list-files', 'archive', 'run')) {
-    for (const text of textsOf(use)) {
+    const texts = [...textsOf(use), ...originsOf(use).flatMap(textsOf)];
+    for (const text of texts) {
       const place = placeOf(SECRET_PLACES, text);
       if (place === undefined) continue;
       yield {

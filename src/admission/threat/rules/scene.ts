@@ -97,10 +97,14 @@ export function valuesOf(use: Use): readonly Value[] {
 export const labelsOf = (use: Use): Labels =>
   valuesOf(use).reduce((labels, value) => labels | value.labels, 0);
 
+const JOINS = /(^|[.:])(join|resolve|joinpath|Path)$/;
+
 /** Constant texts in what reaches a use, those within lists and objects and other branches, too; at most 100. */
 export function textsOf(use: Use): readonly string[] {
   const texts: string[] = [];
   for (const value of valuesOf(use)) gather(value, texts, 0);
+  // A path that is put together of parts names its place only as a whole.
+  if (texts.length > 1 && JOINS.test(use.path)) texts.push(texts.join('/'));
   return texts;
 }
 
