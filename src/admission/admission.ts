@@ -165,20 +165,15 @@ async function decide(
   return { report, untilMs };
 }
 
-interface LookedAt {
-  /** Absent where there was nothing that an analysis reads. */
-  readonly score: number | undefined;
-  readonly findings: readonly Finding[];
-  readonly reasons: readonly string[];
-}
-
 async function look(
   parts: AdmissionParts,
   candidate: Candidate,
   scan: ScanPolicy,
   now: number,
   deadline: number,
-): Promise<LookedAt> {
+): Promise<
+  Required<Pick<AdmissionReport, 'findings' | 'reasons'>> & { score: number | undefined }
+> {
   const files = Object.entries(candidate.files);
   if (files.length > FILES_MAX) throw new Error(`it has more than ${FILES_MAX} files`);
   let bytes = 0;
@@ -252,7 +247,9 @@ async function verified(
   walls: readonly WallName[],
   now: number,
 ): Promise<{ ok: true; signer: VerifiedSigner } | { ok: false; reason: string }> {
-  const how = `sign it: caisson sign FILE --id ${candidate.name}`;
+  const [id, version] = candidate.name.split('@', 2);
+  const as = `--id ${id}${version === undefined ? '' : ` --module-version ${version}`}`;
+  const how = `caisson sign FILE --key KEY ${as} makes one`;
   if ((candidate.signatures?.length ?? 0) === 0) {
     return { ok: false, reason: `it has no signature, and the policy requires one; ${how}` };
   }

@@ -127,6 +127,7 @@ const documents = [
   'docs/network.md',
   'docs/manager.md',
   'docs/modules.md',
+  'docs/admission.md',
   'docs/monitor.md',
   'docs/violations.md',
   'docs/side-channels.md',
