@@ -7,32 +7,25 @@ import { violated } from './violation.ts';
 /** Slots that every frame has beside its values. */
 const EVERY_FRAME = 10;
 const MOST_LOCALS = 50_000;
-/** Bits of a page, less those of the 8 bytes that a unit of fuel stands for. */
-const PAGE_UNITS = 13;
+/** Numbers are exact as far as that. */
+const MOST_PAID = 2 ** 53 - 1;
 const NOT_THE_PATTERN = 'the counters are used otherwise than in the patterns';
 
 interface Block {
-  kind: 'block' | 'loop' | 'if' | 'else';
+  kind: 'block' | 'loop' | 'if' | 'else' | 'counted';
   /** Height of the operands below it. */
   readonly base: number;
   readonly parameters: number;
   readonly results: number;
   /** Whether its end can be reached otherwise than from the line above. */
   joined: boolean;
-  /** Of a loop that is paid for before it begins. */
-  readonly counted: Counted | undefined;
-}
-
-interface Counted {
+  /** Of a counted loop: its claim, the turns that its branch back shows, and what stood when it began. */
   readonly local: number;
-  /** What the local is at first. */
-  readonly first: number;
-  /** Claimed, and shown by the branch back. */
   readonly turns: number;
-  shown: number;
-  /** What stood when it began. */
+  readonly first: number;
   readonly credit: number;
   readonly fuel: number;
+  shown: number;
 }
 
 export class BodyCheck {
@@ -93,7 +86,7 @@ export class BodyCheck {
     // The 8 that cost nothing are those that instrumenting may add.
     this.#credit = price - Math.max(0, Math.floor((locals - 8) / 8));
     this.#blocks = [];
-    this.#blocks.push(block('block', 0, 0, type.results));
+    this.#push('block', 0, type.results);
     const slots = rank > 0 ? 0 : this.#enterFrame(start);
     this.#holdFuel();
     for (let loops = 0; this.#blocks.length > 0; ) {
@@ -101,6 +94,7 @@ export class BodyCheck {
       const code = bytes.byte();
       if (code === 0x03) this.#loop(index, loops++, at);
       else if (code === 0x0b) this.#end(at, slots);
+      else if (code >= 0x20 && code <= 0x24) this.#variable(code, at);
       else this.#instruction(code, at);
       if (this.#height > this.#highest) this.#highest = this.#height;
     }
@@ -172,50 +166,69 @@ export class BodyCheck {
     if (this.#price === 0 && this.#counted === 0) this.#credit = Math.min(this.#credit, 0);
   }
 
-  #open(kind: Block['kind'], counted?: Counted): void {
-    const bytes = this.#bytes;
-    const at = bytes.at;
-    const index = bytes.signed(33);
-    const type = index >= 0 ? this.#module.types[index] : { parameters: 0, results: 1 };
-    if (!type) violated('structure', at, 'there is no such type');
-    const { parameters, results } = type;
-    if (index < 0) bytes.at = at;
-    if (index < 0 && !bytes.take([0x40])) this.#module.value();
-    const gives = index === -0x40 ? 0 : results;
-    this.#blocks.push(block(kind, this.#height - parameters, parameters, gives, counted));
+  #open(kind: Block['kind'], local = 0, turns = 0): void {
+    const { at } = this.#bytes;
+    const index = this.#bytes.signed(33);
+    const type = this.#module.types[index];
+    if (index < 0) this.#bytes.at = at;
+    if (index < 0 && index !== -0x40) this.#module.value();
+    else if (index === -0x40) this.#bytes.skip(1);
+    else if (!type) violated('structure', at, 'there is no such type');
+    this.#push(
+      kind,
+      type?.parameters ?? 0,
+      type?.results ?? (index === -0x40 ? 0 : 1),
+      local,
+      turns,
+    );
+  }
+
+  #push(kind: Block['kind'], parameters: number, results: number, local = 0, turns = 0): void {
+    const base = this.#height - parameters;
+    const stood = { credit: this.#credit, fuel: this.#fuel, first: this.#constants[local] ?? 0 };
+    const joined = kind === 'if';
+    this.#blocks.push({
+      kind,
+      base,
+      parameters,
+      results,
+      joined,
+      local,
+      turns,
+      ...stood,
+      shown: 0,
+    });
   }
 
   #loop(index: number, ordinal: number, at: number): void {
     this.#allow(0x03, at);
     const [f, n, local = 0, turns = 0] = this.#module.certificate.loops[this.#witness] ?? [];
-    if (f !== index || n !== ordinal) {
-      if (this.#price > 0 || this.#counted > 0) violated('loop', at, 'nobody knows what it costs');
-      this.#join();
+    const isCounted = f === index && n === ordinal;
+    if (!isCounted && (this.#price > 0 || this.#counted > 0))
+      violated('loop', at, 'nobody knows what it costs');
+    if (isCounted && (this.#epochs[local] !== this.#epoch || this.#locked[local] !== 0))
+      violated('loop', at, `it is not known where local ${local} begins to count`);
+    if (!isCounted) {
       this.#fuel = Number.POSITIVE_INFINITY;
+      this.#join();
       this.#open('loop');
       return;
     }
-    this.#witness++;
-    if (this.#epochs[local] !== this.#epoch || this.#locked[local] !== 0)
-      violated('loop', at, `it is not known where local ${local} begins to count`);
-    const first = this.#constants[local] as number;
-    const counted = { local, first, turns, shown: 0, credit: this.#credit, fuel: this.#fuel };
-    this.#open('loop', counted);
-    [this.#credit, this.#fuel] = [0, 0];
+    this.#open('counted', local, turns);
     this.#epoch++;
+    [this.#credit, this.#fuel, this.#locked[local]] = [0, 0, 1];
+    this.#witness++;
     this.#counted++;
-    this.#locked[local] = 1;
   }
 
-  #endLoop({ local, turns, shown, credit, fuel }: Counted, at: number): void {
+  #endLoop({ local, turns, shown, credit, fuel }: Block, at: number): void {
     if (turns < Math.max(1, shown)) violated('loop', at, `${shown} turns, ${turns} are certified`);
     this.#counted--;
     this.#locked[local] = 0;
     this.#fuel = fuel + turns * this.#fuel;
-    this.#credit *= turns;
+    const spent = -this.#credit * turns;
     // Beyond that numbers are rounded.
-    if (-this.#credit > Number.MAX_SAFE_INTEGER) violated('loop', at, 'more than can be counted');
-    const spent = -this.#credit;
+    if (spent > Number.MAX_SAFE_INTEGER) violated('loop', at, 'more than can be counted');
     this.#credit = credit;
     this.#spend(spent, at);
   }
@@ -224,7 +237,7 @@ export class BodyCheck {
     const bytes = this.#bytes;
     const ended = this.#blocks.pop() as Block;
     this.#height = ended.base + ended.results;
-    if (ended.counted) this.#endLoop(ended.counted, at);
+    if (ended.kind === 'counted') this.#endLoop(ended, at);
     if (ended.joined) this.#join();
     if (this.#blocks.length > (slots ? 1 : 0)) return;
     this.#leave(at);
@@ -244,7 +257,7 @@ export class BodyCheck {
   #branch(label: number, at: number): void {
     const target = this.#blocks.length - 1 - label;
     const to = this.#blocks[target] ?? violated('structure', at, 'there is no such label');
-    if (to.counted) violated('loop', at, 'a way back that nobody counted');
+    if (to.kind === 'counted') violated('loop', at, 'a way back that nobody counted');
     const exit = this.#stack >= 0 ? 1 : 0;
     if (target < exit) violated('frame', at, 'it is left without giving back what it took');
     if (target === exit) this.#leave(at);
@@ -255,78 +268,49 @@ export class BodyCheck {
     if (this.#allowed[code] !== 1) violated('opcodes', at, `0x${code.toString(16)} is not allowed`);
   }
 
-  #instruction(code: number, at: number): void {
+  #instruction(first: number, at: number): void {
     const bytes = this.#bytes;
-    if (code >= 0x20 && code <= 0x24) {
-      this.#variable(code, at);
-      return;
-    }
-    const letter = opcodes.plain[code];
-    if (code === 0xfc || code === 0xfd) {
-      this.#prefixed(code, at);
-      return;
-    }
-    if (letter === undefined || letter === '-')
-      violated('structure', at, `not covered: ${opcodes.proposalOf(code)}`);
+    const table = first === 0xfc ? opcodes.more : first === 0xfd ? opcodes.vector : opcodes.plain;
+    const number = table === opcodes.plain ? first : bytes.u32();
+    const code = table === opcodes.plain ? first : first * 256 + number;
+    const letter = table[number] ?? '-';
+    if (letter === '-') violated('structure', at, `not covered: ${opcodes.proposalOf(first)}`);
     this.#allow(code, at);
-    if (letter !== 'c') {
-      if (code !== 0x01) this.#spend(1, at);
-      this.#operands(letter);
-      return;
-    }
-    if (code !== 0x02 && code !== 0x05)
-      this.#spend(code === 0x26 ? opcodes.TABLE_SET : code === 0x40 ? opcodes.MEMORY_GROW : 1, at);
-    switch (code) {
-      case 0x00:
-        break;
-      case 0x02:
-        this.#open('block');
-        break;
-      case 0x04:
-        this.#height--;
-        this.#open('if');
-        break;
-      case 0x05:
-        this.#else(at);
-        break;
-      case 0x0c:
-      case 0x0d:
-        this.#branch(bytes.u32(), at);
-        this.#height -= code - 0x0c;
-        break;
-      case 0x0e:
-        for (let left = bytes.count(); left >= 0; left--) this.#branch(bytes.u32(), at);
-        this.#height--;
-        break;
-      case 0x0f:
-        this.#branch(this.#blocks.length - 1, at);
-        break;
-      case 0x10:
-        this.#call(bytes.u32(), at);
-        break;
-      case 0x11:
-        this.#callIndirect(at);
-        break;
-      case 0x1c:
-        for (let left = bytes.count(); left > 0; left--) this.#module.value();
-        this.#height -= 2;
-        break;
-      case 0x40:
-        bytes.u32();
-        this.#grown(PAGE_UNITS, at);
-        break;
-      case 0xd0:
-        this.#module.value();
-        this.#height++;
-        break;
-      case 0xd2:
-        this.#module.refer(bytes.u32(), at);
-        this.#height++;
-        break;
-      default:
-        bytes.u32();
-        if (code === 0x26) this.#height -= 2;
-    }
+    this.#spend(opcodes.prices[code] as number, at);
+    const [follows, change] = opcodes.letters[letter] as [string | number, number];
+    this.#height += change;
+    if (letter === 'c') this.#control(code, at);
+    else if (code === 0xd2) this.#module.refer(bytes.u32(), at);
+    else if (follows === 'memory' || follows === 'lane') {
+      if (bytes.u32() >= 0x40) violated('structure', bytes.at, 'multiple memories: not covered');
+      bytes.u32();
+      bytes.skip(follows === 'lane' ? 1 : 0);
+    } else if (follows === 'i32') this.#constant = [bytes.signed(32), bytes.at];
+    else if (follows === 'i64') bytes.signed(64);
+    else if (Number(follows) > 0) bytes.skip(Number(follows));
+    else for (let left = -Number(follows); left > 0; left--) bytes.u32();
+    const [growth, length] = [opcodes.growths[code], opcodes.lengths[code]];
+    if (growth !== undefined) this.#grown(growth, at);
+    if (length !== undefined && (this.#length[0] !== length || this.#length[1] !== at))
+      violated('charge', at, 'its length is not paid for');
+  }
+
+  #control(code: number, at: number): void {
+    const bytes = this.#bytes;
+    // What takes a condition, or an index.
+    if ([0x04, 0x0d, 0x0e, 0x11].includes(code)) this.#height--;
+    if (code === 0x1c) this.#height -= 2;
+    if (code === 0x02) this.#open('block');
+    else if (code === 0x04) this.#open('if');
+    else if (code === 0x05) this.#else(at);
+    else if (code === 0x0c || code === 0x0d) this.#branch(bytes.u32(), at);
+    else if (code === 0x0f) this.#branch(this.#blocks.length - 1, at);
+    else if (code === 0x10) this.#call(bytes.u32(), at);
+    else if (code === 0x11) this.#callIndirect(at);
+    else
+      for (let left = bytes.count() - (code === 0x0e ? 0 : 1); left >= 0; left--)
+        if (code === 0x0e) this.#branch(bytes.u32(), at);
+        else this.#module.value();
   }
 
   #else(at: number): void {
@@ -417,7 +401,7 @@ export class BodyCheck {
       this.#touch(1);
     } else if (next === 0x42) {
       const price = bytes.signed(64);
-      if (price <= 0 || price > Number.MAX_SAFE_INTEGER || !bytes.take(this.#pay))
+      if (price <= 0 || price > MOST_PAID - this.#credit || !bytes.take(this.#pay))
         violated('charge', at, 'not the pattern that pays');
       if (this.#price > 0 || this.#counted > 0) violated('charge', at, 'paid where it is paid for');
       this.#credit += price;
@@ -451,71 +435,25 @@ export class BodyCheck {
   /** `local.get`: whether it begins the one way back of a counted loop. */
   #turn(local: number, at: number): boolean {
     const bytes = this.#bytes;
-    const counted = this.#blocks.at(-1)?.counted;
-    if (counted?.local !== local || counted.shown > 0) return false;
-    const back = bytes.at;
-    if (bytes.take([0x41])) {
-      const step = bytes.signed(32);
-      if (bytes.take([0x6a, 0x22, ...shortest(local)])) {
-        const compares = bytes.take([0x41]);
-        const [limit, code] = compares ? [bytes.signed(32), bytes.byte()] : [0, 0x47];
-        if ((code === 0x47 || code === 0x49) && bytes.take([0x0d, 0])) {
-          for (const each of [0x20, 0x41, 0x6a, 0x22, 0x0d]) this.#allow(each, at);
-          if (compares) this.#allow(code, at);
-          counted.shown = turnsOf(counted.first, step, limit, code === 0x49);
-          this.#spend(compares ? 7 : 5, at);
-          this.#touch(2);
-          return true;
-        }
-      }
+    const loop = this.#blocks.at(-1);
+    const after = bytes.at;
+    if (loop?.kind !== 'counted' || loop.local !== local || !bytes.take([0x41])) return false;
+    const step = bytes.signed(32);
+    const adds = bytes.take([0x6a, 0x22, ...shortest(local)]);
+    const compares = adds && bytes.take([0x41]);
+    const [limit, code] = compares ? [bytes.signed(32), bytes.byte()] : [0, 0x47];
+    if (!adds || (code !== 0x47 && code !== 0x49) || !bytes.take([0x0d, 0])) {
+      bytes.at = after;
+      return false;
     }
-    bytes.at = back;
-    return false;
+    if (loop.shown > 0) violated('loop', at, 'a second way back');
+    for (const each of [0x20, 0x41, 0x6a, 0x22, 0x0d, ...(compares ? [code] : [])])
+      this.#allow(each, at);
+    loop.shown = turnsOf(loop.first, step, limit, code === 0x49);
+    this.#spend(compares ? 7 : 5, at);
+    this.#touch(2);
+    return true;
   }
-
-  #prefixed(prefix: number, at: number): void {
-    const bytes = this.#bytes;
-    const number = bytes.u32();
-    const letter = (prefix === 0xfc ? opcodes.more : opcodes.vector)[number] ?? '-';
-    if (letter === '-') violated('structure', at, `not covered: ${opcodes.proposalOf(prefix)}`);
-    this.#allow(prefix * 256 + number, at);
-    if (letter !== 'c') {
-      this.#spend(1, at);
-      this.#operands(letter);
-      return;
-    }
-    const [price = 1, pops = 0, indices = 0, shift = -1] = opcodes.bulk[number - 8] ?? [];
-    this.#spend(price, at);
-    this.#height -= pops;
-    for (let left = indices; left > 0; left--) bytes.u32();
-    if (number === 15) this.#grown(shift, at);
-    else if (shift >= 0 && (this.#length[0] !== shift || this.#length[1] !== at))
-      violated('charge', at, 'its length is not paid for');
-  }
-
-  #operands(letter: string): void {
-    const bytes = this.#bytes;
-    const [follows = '', change = 0] = opcodes.letters[letter] ?? [];
-    this.#height += change;
-    if (follows === 'memory' || follows === 'memory and lane') {
-      if (bytes.u32() >= 0x40) violated('structure', bytes.at, 'multiple memories: not covered');
-      bytes.u32();
-    }
-    if (follows === 'memory and lane' || follows === 'byte') bytes.skip(1);
-    if (follows === 'i32') this.#constant = [bytes.signed(32), bytes.at];
-    if (follows === 'i64') bytes.signed(64);
-    if (typeof follows === 'number') bytes.skip(follows);
-  }
-}
-
-function block(
-  kind: Block['kind'],
-  base: number,
-  parameters: number,
-  results: number,
-  counted?: Counted,
-): Block {
-  return { kind, base, parameters, results, joined: kind === 'if', counted };
 }
 
 /** Turns of a loop whose counter is `first`, then more by `step` each turn, until it is (or is not below) `limit`. */

@@ -2,7 +2,7 @@
 import { BodyCheck } from './body.ts';
 import { type Bytes, shortest } from './bytes.ts';
 import type { Certificate } from './certificate.ts';
-import { violated } from './violation.ts';
+import { type Obligation, violated } from './violation.ts';
 
 const HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 /** By number of the section: where it stands. Custom ones are last; tags (13) are not covered. */
@@ -67,26 +67,16 @@ export class ModuleCheck {
       bytes.end = end;
     }
     const { imports, exports, memories, tables, functions, stack } = this.certificate;
-    const wanted = [imports, tables, memories, exports, functions, functions];
-    for (const [i, id] of [2, 4, 5, 7, 3, 10].entries())
-      if (this.#read[id] !== wanted[i]?.length)
-        violated(
-          id === 2 ? 'imports' : 'structure',
-          end,
-          `section ${id}: the certificate has more`,
-        );
+    const listed = { 2: imports, 3: functions, 4: tables, 5: memories, 7: exports, 10: functions };
+    for (const [id, { length }] of Object.entries(listed))
+      if (this.#read[Number(id)] !== length)
+        violated('structure', end, `too little in section ${id}`);
     const counters = ['mutable i64 66,0,11', `mutable i32 65,${shortest(stack.counted, true)},11`];
     for (const [i, name] of ['caisson.fuel', 'caisson.stack'].entries()) {
       const index = this.counters + i;
-      const isExported = exports.some(
-        ([each, what]) => each === name && what === `global ${index}`,
-      );
-      if (this.#globals[index] !== counters[i] || !isExported)
-        violated(
-          'counters',
-          end,
-          `${name} is not what it should be: global ${this.#globals[index]}`,
-        );
+      const isThere = exports.some((each) => each.join() === `${name},global ${index}`);
+      if (this.#globals[index] !== counters[i] || !isThere)
+        violated('counters', end, `${name} is not exported, or is ${this.#globals[index]}`);
     }
   }
 
@@ -115,9 +105,8 @@ export class ModuleCheck {
         this.types.push(this.#type());
         break;
       case 2: {
-        const found = `${JSON.stringify([bytes.name(), bytes.name()])} ${this.#imported()}`;
-        const [from, name, type] = certificate.imports[entry] ?? [];
-        this.#same('imports', at, found, `${JSON.stringify([from, name])} ${type}`);
+        const found = JSON.stringify([bytes.name(), bytes.name(), this.#imported()]);
+        this.#same('imports', at, found, JSON.stringify(certificate.imports[entry]));
         break;
       }
       case 3:
@@ -133,13 +122,13 @@ export class ModuleCheck {
         this.#globals.push(`${this.#global()} ${this.#constant().join()}`);
         break;
       case 7: {
-        const found = [bytes.name(), `${this.#kind()} ${bytes.u32()}`];
-        this.#same('exports', at, found.join(': '), certificate.exports[entry]?.join(': '));
-        const [kind, index] = [found[1]?.split(' ')[0], Number(found[1]?.split(' ')[1])];
+        const [name, kind, index] = [bytes.name(), this.#kind(), bytes.u32()];
+        const found = JSON.stringify([name, `${kind} ${index}`]);
+        this.#same('exports', at, found, JSON.stringify(certificate.exports[entry]));
         if (kind === 'function') this.refer(index, at);
         const counter = index > this.counters ? 'caisson.stack' : 'caisson.fuel';
-        if (kind === 'global' && index >= this.counters && found[0] !== counter)
-          violated('counters', at, `${counter} is exported as ${found[0]}`);
+        if (kind === 'global' && index >= this.counters && name !== counter)
+          violated('counters', at, `${counter} is exported as ${name}`);
         break;
       }
       case 9:
@@ -154,13 +143,9 @@ export class ModuleCheck {
     }
   }
 
-  #same(
-    obligation: 'imports' | 'exports' | 'tables' | 'memory',
-    at: number,
-    a: string,
-    b?: string,
-  ) {
-    if (a !== b) violated(obligation, at, `${a}; the certificate says ${b ?? 'no more'}`);
+  #same(obligation: Obligation, at: number, found: string, said?: string): void {
+    if (found !== said)
+      violated(obligation, at, `${found}; the certificate says ${said ?? 'none'}`);
   }
 
   /** Functions that are paid for by their callers have to know them all. */
@@ -188,9 +173,7 @@ export class ModuleCheck {
     const name = VALUES[this.bytes.byte()];
     // The height of operands is doubled where there are vectors: the opcodes say so before there is code.
     if (name === 'v128' && !this.hasVectors) violated('opcodes', at, 'a vector');
-    return (
-      name ?? violated('structure', at, 'no type of values: one of a proposal that is not covered')
-    );
+    return name ?? violated('structure', at, 'no type of values that is covered');
   }
 
   #typeIndex(): FunctionType {
