@@ -150,7 +150,7 @@ export function callPath(
   if (path !== '?') {
     const record = run.recorder.use(node, path, form);
     if (record !== undefined) {
-      record.args = args.map(shown);
+      record.args = allShown(args);
       record.named = named;
       record.input = input === undefined ? undefined : shown(input);
       record.receiver = receiver === undefined ? undefined : shown(receiver);
@@ -169,10 +169,13 @@ export function callPath(
     const own = originsOf(value);
     if (own.length > 0) origins = mergeOrigins(origins, own);
   }
-  for (const value of [receiver, input]) {
-    if (value === undefined) continue;
-    labels |= labelsOf(value);
-    origins = mergeOrigins(origins, originsOf(value));
+  if (receiver !== undefined) {
+    labels |= labelsOf(receiver);
+    origins = mergeOrigins(origins, originsOf(receiver));
+  }
+  if (input !== undefined) {
+    labels |= labelsOf(input);
+    origins = mergeOrigins(origins, originsOf(input));
   }
   passToCallbacks(
     run,
@@ -190,7 +193,7 @@ export function callPath(
   if (use !== undefined && (!isUnknown || effect !== undefined))
     origins = mergeOrigins(origins, [use]);
   const on = receiver ?? input;
-  const folded = effect?.fold?.(args.map(shown), on === undefined ? undefined : shown(on));
+  const folded = effect?.fold?.(allShown(args), on === undefined ? undefined : shown(on));
   if (folded !== undefined) {
     if (typeof folded === 'string') run.recorder.folded(folded, node.start, node.end, 'encoded');
     return new Known(folded, undefined, labels, origins, 'encoded');
@@ -203,6 +206,13 @@ export function callPath(
       : run.memberPath(path, '()');
   if (result === undefined && labels === 0 && origins.length === 0) return UNKNOWN;
   return new Known(undefined, result, labels, origins);
+}
+
+function allShown(args: readonly Known[]): readonly Known[] {
+  for (const { shape, closure } of args) {
+    if (shape !== undefined || closure !== undefined) return args.map(shown);
+  }
+  return args;
 }
 
 /** Functions that are handed to something else are called by it, with what it has. */

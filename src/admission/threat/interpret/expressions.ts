@@ -166,7 +166,8 @@ function argumentsOf(run: Run, node: Expression): Known {
 }
 
 function evaluateOperation(run: Run, node: Operation): Known {
-  const operands = node.operands.map((operand) => evaluate(run, operand));
+  const operands: Known[] = [];
+  for (const operand of node.operands) operands.push(evaluate(run, operand));
   return operate(run, node.operator, operands, node);
 }
 
@@ -180,18 +181,20 @@ export function operate(
   let origins: readonly Use[] = NOTHING;
   let varying = -1;
   let isKnown = true;
+  let hasShape = false;
   for (let i = 0; i < operands.length; i++) {
     const operand = operands[i] as Known;
     labels |= labelsOf(operand);
     const own = originsOf(operand);
     if (own.length > 0) origins = mergeOrigins(origins, own);
     if (operand.constant === undefined) isKnown = false;
+    if (operand.shape !== undefined) hasShape = true;
     if (operand.also !== undefined && varying < 0) varying = i;
   }
   if (operator === '!' && operands[0]?.shape !== undefined && operands[0].also === undefined) {
     return new Known(false, undefined, labels, origins);
   }
-  if (isKnown || operands.some(({ shape }) => shape !== undefined)) {
+  if (isKnown || hasShape) {
     const constant = run.dialect.operate(operator, operands.map(constantOf));
     if (constant !== undefined) {
       const isSplit = operator === '+' && typeof constant === 'string';

@@ -1,5 +1,5 @@
 /** Statements in their order, functions as they are called or, those that nobody calls, at the end. */
-import type { Statement } from '../tree.ts';
+import type { Pattern, Statement } from '../tree.ts';
 import { assignPattern, takesApart } from './assignments.ts';
 import { evaluate, underOf } from './expressions.ts';
 import { type Closure, join, Known, UNKNOWN } from './known.ts';
@@ -35,7 +35,8 @@ export function walkClosure(run: Run, closure: Closure): void {
       own.current = own.all;
     }
   }
-  for (const [i, parameter] of node.parameters.entries()) {
+  for (let i = 0; i < node.parameters.length; i++) {
+    const parameter = node.parameters[i] as Pattern;
     const isRest = parameter.kind === 'rest-pattern';
     const value = isRest
       ? run.listOf(

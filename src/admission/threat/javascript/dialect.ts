@@ -2,6 +2,7 @@
 import type { Dialect, DialectCall } from '../interpret/dialect.ts';
 import {
   headsOf,
+  isBlank,
   join,
   Known,
   NOTHING,
@@ -97,11 +98,15 @@ export const javascript: Dialect = {
 function callKnown(call: DialectCall): Known | undefined {
   const { path, args, receiver, host, node } = call;
   if (LOADERS.has(path)) return load(call);
-  if (path.charCodeAt(0) === 63 || receiver?.closure !== undefined) {
+  const isUnknown = path.charCodeAt(0) === 63;
+  if (isUnknown && receiver !== undefined && isBlank(receiver)) {
+    return PASSING.has(lastOf(path)) ? callMethod(call, lastOf(path)) : undefined;
+  }
+  if (isUnknown || receiver?.closure !== undefined) {
     const done = callMethod(call, lastOf(path));
     if (done !== undefined) return done;
   }
-  if (path.charCodeAt(0) !== 63) {
+  if (!isUnknown) {
     const folded = !isFolding(path)
       ? undefined
       : callGlobal(path, path === 'global.Buffer.from' ? bytesOf(args) : args.map(constantOf));
