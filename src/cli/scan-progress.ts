@@ -28,7 +28,8 @@ export function scanProgress(
   return {
     at(done, total, path) {
       if (!isDue()) return;
-      if (!isTerminal) return write(`caisson: ${done} of ${total ?? '?'} files\n`);
+      if (!isTerminal)
+        return write(`caisson: ${done}${total === undefined ? '' : ` of ${total}`} files\n`);
       isShown = true;
       write(`\r${barText(done, total, path).slice(0, columns - 1)}\u001b[K`);
     },

@@ -95,7 +95,7 @@ class Run {
   readonly #underWay = new Set<Promise<void>>();
   #waitingBytes = 0;
   #done = 0;
-  #total: number | undefined = 0;
+  #total: number | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: ScanOptions, threads: AnalysisThreads) {
@@ -115,13 +115,15 @@ class Run {
     this.#report.root(root);
     this.#options.onEvent?.({ kind: 'root', root });
     let stopped = false;
-    const before = this.#total;
+    const before = this.#done;
     this.#total = undefined;
+    // How much is in an archive is not known before it has been read.
     const counted =
-      root.kind === 'directory' ? countFiles(real, () => stopped) : Promise.resolve(1);
-    void counted.then((count) => {
-      this.#total = (before ?? this.#done) + count;
-    });
+      root.kind === 'directory'
+        ? countFiles(real, () => stopped).then((count) => {
+            this.#total = before + count;
+          })
+        : undefined;
     const sources =
       root.kind === 'directory' ? sourcesInDirectory(real) : sourcesInFile(real, '', []);
     try {
