@@ -45,6 +45,8 @@ export function resolvePaths(
   }
   const apart = isHermetic(sheet) || isStaged(sheet);
   checkReadCarveOuts(sheet, context, preset.view, apart ? EMPTY_PATHS : write);
+  checkWorkspaceCarveOuts(sheet, context, 'read', [...readRules, ...writeRules]);
+  checkWorkspaceCarveOuts(sheet, context, 'write', writeRules);
   if (isHermetic(sheet)) {
     checkHermetic(sheet, context);
     return { read: withSystem(readRules, preset.view), write, scratch };
@@ -90,6 +92,32 @@ function checkReadCarveOuts(
         `add ${JSON.stringify(value)} to filesystem.write, too`,
       );
     }
+  }
+}
+
+/**
+ * The workspace may lie below a directory that is named absolutely: a part of it that is carved out by its relative name
+ * would show there.
+ */
+function checkWorkspaceCarveOuts(
+  sheet: Sheet,
+  context: NormalizeContext,
+  key: 'read' | 'write',
+  rules: readonly PathRule[],
+): void {
+  const has = (path: string): boolean =>
+    rules.some(
+      (rule) => rule.include && isWithin(rule.path, WORKSPACE) && isWithin(path, rule.path),
+    );
+  for (const { value, layer, path } of sheet.entries('filesystem', key) ?? []) {
+    const rule = value.startsWith('!') ? parseQuietly(value, context) : undefined;
+    if (rule === undefined || !isWithin(rule.path, WORKSPACE) || has(rule.path)) continue;
+    sheet.report(
+      layer,
+      path,
+      `${value.slice(1)} is carved out of the workspace, of which filesystem.${key} names nothing around it`,
+      `name what it is carved out of, such as ".", or carve it out by its absolute path`,
+    );
   }
 }
 
