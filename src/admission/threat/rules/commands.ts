@@ -83,6 +83,13 @@ const COMMANDS: readonly Command[] = [
     what: 'lets anybody run a program as its owner',
   },
   {
+    name: 'told-stranger',
+    score: 86,
+    pattern:
+      /\b(curl|wget|nslookup|dig|ping)\b[^;\n]*(\$\(|`)\s*(hostname|whoami|id|env|printenv|uname|cat|pwd|ls)\b/,
+    what: 'tells another machine who runs it, or what is on it',
+  },
+  {
     name: 'cleared-history',
     score: 80,
     pattern:
@@ -104,7 +111,7 @@ const WRITTEN_CODE: readonly Command[] = [
     name: 'written-downloader',
     score: 90,
     pattern:
-      /\bexec\s*\(\s*(\w+\.)*_?\w*(urlopen|requests\.get|get)\s*\(\s*['"]https?:|\beval\s*\(\s*(await\s+)?(atob|fetch|Buffer\.from)\s*\(|exec\s*\(\s*(base64|__import__)\b/,
+      /\bexec\s*\(\s*(\w+\.)*_*\w*(urlopen|requests\.get|get)\s*\(\s*([\w.]+\s*\(\s*)?(url\s*=\s*)?f?b?['"]https?:|\beval\s*\(\s*(await\s+)?(atob|fetch|Buffer\.from)\s*\(|exec\s*\(\s*(base64|__import__)\b/,
     what: 'holds the text of a program that runs what it downloads or decodes',
   },
 ];

@@ -75,7 +75,8 @@ function* decoded(scene: Scene): Iterable<Found> {
   for (const { use, entry } of scene.doing('evaluate', 'run')) {
     const evaluates = entry.acts?.includes('evaluate') === true;
     const hidden = codeOf(scene, use, evaluates).some((value) => value.hidden === 'encoded');
-    if (!hidden && (codeLabels(scene, use, evaluates) & LABELS.decoded) === 0) continue;
+    const named = evaluates && originsOf(use).some(({ path }) => DECODES.test(path));
+    if (!hidden && !named && (codeLabels(scene, use, evaluates) & LABELS.decoded) === 0) continue;
     const sources = sourcesOf(scene, use, LABELS.decoded).concat(
       originsOf(use).filter((origin) => isDecoder(scene, origin)),
     );
@@ -83,11 +84,13 @@ function* decoded(scene: Scene): Iterable<Found> {
       (source) => !HARMLESS_DECODER.test(source.path) || namesEncoding(source),
     );
     if (!hidden && sources.length === 0) continue;
+    const fromFile = (codeLabels(scene, use, evaluates) & LABELS.file) !== 0;
     yield {
       family: 'dynamic-code',
       name: 'decoded',
       ...at(use),
-      score: strong.length > 0 || hidden ? 92 : 60,
+      // Loaders unpack files of their own program.
+      score: (strong.length > 0 || hidden) && !fromFile ? 92 : 60,
       explanation: 'This decodes a text and runs it: what runs cannot be read in the source.',
       remedy: 'Write the code out where it can be read.',
       flow: flowTo(use, [...new Set(strong.length > 0 ? strong : sources)]),
@@ -96,7 +99,11 @@ function* decoded(scene: Scene): Iterable<Found> {
 }
 
 const isDecoder = (scene: Scene, use: Use): boolean =>
-  scene.doing('decode').some((located) => located.use === use);
+  DECODES.test(use.path) || scene.doing('decode').some((located) => located.use === use);
+
+/** By their names, whatever package they are of. */
+const DECODES =
+  /[._](decrypt|decompress|inflate|unhexlify|deobfuscate|(b\d\d|base\d\d)_?decode)(_\w+)?$/i;
 
 /** `Buffer.from(x, 'base64')` decodes; `Buffer.from(x)` does not. */
 const namesEncoding = (use: Use): boolean =>

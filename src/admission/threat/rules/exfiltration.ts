@@ -129,10 +129,16 @@ function weigh(
       ),
     );
     if (odd && machine) return { name: 'identity', what: 'who runs this and where', score: 92 };
-    if (machine && who.size > 1)
-      return { name: 'identity', what: 'who runs this and where', score: inSetup(scene) ? 92 : 65 };
-    if (machine)
-      return { name: 'identity', what: 'who runs this or where', score: inSetup(scene) ? 82 : 35 };
+    // Who asks at once, as soon as it is loaded, was not asked to.
+    const atOnce = use.within === 0 && scene.language !== 'shell';
+    if (machine && who.size > 1) {
+      const score = inSetup(scene) ? 92 : atOnce ? 85 : 65;
+      return { name: 'identity', what: 'who runs this and where', score };
+    }
+    if (machine) {
+      const score = inSetup(scene) ? 82 : atOnce ? 60 : 35;
+      return { name: 'identity', what: 'who runs this or where', score };
+    }
   }
   if ((labels & LABELS.output) !== 0) {
     return { name: 'output', what: 'what a program printed', score: odd ? 92 : 45 };
@@ -166,7 +172,11 @@ function* destinations(scene: Scene, drops: readonly Drop[], flows: boolean): It
       name: 'destination',
       start,
       end,
-      score: !sent ? 30 : inSetup(scene) || (collects > 1 && !flows) ? 82 : 60,
+      score: !sent
+        ? 30
+        : inSetup(scene) || what.includes('look-ups') || (collects > 1 && !flows)
+          ? 82
+          : 60,
       explanation: `This names ${what}, where data goes that is not to be traced${sent ? ', and sends something' : ''}.`,
       remedy: 'Send to a machine of your own, by its name.',
     };

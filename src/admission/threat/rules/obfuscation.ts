@@ -45,6 +45,18 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
     };
   }
   for (const use of scene.facts.uses) {
+    if (use.path === 'py:builtins.getattr' && isBuiltins(use.args[0]) && isConcealed(use.args[1])) {
+      yield {
+        family: FAMILY,
+        name: 'hidden-builtin',
+        ...at(use),
+        score: 84,
+        explanation: 'This takes a function of the language by a name that is put together.',
+      };
+      break;
+    }
+  }
+  for (const use of scene.facts.uses) {
     if (use.form !== 'import' || use.indirect !== true) continue;
     if (!/child_process|:vm$|subprocess|ctypes|socket|:os$|:net$|:dns$/.test(use.path)) continue;
     yield {
@@ -56,6 +68,14 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
     };
   }
 }
+
+const isBuiltins = (value: Value | undefined): boolean =>
+  /^py:((builtins\.)?__builtins__|builtins)$/.test(value?.path ?? '');
+
+const isConcealed = (value: Value | undefined): boolean =>
+  value !== undefined &&
+  (value.hidden !== undefined ||
+    value.origins.some(({ path }) => /[.:](join|chr|map)$/.test(path)));
 
 const isDecoded = ({ hidden, labels }: Value): boolean =>
   hidden === 'encoded' || (hidden !== undefined && (labels & LABELS.decoded) !== 0);
@@ -120,8 +140,8 @@ const LETTER = /[\w$]/;
 
 /** Names made so that nobody can tell one from another. */
 function* generatedNames(scene: Scene): Iterable<Found> {
-  // Whoever renames renames everything: the beginning tells.
-  const source = scene.source.slice(0, 30_000);
+  // Whoever renames renames everything: beginning and end tell.
+  const source = `${scene.source.slice(0, 30_000)}\n${scene.source.slice(30_000).slice(-10_000)}`;
   const confusing: RegExpExecArray[] = [];
   ALIKE.lastIndex = 0;
   for (let match = ALIKE.exec(source); match !== null; match = ALIKE.exec(source)) {
@@ -136,9 +156,9 @@ function* generatedNames(scene: Scene): Iterable<Found> {
   yield {
     family: FAMILY,
     name: 'confusing-names',
-    start: first.index,
-    end: first.index + first[0].length,
-    score: 78,
+    start: Math.max(0, scene.source.indexOf(first[0])),
+    end: Math.max(0, scene.source.indexOf(first[0])) + first[0].length,
+    score: confusing.length >= 25 ? 84 : 70,
     explanation: 'Names are made of letters that look alike, so that nobody can follow them.',
   };
 }
