@@ -1,9 +1,10 @@
 /** Calls: of functions of the program, of named things, of what is not known. */
 import type { Use } from '../facts.ts';
+import { LABELS } from '../labels.ts';
 import type { Call, Expression } from '../tree.ts';
 import { compute } from './compute.ts';
 import type { DialectHost } from './dialect.ts';
-import { evaluate, evaluateKey } from './expressions.ts';
+import { evaluate, evaluateKey, hiddenOf } from './expressions.ts';
 import {
   type Closure,
   headsOf,
@@ -195,8 +196,12 @@ export function callPath(
   const on = receiver ?? input;
   const folded = effect?.fold?.(allShown(args), on === undefined ? undefined : shown(on));
   if (folded !== undefined) {
-    if (typeof folded === 'string') run.recorder.folded(folded, node.start, node.end, 'encoded');
-    return new Known(folded, undefined, labels, origins, 'encoded');
+    const isDecoded = ((effect?.marks ?? 0) & LABELS.decoded) !== 0;
+    const hidden = isDecoded ? 'encoded' : hiddenOf(on === undefined ? values : [...values, on]);
+    if (typeof folded === 'string' && hidden !== undefined) {
+      run.recorder.folded(folded, node.start, node.end, hidden);
+    }
+    return new Known(folded, undefined, labels, origins, hidden);
   }
   const named_ = effect?.names?.(args);
   if (named_ !== undefined) return new Known(undefined, named_, labels, origins);

@@ -228,7 +228,7 @@ function constantOf(value: Known): Known['constant'] {
   return list.map(({ constant }) => (constant === null ? '' : String(constant))).join(',');
 }
 
-function hiddenOf(values: readonly Known[]): Known['hidden'] {
+export function hiddenOf(values: readonly Known[]): Known['hidden'] {
   for (const { hidden } of values) if (hidden !== undefined && hidden !== 'split') return hidden;
   for (const { hidden } of values) if (hidden !== undefined) return hidden;
   return undefined;
