@@ -7,6 +7,7 @@ import { Analyzer } from '../../src/admission/threat/analyzer.ts';
 import { round } from '../report.ts';
 import { summarize } from '../statistics.ts';
 import type { Bench, Suite, SuiteResult } from '../suite.ts';
+import { measureCache } from './threat-cache.ts';
 
 export const threat: Suite = { name: 'threat', run };
 
@@ -59,6 +60,7 @@ async function run(bench: Bench): Promise<SuiteResult> {
       unit: 'ms',
     });
   }
+  targets.push((await measureCache(bench.quick)).target);
   return {
     title: 'Threat analysis',
     method: `Sources of ${PACKAGES.join(', ')}, each in a block, as many as fit; analysed whole (parser, interpreter, rules, measures, model) and parsed alone, in turn in one process that is warm.`,

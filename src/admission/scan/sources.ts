@@ -31,6 +31,7 @@ import {
 import { embeddedScripts, type Placing } from './embedded-scripts.ts';
 import { MANIFEST_MAX_BYTES, type Manifest, readManifest } from './manifest.ts';
 import { bytecodeFinding, oddityFinding } from './own-findings.ts';
+import { importsOf } from './pth-imports.ts';
 import { readPlainFile } from './read-plain-file.ts';
 import { walk } from './walk.ts';
 
@@ -38,7 +39,7 @@ export interface Code {
   /** Relative to the root; entries of archives behind `!/`. Empty: the root itself. */
   readonly name: string;
   readonly language: ScanLanguage;
-  /** Absent: larger than is looked at. */
+  /** Absent: too large. */
   readonly bytes: Buffer | undefined;
   readonly size: number;
   /** Run by installers, before anybody has asked for anything. */
@@ -56,15 +57,13 @@ export type Source =
   | { readonly kind: 'unread'; readonly name: string; readonly reason: string }
   | { readonly kind: 'found'; readonly name: string; readonly finding: Finding };
 
-/** Larger files are no source that a person wrote, and not held in memory. */
+/** Larger files are not held in memory. */
 export const CODE_MAX_BYTES = 32 * 1024 * 1024;
 const DEEPEST_ARCHIVE = 3;
 /** Of one kind in one archive: a hundred thousand say no more. */
 const SAME_ODDITIES_MAX = 20;
 
-export interface SourcesOptions {
-  readonly limits?: ArchiveLimits;
-}
+export type SourcesOptions = { readonly limits?: ArchiveLimits };
 
 /** @param path of a directory */
 export async function* sourcesInDirectory(
@@ -98,7 +97,6 @@ export async function* sourcesInFile(
   else yield* sourcesIn(name, path, read.head, read.bytes, read.size, manifests);
 }
 
-/** Whether more than the head is needed. */
 function wants(name: string, head: Uint8Array, manifests: readonly Manifest[]): boolean {
   return 'language' in kindOf(name, head, manifests) || isEmbedding(name);
 }
@@ -165,15 +163,6 @@ function* sourcesIn(
     yield { kind: 'found', name, finding: bytecodeFinding() };
   }
   yield { kind: 'skipped', name, reason: kind.skip };
-}
-
-/** Of a .pth file, lines that begin with `import` are run, and others are paths: spaces, so that places stay. */
-function importsOf(bytes: Buffer): Buffer {
-  const text = bytes.toString('latin1');
-  const lines = text
-    .split('\n')
-    .map((line) => (/^import[ \t]/.test(line) ? line : ' '.repeat(line.length)));
-  return Buffer.from(lines.join('\n'), 'latin1');
 }
 
 /** @returns undefined where it is no archive in spite of its name */
