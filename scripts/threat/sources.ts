@@ -1,11 +1,14 @@
 /**
  * Where samples come from. `--corpora DIR` holds, by these names (docs/threat/data-sheet.md says where each is had):
  * bare git repositories `javascript-malware-collection`, `pypi_malregistry`, `js-malicious-dataset`,
- * `malicious-npm-packages`, `cemetery`; `npm/node_modules`; `python/standard` and `python/debian`.
+ * `malicious-npm-packages`, `cemetery`; `npm/node_modules`; `python/standard` and `python/debian`;
+ * `python-source` with archives of sources.
  * A source that is not there is left out and named.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { archiveEntries, type Entry, type GitFile, gitContents, gitFiles } from './containers.ts';
 
 export interface Sample {
@@ -207,9 +210,38 @@ async function* pythonBenign(root: string): AsyncGenerator<Sample> {
   }
 }
 
+/**
+ * `setup.py` of sources as they were released, from Debian's source packages: what it installs holds none, while nearly
+ * all malware of PyPI has one, so that without them a model would learn to fear installation itself.
+ */
+async function* setupFiles(root: string): AsyncGenerator<Sample> {
+  for (const name of readdirSync(root).sort()) {
+    const packed = /^(.*)_[^_]*\.orig\.tar\.(gz|xz)$/.exec(name);
+    if (packed === null) continue;
+    const path = join(root, name);
+    const bytes =
+      packed[2] === 'xz'
+        ? gzipSync(spawnSync('xz', ['-dc', path], { maxBuffer: 1 << 29 }).stdout, { level: 1 })
+        : readFileSync(path);
+    for (const entry of archiveEntries('source.tar.gz', bytes)) {
+      if (!/^[^/]+\/setup\.py$/.test(entry.path) || entry.bytes.length > LARGEST) continue;
+      yield {
+        source: 'python-source',
+        language: 'python',
+        malicious: false,
+        package: `source/${packed[1]}`,
+        path: entry.path,
+        date: 0,
+        bytes: entry.bytes,
+      };
+    }
+  }
+}
+
 const SOURCES: readonly (readonly [string, (path: string) => AsyncGenerator<Sample>])[] = [
   ['npm', npmBenign],
   ['python', pythonBenign],
+  ['python-source', setupFiles],
   ['pypi_malregistry', pypi],
   ['js-malicious-dataset', exploitKits],
   ['malicious-npm-packages', (path) => npm(path, 'malicious-npm-packages')],

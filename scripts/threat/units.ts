@@ -26,6 +26,36 @@ const languageOf = (sample: Collected): Unit['language'] =>
 
 /** Malicious files taken of a cluster. */
 const OF_CLUSTER = 4;
+/** Files of a benign package: a few of many packages teach more than many of a few. Held-out ones are all measured. */
+const OF_BENIGN: Readonly<Record<Unit['language'], Readonly<Record<Part, number>>>> = {
+  javascript: { train: 4, validation: 6, 'held-out': Number.POSITIVE_INFINITY },
+  // Debian's packages are few and large.
+  python: { train: 14, validation: 25, 'held-out': Number.POSITIVE_INFINITY },
+};
+/** Files of a malicious package that are looked at in train: those that install and import run first. */
+const OF_MALICIOUS = 12;
+
+/** Those by which a package is installed and imported, then in order of their digests. */
+const urgency = (one: Collected): number =>
+  /(^|\/)(setup|__init__|__main__|index|install|preinstall|postinstall)\.\w+$/.test(one.path)
+    ? 0
+    : 1;
+const byUrgency = (a: Collected, b: Collected): number =>
+  urgency(a) - urgency(b) || (a.digest < b.digest ? -1 : 1);
+const byDigest = (a: Collected, b: Collected): number => (a.digest < b.digest ? -1 : 1);
+
+/** Benign samples that count: at most so many of a package. */
+function benignSamples(samples: readonly Collected[]): Collected[] {
+  const packages = Map.groupBy(
+    samples.filter((one) => !one.malicious && one.part !== undefined && one.offset !== undefined),
+    (one) => `${one.source} ${one.package} ${one.part}`,
+  );
+  return [...packages.values()].flatMap((members) => {
+    const first = members[0] as Collected;
+    const most = OF_BENIGN[languageOf(first)][first.part as Part];
+    return members.toSorted(byDigest).slice(0, most);
+  });
+}
 
 const lengthsOf = (sample: Collected): Unit['lengths'] => [
   sample.bytes,
@@ -37,7 +67,10 @@ const lengthsOf = (sample: Collected): Unit['lengths'] => [
 export function fileUnits(samples: readonly Collected[]): Unit[] {
   const units: Unit[] = [];
   const groups = Map.groupBy(
-    samples.filter((one) => one.part !== undefined && !(one.malicious && isOfPackage(one))),
+    [
+      ...benignSamples(samples),
+      ...samples.filter((one) => one.malicious && one.part !== undefined && !isOfPackage(one)),
+    ],
     (one) => `${one.malicious} ${one.source} ${one.part} ${one.cluster}`,
   );
   for (const [group, members] of groups) {
@@ -91,6 +124,8 @@ export function maliciousPackages(samples: readonly Collected[]): Unit[] {
     const [part] = parts;
     if (parts.size !== 1 || part === undefined) continue;
     const files = members
+      .toSorted(byUrgency)
+      .slice(0, part === 'train' ? OF_MALICIOUS : members.length)
       .map((one) => analysed.get(one.digest) ?? analysed.get(`${one.cluster} ${one.tokens}`))
       .filter((digest) => digest !== undefined);
     if (files.length === 0) continue;
@@ -120,7 +155,7 @@ export function maliciousPackages(samples: readonly Collected[]): Unit[] {
 /** Benign packages, of the files that were taken of them. */
 export function benignPackages(samples: readonly Collected[]): Unit[] {
   const packages = Map.groupBy(
-    samples.filter((one) => !one.malicious && one.part !== undefined && one.offset !== undefined),
+    benignSamples(samples),
     (one) => `${one.source} ${one.package} ${one.part}`,
   );
   return [...packages].map(([group, members]) => {
