@@ -56,17 +56,6 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
       break;
     }
   }
-  for (const use of scene.facts.uses) {
-    if (use.form !== 'import' || use.indirect !== true) continue;
-    if (!/child_process|:vm$|subprocess|ctypes|socket|:os$|:net$|:dns$/.test(use.path)) continue;
-    yield {
-      family: FAMILY,
-      name: 'hidden-module',
-      ...at(use),
-      score: 70,
-      explanation: `This loads ${use.path.replace(/^\w+:/, '')} by a name that is not written there.`,
-    };
-  }
 }
 
 const isBuiltins = (value: Value | undefined): boolean =>
