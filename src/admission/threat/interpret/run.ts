@@ -37,12 +37,12 @@ function keptOf(effects: Effects): Kept {
 
 /**
  * How much more is known: 0: nothing that whoever read it has to look at again (a number, a truth value, something of
- * which nothing is known), 1: another text, 2: another thing, or other labels.
+ * which nothing is known), 1: another text or another thing, 2: other labels.
  */
 export function gainOf(before: Known | undefined, after: Known, value: Known): 0 | 1 | 2 {
   if ((before?.labels ?? 0) !== after.labels) return 2;
   if (value.path !== undefined || value.shape !== undefined || value.closure !== undefined)
-    return 2;
+    return 1;
   return typeof value.constant === 'string' ? 1 : 0;
 }
 
@@ -217,7 +217,7 @@ export class Run {
     cell.readers = undefined;
   }
 
-  /** A function is walked once, twice where there are other texts, three times where there is more than that. */
+  /** A function is walked once, twice where it has to do with other things, three times where these have other labels. */
   enqueue(closure: Closure, gain = 2): void {
     if (closure.isQueued || closure.walks > gain) return;
     closure.isQueued = true;
