@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Language, Parser, type Tree } from 'web-tree-sitter';
 
+import { CaissonError } from '../../core/error.ts';
 import { ERROR_TYPE, type Symbols, type SyntaxProblem, SyntaxTree } from './syntax-tree.ts';
 
 export type GrammarName = 'python' | 'bash';
@@ -19,7 +20,7 @@ export type Deadline = number;
 /** Units of UTF-16 handed over at once: fits tree-sitter's buffer of 10 KiB. */
 const CHUNK = 4096;
 /** Parts of the time that is left: after the first no more source is read, after the second the parser is stopped. */
-const READING = 0.5;
+const READING = 0.4;
 const PARSING = 0.75;
 /** Of 15 bytes each. */
 const MOST_NODES = 4_000_000;
@@ -62,14 +63,17 @@ export class Grammar {
       handed = Math.max(handed, end);
       return source.slice(index, end);
     };
-    const tree = this.#parser.parse(read, null, {
-      progressCallback: () => performance.now() > lastStep,
-    });
-    if (tree === null) {
-      this.#parser.reset();
-      const problem = { message: 'time limit of parsing', start: 0, end: source.length };
-      return new SyntaxTree(source, this.#symbols, emptyArrays(), [problem]);
+    let tree: Tree | null;
+    try {
+      tree = this.#parser.parse(read, null, {
+        progressCallback: () => performance.now() > lastStep,
+      });
+      if (tree === null) this.#parser.reset();
+    } catch {
+      // WebAssembly's memory is at its end, say: what cannot be parsed is told, and counts as suspicious.
+      return this.#nothing(source, 'the parser failed');
     }
+    if (tree === null) return this.#nothing(source, 'time limit of parsing');
     const problems: SyntaxProblem[] = [];
     if (limit < source.length)
       problems.push({ message: 'time limit of parsing', start: limit, end: source.length });
@@ -78,6 +82,11 @@ export class Grammar {
     } finally {
       tree.delete();
     }
+  }
+
+  #nothing(source: string, message: string): SyntaxTree {
+    const problem = { message, start: 0, end: source.length };
+    return new SyntaxTree(source, this.#symbols, emptyArrays(), [problem]);
   }
 
   #copy(tree: Tree, source: string, deadline: Deadline, problems: SyntaxProblem[]): SyntaxTree {
@@ -189,6 +198,14 @@ export function openGrammar(name: GrammarName): Promise<Grammar> {
     grammar.catch(() => opened.delete(name));
   }
   return grammar;
+}
+
+export function grammarNotOpen(language: string): CaissonError {
+  return new CaissonError('INTERNAL', {
+    layer: 'admission',
+    message: `the grammar of ${language} is not open`,
+    hint: 'call open() of its front end first',
+  });
 }
 
 async function loadGrammar(name: GrammarName): Promise<Grammar> {

@@ -1,5 +1,5 @@
 /** Python, 2 and 3: from source to the tree that is analysed. */
-import { type Deadline, type Grammar, openGrammar } from '../grammar.ts';
+import { type Deadline, type Grammar, grammarNotOpen, openGrammar } from '../grammar.ts';
 import type { ProgramTree } from '../tree.ts';
 import { PythonLowering } from './lowering.ts';
 import { lowerStatements } from './statements.ts';
@@ -16,7 +16,7 @@ export async function open(): Promise<void> {
  * is in the tree.
  */
 export function lower(source: string, deadline?: Deadline): ProgramTree {
-  if (grammar === undefined) throw new Error('the grammar of Python is not open');
+  if (grammar === undefined) throw grammarNotOpen('Python');
   const state = new PythonLowering(grammar.parse(source, deadline));
   const body = state.tree.count === 0 ? [] : lowerStatements(state, 0);
   return state.program([...state.names.declarations(0), ...body]);

@@ -1,5 +1,5 @@
 /** Shell (sh and bash): from source to the tree that is analysed. */
-import { type Deadline, type Grammar, openGrammar } from '../grammar.ts';
+import { type Deadline, type Grammar, grammarNotOpen, openGrammar } from '../grammar.ts';
 import type { ProgramTree } from '../tree.ts';
 import { ShellLowering } from './lowering.ts';
 import { lowerInto } from './statements.ts';
@@ -16,7 +16,7 @@ export async function open(): Promise<void> {
  * is in the tree.
  */
 export function lower(source: string, deadline?: Deadline): ProgramTree {
-  if (grammar === undefined) throw new Error('the grammar of shell is not open');
+  if (grammar === undefined) throw grammarNotOpen('shell');
   const state = new ShellLowering(grammar.parse(source, deadline));
   const body: ProgramTree['body'][number][] = [];
   if (state.tree.count > 0) lowerInto(state, 0, body);

@@ -99,6 +99,16 @@ test('places are in units of UTF-16', () => {
   assert.equal(comment && source.slice(comment.start, comment.end), '# 😀');
 });
 
+test('pairs of surrogates are whole wherever they stand', () => {
+  for (const before of ['', 'a', '"b"; ']) {
+    const source = `${before}# ${'😀'.repeat(9000)}\nx = "${'😀é'.repeat(9000)}"\nf(y)\n`;
+    const tree = lower(source);
+    assert.deepEqual(tree.problems, []);
+    const call = tree.body.at(-1);
+    assert.equal(call && source.slice(call.start, call.end), 'f(y)');
+  }
+});
+
 test('what cannot be parsed is told, and what stands around and within it is kept', () => {
   const tree = lower('import os\nos.system("a")\n)(]\nos.system("b")\nx = (((\n');
   assert.ok(tree.problems.length > 0);

@@ -12,7 +12,12 @@ before(async () => {
 const inspected = (source: string) => analyzer.inspect(source, { language: 'shell' });
 
 /** A source, a command that it uses, and its first word or what is piped into it. */
-const uses: readonly (readonly [source: string, path: string, word?: string, input?: string])[] = [
+const uses: readonly (readonly [
+  source: string,
+  path: string,
+  word?: string | undefined,
+  input?: string,
+])[] = [
   ["c'u'rl x", 'sh:curl', 'x'],
   ['\\c\\url x', 'sh:curl', 'x'],
   ["$'\\x63url' x", 'sh:curl', 'x'],
