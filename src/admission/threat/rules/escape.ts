@@ -22,7 +22,14 @@ function* realmClimbs(scene: Scene): Iterable<Found> {
     ({ path }) => path.startsWith('node:vm') || path.startsWith('npm:vm2'),
   );
   for (const use of scene.facts.uses) {
-    if (!CLIMBING.test(use.path)) continue;
+    // The interpreter tells these loaders as imports of what they load.
+    const path =
+      use.form === 'import'
+        ? (/\b(process\??\.(?:mainModule|getBuiltinModule))\b/.exec(
+            scene.facts.text(use.start, Math.min(use.end, use.start + 80)),
+          )?.[1] ?? '')
+        : use.path;
+    if (!CLIMBING.test(path)) continue;
     const texts = textsOf(use).join(' ');
     const reaches = /\b(process|require|mainModule|child_process|globalThis|Deno)\b/.test(texts);
     if (/constructor\.constructor(\(\))?$/.test(use.path) && use.form !== 'read') {
@@ -61,7 +68,7 @@ function* realmClimbs(scene: Scene): Iterable<Found> {
         declared: strong ? 88 : 35,
         explanation: 'This takes an inner part of the runtime, beneath the checks of its modules.',
       };
-    } else if (/process\.mainModule(\.require)?$/.test(use.path) && use.form === 'call') {
+    } else if (/process\??\.mainModule(\.require)?$/.test(path) && use.form !== 'read') {
       yield {
         ...CLIMB,
         name: 'main-module',
@@ -95,7 +102,7 @@ function* realmClimbs(scene: Scene): Iterable<Found> {
         ...(guarded ? {} : ({ capability: 'dynamic-code', declared: 82 } as const)),
         explanation: 'This has a text take the process object of the host and run as code.',
       };
-    } else if (/process\.getBuiltinModule$/.test(use.path) && use.form === 'call') {
+    } else if (/process\??\.getBuiltinModule$/.test(path) && use.form !== 'read') {
       yield {
         ...CLIMB,
         name: 'builtin-module',

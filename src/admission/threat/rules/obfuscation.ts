@@ -45,6 +45,18 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
     };
   }
   for (const use of scene.facts.uses) {
+    if (use.form !== 'import' || !use.args.some(({ hidden }) => hidden !== undefined)) continue;
+    yield {
+      family: FAMILY,
+      name: 'hidden-module',
+      ...at(use),
+      score: /child_process|:vm$|subprocess|ctypes|socket|:os$|:net$|:dns$/.test(use.path)
+        ? 70
+        : 35,
+      explanation: `This loads ${use.path.replace(/^\w+:/, '')} by a name that is not written there.`,
+    };
+  }
+  for (const use of scene.facts.uses) {
     if (use.path === 'py:builtins.getattr' && isBuiltins(use.args[0]) && isConcealed(use.args[1])) {
       yield {
         family: FAMILY,
