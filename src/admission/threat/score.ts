@@ -15,7 +15,7 @@ import type { Finding } from '../../core/admission.ts';
 const SHARE = 0.2;
 
 /** What the model may add at most, so that it alone never refuses what no rule says anything about. */
-const MODEL_SHARE = 0.75;
+const MODEL_SHARE = 0.85;
 
 /** 0–100, with one decimal. What is waived does not count. */
 export function scoreOf(findings: readonly Finding[]): number {
