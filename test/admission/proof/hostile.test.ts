@@ -50,6 +50,16 @@ describe('the checker', () => {
     }
   });
 
+  test('stays as small as docs/proof.md says', () => {
+    const linesOf = (...files: string[]): number =>
+      files
+        .flatMap((file) => readFileSync(join(source, file), 'utf8').split('\n'))
+        .filter((line) => !/^\s*(?:$|\/\/|\/\*|\*)/.test(line)).length;
+    assert.ok(linesOf('checker/module.ts', 'checker/body.ts') <= 640);
+    const others = ['bytes', 'certificate', 'opcodes', 'violation'].map((f) => `checker/${f}.ts`);
+    assert.ok(linesOf('check-proof.ts', ...others) <= 255);
+  });
+
   test('knows every instruction as the decoder does', () => {
     for (const { code, name, delta, feature } of allInstructions()) {
       const [prefix, number] = [code >> 12, code & 0xfff];

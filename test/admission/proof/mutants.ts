@@ -1,4 +1,6 @@
 /**
+ * Longer than other files, since it is a list: one line or two for each way in which a rule can be broken.
+ *
  * Mutants of a proved module: each breaks one rule on purpose, at one of all the places where it can be broken. What
  * certificates say of them is bound to their digest anew, so that nothing but the rules can refuse them.
  */
@@ -52,7 +54,11 @@ export function splice(
   to: number,
   by: Uint8Array = new Uint8Array(),
 ): Uint8Array {
-  return Uint8Array.from([...code.subarray(0, from), ...by, ...code.subarray(to)]);
+  const out = new Uint8Array(from + by.length + code.length - to);
+  out.set(code.subarray(0, from));
+  out.set(by, from);
+  out.set(code.subarray(to), from + by.length);
+  return out;
 }
 
 /** Where a charge stands in a body: from its `get` to the `end` of what it ends with. */
