@@ -1,10 +1,13 @@
-/** Calls: of functions of the program, of named things, of what is not known. */
+/**
+ * Calls: of functions of the program, of named things, of what is not known. Longer than other files: each of these
+ * ways may lead to each other one.
+ */
 import type { Use } from '../facts.ts';
 import { LABELS } from '../labels.ts';
 import type { Call, Expression } from '../tree.ts';
 import { compute } from './compute.ts';
 import type { DialectHost } from './dialect.ts';
-import { evaluate, evaluateKey, hiddenOf } from './expressions.ts';
+import { evaluate, evaluateKey } from './expressions.ts';
 import {
   type Closure,
   headsOf,
@@ -21,6 +24,7 @@ import {
   withLabels,
 } from './known.ts';
 import { bindSelf, elementOf, keyOf, labelled, readMember, writeMember } from './members.ts';
+import { hiddenOf } from './operations.ts';
 import { shown } from './recorder.ts';
 import { DEEPEST_CALL, gainOf, type Run } from './run.ts';
 import { walkClosure } from './walk.ts';

@@ -1,4 +1,7 @@
-/** Runs functions of the tree on exact values, statement by statement. */
+/**
+ * Runs functions of the tree on exact values, statement by statement. Longer than other files: statements, patterns and
+ * expressions call each other, and none has a meaning alone.
+ */
 import type { Call, Expression, Member, Pattern, Statement } from '../tree.ts';
 import {
   Environment,

@@ -1,16 +1,6 @@
 /** What is known of the value of an expression. */
 import type { Use } from '../facts.ts';
-import type {
-  Assignment,
-  Choice,
-  Entries,
-  Expression,
-  Joined,
-  List,
-  Member,
-  Operation,
-  Through,
-} from '../tree.ts';
+import type { Assignment, Choice, Expression, Member, Through } from '../tree.ts';
 import { assignPattern, takesApart } from './assignments.ts';
 import { evaluateCall } from './calls.ts';
 import {
@@ -25,10 +15,10 @@ import {
   UNKNOWN,
   withLabels,
 } from './known.ts';
-import { bindSelf, elementOf, keyOf, labelled, readMember } from './members.ts';
+import { keyOf, labelled, readMember } from './members.ts';
+import { evaluateEntries, evaluateList } from './objects.ts';
+import { evaluateJoined, evaluateOperation, operate } from './operations.ts';
 import { DEEPEST_WALK, type Run } from './run.ts';
-
-const MOST_TEXT = 1_000_000;
 
 /** @param isPassed it is called, or a member of it is read: reading it is no use of its own. */
 export function evaluate(run: Run, node: Expression, isPassed = false): Known {
@@ -163,175 +153,6 @@ function argumentsOf(run: Run, node: Expression): Known {
     node.start,
     node.end,
   );
-}
-
-function evaluateOperation(run: Run, node: Operation): Known {
-  const operands: Known[] = [];
-  for (const operand of node.operands) operands.push(evaluate(run, operand));
-  return operate(run, node.operator, operands, node);
-}
-
-export function operate(
-  run: Run,
-  operator: string,
-  operands: readonly Known[],
-  node: Expression,
-): Known {
-  let labels = 0;
-  let origins: readonly Use[] = NOTHING;
-  let varying = -1;
-  let isKnown = true;
-  let hasShape = false;
-  for (let i = 0; i < operands.length; i++) {
-    const operand = operands[i] as Known;
-    labels |= labelsOf(operand);
-    const own = originsOf(operand);
-    if (own.length > 0) origins = mergeOrigins(origins, own);
-    if (operand.constant === undefined) isKnown = false;
-    if (operand.shape !== undefined) hasShape = true;
-    if (operand.also !== undefined && varying < 0) varying = i;
-  }
-  if (operator === '!' && operands[0]?.shape !== undefined && operands[0].also === undefined) {
-    return new Known(false, undefined, labels, origins);
-  }
-  if (isKnown || hasShape) {
-    const constant = run.dialect.operate(operator, operands.map(constantOf));
-    if (constant !== undefined) {
-      const isSplit = operator === '+' && typeof constant === 'string';
-      const hidden = hiddenOf(operands) ?? (isSplit && operands.length > 1 ? 'split' : undefined);
-      if (typeof constant === 'string' && constant.length > 64) run.spend(constant.length >> 6);
-      if (hidden !== undefined && typeof constant === 'string') {
-        run.recorder.folded(constant, node.start, node.end, hidden);
-      }
-      let folded = new Known(constant, undefined, labels, origins, hidden);
-      for (const other of varying < 0 ? NOTHING_KNOWN : (operands[varying]?.also ?? [])) {
-        const next = operands.map((operand, i) => constantOf(i === varying ? other : operand));
-        const also = next.includes(undefined) ? undefined : run.dialect.operate(operator, next);
-        if (also !== undefined)
-          folded = join(folded, new Known(also, undefined, labels, origins, hidden));
-      }
-      return folded;
-    }
-  }
-  return labelled(labels, origins);
-}
-
-const NOTHING_KNOWN: readonly Known[] = [];
-
-/** Lists of constants are texts to operators, as `[] + []` is; others are not known. */
-function constantOf(value: Known): Known['constant'] {
-  const list = value.shape?.list;
-  if (list === undefined || value.shape?.rest !== undefined || list.length > 10_000)
-    return value.constant;
-  if (list.some(({ constant }) => constant === undefined))
-    return list.length === 0 ? '' : undefined;
-  return list.map(({ constant }) => (constant === null ? '' : String(constant))).join(',');
-}
-
-export function hiddenOf(values: readonly Known[]): Known['hidden'] {
-  for (const { hidden } of values) if (hidden !== undefined && hidden !== 'split') return hidden;
-  for (const { hidden } of values) if (hidden !== undefined) return hidden;
-  return undefined;
-}
-
-function evaluateJoined(run: Run, node: Joined): Known {
-  const parts = node.parts.map((part) => evaluate(run, part));
-  if (parts.length === 0) return ofConstant('');
-  if (parts.length === 1 && typeof parts[0]?.constant === 'string') return parts[0];
-  let labels = 0;
-  let origins: readonly Use[] = NOTHING;
-  let text: string | undefined = '';
-  for (const part of parts) {
-    labels |= labelsOf(part);
-    origins = mergeOrigins(origins, originsOf(part));
-    const constant = constantOf(part);
-    text =
-      constant === undefined || text === undefined || text.length > MOST_TEXT
-        ? undefined
-        : text + String(constant);
-  }
-  if (text === undefined) return labelled(labels, origins);
-  run.recorder.folded(text, node.start, node.end, hiddenOf(parts) ?? 'split');
-  return new Known(text, undefined, labels, origins, hiddenOf(parts) ?? 'split');
-}
-
-function evaluateList(run: Run, node: List): Known {
-  const shape = run.shapeOf(node);
-  const items: Known[] = [];
-  let isOrdered = true;
-  for (const item of node.items) {
-    const isSpread = item.kind === 'through' && item.operator === '...';
-    const value = evaluate(run, item);
-    shape.add(value);
-    if (!isSpread) {
-      bindSelf(value, shape);
-      items.push(value);
-      continue;
-    }
-    const list = value.shape?.list;
-    if (list !== undefined && value.shape?.rest === undefined && list.length < 10_000)
-      items.push(...list);
-    else if (typeof value.constant === 'string' && value.constant.length < 10_000) {
-      for (const letter of value.constant) items.push(ofConstant(letter));
-    } else {
-      isOrdered = false;
-      shape.rest = join(shape.rest, elementOf(value));
-    }
-  }
-  if (!isOrdered) for (const item of items) shape.rest = join(shape.rest, item);
-  // At a second walk the list keeps what was added to it.
-  if (shape.list === undefined || shape.list.length <= items.length) shape.list = items;
-  return new Known(undefined, undefined, 0, NOTHING, undefined, shape);
-}
-
-function evaluateEntries(run: Run, node: Entries): Known {
-  const shape = run.shapeOf(node);
-  shape.isClass = node.isClass === true;
-  const made = new Known(undefined, undefined, 0, NOTHING, undefined, shape);
-  if (node.parent !== undefined) shape.parent = evaluate(run, node.parent);
-  shape.cells ??= new Map();
-  for (const { key, value: expression, accessor } of node.entries) {
-    const value = evaluate(run, expression);
-    shape.add(value);
-    if (key === undefined) {
-      spreadInto(run, shape, value);
-      continue;
-    }
-    const name = keyOf(evaluateKey(run, key));
-    if (value.closure !== undefined) bindSelf(value, shape);
-    if (name === undefined) {
-      shape.rest = join(shape.rest, value);
-      continue;
-    }
-    let cell = shape.cells.get(name);
-    if (cell === undefined) {
-      cell = run.newCell();
-      shape.cells.set(name, cell);
-    }
-    cell.accessor = accessor;
-    run.assign(cell, value);
-  }
-  return made;
-}
-
-function spreadInto(run: Run, shape: NonNullable<Known['shape']>, value: Known): void {
-  const cells = value.shape?.cells;
-  if (value.path !== undefined && shape.parent === undefined) shape.parent = value;
-  if (cells === undefined || cells.size > 1000) {
-    if (value.path !== undefined) return;
-    shape.rest = join(shape.rest, elementOf(value));
-    return;
-  }
-  shape.cells ??= new Map();
-  for (const [key, { all }] of cells) {
-    if (all === undefined) continue;
-    let cell = shape.cells.get(key);
-    if (cell === undefined) {
-      cell = run.newCell();
-      shape.cells.set(key, cell);
-    }
-    run.assign(cell, all);
-  }
 }
 
 function evaluateChoice(run: Run, node: Choice): Known {
