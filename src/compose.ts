@@ -433,7 +433,7 @@ export class Caisson {
         evaluate: (program, where, decided) => this.#evaluate(() => program, where, decided),
         run: (argv, where, decided) => this.#run(argv, where, newId('run'), decided),
         policy: async (input) => (await this.#book.entry(input)).policy,
-        admit: (candidate, policy) => this.#gate.module(candidate, policy),
+        admit: (candidate, policy, workspace) => this.#gate.module(candidate, policy, workspace),
         observer: this.#recorder?.observer,
         recorded: () => this.#recorder?.ready(),
         stateDirectory: this.#state(),

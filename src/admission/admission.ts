@@ -43,6 +43,7 @@ export interface AdmissionParts {
     candidate: Candidate,
     signers: readonly string[] | undefined,
     nowMs: number,
+    mayWrite: Demand['mayWrite'],
   ) => Promise<
     | {
         readonly ok: true;
@@ -76,6 +77,8 @@ export interface Demand {
   readonly admission: AdmissionPolicy;
   /** The walls that it may come to stand behind. */
   readonly walls: readonly WallName[];
+  /** Whether it may write to an absolute path of the host: who is trusted must not be for it to say. Default: nowhere. */
+  readonly mayWrite?: ((path: string) => boolean) | undefined;
 }
 
 export type Decide = (candidate: Candidate, demand: Demand) => Promise<Decided>;
@@ -111,9 +114,10 @@ export function makeAdmission(parts: AdmissionParts): Decide {
 async function decide(
   parts: AdmissionParts,
   candidate: Candidate,
-  { admission, walls }: Demand,
+  demand: Demand,
   deadline: number,
 ): Promise<Decided> {
+  const { admission } = demand;
   const now = parts.clock();
   const reasons: string[] = [];
   const refused: string[] = [];
@@ -124,7 +128,7 @@ async function decide(
   let signer: VerifiedSigner | undefined;
   const wantsSigner = admission.requires.includes('signature');
   if (wantsSigner || (candidate.signatures?.length ?? 0) > 0) {
-    const verdict = await verified(parts, candidate, admission, walls, now);
+    const verdict = await verified(parts, candidate, demand, now);
     if (verdict.ok) signer = verdict.signer;
     else if (wantsSigner) refused.push(verdict.reason);
     else reasons.push(`its signature does not count: ${verdict.reason}`);
@@ -243,8 +247,7 @@ function declaredOf(
 async function verified(
   parts: AdmissionParts,
   candidate: Candidate,
-  { signers }: AdmissionPolicy,
-  walls: readonly WallName[],
+  { admission: { signers }, walls, mayWrite }: Demand,
   now: number,
 ): Promise<{ ok: true; signer: VerifiedSigner } | { ok: false; reason: string }> {
   const [id, version] = candidate.name.split('@', 2);
@@ -254,7 +257,7 @@ async function verified(
     return { ok: false, reason: `it has no signature, and the policy requires one; ${how}` };
   }
   if (signers?.length === 0) return { ok: false, reason: 'the policy lets nobody sign' };
-  const verdict = await parts.verify(candidate, signers, now);
+  const verdict = await parts.verify(candidate, signers, now, mayWrite);
   if (!verdict.ok) return verdict;
   const outside = walls.filter((wall) => verdict.walls?.includes(wall) === false);
   if (outside.length === 0) return { ok: true, signer: verdict.signer };

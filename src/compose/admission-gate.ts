@@ -9,6 +9,7 @@ import { type AdmissionReport, type Candidate, UNCHECKED } from '../core/admissi
 import { CaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { Recorder } from '../core/ports.ts';
+import { writableBy } from '../modules/out-of-reach.ts';
 import { USUAL } from '../policy/admission.ts';
 import type { Policy } from '../policy/policy.ts';
 import { strengthen } from '../policy/strengthen.ts';
@@ -78,7 +79,7 @@ export class AdmissionGate {
     const { commandCandidate } = await import('../admission/command-candidate.ts');
     const { name = argv[0] ?? '', ...claims } = options.claims ?? {};
     const candidate = await commandCandidate(name, argv, input, read, claims);
-    const { report } = await this.#decide(candidate, entry.policy, entry.digest);
+    const { report } = await this.#decide(candidate, entry.policy, options.workspace);
     this.#tell(report, candidate, entry.digest, options.tenant);
     return await this.#placed(entry, report, candidate.name);
   }
@@ -104,9 +105,13 @@ export class AdmissionGate {
   }
 
   /** Of modules: what the policy asks, or else the usual. Never rejects. */
-  async module(candidate: Candidate, policy: Policy): Promise<Decided> {
+  async module(
+    candidate: Candidate,
+    policy: Policy,
+    workspace: string | undefined,
+  ): Promise<Decided> {
     const admission = policy.admission ?? USUAL;
-    const decided = await this.#decide(candidate, { ...policy, admission }, undefined);
+    const decided = await this.#decide(candidate, { ...policy, admission }, workspace);
     if (decided.report.decision !== 'strengthened' || strengthen(policy) !== undefined) {
       return decided;
     }
@@ -153,7 +158,7 @@ export class AdmissionGate {
       ...claims,
     };
     const key = isPlain(options) ? `${entry.digest}\0${program.id}` : undefined;
-    const decided = await this.#once(key, candidate, entry, options.tenant);
+    const decided = await this.#once(key, candidate, entry, options);
     const admitted = await this.#placed(entry, decided.report, name);
     if (key !== undefined) {
       let byEntry = this.#programs.get(program);
@@ -171,7 +176,7 @@ export class AdmissionGate {
     key: string | undefined,
     candidate: Candidate,
     entry: PolicyEntry,
-    tenant: string | undefined,
+    { tenant, workspace }: Pick<PlaceOptions, 'tenant' | 'workspace'>,
   ): Promise<Decided> {
     const known = key === undefined ? undefined : this.#remembered.get(key);
     if (known !== undefined && this.#now() < known.untilMs) {
@@ -183,7 +188,7 @@ export class AdmissionGate {
       return decided;
     }
     const remembered: Remembered = {
-      decided: this.#decide(candidate, entry.policy, entry.digest),
+      decided: this.#decide(candidate, entry.policy, workspace),
       untilMs: Number.POSITIVE_INFINITY,
     };
     if (key !== undefined) {
@@ -198,12 +203,14 @@ export class AdmissionGate {
 
   async #decide(
     candidate: Candidate,
-    { admission = USUAL, walls }: Pick<Policy, 'admission' | 'walls'>,
-    _digest: string | undefined,
+    policy: Policy,
+    workspace: string | undefined,
   ): Promise<Decided> {
     this.#checks ??= this.#open();
     const { decide } = await this.#checks;
-    return await decide(candidate, { admission, walls });
+    const { admission = USUAL, walls } = policy;
+    const mayWrite = writableBy(policy, workspace);
+    return await decide(candidate, { admission, walls, mayWrite });
   }
 
   async #open(): Promise<{ checks: Checks; decide: Decide }> {

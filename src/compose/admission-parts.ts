@@ -29,7 +29,7 @@ export class Checks implements AsyncDisposable {
         const score = scoreOf(findings);
         return probability === undefined ? score : withModel(score, probability);
       },
-      verify: async (candidate, signers, nowMs) => {
+      verify: async (candidate, signers, nowMs, mayWrite) => {
         const [{ verifySigned }, trust] = await Promise.all([
           import('../admission/signing/verify.ts'),
           this.#trusted(),
@@ -38,7 +38,7 @@ export class Checks implements AsyncDisposable {
         return await verifySigned(
           candidate,
           candidate.signatures ?? [],
-          trust.current(),
+          trust.current(mayWrite),
           nowMs,
           by,
         );

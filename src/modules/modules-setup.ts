@@ -42,6 +42,7 @@ export interface ModulesSetup {
   readonly admit: (
     candidate: Candidate,
     policy: Policy,
+    workspace: string | undefined,
   ) => Promise<{ readonly report: AdmissionReport; readonly untilMs: number }>;
   readonly observer: Observer | undefined;
   /** Rejects where nothing can be recorded any more. */

@@ -86,7 +86,7 @@ export class Modules {
       executor: this.#executor,
       admit: async (candidate) =>
         admission === undefined
-          ? await setup.admit(candidate, opened.policy)
+          ? await setup.admit(candidate, opened.policy, place.workspace)
           : { report: await admission(candidate), untilMs: Number.POSITIVE_INFINITY },
       observer: setup.observer,
       policyDigest: digestPolicy(opened.policy),
