@@ -6,10 +6,11 @@ import { elementOf } from '../interpret/members.ts';
 import { plainDialect } from '../interpret/plain-dialect.ts';
 import { isPythonBuiltin } from './builtins.ts';
 import { EACH } from './comprehensions.ts';
-import { callBuiltin, exactPython, slice, textMethod } from './exact.ts';
+import { callBuiltin, exactPython, slice } from './exact.ts';
 import { FORMAT, SLICE } from './expressions.ts';
 import { operate } from './operators.ts';
 import { globalPath, memberPath, modulePath } from './paths.ts';
+import { textMethod } from './text-methods.ts';
 
 const MOST_KEPT = 10_000;
 const MOST_MAPPED = 5000;

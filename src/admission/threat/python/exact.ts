@@ -1,6 +1,5 @@
 /** Python's own functions and methods on exact values. Lists, tuples and bytes that are gone through are lists. */
 import { FOLDS } from '../catalogue/decoders.ts';
-import type { Value } from '../facts.ts';
 import {
   type Exact,
   type ExactLanguage,
@@ -10,42 +9,21 @@ import {
   spend,
 } from '../interpret/exact-values.ts';
 import { EACH } from './comprehensions.ts';
-import { FORMAT, SLICE } from './expressions.ts';
-import { formatBraces, formatPercent, written } from './formatting.ts';
+import {
+  asValue,
+  codesToText,
+  itemsOf,
+  known,
+  MOST_ITEMS,
+  primitive,
+  textOf,
+  wholeOf,
+} from './exact-items.ts';
+import { SLICE } from './expressions.ts';
+import { written } from './formatting.ts';
+import { textMethod } from './text-methods.ts';
 
-type Constant = Value['constant'];
 type Invoke = (callee: Exact, args: readonly Exact[]) => Exact;
-
-const LONGEST = 1_000_000;
-const MOST_ITEMS = 100_000;
-
-function primitive(value: Exact): Constant {
-  if (typeof value === 'object' && value !== null) throw new Inexact();
-  return value;
-}
-
-function known<Of>(value: Of | undefined): Of {
-  if (value === undefined) throw new Inexact();
-  return value;
-}
-
-const textOf = (value: Exact): string => {
-  if (typeof value !== 'string') throw new Inexact();
-  return value;
-};
-
-function wholeOf(value: Exact): number {
-  const number = typeof value === 'bigint' ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isSafeInteger(number)) throw new Inexact();
-  return number;
-}
-
-/** What a loop over it sees. */
-export function itemsOf(value: Exact): Exact[] {
-  if (Array.isArray(value)) return value;
-  if (typeof value === 'string' && value.length <= MOST_ITEMS) return [...value];
-  throw new Inexact();
-}
 
 export const exactPython: ExactLanguage = {
   primitive,
@@ -140,97 +118,6 @@ function listMethod(list: Exact[], name: string, args: readonly Exact[]): Exact 
       throw new Inexact();
   }
 }
-
-const codesToText = (list: readonly Exact[]): string => {
-  const codes = list.map(wholeOf);
-  if (codes.some((code) => code < 0 || code > 0x10ffff)) throw new Inexact();
-  return codes.map((code) => String.fromCodePoint(code)).join('');
-};
-
-/** Methods of texts without arguments that matter. */
-const SIMPLE: Readonly<Record<string, (text: string) => string>> = {
-  lower: (text) => text.toLowerCase(),
-  casefold: (text) => text.toLowerCase(),
-  upper: (text) => text.toUpperCase(),
-  swapcase: (text) =>
-    text.replace(/[a-z]|[A-Z]/g, (one) =>
-      one === one.toLowerCase() ? one.toUpperCase() : one.toLowerCase(),
-    ),
-  capitalize: (text) => text.slice(0, 1).toUpperCase() + text.slice(1).toLowerCase(),
-  title: (text) =>
-    text
-      .toLowerCase()
-      .replace(/(^|[^a-z])([a-z])/g, (_, before, one) => before + one.toUpperCase()),
-};
-
-export function textMethod(text: string, name: string, args: readonly Exact[]): Exact {
-  if (text.length > LONGEST) throw new Inexact();
-  const [first, second] = args;
-  const simple = Object.hasOwn(SIMPLE, name) ? SIMPLE[name] : undefined;
-  if (simple !== undefined) return simple(text);
-  switch (name) {
-    case 'join': {
-      const parts = itemsOf(first).map(textOf);
-      if (parts.length * (text.length + 1) > LONGEST) throw new Inexact();
-      return parts.join(text);
-    }
-    case 'replace': {
-      const [from, to] = [textOf(first), textOf(second)];
-      if (text.length * (to.length + 1) > LONGEST * 4) throw new Inexact();
-      return text.replaceAll(from, () => to);
-    }
-    case 'strip':
-    case 'lstrip':
-    case 'rstrip':
-      return strip(text, name, first === undefined || first === null ? undefined : textOf(first));
-    case 'split':
-      return first === undefined || first === null
-        ? text.split(/\s+/).filter((part) => part !== '')
-        : text.split(textOf(first));
-    case 'splitlines':
-      return text.split(/\r?\n/);
-    case 'startswith':
-      return text.startsWith(textOf(first));
-    case 'endswith':
-      return text.endsWith(textOf(first));
-    case 'find':
-    case 'index':
-      return text.indexOf(textOf(first));
-    case 'count':
-      return text.split(textOf(first)).length - 1;
-    case 'isalpha':
-      return /^\p{L}+$/u.test(text);
-    case 'isdigit':
-      return /^\d+$/.test(text);
-    case 'isupper':
-      return text !== text.toLowerCase() && text === text.toUpperCase();
-    case 'islower':
-      return text !== text.toUpperCase() && text === text.toLowerCase();
-    case 'encode':
-    case 'decode':
-      return known(FOLDS.decodeAs([text, ...args].map(asValue), undefined));
-    case 'hex':
-      return Buffer.from(text, 'latin1').toString('hex');
-    case 'format':
-      return known(formatBraces(text, args.map(primitive)));
-    case FORMAT:
-      return known(formatPercent(text, args.map(primitive)));
-    default:
-      throw new Inexact();
-  }
-}
-
-function strip(text: string, name: string, letters: string | undefined): string {
-  const drops = (one: string | undefined): boolean =>
-    one !== undefined && (letters === undefined ? /\s/.test(one) : letters.includes(one));
-  let start = 0;
-  let end = text.length;
-  if (name !== 'rstrip') while (start < end && drops(text[start])) start++;
-  if (name !== 'lstrip') while (end > start && drops(text[end - 1])) end--;
-  return text.slice(start, end);
-}
-
-const asValue = (value: Exact): Value => ({ constant: primitive(value), labels: 0, origins: [] });
 
 const DECODERS: Readonly<Record<string, keyof typeof FOLDS>> = {
   'base64.b64decode': 'base64',
