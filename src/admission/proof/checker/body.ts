@@ -1,4 +1,8 @@
-/** Code: what every instruction costs is paid for before it, and every frame is counted or has a rank. */
+/**
+ * Code: what every instruction costs is paid for before it, and every frame is counted or has a rank.
+ *
+ * Longer than other files: all rules share the state of the one function that is read, in one pass.
+ */
 import { type Bytes, shortest } from './bytes.ts';
 import { type ModuleCheck, slotsOf } from './module.ts';
 import * as opcodes from './opcodes.ts';
