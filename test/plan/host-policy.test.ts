@@ -34,8 +34,10 @@ test('what a policy opens stays shut for the host', () => {
     syscalls: { preset: 'all' },
     capabilities: { add: ['net_raw'] },
     devices: ['/dev/fuse'],
+    admission: {},
   });
   const host = hostPolicy(policy, needs);
+  assert.equal(host.admission, undefined, 'the guest was asked');
   assert.deepEqual(host.read.rules, [{ path: '/opt/host', include: true }]);
   assert.deepEqual(host.write.rules, []);
   assert.deepEqual([host.network.mode, host.network.allow], ['none', []]);

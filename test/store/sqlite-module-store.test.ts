@@ -74,6 +74,37 @@ describe('the store of modules', () => {
     await store.close();
   });
 
+  test('what an earlier version wrote of admission is read as a report', async () => {
+    const path = fresh();
+    const store = SqliteModuleStore.open(path);
+    await store.add(record('old'), code, 'x');
+    await store.add(record('new'), code, 'x');
+    await store.close();
+    const raw = new DatabaseSync(path);
+    raw.exec(`UPDATE module SET record = json_set(record, '$.admission', 'admitted') WHERE id = 'old';
+      PRAGMA user_version = 1`);
+    raw.close();
+    const opened = SqliteModuleStore.open(path);
+    const of = async (id: string) => (await opened.get({ id, version: '1.0.0' }))?.record.admission;
+    assert.deepEqual(await of('old'), { decision: 'admitted' });
+    assert.deepEqual(await of('new'), { decision: 'unchecked' }, 'and others stay as they are');
+    await opened.close();
+  });
+
+  test('a record whose admission is no decision that lets anything run is damaged', async () => {
+    const path = fresh();
+    const store = SqliteModuleStore.open(path);
+    await store.add(record('a'), code, 'x');
+    for (const forged of [`json('{"decision":"refused"}')`, `json('{}')`, `'admitted'`, `NULL`]) {
+      const raw = new DatabaseSync(path);
+      raw.exec(`UPDATE module SET record = json_set(record, '$.admission', ${forged})`);
+      raw.close();
+      const get = store.get({ id: 'a', version: '1.0.0' });
+      await assert.rejects(get, { code: 'STORE_UNUSABLE' }, forged);
+    }
+    await store.close();
+  });
+
   test('keeps code once, as long as somebody has it', async () => {
     const path = fresh();
     const store = SqliteModuleStore.open(path);
