@@ -199,7 +199,7 @@ const PAIRS: readonly Pair[] = [
   js(
     'sandbox-escape/constructor-climb',
     `({}).constructor.constructor('return process')()`,
-    `class A { constructor() {} } new A().constructor.name`,
+    `function clone(x) { return new x.constructor(); } clone(this.constructor)`,
   ),
   js(
     'sandbox-escape/process-binding',

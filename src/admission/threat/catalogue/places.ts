@@ -324,5 +324,6 @@ const LONGEST = 4000;
 export function placeOf(places: readonly Place[], text: string): Place | undefined {
   if (text.length > LONGEST || text.length < 4) return undefined;
   if (places === SECRET_PLACES && !SECRET_HINT.test(text)) return undefined;
+  if (places === DROP_PLACES && !text.includes('.')) return undefined;
   return places.find(({ pattern }) => pattern.test(text));
 }

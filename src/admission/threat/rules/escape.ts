@@ -32,7 +32,9 @@ function* realmClimbs(scene: Scene): Iterable<Found> {
     if (!CLIMBING.test(path)) continue;
     const texts = textsOf(use).join(' ');
     const reaches = /\b(process|require|mainModule|child_process|globalThis|Deno)\b/.test(texts);
-    if (/constructor\.constructor(\(\))?$/.test(use.path) && use.form !== 'read') {
+    // `new x.constructor()` makes another x; code is made of a text.
+    const makes = use.args.length > 0 || use.path.endsWith('()');
+    if (/constructor\.constructor(\(\))?$/.test(use.path) && use.form !== 'read' && makes) {
       const isGlobal = /^\s*return this\s*;?\s*$/.test(texts);
       yield {
         ...CLIMB,

@@ -12,6 +12,8 @@ export function* unpacking(scene: Scene): Iterable<Found> {
   if (share < MOSTLY) return;
   for (const { use } of scene.doing('evaluate')) {
     const code = /Function$/.test(use.path) ? use.args.at(-1) : use.args[0];
+    // Bundlers and caches of compiled code make scripts of files that they read; programs in programs use these.
+    if (!/(eval|Function|exec|execScript)$/.test(use.path)) continue;
     if (code === undefined || !isComputed(code)) continue;
     yield {
       family: 'obfuscation',
