@@ -51,12 +51,13 @@ function addInput(language: CodeLanguage, input: CommandInput, add: Add): void {
 }
 
 async function addFile(
-  { path, language }: Extract<CommandPart, { kind: 'file' }>,
+  { path, language, maybe }: Extract<CommandPart, { kind: 'file' }>,
   read: ReadScript,
   add: Add,
 ): Promise<void> {
   const content = await read(path);
   if (content === 'own') return;
+  if (content === undefined && maybe === true) return;
   if (content === undefined) return add(path, 'command', 'a file that cannot be read beforehand');
   const written = language ?? languageOfFile(path, content);
   if (written !== undefined) add(path, written, content);

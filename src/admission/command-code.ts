@@ -15,8 +15,13 @@ export type CommandPart =
       readonly language: ReadLanguage;
       readonly text: string;
     }
-  /** A file of the guest's; `language` where it does not tell by itself. */
-  | { readonly kind: 'file'; readonly path: string; readonly language?: ReadLanguage }
+  /** A file of the guest's; `language` where it does not tell by itself; `maybe`: it need not be there. */
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly language?: ReadLanguage;
+      readonly maybe?: true;
+    }
   | { readonly kind: 'stdin'; readonly language: ReadLanguage }
   /** Code in a language that nobody reads here. */
   | { readonly kind: 'unread'; readonly name: string; readonly what: string };
@@ -45,7 +50,7 @@ const PYTHON: Interpreter = {
   language: 'python',
   text: /^-[a-zA-Z]*c$/,
   takes: /^-[WX]$|^--check-hash-based-pycs$/,
-  none: /^(-V|-VV|--version|-h|--help|-[a-zA-Z]*m)$/,
+  none: /^(-V|-VV|--version|-h|--help)$/,
 };
 const NODE: Interpreter = {
   language: 'javascript',
@@ -232,6 +237,8 @@ function interpreted(
         return parts;
       }
       parts.push({ kind: 'file', path: joined[2] });
+    } else if (language === 'python' && /^-[a-zA-Z]*m/.test(word)) {
+      return [...parts, ...pythonModule(word.replace(/^-[a-zA-Z]*?m/, '') || argv[i + 1])];
     } else if (none?.test(word) === true) return parts;
     else if (text.test(word)) {
       // `sh -c -- TEXT`
@@ -264,6 +271,18 @@ function interpreted(
   if (language === undefined) parts.push({ kind: 'unread', name: 'stdin', what: argv[at] ?? '' });
   else parts.push({ kind: 'stdin', language });
   return parts;
+}
+
+/** Where the directory has one of that name it goes before what is installed. */
+function pythonModule(name: string | undefined): CommandPart[] {
+  const path = name?.replaceAll('.', '/');
+  if (path === undefined) return [];
+  return [`${path}.py`, `${path}/__init__.py`, `${path}/__main__.py`].map((each) => ({
+    kind: 'file',
+    path: each,
+    language: 'python',
+    maybe: true,
+  }));
 }
 
 function interpreterOf(command: string): Interpreter | undefined {

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { open, realpath } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import type { ReadScript } from '../admission/command-candidate.ts';
 import { WORKSPACE } from '../policy/path.ts';
 import { containsPath, isWithin } from '../policy/path-set.ts';
@@ -18,7 +18,10 @@ const BYTES_MAX = 16 * 2 ** 20;
 /** For a run of its own: read on the host, where the guest will find it. */
 export function scriptsOutside(policy: Policy, place: Place, cwd: string | undefined): ReadScript {
   return async (path) => {
-    const asked = resolve(place.workspace ?? process.cwd(), cwd ?? '.', path);
+    const base = place.workspace ?? (policy.view === 'host' ? process.cwd() : undefined);
+    // The guest's home, which is empty.
+    if (base === undefined && ![cwd ?? '', path].some(isAbsolute)) return undefined;
+    const asked = resolve(base ?? '/', cwd ?? '.', path);
     let real: string;
     try {
       real = await realpath(asked);
@@ -38,7 +41,8 @@ export function scriptsInside(
   read: (path: string) => Promise<Uint8Array>,
 ): ReadScript {
   return async (path) => {
-    const asked = cwd === undefined ? path : resolve(cwd, path);
+    // What is relative starts where the sandbox does.
+    const asked = cwd === undefined || isAbsolute(path) ? path : join(cwd, path);
     if (asked.startsWith('/')) {
       const real = await realpath(asked).catch(() => asked);
       if (isOwn(resolve(asked), policy, place) && isOwn(real, policy, place)) return 'own';

@@ -43,7 +43,14 @@ describe('commands', () => {
       [['python', '-W', 'error', 'x.py'], ['file:x.py:python']],
       [['python3', '-'], ['stdin:python']],
       [['python3', '--version'], []],
-      [['python3', '-m', 'pytest'], []],
+      [
+        ['python3', '-Im', 'a.b', 'x'],
+        ['file:a/b.py:python', 'file:a/b/__init__.py:python', 'file:a/b/__main__.py:python'],
+      ],
+      [
+        ['python3', '-mx'],
+        ['file:x.py:python', 'file:x/__init__.py:python', 'file:x/__main__.py:python'],
+      ],
       [['node', '-e', 'T'], ['javascript:T']],
       [['node', '-pe', 'T'], ['javascript:T']],
       [['node', '--eval=T'], ['javascript:T']],
@@ -119,6 +126,8 @@ describe('commands', () => {
     assert.deepEqual(await seen('./native'), { './native': 'command' });
     assert.deepEqual(await seen('./odd'), { './odd': 'command' });
     assert.deepEqual(await seen('sh', 'gone.sh'), { 'gone.sh': 'command' });
+    assert.deepEqual(await seen('python3', '-m', 'x'), { 'x.py': 'python' });
+    assert.deepEqual(await seen('python3', '-m', 'json.tool'), {}, 'what is installed');
     assert.deepEqual(await seen('sh'), { stdin: 'command' });
   });
 });

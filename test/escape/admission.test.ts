@@ -44,7 +44,8 @@ const ways: readonly (readonly [string, readonly string[], string?])[] = [
   ['a link with a harmless name', ['sh', 'README']],
   ['stdin', ['sh'], SHELL],
   ['text of Python', ['python3', '-c', PYTHON]],
-  ['a module of Python by its path', ['python3', '-u', 'evil.py']],
+  ['a program of Python by its path', ['python3', '-u', 'evil.py']],
+  ['a module of Python by its name', ['python3', '-m', 'evil']],
 ];
 
 describe('code that looks like an attack', () => {
