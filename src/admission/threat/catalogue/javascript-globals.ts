@@ -1,4 +1,4 @@
-/** Globals of the language, of browsers, Deno, Bun and the Windows Script Host. */
+/** Globals of the language, of browsers, Deno, Bun and the Windows Script Host. Long, as lists are. */
 import type { Use } from '../facts.ts';
 import { LABELS } from '../labels.ts';
 import { FOLDS } from './decoders.ts';

@@ -1,4 +1,4 @@
-/** Builtin modules of Node, and `process`. */
+/** Builtin modules of Node, and `process`. Long, as lists are. */
 import type { Use } from '../facts.ts';
 import { LABELS } from '../labels.ts';
 import { FOLDS } from './decoders.ts';

@@ -1,4 +1,4 @@
-/** Texts that tell what is being reached for: places of secrets, of what is started again, and where data goes. */
+/** Texts that tell what is being reached for: places of secrets, of what is started again, and where data goes. Long, as lists are. */
 
 export interface Place {
   readonly pattern: RegExp;

@@ -1,4 +1,4 @@
-/** Builtins and the standard library of Python. */
+/** Builtins and the standard library of Python. Long, as lists are. */
 import type { Use } from '../facts.ts';
 import { LABELS } from '../labels.ts';
 import { FOLDS } from './decoders.ts';

@@ -1,4 +1,4 @@
-/** Programs that shell scripts start, variables and redirections. */
+/** Programs that shell scripts start, variables and redirections. Long, as lists are. */
 import type { Use } from '../facts.ts';
 import { LABELS } from '../labels.ts';
 import { FOLDS } from './decoders.ts';
