@@ -3,15 +3,14 @@ import type { AdmissionParts, Looked } from '../admission/admission.ts';
 import type { AnalysisThreads } from '../admission/scan/analysis-threads.ts';
 import type { TrustFile } from '../admission/signing/trust-file.ts';
 import type { CaissonAdmissionOptions } from './admission-options.ts';
-
-/** Analyses that are remembered, in memory. */
-const ENTRIES = 10_000;
+import type { KeptAnalyses } from './kept-analyses.ts';
 
 export class Checks implements AsyncDisposable {
   readonly parts: AdmissionParts;
   readonly #options: CaissonAdmissionOptions;
   readonly #state: () => string;
   #threads: AnalysisThreads | undefined;
+  #kept: KeptAnalyses | undefined;
   #trust: TrustFile | undefined;
   #analyze: Promise<AdmissionParts['analyze']> | undefined;
 
@@ -56,32 +55,26 @@ export class Checks implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#kept?.close();
     await this.#threads?.close();
   }
 
   async #analyzer(): Promise<AdmissionParts['analyze']> {
     const { analyze } = this.#options;
     if (analyze !== undefined) return analyze;
-    const [{ AnalysisThreads }, { AnalysisCache, analysisKey }, { createHash }] = await Promise.all(
-      [
-        import('../admission/scan/analysis-threads.ts'),
-        import('../admission/scan/analysis-cache.ts'),
-        import('node:crypto'),
-      ],
-    );
-    const threads = new AnalysisThreads({ threads: 1 });
-    this.#threads = threads;
-    const cache = new AnalysisCache({ entries: ENTRIES });
+    const [{ AnalysisThreads }, { KeptAnalyses }] = await Promise.all([
+      import('../admission/scan/analysis-threads.ts'),
+      import('./kept-analyses.ts'),
+    ]);
+    const kept = new KeptAnalyses(this.#state());
+    this.#kept = kept;
     return async (source, options): Promise<Looked> => {
-      const digest = createHash('sha256').update(source).digest('hex');
-      const key = analysisKey(digest, options);
-      const known = cache.get(key);
-      if (known !== undefined) return known;
-      const analysis = await threads.analyze(source, options);
-      const { measures, unanalysed } = analysis;
-      if (measures !== undefined && unanalysed === undefined) {
-        cache.put(key, { ...analysis, measures });
-      }
+      const known = kept.get(source, options);
+      if (known.analysis !== undefined) return known.analysis;
+      // One thread: looking at code must not take the processors from what runs.
+      this.#threads ??= new AnalysisThreads({ threads: 1 });
+      const analysis = await this.#threads.analyze(source, options);
+      kept.put(known.key, analysis, options.language);
       return analysis;
     };
   }
