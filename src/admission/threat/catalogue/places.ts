@@ -149,12 +149,12 @@ export const DROP_PLACES: readonly Place[] = [
   },
   {
     pattern:
-      /\b[\w-]+\.(ngrok\.io|ngrok-free\.app|ngrok\.app|trycloudflare\.com|serveo\.net|localtunnel\.me|loca\.lt|localhost\.run|portmap\.io|tunnelto\.dev|bore\.pub)\b/i,
+      /[\w-]\.(ngrok\.io|ngrok-free\.app|ngrok\.app|trycloudflare\.com|serveo\.net|localtunnel\.me|loca\.lt|localhost\.run|portmap\.io|tunnelto\.dev|bore\.pub)\b/i,
     what: 'a tunnel to an unknown machine',
   },
   {
     pattern:
-      /\b[\w-]+\.(duckdns\.org|no-ip\.(com|org|biz)|ddns\.net|hopto\.org|zapto\.org|sytes\.net|dynu\.(com|net)|myftp\.(biz|org)|servehttp\.com|3utilities\.com|bounceme\.net|onthewifi\.com|gotdns\.ch|redirectme\.net)\b/i,
+      /[\w-]\.(duckdns\.org|no-ip\.(com|org|biz)|ddns\.net|hopto\.org|zapto\.org|sytes\.net|dynu\.(com|net)|myftp\.(biz|org)|servehttp\.com|3utilities\.com|bounceme\.net|onthewifi\.com|gotdns\.ch|redirectme\.net)\b/i,
     what: 'a name that moves between machines',
   },
   { pattern: /\b[a-z2-7]{16,56}\.onion\b/i, what: 'a hidden service' },
@@ -283,7 +283,7 @@ export const MINING: readonly Place[] = [
   },
   {
     pattern:
-      /--donate-level\b|--cpu-priority\b.*--(url|pool)|--algo[= ](rx\/0|randomx|cryptonight|kawpow|ethash)|--randomx\b|\brx\/0\b/i,
+      /--donate-level\b|--cpu-priority\b.{0,200}--(url|pool)|--algo[= ](rx\/0|randomx|cryptonight|kawpow|ethash)|--randomx\b|\brx\/0\b/i,
     what: 'options of a miner',
   },
   {

@@ -50,7 +50,9 @@ const NOTES: Readonly<
 };
 
 export function* analysisNotes(scene: Scene): Iterable<Found> {
-  for (const note of scene.notes ?? []) {
+  const notes = new Set(scene.notes ?? []);
+  if (scene.isCut) notes.add('steps-limit');
+  for (const note of notes) {
     const known = NOTES[note];
     if (known === undefined) continue;
     yield {

@@ -105,13 +105,18 @@ const COMMANDS: readonly Command[] = [
   },
 ];
 
+/** Command lines are short; scripts that are handed over whole are looked at as scripts. */
+const LONGEST_LINE = 6000;
+/** Different ones of a script that are looked at. */
+const MOST_LINES = 3000;
+
 /** Code of another language within a text, as it is written to a file or handed to an interpreter. */
 const WRITTEN_CODE: readonly Command[] = [
   {
     name: 'written-downloader',
     score: 90,
     pattern:
-      /\bexec\s*\(\s*(\w+\.)*_*\w*(urlopen|requests\.get|get)\s*\(\s*([\w.]+\s*\(\s*)?(url\s*=\s*)?f?b?['"]https?:|\beval\s*\(\s*(await\s+)?(atob|fetch|Buffer\.from)\s*\(|exec\s*\(\s*(base64|__import__)\b/,
+      /\bexec\s*\(\s*(\w+\.)*\w*(urlopen|requests\.get|get)\s*\(\s*([\w.]+\s*\(\s*)?(url\s*=\s*)?f?b?['"]https?:|\beval\s*\(\s*(await\s+)?(atob|fetch|Buffer\.from)\s*\(|exec\s*\(\s*(base64|__import__)\b/,
     what: 'holds the text of a program that runs what it downloads or decodes',
   },
 ];
@@ -139,8 +144,11 @@ const told = (
 
 function* startedCommands(scene: Scene): Iterable<Found> {
   if (scene.language === 'shell') return;
+  const seen = new Set<string>();
   for (const { use } of scene.doing('run')) {
-    const line = textsOf(use).join(' ').slice(0, 20_000);
+    const line = textsOf(use).join(' ').slice(0, LONGEST_LINE);
+    if (seen.has(line)) continue;
+    seen.add(line);
     for (const command of COMMANDS) {
       if (command.pattern.test(line)) yield { ...told(command, familyOf(command)), ...at(use) };
     }
@@ -150,6 +158,7 @@ function* startedCommands(scene: Scene): Iterable<Found> {
 /** A shell script is made of commands: each with its words, as far as they are known, and what is piped into it. */
 function* scriptCommands(scene: Scene): Iterable<Found> {
   if (scene.language !== 'shell') return;
+  const seen = new Set<string>();
   for (const use of scene.facts.uses) {
     if (use.form !== 'command' && use.form !== 'write') continue;
     const socket = textsOf(use).some((text) => /^\/dev\/(tcp|udp)\/[^/]+\/\d+$/.test(text));
@@ -165,12 +174,12 @@ function* scriptCommands(scene: Scene): Iterable<Found> {
       };
     }
     const line = `${ruleName(use.path) === 'use' ? '>' : use.path.replace(/^sh:/, '')} ${use.args.map(({ constant }) => String(constant ?? '')).join(' ')}`;
-    const short = line.slice(0, 5000);
+    const short = line.slice(0, LONGEST_LINE);
+    const written = scene.facts.text(use.start, Math.min(use.end, use.start + 600));
+    if (seen.size > MOST_LINES || seen.has(written)) continue;
+    seen.add(written);
     for (const command of COMMANDS) {
-      if (
-        command.pattern.test(short) ||
-        command.pattern.test(scene.facts.text(use.start, Math.min(use.end, use.start + 2000)))
-      ) {
+      if (command.pattern.test(short) || command.pattern.test(written)) {
         yield { ...told(command, familyOf(command)), ...at(use) };
       }
     }

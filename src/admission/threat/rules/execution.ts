@@ -109,13 +109,15 @@ const DECODES =
 const namesEncoding = (use: Use): boolean =>
   /^(base64(url)?|hex)$/i.test(String(use.args[1]?.constant ?? ''));
 
+const MOST_WRITES = 50;
+
 const PROGRAM_FILE = /\.(exe|scr|bat|cmd|vbs|vbe|jse|wsf|ps1|dll|msi|hta|com|pif|lnk|jar)$/i;
 
 /** Download → write → execute. */
 function* dropped(scene: Scene): Iterable<Found> {
   const runs = scene.doing('run');
   if (runs.length === 0) return;
-  for (const { use } of scene.doing('write-file')) {
+  for (const { use } of scene.doing('write-file').slice(0, MOST_WRITES)) {
     if (((labelsOf(use) | (use.input?.labels ?? 0)) & LABELS.network) === 0) continue;
     yield* ranAfter(
       scene,
@@ -123,7 +125,7 @@ function* dropped(scene: Scene): Iterable<Found> {
       runs.map((located) => located.use),
     );
   }
-  for (const { use } of scene.doing('receive')) {
+  for (const { use } of scene.doing('receive').slice(0, MOST_WRITES)) {
     const target = savesTo(use);
     if (target !== undefined) {
       yield* ranAfter(

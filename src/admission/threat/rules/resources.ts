@@ -9,11 +9,14 @@ export function* resources(scene: Scene): Iterable<Found> {
   yield* processFloods(scene);
 }
 
+/** More of them are told by these. */
+const MOST_LOOPS = 50;
+
 const GROWS =
   /\.(push|append|extend|add|set|concat|unshift|insert|update)$|Buffer\.alloc|\.repeat$|global\.(Array|\w+Array|ArrayBuffer|Buffer)\b/;
 
 function* endlessLoops(scene: Scene): Iterable<Found> {
-  for (const loop of scene.facts.loops) {
+  for (const loop of scene.facts.loops.filter(({ endless }) => endless).slice(0, MOST_LOOPS)) {
     if (!loop.endless || loop.exits > 0) continue;
     // A generator or a coroutine hands control back each time.
     if (/\b(yield|await)\b/.test(scene.facts.text(loop.start, loop.end))) continue;

@@ -24,7 +24,11 @@ export interface Scene extends RuleContext {
   readonly facts: Facts;
   readonly located: readonly Located[];
   readonly texts: readonly TextFact[];
-  /** Uses that do one of these, in order. */
+  /** There is more of one thing than is looked at. */
+  readonly isCut: boolean;
+  /** Reads of what gives something by being read: variables of the environment. */
+  readonly reads: readonly Located[];
+  /** Uses that do one of these, in order; at most 1,000, so that this ends. */
   readonly doing: (...acts: Act[]) => readonly Located[];
 }
 
@@ -48,6 +52,11 @@ export interface Found {
 
 export type Rule = (scene: Scene) => Iterable<Found>;
 
+/** What does more of one thing than this does not do something else by it. */
+const MOST_DOING = 1000;
+const MOST_LOCATED = 50_000;
+const NONE: readonly Located[] = [];
+
 /** `judge` and `nestedCode` look at the same facts one after the other. */
 const prepared = new WeakMap<Facts, Scene>();
 
@@ -61,6 +70,7 @@ export function sceneOf(facts: Facts, context: RuleContext): Scene {
 
 function prepare(facts: Facts, context: RuleContext): Scene {
   const located: Located[] = [];
+  let isCut = false;
   const byAct = new Map<Act, Located[]>();
   for (const use of facts.uses) {
     const entry = entryOf(context.language, use.path);
@@ -71,17 +81,35 @@ function prepare(facts: Facts, context: RuleContext): Scene {
     for (const act of entry.acts ?? []) {
       const known = byAct.get(act);
       if (known === undefined) byAct.set(act, [one]);
-      else known.push(one);
+      else if (known.length < MOST_DOING) known.push(one);
+      else isCut = true;
     }
   }
+  isCut ||= located.length > MOST_LOCATED;
+  const merged = new Map<string, readonly Located[]>();
   const doing = (...acts: Act[]): readonly Located[] => {
     const [first] = acts;
-    if (acts.length === 1 && first !== undefined) return byAct.get(first) ?? [];
-    return [...new Set(acts.flatMap((act) => byAct.get(act) ?? []))].sort(
-      (a, b) => a.use.start - b.use.start,
-    );
+    if (acts.length === 1 && first !== undefined) return byAct.get(first) ?? NONE;
+    const key = acts.join();
+    let list = merged.get(key);
+    if (list === undefined) {
+      list = [...new Set(acts.flatMap((act) => byAct.get(act) ?? NONE))]
+        .sort((a, b) => a.use.start - b.use.start)
+        .slice(0, MOST_DOING);
+      merged.set(key, list);
+    }
+    return list;
   };
-  return { ...context, facts, located, texts: facts.strings.texts, doing };
+  const reads = located.filter(({ use, entry }) => use.form === 'read' && entry.onRead === true);
+  return {
+    ...context,
+    facts,
+    located,
+    texts: facts.strings.texts,
+    reads: reads.slice(0, MOST_DOING),
+    isCut,
+    doing,
+  };
 }
 
 /** Everything that reaches a use. */
@@ -119,7 +147,9 @@ function gather(value: Value, texts: string[], depth: number): void {
 /** Uses that what reaches a use came from, nearest last; those before them, too, down to 4 steps. */
 export function originsOf(use: Use): readonly Use[] {
   const origins = new Set<Use>();
+  let visits = 0;
   const visit = (one: Use, depth: number): void => {
+    if (++visits > 64) return;
     for (const value of valuesOf(one)) {
       for (const origin of value.origins) {
         if (origin === use || origins.has(origin) || origins.size >= 32) continue;
@@ -144,10 +174,7 @@ export function sourcesOf(scene: Scene, use: Use, labels: Labels): readonly Use[
       .concat(origins.flatMap(valuesOf))
       .map(({ path }) => path),
   );
-  const reads = scene.located.filter(
-    ({ use: read, entry }) =>
-      read.form === 'read' && entry.onRead === true && ((entry.gives ?? 0) & labels) !== 0,
-  );
+  const reads = scene.reads.filter(({ entry }) => ((entry.gives ?? 0) & labels) !== 0);
   const exact = reads.filter(({ use: read }) => named.has(read.path)).map((one) => one.use);
   if (exact.length > 0) return [...new Set([...sources, ...exact])];
   if (sources.length > 0) return sources;

@@ -33,20 +33,36 @@ function* hiddenComponents(scene: Scene): Iterable<Found> {
 const LONG_COMMENT = 400;
 
 function* codeInComments(scene: Scene): Iterable<Found> {
-  const match = /\/\*@cc_on\b([\s\S]*?)@?\*\//.exec(scene.source.slice(0, 2_000_000));
-  if (match === null) return;
+  const [start, end] = longestComment(scene.source);
+  if (end === 0) return;
   const evaluated = scene
     .doing('evaluate')
     .some(({ use }) => textsOf(use).some((text) => text.includes('@cc_on') && text.length > 20));
-  const length = match[1]?.length ?? 0;
+  const length = end - start;
   if (!evaluated && length < LONG_COMMENT) return;
   yield {
     family: FAMILY,
     name: 'code-in-comment',
-    start: match.index,
-    end: Math.min(match.index + match[0].length, match.index + 400),
+    start,
+    end: Math.min(end, start + 400),
     score: 86,
     explanation: `A comment of ${length} characters is run as code by the script engine of Windows, and by nothing else.`,
     remedy: 'Take the code out of the comment.',
   };
+}
+
+const MOST_COMMENTS = 1000;
+
+/** The longest that begins so; `[0, 0]` where none does. */
+function longestComment(source: string): readonly [start: number, end: number] {
+  let longest: readonly [number, number] = [0, 0];
+  let from = 0;
+  for (let count = 0; count < MOST_COMMENTS; count++) {
+    const start = source.indexOf('/*@cc_on', from);
+    if (start < 0) break;
+    const close = source.indexOf('*/', start);
+    from = close < 0 ? source.length : close + 2;
+    if (from - start > longest[1] - longest[0]) longest = [start, from];
+  }
+  return longest;
 }
