@@ -92,11 +92,7 @@ export class Analyzer {
   /** Loads the grammars of these languages; default all. JavaScript needs none. */
   static async open(languages: readonly AnalysisLanguage[] = LANGUAGES): Promise<Analyzer> {
     await Promise.all(languages.map(openFrontEnd));
-    // It is made by training, from what this file gives without it.
-    const model = await import('./model.ts').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
-      throw error;
-    });
+    const model = await import('./model.ts');
     return new Analyzer(model);
   }
 

@@ -54,6 +54,8 @@ export function callLibrary(call: DialectCall): Known | undefined {
       return path === 'global.Array.from' && typeof first?.constant === 'string'
         ? host.list([...first.constant.slice(0, 10_000)].map(ofConstant), first)
         : first;
+    case 'global.Object.create':
+      return first?.path === undefined && first?.shape === undefined ? undefined : first;
     case 'global.Array.of':
       return host.list(args);
     case 'global.Object.values':

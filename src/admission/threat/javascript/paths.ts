@@ -34,6 +34,13 @@ const SAME: ReadonlyMap<string, string> = new Map([
   ['global.document.defaultView', 'global'],
 ]);
 
+/** Methods of lists, texts and functions, but for names that properties often have: what made them is `Function`. */
+const METHODS = new Set(
+  'at bind call apply charAt charCodeAt concat copyWithin every fill filter findIndex flat flatMap forEach includes indexOf join lastIndexOf map pop push reduce reduceRight repeat replace reverse shift slice some sort splice split substr substring toLowerCase toString toUpperCase trim unshift valueOf hasOwnProperty'
+    .split(' ')
+    .map((name) => `?.${name}`),
+);
+
 export function globalPath(name: string): string {
   if (name === 'global' || name === 'globalThis' || name === 'window') return 'global';
   if (name === 'self' || name === 'top' || name === 'frames' || name === 'GLOBAL') return 'global';
@@ -53,6 +60,7 @@ export function memberPath(path: string, key: string | undefined): string {
   if (key === undefined) return path.endsWith('[][]') ? path : `${path}[]`;
   if (path === 'global' && GLOBAL_OBJECTS.has(key)) return 'global';
   if (key === 'default' && isModule(path)) return path;
+  if (key === 'constructor' && METHODS.has(path)) return '?.constructor.constructor';
   if (key === 'constructor' && path !== '?' && !SAME.has(`${path}.constructor`)) {
     return path.endsWith('.constructor') ? '?.constructor.constructor' : '?.constructor';
   }
