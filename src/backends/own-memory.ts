@@ -24,6 +24,8 @@ export class OwnMemory {
     this.#heldMost = heldMost;
     setFlagsFromString('--expose-gc');
     this.#collect = runInNewContext('gc') as () => void;
+    // Whatever context is made from now on belongs to a guest.
+    setFlagsFromString('--no-expose-gc');
   }
 
   /**
