@@ -39,7 +39,11 @@ export async function inspectAll(
   samples: readonly Collected[],
   contents: (sample: Collected) => Buffer,
   cache: string,
-  { tell, stale }: { readonly tell: (text: string) => void; readonly stale: boolean },
+  {
+    tell,
+    stale,
+    shard,
+  }: { readonly tell: (text: string) => void; readonly stale: boolean; readonly shard?: string },
 ): Promise<Map<string, Row>> {
   const version = sourcesDigest();
   const latest = readdirSync(cache)
@@ -54,11 +58,17 @@ export async function inspectAll(
       rows.set(row.digest, row);
     }
   }
-  const left = samples.filter((sample) => sample.offset !== undefined && !rows.has(sample.digest));
+  const [number = 0, of = 1] = shard?.split('/').map(Number) ?? [];
+  const left = samples.filter(
+    (sample) =>
+      sample.offset !== undefined &&
+      !rows.has(sample.digest) &&
+      Number.parseInt(sample.digest.slice(0, 6), 16) % of === number,
+  );
   tell(`analysing ${left.length} samples (${rows.size} are known), rules of ${path}`);
   const analyzer = await Analyzer.open();
   let pending = '';
-  for (const [number, sample] of left.entries()) {
+  for (const [done, sample] of left.entries()) {
     if (rows.has(sample.digest)) continue;
     const begun = performance.now();
     const { facts, measures, findings, notes } = analyzer.inspect(contents(sample), {
@@ -87,7 +97,7 @@ export async function inspectAll(
       appendFileSync(path, pending);
       pending = '';
     }
-    if (number % 2000 === 1999) tell(`${number + 1} of ${left.length} analysed`);
+    if (done % 1000 === 999) tell(`${done + 1} of ${left.length} analysed`);
   }
   appendFileSync(path, pending);
   return rows;

@@ -6,6 +6,7 @@
  *   --show DIGEST   prints a sample, control characters escaped, and ends
  *   --dry           writes nothing into the repository
  *   --stale         takes rows of older rules, for work on the trainer
+ *   --shard 0/2     only analyses every second sample, beside another process that does the rest
  *   --measure       looks at the held-out part, too, and writes docs/threat/evaluation.md
  */
 import { mkdirSync } from 'node:fs';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     show: { type: 'string' },
     dry: { type: 'boolean', default: false },
     stale: { type: 'boolean', default: false },
+    shard: { type: 'string' },
     measure: { type: 'boolean', default: false },
   },
 });
@@ -56,6 +58,7 @@ if (values.list !== undefined) {
     write: !values.dry,
     measure: values.measure,
     stale: values.stale,
+    ...(values.shard !== undefined && { shard: values.shard }),
     tell,
   });
 }

@@ -395,7 +395,7 @@ function wholePackages(input: Input, trained: Trained): string {
     ];
   });
   return [
-    'A package is refused where one of its files is. Of benign packages up to 40 files are looked at, spread over the package.',
+    'A package is refused where one of its files is. Of a benign package at most 8 files (npm) or 25 (Python) are looked at, of a malicious one 25: whole packages of many files would be refused more often.',
     '',
     table(
       ['source', 'label', 'packages', 'refused, rules and model', 'refused, rules alone'],

@@ -24,6 +24,8 @@ export interface Options {
   readonly write: boolean;
   /** Takes rows of older rules: for work on the trainer, never for what is published. */
   readonly stale: boolean;
+  /** `0/2`: only analyses every second sample, beside another process that does the rest. */
+  readonly shard?: string;
   /** Whether the held-out part is measured. */
   readonly measure: boolean;
   readonly tell: (text: string) => void;
@@ -50,6 +52,7 @@ export async function train(
   const wanted = new Set([...files, ...packages].flatMap((unit) => unit.files));
   const chosen = samples.filter((one) => wanted.has(one.digest));
   const rows = await inspectAll(chosen, openContents(cache), cache, options);
+  if (options.shard !== undefined) return;
   const units = [...files, ...packages.filter((unit) => unit.malicious)];
   const shared = fitted(units, rows);
   tell('one forest for all languages is fitted');

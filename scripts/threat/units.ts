@@ -26,14 +26,14 @@ const languageOf = (sample: Collected): Unit['language'] =>
 
 /** Malicious files taken of a cluster. */
 const OF_CLUSTER = 4;
-/** Files of a benign package: a few of many packages teach more than many of a few. Held-out ones are all measured. */
+/** Files of a benign package: a few of many packages teach more than many of a few. */
 const OF_BENIGN: Readonly<Record<Unit['language'], Readonly<Record<Part, number>>>> = {
-  javascript: { train: 4, validation: 6, 'held-out': Number.POSITIVE_INFINITY },
+  javascript: { train: 3, validation: 6, 'held-out': 8 },
   // Debian's packages are few and large.
-  python: { train: 14, validation: 25, 'held-out': Number.POSITIVE_INFINITY },
+  python: { train: 12, validation: 25, 'held-out': 25 },
 };
-/** Files of a malicious package that are looked at in train: those that install and import run first. */
-const OF_MALICIOUS = 12;
+/** Files of a malicious package that are looked at: those that install and import run first. */
+const OF_MALICIOUS: Readonly<Record<Part, number>> = { train: 8, validation: 25, 'held-out': 25 };
 
 /** Those by which a package is installed and imported, then in order of their digests. */
 const urgency = (one: Collected): number =>
@@ -125,7 +125,7 @@ export function maliciousPackages(samples: readonly Collected[]): Unit[] {
     if (parts.size !== 1 || part === undefined) continue;
     const files = members
       .toSorted(byUrgency)
-      .slice(0, part === 'train' ? OF_MALICIOUS : members.length)
+      .slice(0, OF_MALICIOUS[part])
       .map((one) => analysed.get(one.digest) ?? analysed.get(`${one.cluster} ${one.tokens}`))
       .filter((digest) => digest !== undefined);
     if (files.length === 0) continue;
