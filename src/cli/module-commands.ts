@@ -1,6 +1,7 @@
 /** The commands of `caisson module`, and the flags that they share. */
+
+import { CAPABILITIES } from '../core/admission.ts';
 import { parseBytes, parseDuration } from '../core/units.ts';
-import { CAPABILITIES } from '../policy/admission-document.ts';
 import { command } from './command.ts';
 import { policyFlags } from './flags.ts';
 

@@ -7,35 +7,39 @@
 export type CodeLanguage = 'javascript' | 'typescript' | 'python' | 'shell' | 'wasm' | 'command';
 
 /** Kinds of danger, each with its base score in `admission/threat/families.ts`. */
-export type ThreatFamily =
-  | 'sandbox-escape'
-  | 'cryptomining'
-  | 'child-process'
-  | 'process-manipulation'
-  | 'filesystem'
-  | 'prototype-pollution'
-  | 'dynamic-code'
-  | 'network'
-  | 'module-loading'
-  | 'credential-harvesting'
-  | 'obfuscation'
-  | 'persistence'
-  | 'resource-abuse'
-  | 'native-code'
-  | 'evasion'
-  | 'exfiltration';
+export const THREAT_FAMILIES = [
+  'child-process',
+  'credential-harvesting',
+  'cryptomining',
+  'dynamic-code',
+  'evasion',
+  'exfiltration',
+  'filesystem',
+  'module-loading',
+  'native-code',
+  'network',
+  'obfuscation',
+  'persistence',
+  'process-manipulation',
+  'prototype-pollution',
+  'resource-abuse',
+  'sandbox-escape',
+] as const;
+export type ThreatFamily = (typeof THREAT_FAMILIES)[number];
 
 /** Effects that a module may declare; what is declared counts only as a link of a chain. */
-export type Capability =
-  | 'child-process'
-  | 'process'
-  | 'filesystem'
-  | 'dynamic-code'
-  | 'network'
-  | 'module-loading'
-  | 'environment'
-  | 'native-code'
-  | 'persistence';
+export const CAPABILITIES = [
+  'child-process',
+  'dynamic-code',
+  'environment',
+  'filesystem',
+  'module-loading',
+  'native-code',
+  'network',
+  'persistence',
+  'process',
+] as const;
+export type Capability = (typeof CAPABILITIES)[number];
 
 /** Where something stands in a text: offsets in UTF-16 units, lines and columns from 1. */
 export interface SourceRange {

@@ -1,6 +1,6 @@
 /** What is asked of the registry, and what it says of a module: the only source of these types. */
 import * as z from 'zod/mini';
-import { CAPABILITIES } from '../policy/admission-document.ts';
+import { CAPABILITIES } from '../core/admission.ts';
 import { MODULE_KINDS, moduleManifestSchema, moduleRecordSchema } from '../store/module-record.ts';
 import { copyMetadata } from './module-metadata.ts';
 import { MODULE_VERSION } from './module-version.ts';

@@ -1,22 +1,10 @@
 /** What a policy may ask of code before it runs: how it is written, and from there to what is kept of it and back. */
 import { z } from 'zod';
-import type { Capability } from '../core/admission.ts';
+import { CAPABILITIES } from '../core/admission.ts';
 import { checkedString, list, nameFault } from './checked-value.ts';
 import type { Policy, ScanPolicy } from './policy.ts';
 import type { Sheet } from './sheet.ts';
 import { canonicalWaiver, reduceWaivers, waiverSchema } from './waiver.ts';
-
-export const CAPABILITIES = [
-  'child-process',
-  'dynamic-code',
-  'environment',
-  'filesystem',
-  'module-loading',
-  'native-code',
-  'network',
-  'persistence',
-  'process',
-] as const satisfies readonly Capability[];
 
 const REQUIREMENTS = ['proof', 'signature'] as const;
 const SWITCH = ['on', 'off'] as const;

@@ -28,22 +28,12 @@ import {
 } from './checked-value.ts';
 import { networkSchema } from './document-network.ts';
 import { pathFault } from './path.ts';
+import { WALL_NAMES } from './policy.ts';
 import { protectFault } from './protect.ts';
 import { sideChannelsSchema } from './side-channels.ts';
 import { suggest } from './suggest.ts';
 
 const names = ['none', 'basic', 'moderate', 'strict', 'paranoid'] as const;
-const walls = [
-  'none',
-  'child',
-  'process',
-  'container',
-  'gvisor',
-  'microvm',
-  'enclave',
-  'isolate',
-  'wasm',
-] as const;
 
 /** A limit: a quantity, or `null` or `unlimited` to lift it. */
 function limit(parse: (value: string | number) => number, examples: string) {
@@ -196,9 +186,9 @@ export const policyDocumentSchema = z
         'Preset for everything that is not said: `none`, `basic`, `moderate`, `strict` (default), `paranoid`.',
       ),
     walls: z
-      .array(z.enum(walls))
+      .array(z.enum(WALL_NAMES))
       .min(1)
-      .max(walls.length)
+      .max(WALL_NAMES.length)
       .describe('Which walls may be used, best first. Default: what the level names.'),
     hermetic: z
       .boolean()

@@ -8,16 +8,18 @@ import type { Capability, ThreatFamily } from '../core/admission.ts';
 export type Level = 'none' | 'basic' | 'moderate' | 'strict' | 'paranoid';
 
 /** What can stand between the guest and the host. */
-export type WallName =
-  | 'none'
-  | 'child'
-  | 'process'
-  | 'container'
-  | 'gvisor'
-  | 'microvm'
-  | 'enclave'
-  | 'isolate'
-  | 'wasm';
+export const WALL_NAMES = [
+  'none',
+  'child',
+  'process',
+  'container',
+  'gvisor',
+  'microvm',
+  'enclave',
+  'isolate',
+  'wasm',
+] as const;
+export type WallName = (typeof WALL_NAMES)[number];
 
 /**
  * A set of paths: prefix rules, the longest matching one decides, none matching means outside.

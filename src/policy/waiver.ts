@@ -1,27 +1,8 @@
 /** Findings that do not count: how a waiver is written, and which of two waives more. */
 import { z } from 'zod';
-import type { ThreatFamily } from '../core/admission.ts';
+import { THREAT_FAMILIES } from '../core/admission.ts';
 import { checkedString, nameFault, shorten } from './checked-value.ts';
 import type { AdmissionWaiver } from './policy.ts';
-
-export const THREAT_FAMILIES = [
-  'child-process',
-  'credential-harvesting',
-  'cryptomining',
-  'dynamic-code',
-  'evasion',
-  'exfiltration',
-  'filesystem',
-  'module-loading',
-  'native-code',
-  'network',
-  'obfuscation',
-  'persistence',
-  'process-manipulation',
-  'prototype-pollution',
-  'resource-abuse',
-  'sandbox-escape',
-] as const satisfies readonly ThreatFamily[];
 
 const DIGEST = /^(sha256:)?[0-9a-f]{64}$/;
 

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod/mini';
 import type { AdmissionReport } from '../core/admission.ts';
-import { CAPABILITIES } from '../policy/admission-document.ts';
+import { CAPABILITIES } from '../core/admission.ts';
 
 export const MODULE_KINDS = ['js', 'wasm', 'command'] as const;
 

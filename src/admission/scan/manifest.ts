@@ -3,8 +3,7 @@
  * and which capabilities it claims.
  */
 import { dirname, join, normalize } from 'node:path/posix';
-import type { Capability } from '../../core/admission.ts';
-import { CAPABILITIES } from '../../policy/admission-document.ts';
+import { CAPABILITIES, type Capability } from '../../core/admission.ts';
 import { type JsonText, textsBelow } from './json-places.ts';
 
 export interface Manifest {

@@ -1,7 +1,6 @@
 /** Capabilities as a command line names them. */
-import type { Capability } from '../../core/admission.ts';
+import { CAPABILITIES, type Capability } from '../../core/admission.ts';
 import { CaissonError } from '../../core/error.ts';
-import { CAPABILITIES } from '../../policy/admission-document.ts';
 
 /** `network,filesystem`. @throws REQUEST_INVALID */
 export function parseCapabilities(text: string): Capability[] {

@@ -3,7 +3,7 @@
  * digest to what it is called and how it is run, so that it says nothing about any other code, id, version or kind.
  */
 import * as z from 'zod/mini';
-import type { Capability, CodeLanguage } from '../../core/admission.ts';
+import { CAPABILITIES, type CodeLanguage } from '../../core/admission.ts';
 import { signatureInvalid } from './problem.ts';
 import { JsonProblem, parseStrictJson } from './strict-json.ts';
 
@@ -21,18 +21,6 @@ export const SIGNED_KINDS = [
   'wasm',
   'command',
 ] as const satisfies readonly CodeLanguage[];
-
-const CAPABILITIES = [
-  'child-process',
-  'process',
-  'filesystem',
-  'dynamic-code',
-  'network',
-  'module-loading',
-  'environment',
-  'native-code',
-  'persistence',
-] as const satisfies readonly Capability[];
 
 /** ASCII alone: there are no two that look alike and differ, and none is a path. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;

@@ -1,19 +1,7 @@
 /** The registry of trusted signers as it is written, YAML or JSON: who may sign what, until when. */
 import * as z from 'zod/mini';
-import type { WallName } from '../../policy/policy.ts';
+import { WALL_NAMES } from '../../policy/policy.ts';
 import { SIGNED_KINDS } from './statement.ts';
-
-export const WALL_NAMES = [
-  'none',
-  'child',
-  'process',
-  'container',
-  'gvisor',
-  'microvm',
-  'enclave',
-  'isolate',
-  'wasm',
-] as const satisfies readonly WallName[];
 
 const SIGNERS_MAX = 1000;
 const LIST_MAX = 200;

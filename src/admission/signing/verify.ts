@@ -4,14 +4,13 @@
  * signers never are, whatever time they might claim, for a plain key proves none.
  */
 import type { VerifiedSigner } from '../../core/admission.ts';
-import type { WallName } from '../../policy/policy.ts';
+import { WALL_NAMES, type WallName } from '../../policy/policy.ts';
 import { type SignedSubject, whyUnbound } from './binding.ts';
 import { verifyEd25519 } from './ed25519.ts';
 import { type Envelope, parseEnvelope, parseSignatureDocument } from './envelope.ts';
 import type { GoodSignature } from './good-signature.ts';
 import { parseStatement, type SignedStatement } from './statement.ts';
 import { thresholdsMet } from './threshold.ts';
-import { WALL_NAMES } from './trust-document.ts';
 import type { TrustRegistry } from './trust-registry.ts';
 import { whyNotTrusted } from './trusted-for.ts';
 

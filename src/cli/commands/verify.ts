@@ -1,9 +1,9 @@
 /** `caisson verify`. */
 import { subjectName } from '../../admission/signing/statement.ts';
-import { WALL_NAMES } from '../../admission/signing/trust-document.ts';
+
 import { type SignatureVerdict, verifySigned } from '../../admission/signing/verify.ts';
 import { CaissonError, errorCodes } from '../../core/error.ts';
-import type { WallName } from '../../policy/policy.ts';
+import { WALL_NAMES, type WallName } from '../../policy/policy.ts';
 import type { Action } from '../command.ts';
 import { declaredBy, limitsOf, namedCode, readWhole } from '../signed-code.ts';
 import type { verifyFlags } from '../signing-commands.ts';

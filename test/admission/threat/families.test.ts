@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { FAMILIES } from '../../../src/admission/threat/families.ts';
 import { familiesTable } from '../../../src/admission/threat/families-document.ts';
 import { declaredBy } from '../../../src/admission/threat/profiles.ts';
-import { THREAT_FAMILIES } from '../../../src/policy/waiver.ts';
+import { THREAT_FAMILIES } from '../../../src/core/admission.ts';
 
 test('the document holds the table of families as it is (node scripts/threat-families.ts writes it)', () => {
   const text = readFileSync(new URL('../../../docs/threat/families.md', import.meta.url), 'utf8');
