@@ -23,7 +23,7 @@ function rowsOf(page: string): string[][] {
 
 /** Paths of checks: what a table may name as its evidence. */
 function checksIn(text: string): string[] {
-  return [...text.matchAll(/`((?:test|bench|native\/launcher\/test)\/[^`\s]+)`/g)].map(
+  return [...text.matchAll(/`((?:test|bench|scripts\/threat|native\/launcher\/test)\/[^`\s]+)`/g)].map(
     ([, path]) => path ?? '',
   );
 }
