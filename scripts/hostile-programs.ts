@@ -1,4 +1,4 @@
-/** The programs of examples/hostile, what each tries, and what shows that it was stopped. */
+/** The programs of examples/attempts, what each tries, and what shows that it was stopped. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 

@@ -12,7 +12,7 @@ import { countConnections } from './listening-victim.ts';
 
 const repository = resolve(import.meta.dirname, '..');
 const sales = join(repository, 'examples/sales');
-const hostile = join(repository, 'examples/hostile');
+const hostile = join(repository, 'examples/attempts');
 const workspace = join(repository, 'build/start/workspace');
 const victim = join(repository, 'build/start/victim');
 const flags = process.argv.slice(2);

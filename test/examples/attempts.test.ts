@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 
-const hostile = resolve(import.meta.dirname, '../../examples/hostile');
+const hostile = resolve(import.meta.dirname, '../../examples/attempts');
 
 async function unisolated(program: string, args: string[], env = {}): Promise<string> {
   const child = spawn('python3', [join(hostile, program), ...args], {
