@@ -22,7 +22,11 @@ import { readData, readDataCount, readElements } from './read-segments.ts';
 import { Reader } from './reader.ts';
 import { HEADER, type SectionName, sectionName, sectionRank } from './sections.ts';
 
-const readers: Record<Exclude<SectionName, 'custom' | 'tag'>, (r: Reader, d: Draft) => void> = {
+/** By section, custom ones and tags aside. */
+export const sectionReaders: Record<
+  Exclude<SectionName, 'custom' | 'tag'>,
+  (reader: Reader, draft: Draft) => void
+> = {
   type: readTypes,
   import: readImports,
   function: readFunctions,
@@ -81,7 +85,7 @@ function readSection(reader: Reader, draft: Draft, last: SectionName): SectionNa
   if (sectionRank(name) <= sectionRank(last))
     throw content.malformed(`the ${name} section after the ${last} section`, offset);
   if (name === 'tag') throw refusedFeature('exceptions', undefined, content.place(offset));
-  readers[name](content, draft);
+  sectionReaders[name](content, draft);
   if (!content.atEnd) throw content.malformed('bytes after the end of the section');
   return name;
 }

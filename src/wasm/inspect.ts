@@ -80,7 +80,7 @@ function showFunction(type: FunctionType | undefined): string {
   return `(${parameters.map(nameOfType).join(', ')}) -> (${results.map(nameOfType).join(', ')})`;
 }
 
-function showTable({ element, limits }: TableType): string {
+export function showTable({ element, limits }: TableType): string {
   return `table ${nameOfType(element)} ${showLimits(limits)}`;
 }
 
@@ -88,6 +88,6 @@ function showGlobal({ type, mutable }: GlobalType): string {
   return `${mutable ? 'mutable ' : ''}${nameOfType(type)}`;
 }
 
-function showLimits({ minimum, maximum, shared }: Limits): string {
+export function showLimits({ minimum, maximum, shared }: Limits): string {
   return `${minimum}..${maximum ?? ''}${shared ? ' shared' : ''}`;
 }

@@ -20,7 +20,7 @@ export class InstructionReader {
   start = 0;
   /** Where its immediates begin. */
   immediates = 0;
-  /** The first index among the immediates: label, function, type, local, global, table, segment, memory. */
+  /** The first index among the immediates: label, function, type, local, global, table, segment, memory; the i32. */
   index = 0;
   /** The second one. */
   second = 0;
@@ -88,7 +88,7 @@ export class InstructionReader {
         this.second = reader.u32();
         return;
       case 'i32':
-        reader.s32();
+        this.index = reader.s32();
         return;
       case 'i64':
         reader.skipS64();

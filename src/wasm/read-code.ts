@@ -32,7 +32,8 @@ function readBody(reader: Reader, draft: Draft, type: number): Body {
   return { locals, code: reader.bytes.subarray(begin, reader.position) };
 }
 
-function readLocals(reader: Reader, draft: Draft, parameters: number) {
+/** Runs of locals, and how many there are with the parameters. */
+export function readLocals(reader: Reader, draft: Draft, parameters: number) {
   const locals: Locals[] = [];
   let count = parameters;
   for (let left = reader.count('runs of locals', draft.bounds.locals); left > 0; left--) {

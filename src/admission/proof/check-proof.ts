@@ -1,13 +1,15 @@
 /**
- * Whether a certificate `wasm-pcc/v1` is true of a module. This file and checker/ are all that has to be trusted beside
- * the engine: they import nothing of the prover, nor of src/wasm. The rules and why they hold: docs/proof.md.
+ * Whether a certificate `wasm-pcc/v1` is true of a module: the rules are here and in checker/, the binary format is read
+ * by src/wasm, and nothing is imported from the prover. The rules and why they hold: docs/proof.md.
  */
 import { createHash } from 'node:crypto';
 import type { CheckedProof } from '../../core/admission.ts';
-import { Bytes } from './checker/bytes.ts';
-import { type Certificate, parseCertificate } from './checker/certificate.ts';
-import { ModuleCheck } from './checker/module.ts';
+import { isCaissonError } from '../../core/error.ts';
+import { StrictReader } from '../../wasm/strict-reader.ts';
+import { parseCertificate } from './checker/certificate.ts';
+import { checkModule } from './checker/module.ts';
 import { type Obligation, Violation, violated } from './checker/violation.ts';
+import { statedBounds } from './stated-bounds.ts';
 
 export type ProofCheck =
   | { readonly ok: true; readonly proof: CheckedProof }
@@ -29,31 +31,15 @@ export function checkProof(module: Uint8Array, certificate: Uint8Array): ProofCh
     const claims = parseCertificate(certificate);
     const subject = createHash('sha256').update(module).digest('hex');
     if (subject !== claims.subject) violated('subject', 0, `the module's digest is ${subject}`);
-    new ModuleCheck(new Bytes(module), claims).check();
+    checkModule(new StrictReader(module), claims);
     if (!engine.validate(module)) violated('types', 0, 'the engine does not take the module');
-    return { ok: true, proof: { format: 'wasm-pcc/v1', subject, bounds: boundsOf(claims) } };
+    return { ok: true, proof: { format: 'wasm-pcc/v1', subject, bounds: statedBounds(claims) } };
   } catch (error) {
+    const { message } = error as Error;
+    // The format's readers say themselves what is wrong, and where.
+    if (isCaissonError(error) && error.layer === 'wasm')
+      return { ok: false, obligation: 'structure', offset: Number(error.details.offset), message };
     if (!(error instanceof Violation)) throw error;
-    const { obligation, offset, message } = error;
-    return { ok: false, obligation, offset, message };
+    return { ok: false, obligation: error.obligation, offset: error.offset, message };
   }
-}
-
-function boundsOf({ imports, memories, tables, stack, functions, exports }: Certificate) {
-  const isOf = (kind: string) =>
-    imports.flatMap(([, , type]) => (type.startsWith(kind) ? [type] : []));
-  const imported = isOf('function').length;
-  const known = exports.flatMap(([name, what]) => {
-    const fuel = functions[Number(what.replace('function ', '')) - imported]?.[2] ?? 0;
-    return fuel > 0 ? [[`fuel of ${name}`, `${fuel}`]] : [];
-  });
-  const most = (limits: readonly string[]) =>
-    limits.map((each) => each.split('..')[1]).join(' + ') || '0';
-  return {
-    memoryPages: most([...memories, ...isOf('memory')]),
-    tableElements: most([...tables, ...isOf('table')]),
-    countedSlots: `${stack.counted}`,
-    uncountedSlots: `${stack.uncounted}`,
-    ...Object.fromEntries(known),
-  };
 }

@@ -15,7 +15,7 @@ const BYTES_SHIFT = 3;
 const PAGE_SHIFT = 16;
 
 /** Instructions that work through a length, by the shift that makes units of it. */
-const LENGTHS = new Map([
+export const LENGTHS: ReadonlyMap<string, number> = new Map([
   ['memory.fill', BYTES_SHIFT],
   ['memory.copy', BYTES_SHIFT],
   ['memory.init', BYTES_SHIFT],
@@ -24,7 +24,7 @@ const LENGTHS = new Map([
   ['table.init', 0],
 ]);
 /** Those that make something longer: they may fail, and then cost nothing more. */
-const GROWTHS = new Map([
+export const GROWTHS: ReadonlyMap<string, number> = new Map([
   ['memory.grow', PAGE_SHIFT - BYTES_SHIFT],
   ['table.grow', 0],
 ]);

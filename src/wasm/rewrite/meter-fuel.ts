@@ -7,7 +7,7 @@
  */
 import { assemble } from '../assemble.ts';
 import { InstructionReader } from '../instruction-reader.ts';
-import { type Body, type FunctionType, functionTypes, type Module, valueTypes } from '../module.ts';
+import { type Body, type FunctionType, type Module, valueTypes } from '../module.ts';
 import { Reader } from '../reader.ts';
 import { Writer } from '../writer.ts';
 import { type Costs, type CostTable, costOfLocals, costTable } from './costs.ts';
@@ -18,16 +18,12 @@ import { addCounter, FUEL_EXPORT } from './reserved-exports.ts';
 export interface FuelOptions {
   /** Costs of instructions by their names, instead of what they cost by default; whole numbers from 1. */
   readonly costs?: Costs;
-  /** What is known to be paid for elsewhere than in the stretch that it stands in; by default nothing. */
-  readonly ahead?: PaidAhead;
-}
-
-/** Proofs need it (src/admission/proof/prover/); fuel stays the same, as long as nothing traps. */
-export interface PaidAhead {
-  /** Of a function that is defined, by the number of the loop in it: turns of loops that are paid for before they begin. */
-  turns(definedFunction: number): ReadonlyMap<number, { readonly turns: number }>;
-  /** Of any function: what its callers pay for its body; 0 where it pays itself. */
-  price(definedFunction: number): number;
+  /**
+   * Of a function that is defined, by the number of the loop in it: turns of loops that are paid for before they begin.
+   * Where it is given, fuel always stays in the global. Proofs need both (src/admission/proof/); fuel stays the same, as
+   * long as nothing traps.
+   */
+  readonly ahead?: (definedFunction: number) => ReadonlyMap<number, { readonly turns: number }>;
 }
 
 /**
@@ -45,12 +41,9 @@ export function meterFuel(module: Module, options: FuelOptions = {}): Module {
     out: new Writer(4096),
     stretch: new Writer(1024),
     ahead: options.ahead,
-    imported: functionTypes(module).length - module.functions.length,
   };
   return mapBodies(counter.module, (body, type, index) =>
-    options.ahead !== undefined && options.ahead.price(index) > 0
-      ? body
-      : new Meter(body, type, shared, index).meter(),
+    new Meter(body, type, shared, index).meter(),
   );
 }
 
@@ -61,9 +54,7 @@ interface Shared {
   readonly out: Writer;
   /** The stretch that is being read: its price comes before it, and is known at its end. */
   readonly stretch: Writer;
-  readonly ahead: PaidAhead | undefined;
-  /** Functions that are imported, which have the first indices. */
-  readonly imported: number;
+  readonly ahead: FuelOptions['ahead'];
 }
 
 /** A block that is open at the place that was reached. */
@@ -83,21 +74,19 @@ class Meter {
   readonly #costs: CostTable;
   readonly #out: Writer;
   readonly #stretch: Writer;
-  readonly #ahead: PaidAhead | undefined;
-  readonly #imported: number;
   readonly #turns: ReadonlyMap<number, { readonly turns: number }> | undefined;
   #loops = 0;
   #price: number;
   readonly #open: OpenBlock[] = [{ loop: false, joined: true }];
 
   constructor(body: Body, type: FunctionType, shared: Shared, index: number) {
-    const { costs, codes, out, stretch, ahead, imported } = shared;
-    this.#ahead = ahead;
-    this.#imported = imported;
-    this.#turns = ahead?.turns(index);
+    const { costs, codes, out, stretch, ahead } = shared;
+    this.#turns = ahead?.(index);
     this.#body = body;
     this.#scratch = new ScratchLocals(body, type);
-    this.#code = codes.of(hasLoop(body) ? this.#scratch.of('fuel', valueTypes.i64) : undefined);
+    this.#code = codes.of(
+      ahead === undefined && hasLoop(body) ? this.#scratch.of('fuel', valueTypes.i64) : undefined,
+    );
     this.#read = new InstructionReader(new Reader(body.code));
     this.#costs = costs;
     this.#out = out.clear();
@@ -154,8 +143,6 @@ class Meter {
         break;
       case 'call':
       case 'call_indirect':
-        if (name === 'call')
-          this.#price += this.#ahead?.price(this.#read.index - this.#imported) ?? 0;
         this.#stretch.bytes(this.#code.store);
         this.#copy();
         this.#stretch.bytes(this.#code.load);

@@ -4,10 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { checkProof } from '../../../src/admission/proof/check-proof.ts';
-import * as opcodes from '../../../src/admission/proof/checker/opcodes.ts';
 import { prove } from '../../../src/admission/proof/prover/prove.ts';
 import { isCaissonError } from '../../../src/core/error.ts';
-import { allInstructions } from '../../../src/wasm/instructions.ts';
 import { build, type ModuleSketch } from '../../wasm/build-module.ts';
 import { randomModule } from '../../wasm/random-module.ts';
 import { bind, certificateOf, splice } from './mutants.ts';
@@ -34,7 +32,7 @@ function refusal(module: Uint8Array, certificate: Uint8Array): string {
 }
 
 describe('the checker', () => {
-  test('imports nothing of the prover and nothing of the decoder that the prover uses', () => {
+  test('imports nothing of the prover', () => {
     const files = [
       'check-proof.ts',
       ...readdirSync(join(source, 'checker')).map((f) => `checker/${f}`),
@@ -44,31 +42,18 @@ describe('the checker', () => {
       for (const [, from = ''] of text.matchAll(/from '([^']+)'/g))
         assert.match(
           from,
-          /^(?:node:crypto|\.\/(?:checker\/)?[a-z]+\.ts|\.\.\/\.\.\/core\/admission\.ts)$/,
+          /^(?:node:crypto|zod\/mini|\.\/(?:checker\/)?[a-z-]+\.ts|(?:\.\.\/)+(?:core|wasm)\/[a-z/-]+\.ts)$/,
           file,
         );
     }
   });
 
   test('stays as small as docs/proof.md says', () => {
-    const linesOf = (...files: string[]): number =>
-      files
-        .flatMap((file) => readFileSync(join(source, file), 'utf8').split('\n'))
-        .filter((line) => !/^\s*(?:$|\/\/|\/\*|\*)/.test(line)).length;
-    assert.ok(linesOf('checker/module.ts', 'checker/body.ts') <= 640);
-    const others = ['bytes', 'certificate', 'opcodes', 'violation'].map((f) => `checker/${f}.ts`);
-    assert.ok(linesOf('check-proof.ts', ...others) <= 255);
-  });
-
-  test('knows every instruction as the decoder does', () => {
-    for (const { code, name, delta, feature } of allInstructions()) {
-      const [prefix, number] = [code >> 12, code & 0xfff];
-      const letter = { 0: opcodes.plain, 252: opcodes.more, 253: opcodes.vector }[prefix]?.[number];
-      const isCovered = letter !== undefined && letter !== '-';
-      const isProposal = /exceptions|garbage|typed|tail|threads|relaxed/.test(feature ?? '');
-      assert.equal(isCovered, !isProposal, name);
-      if (isCovered && letter !== 'c') assert.equal(opcodes.letters[letter]?.[1], delta, name);
-    }
+    const files = readdirSync(join(source, 'checker')).map((file) => `checker/${file}`);
+    const lines = ['check-proof.ts', ...files].map(
+      (file) => readFileSync(join(source, file), 'utf8').split('\n').length - 1,
+    );
+    assert.ok(lines.reduce((a, b) => a + b) <= 600, lines.join(' + '));
   });
 
   test('takes what the prover makes of random modules', () => {
@@ -93,9 +78,9 @@ describe('lies', () => {
   const { module, certificate } = prove(build(CALLS));
   const claims = certificateOf(certificate);
 
-  test('prices and ranks that go in a circle, or are swapped', () => {
+  test('bounds and ranks that go in a circle, or are swapped', () => {
     const { functions } = claims;
-    assert.ok(functions.slice(1).every(([rank, price]) => rank > 0 && price > 0));
+    assert.ok(functions.slice(1).every(([rank, fuel]) => rank > 0 && fuel > 0));
     const [a, b, c] = functions as [
       (typeof functions)[0],
       (typeof functions)[0],
@@ -105,22 +90,21 @@ describe('lies', () => {
       bind({ module, certificate: { ...claims, functions: to } });
     assert.equal(checkProof(module, say(a, b, c)).ok, true);
     assert.notEqual(refusal(module, say(a, c, b)), 'subject');
-    assert.equal(refusal(module, say(a, [c[0], b[1], b[2]], c)), 'rank');
-    assert.equal(refusal(module, say(a, b, [b[0], c[1], c[2]])), 'rank');
+    assert.equal(refusal(module, say(a, [c[0], b[1]], c)), 'rank');
+    assert.equal(refusal(module, say(a, b, [b[0], c[1]])), 'rank');
   });
 
-  test('recursion that is said to have a rank or a price', () => {
+  test('recursion that is said to have a rank or a bound', () => {
     const own = prove(
       build({ functions: [{ export: 'f', code: [['call', 1]] }, { code: [['call', 1]] }] }),
     );
     const said = certificateOf(own.certificate);
     const stack = { counted: said.stack.counted, uncounted: 1000 };
     for (const claim of [
-      [1000, 0, 0],
-      [0, 1000, 0],
-      [0, 0, 1000],
-      [1000, 1000, 1000],
-    ] as const) {
+      [1000, 0],
+      [0, 1000],
+      [1000, 1000],
+    ] satisfies (typeof claims)['functions']) {
       const functions = [said.functions[0] ?? claim, claim];
       refusal(own.module, bind({ module: own.module, certificate: { ...said, stack, functions } }));
     }
@@ -196,7 +180,7 @@ describe('lies', () => {
 describe('a checker that is kept busy', () => {
   test('half a million functions, counts of billions, and blocks in blocks: each in linear time', () => {
     const many = 500_000;
-    const functions = Array.from({ length: many }, () => [10, 0, 0] as const);
+    const functions = Array.from({ length: many }, (): [number, number] => [10, 0]);
     const claims = { ...certificateOf(prove(build(CALLS)).certificate), functions };
     const body = [2, 0, 0x0b];
     const bytes = Uint8Array.from([

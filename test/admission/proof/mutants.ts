@@ -357,26 +357,17 @@ function* claimMutants(module: Uint8Array, certificate: Certificate): Generator<
     certificate: { ...certificate, ...says },
   });
   const { functions, loops, opcodes, stack } = certificate;
-  for (const [i, [rank, price, fuel]] of functions.entries()) {
-    const by = (...to: [number, number, number]) => ({
+  for (const [i, [rank, fuel]] of functions.entries()) {
+    const by = (...to: [number, number]) => ({
       functions: functions.map((each, j) => (i === j ? to : each)),
     });
     if (rank > 0) {
-      yield make('a rank is lower', by(rank - 1, price, fuel));
-      yield make('a rank is none', by(0, price, fuel));
-      yield make('a rank is above all', by(stack.uncounted + 1, price, fuel));
-    } else
-      yield make('a counted function has a rank', by(Math.max(1, stack.uncounted), price, fuel));
-    if (price > 0) yield make('a price is lower', by(rank, price - 1, fuel));
-    if (price > 0) yield make('a price is none', by(rank, 0, fuel));
-    if (price > 0)
-      yield make(
-        'a price is higher than what is paid',
-        by(rank, price + 1, fuel === 0 ? 0 : fuel + 1),
-      );
-    if (price === 0) yield make('a function is said to be paid for', by(rank, 1_000_000, fuel));
-    if (fuel > 1) yield make('a bound is lower', by(rank, price, fuel - 1));
-    if (fuel === 0) yield make('a bound is invented', by(rank, price, 10 ** 6));
+      yield make('a rank is lower', by(rank - 1, fuel));
+      yield make('a rank is none', by(0, fuel));
+      yield make('a rank is above all', by(stack.uncounted + 1, fuel));
+    } else yield make('a counted function has a rank', by(Math.max(1, stack.uncounted), fuel));
+    if (fuel > 1) yield make('a bound is lower', by(rank, fuel - 1));
+    if (fuel === 0) yield make('a bound is invented', by(rank, 10 ** 6));
   }
   for (const [i, [f, loop, local, turns]] of loops.entries()) {
     const by = (...to: [number, number, number, number]) => ({
@@ -397,7 +388,7 @@ function* claimMutants(module: Uint8Array, certificate: Certificate): Generator<
     yield make('an opcode is not allowed', { opcodes: opcodes.filter((each) => each !== code) });
   yield make('the counter holds more', { stack: { ...stack, counted: stack.counted + 1 } });
   yield make('there are fewer functions', { functions: functions.slice(1) });
-  yield make('there are more functions', { functions: [...functions, [10, 0, 0]] });
+  yield make('there are more functions', { functions: [...functions, [10, 0]] });
   yield make('opcodes are out of order', { opcodes: [...opcodes].reverse() });
 }
 

@@ -151,9 +151,9 @@ function isWeaker(one: ReturnType<typeof certificateOf>, other: typeof one): boo
     same &&
     rest.format === 'wasm-pcc/v1' &&
     stack.counted === other.stack.counted &&
-    functions.every(([, price, fuel], i) => {
-      const [, otherPrice = 0, otherFuel = 0] = other.functions[i] ?? [];
-      return price === otherPrice && (otherFuel === 0 || otherFuel >= fuel);
+    functions.every(([, fuel], i) => {
+      const [, otherFuel = 0] = other.functions[i] ?? [];
+      return otherFuel === 0 || otherFuel >= fuel;
     }) &&
     loops.every(([f, loop, local, turns], i) => {
       const [g, n, other_, most = 0] = other.loops[i] ?? [];

@@ -139,7 +139,7 @@ describe('a certificate that lies', () => {
     const { functions } = claims;
     const lies = {
       ...claims,
-      functions: functions.map(() => [10, 0, 0] as [number, number, number]),
+      functions: functions.map(() => [10, 0] as [number, number]),
     };
     const stack = { counted: 65_536, uncounted: 10 };
     assert.match(await refused(module, bind({ module, certificate: { ...lies, stack } })), /rank/);

@@ -3,27 +3,31 @@
  *
  * Longer than other files: all rules share the state of the one function that is read, in one pass.
  */
-import { type Bytes, shortest } from './bytes.ts';
-import { type ModuleCheck, slotsOf } from './module.ts';
-import * as opcodes from './opcodes.ts';
+import type { Draft } from '../../../wasm/draft.ts';
+import type { Feature } from '../../../wasm/features.ts';
+import { InstructionReader } from '../../../wasm/instruction-reader.ts';
+import { type FunctionType, slotsOf } from '../../../wasm/module.ts';
+import { OperandHeights } from '../../../wasm/operand-heights.ts';
+import type { Holes, Pattern } from '../../../wasm/pattern.ts';
+import { readLocals } from '../../../wasm/read-code.ts';
+import { costTable } from '../../../wasm/rewrite/costs.ts';
+import { GROWTHS, LENGTHS } from '../../../wasm/rewrite/fuel-code.ts';
+import type { StrictReader } from '../../../wasm/strict-reader.ts';
+import type { Certificate } from './certificate.ts';
+import { patternsOf } from './patterns.ts';
 import { violated } from './violation.ts';
 
 /** Slots that every frame has beside its values. */
 const EVERY_FRAME = 10;
 const MOST_LOCALS = 50_000;
-/** Numbers are exact as far as that. */
-const MOST_PAID = 2 ** 53 - 1;
-const NOT_THE_PATTERN = 'the counters are used otherwise than in the patterns';
+const weightOf = costTable({});
+export const NOT_COVERED: readonly Feature[] = ['tail calls', 'threads', 'relaxed SIMD'];
 
 interface Block {
-  kind: 'block' | 'loop' | 'if' | 'else' | 'counted';
-  /** Height of the operands below it. */
-  readonly base: number;
-  readonly parameters: number;
-  readonly results: number;
+  readonly kind: 'block' | 'loop' | 'if' | 'counted';
   /** Whether its end can be reached otherwise than from the line above. */
   joined: boolean;
-  /** Of a counted loop: its claim, the turns that its branch back shows, and what stood when it began. */
+  /** Of a counted loop: its claim, what stood when it began, and the turns that its branch back shows. */
   readonly local: number;
   readonly turns: number;
   readonly first: number;
@@ -33,9 +37,16 @@ interface Block {
 }
 
 export class BodyCheck {
-  readonly #module: ModuleCheck;
-  readonly #bytes: Bytes;
-  readonly #allowed = new Uint8Array(0x10000);
+  readonly #reader: StrictReader;
+  readonly #read: InstructionReader;
+  readonly #draft: Draft;
+  readonly #certificate: Certificate;
+  readonly #listed: ReadonlySet<number>;
+  readonly #patterns: ReturnType<typeof patternsOf>;
+  readonly #imported: number;
+  readonly #heights: OperandHeights;
+  /** Of frames, by type: parameters twice, results once. */
+  readonly #slots: readonly number[];
   /** By local: the constant that it has as long as the epoch is that; whether it counts a loop that is open. */
   readonly #constants = new Int32Array(MOST_LOCALS);
   readonly #epochs = new Int32Array(MOST_LOCALS);
@@ -43,181 +54,233 @@ export class BodyCheck {
   #epoch = 0;
   #witness = 0;
   #blocks: Block[] = [];
-  #height = 0;
-  #highest = 0;
   /** Paid and not yet used up. */
   #credit = 0;
   /** All that was paid, once around each loop. */
   #fuel = 0;
   /** How many counted loops are open. */
   #counted = 0;
-  #price = 0;
-  #rank = 0;
+  /** The highest rank of the functions that it calls. */
   #below = 0;
-  /** The locals that hold the fuel and what is left of the stack; -1 for none. */
-  #held = -1;
-  #stack = -1;
-  #get: number[] = [];
-  #pay: number[] = [];
-  #load: number[] = [];
-  /** Where the last pattern ended that stored the fuel; value and end of the last others. */
-  #stored = 0;
-  #teed = [0, 0];
-  #constant = [0, 0];
-  #length = [0, 0];
+  /** What holds the frame: the local that has what is left of the stack, and the slots; none where it has a rank. */
+  #frame: Holes | undefined;
+  /** The last constant, and the last length that was paid for: where what was read of it ended. */
+  #constant = { value: 0, end: 0 };
+  #length = { shift: 0, end: 0 };
 
-  constructor(module: ModuleCheck) {
-    this.#module = module;
-    this.#bytes = module.bytes;
-    for (const code of module.certificate.opcodes) this.#allowed[code] = 1;
+  constructor(reader: StrictReader, draft: Draft, certificate: Certificate) {
+    this.#reader = reader;
+    this.#read = new InstructionReader(reader);
+    this.#draft = draft;
+    this.#certificate = certificate;
+    this.#listed = new Set(certificate.opcodes);
+    this.#patterns = patternsOf(draft.allGlobals.length - 2);
+    this.#imported = draft.functionTypes.length - draft.functions.length;
+    const byFunction = draft.functionTypes.map((type) => draft.types[type]);
+    this.#heights = new OperandHeights(draft.types, byFunction);
+    this.#slots = draft.types.map(({ parameters, results }) =>
+      [...parameters, ...parameters, ...results].reduce((sum, type) => sum + slotsOf(type), 0),
+    );
   }
 
   check(index: number): void {
-    const { certificate, functions, importedFunctions, hasVectors } = this.#module;
-    const bytes = this.#bytes;
-    const [start, outer] = [bytes.at, bytes.end];
-    const type = functions[importedFunctions + index];
-    const claims = certificate.functions[index];
-    if (!type || !claims) violated('structure', start, 'a body of no certified function');
-    const size = bytes.u32();
-    bytes.skip(size);
-    bytes.end = bytes.at;
-    bytes.at -= size;
-    const locals = this.#locals(type.parameters);
-    const [rank, price, fuel] = claims;
-    [this.#rank, this.#price, this.#fuel, this.#below] = [rank, price, 0, 0];
-    [this.#height, this.#highest, this.#epoch, this.#stack] = [0, 0, this.#epoch + 1, -1];
+    const [reader, start] = [this.#reader, this.#reader.position];
+    const typeIndex = this.#draft.functions[index] as number;
+    const type = this.#draft.types[typeIndex] as FunctionType;
+    const [rank, fuel] = this.#certificate.functions[index] as readonly [number, number];
+    const outer = reader.enter();
+    const runs = readLocals(reader, this.#draft, type.parameters.length).locals;
+    const locals = runs.reduce((sum, { count, type }) => sum + count * slotsOf(type), 0);
+    [this.#below, this.#fuel, this.#frame] = [0, 0, undefined];
+    this.#heights.begin(type);
+    this.#epoch++;
     // The 8 that cost nothing are those that instrumenting may add.
-    this.#credit = price - Math.max(0, Math.floor((locals - 8) / 8));
-    this.#blocks = [];
-    this.#push('block', 0, type.results);
-    const slots = rank > 0 ? 0 : this.#enterFrame(start);
-    this.#holdFuel();
-    for (let loops = 0; this.#blocks.length > 0; ) {
-      const at = bytes.at;
-      const code = bytes.byte();
-      if (code === 0x03) this.#loop(index, loops++, at);
-      else if (code === 0x0b) this.#end(at, slots);
-      else if (code >= 0x20 && code <= 0x24) this.#variable(code, at);
-      else this.#instruction(code, at);
-      if (this.#height > this.#highest) this.#highest = this.#height;
-    }
-    if (bytes.at !== bytes.end) violated('structure', bytes.at, 'code behind the function');
-    bytes.end = outer;
-    const values = locals - (slots ? 1 : 0) + this.#highest * (hasVectors ? 2 : 1);
-    const frame = EVERY_FRAME + type.slots + values;
-    if (slots && slots < frame) violated('frame', start, `${frame} slots, ${slots} are counted`);
-    const whole = frame + this.#below;
-    if (!slots && rank < whole) violated('rank', start, `${whole} slots, its rank is ${rank}`);
-    const used = price + this.#fuel;
-    if (fuel > 0 && used > fuel) violated('fuel', start, `${used} units, not ${fuel}`);
-    if (certificate.loops[this.#witness]?.[0] === index) violated('loop', start, 'no such loop');
-  }
-
-  #locals(parameters: number): number {
-    let [count, slots] = [parameters, 0];
-    for (let left = this.#bytes.count(); left > 0; left--) {
-      const run = this.#bytes.u32();
-      count += run;
-      slots += run * slotsOf(this.#module.value());
-      if (count > MOST_LOCALS) violated('structure', this.#bytes.at, 'more than 50,000 locals');
-    }
-    return slots;
-  }
-
-  /** How many slots are counted. */
-  #enterFrame(start: number): number {
-    const bytes = this.#bytes;
-    const stack = shortest(this.#module.counters + 1);
-    const [begins, slots] = [bytes.take([0x23, ...stack, 0x41]), bytes.signed(32)];
-    if (!begins || !bytes.take([0x6b, 0x22]) || slots <= 0)
-      violated('frame', start, 'it has no rank and does not count its frame');
-    this.#stack = bytes.u32();
-    const left = shortest(this.#stack);
-    if (!bytes.take([0x24, ...stack, 0x20, ...left, 0x41, 0, 0x48, 4, 0x40, 0, 0x0b, 2]))
-      violated('frame', bytes.at, 'it does not stop where the stack ends');
+    this.#credit = -Math.max(0, Math.floor((locals - 8) / 8));
     this.#open('block');
-    return slots;
+    if (rank === 0) this.#enterFrame(start);
+    for (let loops = 0; this.#blocks.length > 0; ) {
+      if (!this.#read.next()) violated('structure', reader.position, 'a function without its end');
+      const { name } = this.#read.instruction;
+      if (this.#isPattern(name, this.#read.start)) continue;
+      if (name === 'loop') this.#loop(index, loops++, this.#read.start);
+      this.#instruction(name, this.#read.start);
+    }
+    reader.leave(outer);
+    const widest = (this.#certificate.opcodes.at(-1) ?? 0) >= 0xfd00 ? 2 : 1;
+    const values = (this.#slots[typeIndex] as number) + locals + this.#heights.highest * widest;
+    const slots = EVERY_FRAME + values;
+    // The local that holds the rest of the stack is a part of what every frame has.
+    const counted = (this.#frame as Holes | undefined)?.slots ?? Number.POSITIVE_INFINITY;
+    if (counted < slots - 1) violated('frame', start, `${slots - 1} slots, ${counted} are counted`);
+    if (rank > 0 && rank < slots + this.#below)
+      violated('rank', start, `${slots + this.#below} slots, its rank is ${rank}`);
+    if (fuel > 0 && this.#fuel > fuel) violated('fuel', start, `${this.#fuel} units, not ${fuel}`);
+    const isLeft = this.#certificate.loops[this.#witness]?.[0] === index;
+    if (isLeft) violated('loop', start, 'no such loop');
   }
 
-  #holdFuel(): void {
-    const bytes = this.#bytes;
-    const global = shortest(this.#module.counters);
-    const holds = bytes.take([0x23, ...global, 0x21]);
-    this.#held = holds ? bytes.u32() : -1;
-    const held = shortest(Math.max(0, this.#held));
-    if (holds && this.#held === this.#stack) violated('counters', bytes.at, NOT_THE_PATTERN);
-    const store = holds ? [0x20, ...held, 0x24, ...global] : [];
-    const set = holds ? [0x21, ...held] : [0x24, ...global];
-    this.#get = holds ? [0x20, ...held] : [0x23, ...global];
-    this.#pay = [0x7d, ...set, ...this.#get, 0x42, 0, 0x53, 4, 0x40, ...store, 0, 0x0b];
-    this.#load = holds ? [0x23, ...global, ...set] : [];
-    if (holds) this.#touch(1);
+  #enterFrame(start: number): void {
+    this.#frame = this.#patterns.enter.match(this.#reader);
+    const isCounted = (this.#frame?.slots ?? 0) > 0 && this.#read.next();
+    if (!isCounted || this.#read.instruction.name !== 'block')
+      violated('frame', start, 'it has no rank and does not count its frame');
+    this.#heights.follow(this.#read);
+    this.#open('block');
   }
 
-  #touch(more: number): void {
-    this.#highest = Math.max(this.#highest, this.#height + more);
+  /** Whether a pattern begins with what was read; then all of it is read. Nothing else touches the counters. */
+  #isPattern(name: string, at: number): boolean {
+    const { index } = this.#read;
+    const isLocal = name.startsWith('local.');
+    if (isLocal && index === this.#frame?.left) violated('counters', at, 'of the stack');
+    if (name === 'local.tee') return this.#payLength(at) || this.#grow(at);
+    if (name === 'local.get') return this.#turn(at);
+    if (!name.startsWith('global.') || index < this.#draft.allGlobals.length - 2) return false;
+    const price = this.#match(this.#patterns.charge, at)?.price;
+    if (price === undefined) violated('counters', at, 'used otherwise than in the patterns');
+    if (price <= 0 || price > Number.MAX_SAFE_INTEGER - Math.max(0, this.#credit))
+      violated('charge', at, `it pays ${price}`);
+    if (this.#counted > 0) violated('charge', at, 'paid where it is paid for');
+    this.#credit += price;
+    this.#fuel += price;
+    return true;
   }
 
-  #spend(price: number, at: number): void {
-    this.#credit -= price;
+  #match(pattern: Pattern, at: number): Holes | undefined {
+    const after = this.#reader.position;
+    this.#reader.position = at;
+    const holes = pattern.match(this.#reader);
+    if (holes === undefined) this.#reader.position = after;
+    else this.#heights.touch(pattern.operands);
+    return holes;
+  }
+
+  #payLength(at: number): boolean {
+    const holes = this.#match(this.#patterns.length, at);
+    if (holes === undefined) return false;
+    this.#assign(holes.length as number, at);
+    this.#length = { shift: holes.shift as number, end: this.#reader.position };
+    this.#fuel = Number.POSITIVE_INFINITY;
+    return true;
+  }
+
+  /** What was added is paid for when it is known to have worked. */
+  #grow(at: number): boolean {
+    for (const growth of this.#patterns.growths) {
+      const holes = this.#match(growth, at);
+      const grow = growth.instructions[1];
+      if (holes === undefined || grow === undefined) continue;
+      const { length = 0, result = 0, shift } = holes;
+      if (shift !== GROWTHS.get(grow.name) || result === length || result === this.#frame?.left)
+        violated('charge', at, 'not the pattern that pays for growth');
+      this.#assign(length, at);
+      this.#assign(result, at);
+      this.#spend(grow.code, at);
+      this.#heights.move(grow.delta);
+      this.#fuel = Number.POSITIVE_INFINITY;
+      return true;
+    }
+    return false;
+  }
+
+  /** Whether it is the one way back of a counted loop. */
+  #turn(at: number): boolean {
+    const loop = this.#blocks.at(-1);
+    if (loop?.kind !== 'counted' || loop.local !== this.#read.index) return false;
+    const { toZero, until, below } = this.#patterns;
+    for (const pattern of [toZero, until, below]) {
+      const holes = this.#match(pattern, at);
+      if (holes === undefined) continue;
+      if (loop.shown > 0) violated('loop', at, 'a second way back');
+      const { step = 0, limit = 0 } = holes;
+      loop.shown = turnsOf(loop.first, step, limit, pattern === below);
+      for (const { code } of pattern.instructions) this.#spend(code, at);
+      return true;
+    }
+    return false;
+  }
+
+  /** A guest's instruction has to be listed, and paid for. */
+  #spend(code: number, at: number): void {
+    const listed = code < 0x1000 ? code : (code >> 12) * 0x100 + (code & 0xfff);
+    if (!this.#listed.has(listed) && code !== 0x0b)
+      violated('opcodes', at, `0x${listed.toString(16)} is not listed`);
+    this.#credit -= weightOf(code);
     if (this.#credit < 0 && this.#counted === 0) violated('charge', at, 'it is not paid for');
+  }
+
+  #instruction(name: string, at: number): void {
+    const { instruction, feature, index, labels } = this.#read;
+    if (feature && NOT_COVERED.includes(feature)) violated('structure', at, feature);
+    if (GROWTHS.has(name)) violated('charge', at, 'what it adds is not paid for');
+    const { shift, end } = this.#length;
+    if (LENGTHS.has(name) && (shift !== LENGTHS.get(name) || end !== at))
+      violated('charge', at, 'its length is not paid for');
+    this.#heights.follow(this.#read);
+    if (name === 'end') this.#end(at);
+    this.#spend(instruction.code, at);
+    switch (name) {
+      case 'block':
+      case 'if':
+        this.#open(name);
+        break;
+      case 'else':
+        this.#join();
+        break;
+      case 'br':
+      case 'br_if':
+        this.#branch(index, at);
+        break;
+      case 'br_table':
+        for (const label of labels) this.#branch(label, at);
+        break;
+      case 'return':
+        this.#branch(this.#blocks.length - 1, at);
+        break;
+      case 'call':
+        this.#call(index, at);
+        break;
+      case 'call_indirect':
+        if (!this.#frame) violated('rank', at, 'nobody knows whom it calls');
+        this.#fuel = Number.POSITIVE_INFINITY;
+        break;
+      case 'i32.const':
+        this.#constant = { value: index, end: this.#reader.position };
+        break;
+      case 'local.set':
+      case 'local.tee':
+        this.#assign(index, at);
+    }
+  }
+
+  #assign(local: number, at: number): void {
+    if (this.#locked[local] === 1) violated('loop', at, `local ${local} counts a loop`);
+    this.#epochs[local] = this.#constant.end === at ? this.#epoch : 0;
+    this.#constants[local] = this.#constant.value;
   }
 
   /** Here several ways meet: nothing is known of what was paid on others, nor of locals. */
   #join(): void {
     this.#epoch++;
-    if (this.#price === 0 && this.#counted === 0) this.#credit = Math.min(this.#credit, 0);
+    if (this.#counted === 0) this.#credit = Math.min(this.#credit, 0);
   }
 
   #open(kind: Block['kind'], local = 0, turns = 0): void {
-    const { at } = this.#bytes;
-    const index = this.#bytes.signed(33);
-    const type = this.#module.types[index];
-    if (index < 0) this.#bytes.at = at;
-    if (index < 0 && index !== -0x40) this.#module.value();
-    else if (index === -0x40) this.#bytes.skip(1);
-    else if (!type) violated('structure', at, 'there is no such type');
-    this.#push(
-      kind,
-      type?.parameters ?? 0,
-      type?.results ?? (index === -0x40 ? 0 : 1),
-      local,
-      turns,
-    );
-  }
-
-  #push(kind: Block['kind'], parameters: number, results: number, local = 0, turns = 0): void {
-    const base = this.#height - parameters;
     const stood = { credit: this.#credit, fuel: this.#fuel, first: this.#constants[local] ?? 0 };
-    const joined = kind === 'if';
-    this.#blocks.push({
-      kind,
-      base,
-      parameters,
-      results,
-      joined,
-      local,
-      turns,
-      ...stood,
-      shown: 0,
-    });
+    this.#blocks.push({ kind, joined: kind === 'if', local, turns, shown: 0, ...stood });
   }
 
   #loop(index: number, ordinal: number, at: number): void {
-    this.#allow(0x03, at);
-    const [f, n, local = 0, turns = 0] = this.#module.certificate.loops[this.#witness] ?? [];
-    const isCounted = f === index && n === ordinal;
-    if (!isCounted && (this.#price > 0 || this.#counted > 0))
-      violated('loop', at, 'nobody knows what it costs');
-    if (isCounted && (this.#epochs[local] !== this.#epoch || this.#locked[local] !== 0))
-      violated('loop', at, `it is not known where local ${local} begins to count`);
-    if (!isCounted) {
+    const [f, n, local = 0, turns = 0] = this.#certificate.loops[this.#witness] ?? [];
+    if (f !== index || n !== ordinal) {
+      if (this.#counted > 0) violated('loop', at, 'nobody knows how often it turns');
       this.#fuel = Number.POSITIVE_INFINITY;
       this.#join();
       this.#open('loop');
       return;
     }
+    const isKnown = this.#epochs[local] === this.#epoch && this.#locked[local] === 0;
+    if (!isKnown) violated('loop', at, `it is not known where local ${local} begins to count`);
     this.#open('counted', local, turns);
     this.#epoch++;
     [this.#credit, this.#fuel, this.#locked[local]] = [0, 0, 1];
@@ -230,233 +293,36 @@ export class BodyCheck {
     this.#counted--;
     this.#locked[local] = 0;
     this.#fuel = fuel + turns * this.#fuel;
-    const spent = -this.#credit * turns;
     // Beyond that numbers are rounded.
-    if (spent > Number.MAX_SAFE_INTEGER) violated('loop', at, 'more than can be counted');
-    this.#credit = credit;
-    this.#spend(spent, at);
+    if (-this.#credit * turns > 2 ** 53 - 1) violated('loop', at, 'more than can be counted');
+    this.#credit = credit + this.#credit * turns;
   }
 
-  #end(at: number, slots: number): void {
-    const bytes = this.#bytes;
+  #end(at: number): void {
     const ended = this.#blocks.pop() as Block;
-    this.#height = ended.base + ended.results;
     if (ended.kind === 'counted') this.#endLoop(ended, at);
     if (ended.joined) this.#join();
-    if (this.#blocks.length > (slots ? 1 : 0)) return;
-    this.#leave(at);
-    if (this.#credit < 0) violated('charge', at, 'locals that are not paid for');
-    if (slots === 0) return;
-    const [local, stack] = [shortest(this.#stack), shortest(this.#module.counters + 1)];
-    const giveBack = [0x20, ...local, 0x41, ...shortest(slots, true), 0x6a, 0x24, ...stack, 0x0b];
-    if (!bytes.take(giveBack)) violated('frame', bytes.at, 'it does not give back what it took');
+    if (this.#frame === undefined || this.#blocks.length > 1) return;
+    if (this.#patterns.leave.match(this.#reader, this.#frame) === undefined)
+      violated('frame', this.#reader.position, 'it does not give back what it took');
     this.#blocks.pop();
-  }
-
-  /** Where the function is left or calls another one, the global has to be right. */
-  #leave(at: number): void {
-    if (this.#held >= 0 && this.#stored !== at) violated('counters', at, 'fuel is not given back');
   }
 
   #branch(label: number, at: number): void {
     const target = this.#blocks.length - 1 - label;
     const to = this.#blocks[target] ?? violated('structure', at, 'there is no such label');
     if (to.kind === 'counted') violated('loop', at, 'a way back that nobody counted');
-    const exit = this.#stack >= 0 ? 1 : 0;
-    if (target < exit) violated('frame', at, 'it is left without giving back what it took');
-    if (target === exit) this.#leave(at);
+    if (this.#frame && target === 0) violated('frame', at, 'it does not give back what it took');
     if (to.kind !== 'loop') to.joined = true;
   }
 
-  #allow(code: number, at: number): void {
-    if (this.#allowed[code] !== 1) violated('opcodes', at, `0x${code.toString(16)} is not allowed`);
-  }
-
-  #instruction(first: number, at: number): void {
-    const bytes = this.#bytes;
-    const table = first === 0xfc ? opcodes.more : first === 0xfd ? opcodes.vector : opcodes.plain;
-    const number = table === opcodes.plain ? first : bytes.u32();
-    const code = table === opcodes.plain ? first : first * 256 + number;
-    const letter = table[number] ?? '-';
-    if (letter === '-') violated('structure', at, `not covered: ${opcodes.proposalOf(first)}`);
-    this.#allow(code, at);
-    this.#spend(opcodes.prices[code] as number, at);
-    const [follows, change] = opcodes.letters[letter] as [string | number, number];
-    this.#height += change;
-    if (letter === 'c') this.#control(code, at);
-    else if (code === 0xd2) this.#module.refer(bytes.u32(), at);
-    else if (follows === 'memory' || follows === 'lane') {
-      if (bytes.u32() >= 0x40) violated('structure', bytes.at, 'multiple memories: not covered');
-      bytes.u32();
-      bytes.skip(follows === 'lane' ? 1 : 0);
-    } else if (follows === 'i32') this.#constant = [bytes.signed(32), bytes.at];
-    else if (follows === 'i64') bytes.signed(64);
-    else if (Number(follows) > 0) bytes.skip(Number(follows));
-    else for (let left = -Number(follows); left > 0; left--) bytes.u32();
-    const [growth, length] = [opcodes.growths[code], opcodes.lengths[code]];
-    if (growth !== undefined) this.#grown(growth, at);
-    if (length !== undefined && (this.#length[0] !== length || this.#length[1] !== at))
-      violated('charge', at, 'its length is not paid for');
-  }
-
-  #control(code: number, at: number): void {
-    const bytes = this.#bytes;
-    // What takes a condition, or an index.
-    if ([0x04, 0x0d, 0x0e, 0x11].includes(code)) this.#height--;
-    if (code === 0x1c) this.#height -= 2;
-    if (code === 0x02) this.#open('block');
-    else if (code === 0x04) this.#open('if');
-    else if (code === 0x05) this.#else(at);
-    else if (code === 0x0c || code === 0x0d) this.#branch(bytes.u32(), at);
-    else if (code === 0x0f) this.#branch(this.#blocks.length - 1, at);
-    else if (code === 0x10) this.#call(bytes.u32(), at);
-    else if (code === 0x11) this.#callIndirect(at);
-    else
-      for (let left = bytes.count() - (code === 0x0e ? 0 : 1); left >= 0; left--)
-        if (code === 0x0e) this.#branch(bytes.u32(), at);
-        else this.#module.value();
-  }
-
-  #else(at: number): void {
-    const open = this.#blocks.at(-1);
-    if (open?.kind !== 'if') violated('structure', at, 'an else without its if');
-    open.kind = 'else';
-    this.#height = open.base + open.parameters;
-    this.#join();
-  }
-
-  #call(index: number, at: number): void {
-    const { functions, importedFunctions, certificate } = this.#module;
-    const type = functions[index] ?? violated('structure', at, 'there is no such function');
-    const [rank, price, fuel] = certificate.functions[index - importedFunctions] ?? [1, 0, 0];
-    const isImported = index < importedFunctions;
-    this.#spend(price, at);
-    if (!isImported && this.#rank > 0 && rank === 0) violated('rank', at, `${index} has no rank`);
-    if (!isImported) this.#below = Math.max(this.#below, rank);
-    if (!isImported) this.#fuel += fuel > 0 ? fuel - price : Number.POSITIVE_INFINITY;
-    this.#called(type.results - type.parameters, at);
-  }
-
-  #callIndirect(at: number): void {
-    const type = this.#module.types[this.#bytes.u32()];
-    this.#bytes.u32();
-    if (!type) violated('structure', at, 'there is no such type');
-    if (this.#rank > 0) violated('rank', at, 'nobody knows whom it calls');
-    this.#fuel = Number.POSITIVE_INFINITY;
-    this.#called(type.results - type.parameters - 1, at);
-  }
-
-  #called(delta: number, at: number): void {
-    this.#leave(at);
-    this.#height += delta;
-    if (this.#held >= 0) this.#touch(1);
-    if (!this.#bytes.take(this.#load)) violated('counters', this.#bytes.at, 'fuel is not read');
-  }
-
-  /** Locals and globals: those that hold the counters are touched by the patterns alone. */
-  #variable(code: number, at: number): void {
-    const bytes = this.#bytes;
-    const index = bytes.u32();
-    const isLocal = code <= 0x22;
-    if (
-      this.#held < 0
-        ? code === 0x23 && index === this.#module.counters
-        : code === 0x20 && index === this.#held
-    ) {
-      this.#pattern(at);
-      return;
-    }
-    if (isLocal ? index === this.#held || index === this.#stack : index >= this.#module.counters)
-      violated('counters', at, NOT_THE_PATTERN);
-    if (code === 0x21 || code === 0x22) this.#assign(index, at);
-    if (code === 0x20 && this.#turn(index, at)) return;
-    if (code === 0x22) {
-      this.#teed = [index, bytes.at];
-      if (this.#isLength()) return;
-    }
-    this.#allow(code, at);
-    this.#spend(1, at);
-    if (code !== 0x22) this.#height += code === 0x20 || code === 0x23 ? 1 : -1;
-  }
-
-  #assign(local: number, at: number): void {
-    if (this.#locked[local] === 1) violated('loop', at, `local ${local} counts a loop`);
-    const [value = 0, end] = this.#constant;
-    this.#epochs[local] = end === at ? this.#epoch : 0;
-    this.#constants[local] = value;
-  }
-
-  /** Whether the `local.tee` that was read belongs to a pattern that pays for a length. */
-  #isLength(): boolean {
-    const bytes = this.#bytes;
-    const { at } = bytes;
-    const grows = bytes.peek() === 0x40 || (bytes.peek() === 0xfc && bytes.peek(1) === 15);
-    const pays = bytes.take(this.#get) && bytes.peek() === 0x20;
-    bytes.at = at;
-    return grows || pays;
-  }
-
-  /** What follows where the fuel was read. */
-  #pattern(at: number): void {
-    const bytes = this.#bytes;
-    const next = bytes.byte();
-    if (next === 0x24 && this.#held >= 0 && bytes.u32() === this.#module.counters) {
-      this.#stored = bytes.at;
-      this.#touch(1);
-    } else if (next === 0x42) {
-      const price = bytes.signed(64);
-      if (price <= 0 || price > MOST_PAID - this.#credit || !bytes.take(this.#pay))
-        violated('charge', at, 'not the pattern that pays');
-      if (this.#price > 0 || this.#counted > 0) violated('charge', at, 'paid where it is paid for');
-      this.#credit += price;
-      this.#fuel += price;
-      this.#touch(2);
-    } else if (next === 0x20 && bytes.u32() === this.#teed[0] && this.#teed[1] === at) {
-      const [extends_, shift] = [bytes.take([0xad, 0x42]), bytes.byte()];
-      if (!extends_ || !bytes.take([0x88, ...this.#pay]))
-        violated('charge', at, 'not the pattern that pays for a length');
-      this.#length = [shift, bytes.at];
-      this.#fuel = Number.POSITIVE_INFINITY;
-      this.#touch(3);
-    } else violated('counters', at, NOT_THE_PATTERN);
-  }
-
-  /** After `memory.grow` and `table.grow`: what was added is paid for. */
-  #grown(shift: number, at: number): void {
-    const bytes = this.#bytes;
-    const [length, end] = this.#teed;
-    const [tees, result] = [bytes.take([0x22]), bytes.u32()];
-    const given = [...this.#get, 0x20, ...shortest(length as number), 0xad, 0x42, shift, 0x86];
-    const worked = [0x42, 0, 0x20, ...shortest(result), 0x41, 0x7f, 0x47, 0x1b];
-    const isFree = result !== length && result !== this.#held && result !== this.#stack;
-    if (end !== at || !tees || !isFree || !bytes.take([...given, ...worked, ...this.#pay]))
-      violated('charge', at, 'not the pattern that pays for growth');
-    this.#assign(result, at);
-    this.#fuel = Number.POSITIVE_INFINITY;
-    this.#touch(5);
-  }
-
-  /** `local.get`: whether it begins the one way back of a counted loop. */
-  #turn(local: number, at: number): boolean {
-    const bytes = this.#bytes;
-    const loop = this.#blocks.at(-1);
-    const after = bytes.at;
-    if (loop?.kind !== 'counted' || loop.local !== local || !bytes.take([0x41])) return false;
-    const step = bytes.signed(32);
-    const adds = bytes.take([0x6a, 0x22, ...shortest(local)]);
-    const compares = adds && bytes.take([0x41]);
-    const [limit, code] = compares ? [bytes.signed(32), bytes.byte()] : [0, 0x47];
-    if (!adds || (code !== 0x47 && code !== 0x49) || !bytes.take([0x0d, 0])) {
-      bytes.at = after;
-      return false;
-    }
-    if (loop.shown > 0) violated('loop', at, 'a second way back');
-    for (const each of [0x20, 0x41, 0x6a, 0x22, 0x0d, ...(compares ? [code] : [])])
-      this.#allow(each, at);
-    loop.shown = turnsOf(loop.first, step, limit, code === 0x49);
-    this.#spend(compares ? 7 : 5, at);
-    this.#touch(2);
-    return true;
+  #call(callee: number, at: number): void {
+    // What hosts do is their own.
+    if (callee < this.#imported) return;
+    const [rank, fuel] = this.#certificate.functions[callee - this.#imported] ?? [0, 0];
+    if (!this.#frame && rank === 0) violated('rank', at, `function ${callee} has none`);
+    this.#below = Math.max(this.#below, rank);
+    this.#fuel += fuel || Number.POSITIVE_INFINITY;
   }
 }
 

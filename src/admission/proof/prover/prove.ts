@@ -25,7 +25,7 @@ import { refuseReserved } from '../../../wasm/rewrite/reserved-exports.ts';
 import { nameOfType } from '../../../wasm/value-types.ts';
 import type { Certificate } from '../checker/certificate.ts';
 import { calleesFirst } from './callees-first.ts';
-import { calledBy, callsIndirectly, type Prices, pricesOf } from './prices.ts';
+import { boundsOf, calledBy, callsIndirectly, type FuelBounds } from './fuel-bounds.ts';
 import { shorten } from './shorten.ts';
 
 export interface ProveOptions {
@@ -57,11 +57,8 @@ export function prove(bytes: Uint8Array, options: ProveOptions = {}): Proved {
   refuseReserved(given);
   const { memoryPages = 1024, tableElements = 65_536, stackSlots = 65_536 } = options;
   const short = shorten(deferStart(clampLimits(given, { memoryPages, tableElements })));
-  const prices = pricesOf(short.module, short.referred);
-  const ahead = {
-    turns: (index: number) => prices.turns[index] ?? new Map<number, never>(),
-    price: (index: number) => prices.prices[index] ?? 0,
-  };
+  const bounds = boundsOf(short.module);
+  const ahead = (index: number) => bounds.turns[index] ?? new Map<number, never>();
   let metered = meterFuel(short.module, { ahead });
   if (options.deterministic) metered = canonicalizeNans(metered);
   const ranks = ranksOf(metered);
@@ -75,7 +72,7 @@ export function prove(bytes: Uint8Array, options: ProveOptions = {}): Proved {
   const certificate = certify(bounded, module, {
     opcodes,
     ranks,
-    prices,
+    bounds,
     stackSlots,
   });
   return { module, certificate: new TextEncoder().encode(JSON.stringify(certificate)) };
@@ -109,12 +106,12 @@ function ranksOf(module: Module): number[] {
 interface Facts {
   readonly opcodes: ReadonlySet<number>;
   readonly ranks: readonly number[];
-  readonly prices: Prices;
+  readonly bounds: FuelBounds;
   readonly stackSlots: number;
 }
 
 function certify(module: Module, bytes: Uint8Array, facts: Facts): Certificate {
-  const { ranks, prices } = facts;
+  const { ranks, bounds } = facts;
   const { imports, exports, memories, tables } = inspect(module);
   const own = <T>(all: readonly T[], kind: string): T[] =>
     all.slice(imports.filter((each) => each.kind === kind).length);
@@ -138,14 +135,15 @@ function certify(module: Module, bytes: Uint8Array, facts: Facts): Certificate {
     tables: own(types, 'table').slice(0, tables.length),
     opcodes: [...facts.opcodes].sort((a, b) => a - b),
     stack: { counted: facts.stackSlots, uncounted: ranks.reduce((a, b) => Math.max(a, b), 0) },
-    functions: module.bodies.map((_, i) => [
-      ranks[i] ?? 0,
-      prices.prices[i] ?? 0,
-      prices.fuels[i] ?? 0,
-    ]),
-    loops: prices.turns.flatMap((loops, index) =>
+    functions: module.bodies.map((_, i) => [ranks[i] ?? 0, bounds.fuels[i] ?? 0]),
+    loops: bounds.turns.flatMap((loops, index) =>
       [...loops]
-        .map(([loop, { local, turns }]) => [index, loop, local, turns] as const)
+        .map(([loop, { local, turns }]): Certificate['loops'][number] => [
+          index,
+          loop,
+          local,
+          turns,
+        ])
         .sort((a, b) => a[1] - b[1]),
     ),
   };

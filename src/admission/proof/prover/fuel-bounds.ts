@@ -1,4 +1,4 @@
-/** Functions that their callers pay for: those that always run from the first instruction to the last. */
+/** The most fuel that a call takes, of functions that never loop but in counted loops. */
 import { InstructionReader } from '../../../wasm/instruction-reader.ts';
 import { type Body, functionTypes, type Module } from '../../../wasm/module.ts';
 import { Reader } from '../../../wasm/reader.ts';
@@ -6,40 +6,19 @@ import { costOfLocals, costTable } from '../../../wasm/rewrite/costs.ts';
 import { calleesFirst } from './callees-first.ts';
 import { type CountedLoop, countedLoops } from './counted-loops.ts';
 
-export interface Prices {
+export interface FuelBounds {
   readonly turns: readonly ReadonlyMap<number, CountedLoop>[];
-  /** 0: it pays itself. */
-  readonly prices: readonly number[];
-  /** Most fuel of a call, with its price; 0: not known. */
+  /** Most fuel of a call; 0: not known. */
   readonly fuels: readonly number[];
 }
 
-const MOST_PRICE = 100_000;
-const WINDING =
-  /^(?:if|else|br|br_table|return|unreachable|call_indirect|(?:memory|table)\.(?:grow|fill|copy|init))$/;
 const UNKNOWN = /^(?:call_indirect|(?:memory|table)\.(?:grow|fill|copy|init))$/;
 const costs = costTable({});
 
-/** @param referred functions that are reached otherwise than by a call */
-export function pricesOf(module: Module, referred: ReadonlySet<number>): Prices {
+export function boundsOf(module: Module): FuelBounds {
   const imported = functionTypes(module).length - module.functions.length;
   const turns = module.bodies.map(countedLoops);
-  const exported = new Set(
-    module.exports.flatMap(({ kind, index }) => (kind === 'function' ? [index] : [])),
-  );
-  const straight = module.bodies.map((body, index) => {
-    const [loops, name] = [turns[index]?.size ?? 0, index + imported];
-    return !referred.has(name) && !exported.has(name) ? isStraight(body, loops) : false;
-  });
-  const prices = module.bodies.map(() => 0);
-  const calls = (index: number) => (straight[index] ? calledBy(module.bodies[index]) : []);
-  for (const index of calleesFirst(prices.length, (each) => calls(each).map((f) => f - imported))) {
-    const body = module.bodies[index];
-    if (body === undefined || !straight[index]) continue;
-    const price = priceOf(body, turns[index], (callee) => prices[callee - imported] ?? 0);
-    if (price <= MOST_PRICE) prices[index] = price;
-  }
-  return { turns, prices, fuels: fuelsOf(module, turns, imported) };
+  return { turns, fuels: fuelsOf(module, turns, imported) };
 }
 
 /** Of functions without other loops than counted ones, calls of unknown functions, and lengths. */
@@ -69,19 +48,6 @@ function isBounded({ code }: Body, countedLoops: number): boolean {
     if (name === 'loop') loops++;
   }
   return loops === countedLoops;
-}
-
-function isStraight({ code }: Body, countedLoops: number): boolean {
-  const read = new InstructionReader(new Reader(code));
-  let [loops, branches] = [0, 0];
-  while (read.next()) {
-    const { name } = read.instruction;
-    if (WINDING.test(name)) return false;
-    if (name === 'loop') loops++;
-    if (name === 'br_if') branches++;
-  }
-  // Each counted loop has one way back, and there are no other branches.
-  return loops === countedLoops && branches === loops;
 }
 
 /** Functions that are called by their index. */
