@@ -29,7 +29,7 @@ export interface LookOptions {
 export interface Looked {
   readonly score: number;
   readonly findings: readonly Finding[];
-  readonly model?: { readonly probability: number };
+  readonly model?: { readonly probability: number; readonly because?: readonly string[] };
 }
 
 export interface AdmissionParts {
@@ -215,6 +215,9 @@ async function look(
     const own = findings.some(({ waived }) => waived !== undefined)
       ? await parts.score(findings, looked.model?.probability)
       : looked.score;
+    if (looked.model?.because !== undefined) {
+      reasons.push(`the trained model speaks against ${path}: ${looked.model.because.join(', ')}`);
+    }
     if (!(own >= 0 && own <= 100)) throw new Error(`the analysis of ${path} gave no score`);
     found.push(
       ...findings.map((finding) =>

@@ -45,9 +45,15 @@ export function fileText(file: ScannedFile, threshold: number, paint: Paint): st
     `${(isRefused ? paint.red : paint.yellow)(head)}  ${paint.bold(showable(path))}${about === '' ? '' : `  (${about})`}`,
     ...shown.flatMap((finding) => findingLines(finding, paint)),
     ...(more > 0 ? [`  … and ${more} more`] : []),
+    ...(file.model === undefined ? [] : [modelText(file.model)]),
     ...(digest === undefined ? [] : [paint.dim(`  sha256:${digest}`)]),
   ];
   return `${lines.join('\n')}\n\n`;
+}
+
+function modelText({ adds, probability, because }: NonNullable<ScannedFile['model']>): string {
+  const reasons = because.map(showable).join(', ');
+  return `  the trained model adds ${adds} of it (${probability.toFixed(2)}): ${reasons}`;
 }
 
 function findingLines(finding: ShownFinding, paint: Paint): string[] {

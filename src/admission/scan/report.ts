@@ -26,6 +26,12 @@ export interface ScannedFile {
   readonly findings: readonly ShownFinding[];
   /** Findings beyond those. */
   readonly omitted: number;
+  /** Where the trained model adds to what findings score: so much of `score`, and why. */
+  readonly model?: {
+    readonly adds: number;
+    readonly probability: number;
+    readonly because: readonly string[];
+  };
   readonly notes: readonly string[];
   /** Run by whoever installs it. */
   readonly runsOnInstall?: true;

@@ -254,6 +254,7 @@ class Run {
       score,
       findings: shown,
       omitted: 0,
+      ...modelOf(analysis, score - scoreOf(findings)),
       notes: analysis.notes,
       ...(runsOnInstall ? { runsOnInstall } : {}),
       ...(analysis.unanalysed === undefined ? {} : { unanalysed: analysis.unanalysed }),
@@ -279,6 +280,12 @@ class Run {
     const total = this.#total === undefined ? {} : { total: Math.max(this.#total, this.#done) };
     this.#options.onEvent?.({ kind: 'progress', done: this.#done, path, ...total });
   }
+}
+
+function modelOf({ model }: ThreadAnalysis, adds: number): Pick<ScannedFile, 'model'> {
+  if (model?.because === undefined || adds < 0.1) return {};
+  const { probability, because } = model;
+  return { model: { adds: Math.round(adds * 10) / 10, probability, because } };
 }
 
 /** As the analyzer had it, unless something of it is waived. */

@@ -14,6 +14,7 @@ import { decodeSource } from './decode-source.ts';
 import type { Facts } from './facts.ts';
 import { frontEndOf, openFrontEnd } from './front-ends.ts';
 import { type Interpreted, interpret } from './interpret/interpreter.ts';
+import type { ModelOpinion } from './model.ts';
 import { declaredBy, type ThreatProfile } from './profiles.ts';
 import { judge, nestedCode } from './rules.ts';
 import { scoreOf, withModel } from './score.ts';
@@ -57,7 +58,7 @@ export interface Analysis {
   readonly findings: readonly Finding[];
   readonly measures: Measures;
   readonly notes: readonly AnalysisNote[];
-  readonly model?: { readonly probability: number; readonly version: string };
+  readonly model?: ModelOpinion;
   readonly elapsedMs: number;
 }
 
