@@ -48,6 +48,12 @@ const effect = { profile: 'effect' } as const;
 const LONG = 'QUJD'.repeat(150);
 
 const PAIRS: readonly Pair[] = [
+  js(
+    'dynamic-code/global',
+    `const n = Object.getOwnPropertyNames(globalThis).find((n) => n[0] === 'e'); globalThis[n]('1')`,
+    `const n = 'parse' + 'Int'; globalThis[n]('1')`,
+    effect,
+  ),
   js('child-process/exec', `require('child_process').exec('id')`, `/a/.exec('id')`, effect),
   js(
     'filesystem/read-file-sync',

@@ -37,6 +37,12 @@ const ofText = (use: Use): boolean => typeof use.args[0]?.constant === 'string';
 function addLanguage(catalogue: Catalogue): void {
   const code = { family: 'dynamic-code', acts: ['evaluate'] } as const;
   addEntries(catalogue, { ...code, does: 'runs a text as code', when: isText }, 'global.eval');
+  // `eval` may be among them: nobody can tell which one it is.
+  addEntries(
+    catalogue,
+    { family: 'dynamic-code', does: 'calls a global by a name that is computed' },
+    'global[]',
+  );
   addEntries(
     catalogue,
     { ...code, does: 'makes a function of a text' },
