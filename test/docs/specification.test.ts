@@ -23,9 +23,9 @@ function rowsOf(page: string): string[][] {
 
 /** Paths of checks: what a table may name as its evidence. */
 function checksIn(text: string): string[] {
-  return [...text.matchAll(/`((?:test|bench|scripts\/threat|native\/launcher\/test)\/[^`\s]+)`/g)].map(
-    ([, path]) => path ?? '',
-  );
+  return [
+    ...text.matchAll(/`((?:test|bench|scripts\/threat|native\/launcher\/test)\/[^`\s]+)`/g),
+  ].map(([, path]) => path ?? '');
 }
 
 for (const name of ['SPECIFICATION.md', 'SECURITY.md']) {
