@@ -1,6 +1,6 @@
 /** Counts what was found, by family and language, for the statistics. */
 import type { Finding } from '../../core/admission.ts';
-import type { Occurrence, ThreatStore } from '../../store/threat-store.ts';
+import type { Occurrence } from '../../store/threat-store.ts';
 
 /** One file, or one module. */
 export interface Looked {
@@ -33,15 +33,4 @@ export class Occurrences {
   get rows(): readonly Occurrence[] {
     return [...this.#counts.values()];
   }
-}
-
-/** @throws STORE_UNUSABLE */
-export function recordOccurrences(
-  store: ThreatStore,
-  looked: readonly Looked[],
-  now: number = Date.now(),
-): void {
-  const occurrences = new Occurrences();
-  for (const each of looked) occurrences.add(each);
-  store.record(occurrences.rows, now);
 }

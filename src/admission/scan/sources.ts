@@ -58,7 +58,7 @@ export type Source =
   | { readonly kind: 'found'; readonly name: string; readonly finding: Finding };
 
 /** Larger files are not held in memory. */
-export const CODE_MAX_BYTES = 32 * 1024 * 1024;
+const CODE_MAX_BYTES = 32 * 1024 * 1024;
 const DEEPEST_ARCHIVE = 3;
 /** Of one kind in one archive: a hundred thousand say no more. */
 const SAME_ODDITIES_MAX = 20;

@@ -9,7 +9,7 @@ import { JsonProblem, parseStrictJson } from './strict-json.ts';
 
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
 /** Of a signature document, envelope or bundle. */
-export const DOCUMENT_BOUNDS = { bytes: 1024 * 1024, depth: 16 } as const;
+const DOCUMENT_BOUNDS = { bytes: 1024 * 1024, depth: 16 } as const;
 /** Each costs a verification. */
 const SIGNATURES_MAX = 16;
 const KEY_ID_MAX = 128;

@@ -7,7 +7,7 @@ import { CAPABILITIES, type CodeLanguage } from '../../core/admission.ts';
 import { signatureInvalid } from './problem.ts';
 import { JsonProblem, parseStrictJson } from './strict-json.ts';
 
-export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
+const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 /** Of the predicate below; another meaning gets another number. */
 export const PREDICATE_TYPE = 'urn:x-caisson:signed-code:v1';
 

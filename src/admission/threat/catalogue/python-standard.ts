@@ -129,10 +129,6 @@ function addProcesses(catalogue: Catalogue): void {
   );
 }
 
-const writes = (use: Use): boolean =>
-  /[wax+]/.test(text(use.args[1]) ?? text(use.named?.mode) ?? '');
-const reads = (use: Use): boolean => !writes(use);
-
 /** Of an open file it is not known what for: both. */
 const opened = {
   family: 'filesystem',
@@ -140,8 +136,6 @@ const opened = {
   gives: file,
   does: 'opens a file',
 } as const;
-
-export const PYTHON_OPEN = { writes, reads } as const;
 
 function addFiles(catalogue: Catalogue): void {
   addEntries(
