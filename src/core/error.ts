@@ -127,6 +127,33 @@ export const errorCodes = {
     status: 500,
     exit: 78,
   },
+  UNAUTHENTICATED: { message: 'who asks is not known', status: 401, exit: 77 },
+  FORBIDDEN: { message: 'who asks may not do that', status: 403, exit: 77 },
+  POLICY_BEYOND_CEILING: {
+    message: 'the policy allows more than its tenant may',
+    status: 403,
+    exit: 77,
+  },
+  NOT_FOUND: { message: 'there is no such thing', status: 404, exit: 66 },
+  METHOD_NOT_ALLOWED: { message: 'that cannot be done to it', status: 405, exit: 64 },
+  CONFLICT: { message: 'something else is there already', status: 409, exit: 73 },
+  PRECONDITION_FAILED: { message: 'it is not what it was', status: 412, exit: 73 },
+  TOO_LARGE: { message: 'it is larger than it may be', status: 413, exit: 65 },
+  MEDIA_TYPE_UNSUPPORTED: {
+    message: 'that type of content is not understood',
+    status: 415,
+    exit: 65,
+  },
+  IDEMPOTENCY_MISMATCH: {
+    message: 'the idempotency key came with another request before',
+    status: 422,
+    exit: 65,
+  },
+  RATE_LIMITED: { message: 'too many requests', status: 429, exit: 75 },
+  QUOTA_EXCEEDED: { message: 'the tenant has used up what it may', status: 429, exit: 75 },
+  DRAINING: { message: 'the service is about to stop', status: 503, exit: 75 },
+  REMOTE_FAILED: { message: 'the service did not answer as it should', status: 502, exit: 69 },
+  CONFIG_INVALID: { message: 'the configuration is not valid', status: 500, exit: 78 },
   GUEST_FAILED: { message: 'the guest threw, or ended with an error', status: 422, exit: 1 },
   GUEST_LIMIT: { message: 'the guest ran into a limit and was ended', status: 422, exit: 124 },
   ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
@@ -151,6 +178,10 @@ export type ErrorLayer =
   | 'sandbox'
   | 'functions'
   | 'modules'
+  | 'api'
+  | 'client'
+  | 'server'
+  | 'mcp'
   | 'cli';
 
 const brand = Symbol.for('caisson.error');
