@@ -35,6 +35,11 @@ const holds: Readonly<Record<string, string>> = {
   compose: 'wires it all into a `Caisson`',
   standalone: 'functions that open a `Caisson` of their own',
   index: 'the public library',
+  api: 'the service over the wire: each route declared once, the shapes of what it takes and answers, the OpenAPI document',
+  client: 'the library’s shape over HTTP: `caisson/client`',
+  server:
+    'the service: `http/`, what holds for every route; `routes/`, a file for each resource; `security/`, who may do what; `config/`',
+  mcp: 'the Model Context Protocol: a file for each tool',
   cli: 'the command line: a file for each command',
 };
 
