@@ -1,10 +1,9 @@
 /**
  * An unknown value against the schema: the document, or every problem with its place and a suggestion.
  */
-import type { z } from 'zod';
 import { type PolicyDocument, policyDocumentSchema } from './document.ts';
-import { formatPath, type Locate, type Problem } from './problems.ts';
-import { suggest } from './suggest.ts';
+import type { Locate, Problem } from './problems.ts';
+import { schemaProblems } from './schema-problems.ts';
 
 export type Validated =
   | { readonly ok: true; readonly document: PolicyDocument }
@@ -13,128 +12,9 @@ export type Validated =
 export function validateDocument(value: unknown, source?: string, locate?: Locate): Validated {
   const parsed = policyDocumentSchema.safeParse(value, { reportInput: true });
   if (parsed.success) return { ok: true, document: parsed.data };
-  const problems = parsed.error.issues.flatMap((issue) => explainIssue(issue, locate));
+  const problems = schemaProblems(policyDocumentSchema, parsed.error.issues, locate);
   return {
     ok: false,
     problems: problems.map((problem) => (source === undefined ? problem : { source, ...problem })),
   };
-}
-
-function explainIssue(issue: z.core.$ZodIssue, locate: Locate | undefined): Problem[] {
-  const path = issue.path.filter((step) => typeof step !== 'symbol');
-  const at = { path: formatPath(path), ...locate?.(path, 'value') };
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
-        path: formatPath([...path, key]),
-        ...locate?.([...path, key], 'key'),
-        message: 'unknown key',
-        ...suggestion(didYouMean(key, keysAt(path))),
-      }));
-    case 'invalid_value': {
-      const values = issue.values.map(String);
-      const near = typeof issue.input === 'string' ? suggest(issue.input, values) : undefined;
-      return [
-        {
-          ...at,
-          message: `${show(issue.input)} is not one of ${values.join(', ')}`,
-          ...suggestion(near && `did you mean ${near}?`),
-        },
-      ];
-    }
-    case 'invalid_key':
-      return issue.issues.map((inner) => ({ ...at, message: inner.message }));
-    case 'invalid_type':
-      if (issue.input === undefined) return [{ ...at, message: 'missing' }];
-      return [{ ...at, message: `${show(issue.input)} is not ${article(issue.expected)}` }];
-    case 'invalid_union': {
-      const inner = innerIssues(issue);
-      if (inner.length > 0) return inner.flatMap((one) => explainIssue(one, locate));
-      return [
-        { ...at, message: `${show(issue.input)} does not fit here`, ...suggestion(issue.message) },
-      ];
-    }
-    case 'custom': {
-      const hint: unknown = issue.params?.hint;
-      return [
-        {
-          ...at,
-          message: issue.message,
-          ...suggestion(typeof hint === 'string' ? hint : undefined),
-        },
-      ];
-    }
-    default:
-      return [{ ...at, message: issue.message }];
-  }
-}
-
-/** What is wrong with the one form that was meant: the one whose kind of value is there. */
-function innerIssues(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] {
-  const meant = issue.errors.find(
-    (issues) => !issues.some(({ code, path }) => code === 'invalid_type' && path.length === 0),
-  );
-  return (meant ?? []).map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
-}
-
-function suggestion(text: string | undefined | false): { suggestion?: string } {
-  return text ? { suggestion: text } : {};
-}
-
-function didYouMean(key: string, siblings: readonly string[]): string | undefined {
-  const near = suggest(key, siblings);
-  if (near) return `did you mean ${near}?`;
-  const section = Object.keys(policyDocumentSchema.shape).find((name) =>
-    keysAt([name]).includes(key),
-  );
-  return section && `it belongs under ${section}`;
-}
-
-/** The keys that may stand in the object at `path`. */
-function keysAt(path: readonly (string | number)[]): string[] {
-  let schema: unknown = policyDocumentSchema;
-  for (const step of path) schema = stepInto(schema, step);
-  return Object.keys(shapeOf(schema) ?? {});
-}
-
-function stepInto(schema: unknown, step: string | number): unknown {
-  const { element, valueType } = bare(schema) ?? {};
-  return typeof step === 'number' ? element : (shapeOf(schema)?.[step] ?? valueType);
-}
-
-function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  const inner = bare(schema);
-  return inner?.shape ?? inner?.options?.map(shapeOf).find((shape) => shape !== undefined);
-}
-
-interface BareSchema {
-  readonly shape?: Record<string, unknown>;
-  readonly element?: unknown;
-  readonly valueType?: unknown;
-  readonly options?: readonly unknown[];
-  readonly unwrap?: () => unknown;
-}
-
-/** Without what makes it optional. */
-function bare(schema: unknown): BareSchema | undefined {
-  let inner = schema as BareSchema | undefined;
-  while (inner && !inner.shape && !inner.element && typeof inner.unwrap === 'function') {
-    inner = inner.unwrap() as BareSchema;
-  }
-  return inner;
-}
-
-function article(expected: string): string {
-  if (expected === 'record' || expected === 'object') return 'a group of keys';
-  if (expected === 'array') return 'a list';
-  if (expected === 'boolean') return 'true or false';
-  return expected === 'int' ? 'a whole number' : `a ${expected}`;
-}
-
-function show(value: unknown): string {
-  if (value === null) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a group of keys';
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

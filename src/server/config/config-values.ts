@@ -1,0 +1,69 @@
+/**
+ * Single values of a configuration. From a file they come as YAML has them, from the environment and flags as text.
+ */
+import { isAbsolute } from 'node:path';
+import { z } from 'zod';
+import { isCaissonError } from '../../core/error.ts';
+import { parseBytes, parseDuration } from '../../core/units.ts';
+
+/** Bytes: a number of them, or `64MiB`. */
+export function size() {
+  return quantity(parseBytes, 'write a size such as 64MiB, or a number of bytes');
+}
+
+/** Milliseconds: a number of them, or `30s`. */
+export function duration() {
+  // core's own reader takes a plain number for seconds; these fields say in their name that it is milliseconds.
+  const parse = (value: string | number): number =>
+    parseDuration(/^\d+$/.test(String(value)) ? `${value}ms` : value);
+  return quantity(parse, 'write milliseconds, or a duration such as 30s');
+}
+
+export function count(least = 1, most = 1_000_000_000) {
+  return z.coerce
+    .number({ error: 'write a whole number' })
+    .int('write a whole number')
+    .min(least, `write at least ${least}`)
+    .max(most, `write at most ${most}`);
+}
+
+/** A file or directory of the service's host. */
+export function hostPath() {
+  return z
+    .string()
+    .min(1, 'write a path')
+    .refine((text) => isAbsolute(text) && !text.includes('\0'), {
+      error: 'write an absolute path: a service has no place of its own that others know',
+    });
+}
+
+/** `true` and `false`, also as the environment has them. */
+export function flag() {
+  return z.union([z.boolean(), z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'] })], {
+    error: 'write true or false',
+  });
+}
+
+/** A name of a tenant, a workspace, a role: as it stands in paths and records. */
+export function shortName() {
+  return z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/, 'write a-z, 0-9, ., _ and -, at most 64');
+}
+
+function quantity(parse: (value: string | number) => number, hint: string) {
+  return z.union([z.string(), z.number()], { error: hint }).transform((value, ctx) => {
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!isCaissonError(error)) throw error;
+      ctx.issues.push({
+        code: 'custom',
+        message: error.message,
+        input: value,
+        params: { hint },
+      });
+      return z.NEVER;
+    }
+  });
+}
