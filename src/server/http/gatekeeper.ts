@@ -1,0 +1,46 @@
+/** What every request is asked before its handler sees it; wired in open-service. */
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Route } from '../../api/route.ts';
+import type { Scope } from '../../api/scope.ts';
+
+/** Who asks. */
+export interface Caller {
+  readonly tenant: string;
+  /** A key's id, or the subject of a token: for the log and for audit. */
+  readonly subject: string;
+  readonly scopes: ReadonlySet<Scope>;
+  /** May act for every tenant. */
+  readonly isOperator: boolean;
+  readonly keyId?: string;
+}
+
+/** What is known of a request before anybody is asked. */
+export interface Knock {
+  readonly headers: IncomingHttpHeaders;
+  /** Name, value, name, value: as they came, doubled ones too. */
+  readonly rawHeaders: readonly string[];
+  /** Empty for a unix socket. */
+  readonly address: string;
+}
+
+export interface Gatekeeper {
+  /** @throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED */
+  authenticate(knock: Knock): Caller | Promise<Caller>;
+  /**
+   * Counts the request on its tenant’s account.
+   *
+   * @returns headers that tell what is left
+   * @throws RATE_LIMITED, with `details.retryAfterSeconds`
+   */
+  count(caller: Caller, route: Route): Readonly<Record<string, string>>;
+  /** Whether the route is open to whoever asks, by configuration. */
+  isOpen(route: Route): boolean;
+}
+
+/** Stands in for the caller of a public route. */
+export const NOBODY: Caller = Object.freeze({
+  tenant: '',
+  subject: '',
+  scopes: new Set<Scope>(),
+  isOperator: false,
+});

@@ -1,0 +1,63 @@
+/** Errors as answers. */
+import type { FastifyReply } from 'fastify';
+import { asCaissonError, PROBLEM_TYPE, problemOf } from '../../api/problem.ts';
+import { CaissonError, errorCodes, isCaissonError } from '../../core/error.ts';
+
+/** What Fastify, the HTTP parser and Node say, in codes of ours. https://fastify.dev/docs/latest/Reference/Errors/ */
+const CODES: Readonly<Record<string, () => CaissonError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: () =>
+    new CaissonError('TOO_LARGE', {
+      layer: 'server',
+      message: 'the body is larger than it may be',
+      hint: 'the operator sets limits.bodyBytes and limits.uploadBytes',
+    }),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: () =>
+    new CaissonError('MEDIA_TYPE_UNSUPPORTED', {
+      layer: 'server',
+      hint: 'send content-type: application/json',
+    }),
+  FST_ERR_CTP_EMPTY_JSON_BODY: () => invalid('the body is empty'),
+  FST_ERR_CTP_INVALID_JSON_BODY: () => invalid('the body is not JSON'),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () => invalid('the body is not as long as its header says'),
+  FST_ERR_BAD_URL: () => invalid('the path cannot be decoded'),
+  FST_ERR_MAX_PARAM_LENGTH: () => invalid('a part of the path is too long'),
+  FST_ERR_ASYNC_CONSTRAINT: () => invalid('the request cannot be routed'),
+};
+
+export function toProblemError(error: unknown): CaissonError {
+  if (isCaissonError(error)) return error;
+  const { code, statusCode, name } = error as {
+    code?: string;
+    statusCode?: number;
+    name?: string;
+  };
+  const known = code === undefined ? undefined : CODES[code];
+  if (known !== undefined) return known();
+  // secure-json-parse throws a SyntaxError for `__proto__`; other parsers say 400 without a code.
+  if (name === 'SyntaxError' || (statusCode !== undefined && statusCode < 500)) {
+    return invalid((error as Error).message);
+  }
+  return asCaissonError(error);
+}
+
+export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply {
+  const known = toProblemError(error);
+  const { status } = errorCodes[known.code];
+  const { log, id } = reply.request;
+  if (status >= 500) log.error({ err: known, code: known.code, cause: known.cause }, known.message);
+  const after = known.details.retryAfterSeconds;
+  if (typeof after === 'number') reply.header('retry-after', String(Math.ceil(after)));
+  if (status === 401) reply.header('www-authenticate', 'Bearer realm="caisson"');
+  return reply
+    .code(status)
+    .type(PROBLEM_TYPE)
+    .send(JSON.stringify(problemOf(known, id)));
+}
+
+function invalid(message: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'server',
+    message,
+    hint: 'the service describes every request at /openapi.json',
+  });
+}
