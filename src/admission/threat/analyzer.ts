@@ -16,7 +16,7 @@ import { frontEndOf, openFrontEnd } from './front-ends.ts';
 import { type Interpreted, interpret } from './interpret/interpreter.ts';
 import type { ModelOpinion } from './model.ts';
 import { declaredBy, type ThreatProfile } from './profiles.ts';
-import { judge, nestedCode } from './rules.ts';
+import { judge, nestedCode, sceneOf } from './rules.ts';
 import { scoreOf, withModel } from './score.ts';
 import type { ProgramTree } from './tree.ts';
 
@@ -200,11 +200,11 @@ function findingsOf(
   depth: number,
 ): Finding[] {
   const { facts, text, notes } = seen;
-  const context = { language, path, declares, source: text, notes };
-  const findings = judge(facts, context);
+  const scene = sceneOf(facts, { language, path, declares, source: text, notes });
+  const findings = judge(scene);
   if (depth >= DEEPEST_NESTED_CODE) return findings;
   let count = 0;
-  for (const nested of nestedCode(facts, context)) {
+  for (const nested of nestedCode(scene)) {
     if (++count > MOST_NESTED_CODE || performance.now() > deadline) break;
     if (nested.source === text) continue;
     if (frontEndOf(nested.language) === undefined) continue;

@@ -17,6 +17,8 @@ interface Known {
   readonly catalogue: Catalogue;
   /** Answers of {@link findEntry}, also that there is none. */
   readonly found: Map<string, Entry | undefined>;
+  /** One for each language: interpreters keep by it what they were told. */
+  readonly effects: Effects;
 }
 
 const KNOWN = new Map<SourceLanguage, Known>();
@@ -36,7 +38,7 @@ function known(language: SourceLanguage): Known {
     }[name]) {
       add(catalogue);
     }
-    one = { catalogue, found: new Map() };
+    one = { catalogue, found: new Map(), effects: (path) => entryOf(name, path) };
     KNOWN.set(name, one);
   }
   return one;
@@ -76,7 +78,7 @@ export function entryOf(language: SourceLanguage, path: string): Entry | undefin
 
 /** What the interpreter asks. */
 export function effectsOf(language: SourceLanguage): Effects {
-  return (path) => entryOf(language, path);
+  return known(language).effects;
 }
 
 /** All paths that are named; for tests and documents. */

@@ -1,6 +1,5 @@
 /** All rules over one file: facts in, findings out. */
 import type { Finding } from '../../core/admission.ts';
-import type { Facts } from './facts.ts';
 import { FAMILIES } from './families.ts';
 import { analysisNotes } from './rules/analysis-notes.ts';
 import { commands } from './rules/commands.ts';
@@ -16,10 +15,10 @@ import { obfuscation } from './rules/obfuscation.ts';
 import { persistence } from './rules/persistence.ts';
 import { pollution } from './rules/pollution.ts';
 import { resources } from './rules/resources.ts';
-import { type Found, type Rule, type RuleContext, type Scene, sceneOf } from './rules/scene.ts';
+import type { Found, Rule, Scene } from './rules/scene.ts';
 
 export { nestedCode } from './rules/nested-code.ts';
-export type { RuleContext } from './rules/scene.ts';
+export { sceneOf } from './rules/scene.ts';
 
 const RULES: readonly Rule[] = [
   analysisNotes,
@@ -42,8 +41,7 @@ const RULES: readonly Rule[] = [
 const MOST = 200;
 
 /** Sorted by place; the same rule at the same place once, with its highest score. */
-export function judge(facts: Facts, context: RuleContext): Finding[] {
-  const scene = sceneOf(facts, context);
+export function judge(scene: Scene): Finding[] {
   const byPlace = new Map<string, Finding>();
   for (const rule of RULES) {
     for (const found of rule(scene)) {

@@ -304,15 +304,9 @@ function makeInstance(run: Run, shape: Shape, args: readonly Known[], callee: Kn
   return made;
 }
 
-const hosts = new WeakMap<Run, DialectHost>();
-
 function hostOf(run: Run): DialectHost {
-  let host = hosts.get(run);
-  if (host === undefined) {
-    host = makeHost(run);
-    hosts.set(run, host);
-  }
-  return host;
+  run.host ??= makeHost(run);
+  return run.host;
 }
 
 function makeHost(run: Run): DialectHost {

@@ -16,7 +16,8 @@ const MOST_FAILURES = 3;
 const MOST_REMEMBERED = 5000;
 const MOST_ITEMS = 20_000;
 
-interface World {
+/** What is computed with, of one run. */
+export interface World {
   stepsLeft: number;
   readonly failures: Map<Closure, number>;
   readonly overlay: Map<Cell, Exact>;
@@ -25,8 +26,6 @@ interface World {
   remembers: number;
   isBusy: boolean;
 }
-
-const worlds = new WeakMap<Run, World>();
 
 /** Undefined: it cannot be computed. */
 export function compute(run: Run, closure: Closure, args: readonly Known[]): Known | undefined {
@@ -87,20 +86,16 @@ export function compute(run: Run, closure: Closure, args: readonly Known[]): Kno
 }
 
 function worldOf(run: Run): World {
-  let world = worlds.get(run);
-  if (world === undefined) {
-    world = {
-      stepsLeft: MOST_STEPS_IN_ALL,
-      failures: new Map(),
-      overlay: new Map(),
-      lists: new Map(),
-      remembered: new Map(),
-      remembers: 0,
-      isBusy: false,
-    };
-    worlds.set(run, world);
-  }
-  return world;
+  run.world ??= {
+    stepsLeft: MOST_STEPS_IN_ALL,
+    failures: new Map(),
+    overlay: new Map(),
+    lists: new Map(),
+    remembered: new Map(),
+    remembers: 0,
+    isBusy: false,
+  };
+  return run.world;
 }
 
 function mayBeExact({ constant, closure, shape, also, path, labels }: Known): boolean {

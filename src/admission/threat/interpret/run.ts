@@ -1,7 +1,8 @@
 /** The state of one interpretation: where it stands, its limits, what waits to be walked. */
 import type { Effect, Effects, Use } from '../facts.ts';
 import type { FunctionValue, Name } from '../tree.ts';
-import type { Dialect } from './dialect.ts';
+import type { World } from './compute.ts';
+import type { Dialect, DialectHost } from './dialect.ts';
 import { Cell, Closure, join, Known, NOTHING, Shape, UNKNOWN } from './known.ts';
 import type { Recorder } from './recorder.ts';
 import { Scope } from './scope.ts';
@@ -79,6 +80,12 @@ export class Run {
   readonly blocks = new Map<object, Scope>();
   /** What was assigned to members of named things. */
   readonly written = new Map<string, Cell>();
+  /**
+   * Made when they are asked for. They stand here and in no WeakMap beside: a young collection takes values of old
+   * tables for alive, so that each whole analysis would outlive its end.
+   */
+  host: DialectHost | undefined;
+  world: World | undefined;
   readonly #effects: Effects;
   readonly #kept: Kept;
   readonly #deadline: number;

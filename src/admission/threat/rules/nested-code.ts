@@ -1,7 +1,6 @@
 /** Programs within the program: constant texts that reach what runs them. */
 import type { SourceLanguage } from '../catalogue.ts';
-import type { Facts } from '../facts.ts';
-import { type RuleContext, sceneOf } from './scene.ts';
+import type { Scene } from './scene.ts';
 
 export interface NestedCode {
   readonly language: SourceLanguage;
@@ -15,8 +14,7 @@ const MOST = 20;
 const LONGEST = 500_000;
 
 /** At most 20, each of at most 500,000 characters. */
-export function nestedCode(facts: Facts, context: RuleContext): NestedCode[] {
-  const scene = sceneOf(facts, context);
+export function nestedCode(scene: Scene): NestedCode[] {
   const found: NestedCode[] = [];
   const add = (
     language: SourceLanguage,
@@ -26,7 +24,7 @@ export function nestedCode(facts: Facts, context: RuleContext): NestedCode[] {
     if (typeof source !== 'string' || source.length < 8 || source.length > LONGEST) return;
     if (found.length < MOST) found.push({ language, source, start: use.start, end: use.end });
   };
-  const own = context.language === 'typescript' ? 'javascript' : context.language;
+  const own = scene.language === 'typescript' ? 'javascript' : scene.language;
   for (const { use, entry } of scene.doing('evaluate', 'shell', 'run')) {
     const words = use.args.flatMap(
       ({ items, constant }) => items?.map((item) => item.constant) ?? [constant],
@@ -59,7 +57,7 @@ export function nestedCode(facts: Facts, context: RuleContext): NestedCode[] {
       add(/^#!.*\b(ba|da|z)?sh\b/.test(text) ? 'shell' : own, text, use);
     }
   }
-  return found.filter(({ source }) => source !== context.source);
+  return found.filter(({ source }) => source !== scene.source);
 }
 
 /** Words without which a text of code does nothing of interest. */

@@ -57,18 +57,7 @@ const MOST_DOING = 1000;
 const MOST_LOCATED = 50_000;
 const NONE: readonly Located[] = [];
 
-/** `judge` and `nestedCode` look at the same facts one after the other. */
-const prepared = new WeakMap<Facts, Scene>();
-
 export function sceneOf(facts: Facts, context: RuleContext): Scene {
-  const known = prepared.get(facts);
-  if (known !== undefined) return { ...known, ...context };
-  const scene = prepare(facts, context);
-  prepared.set(facts, scene);
-  return scene;
-}
-
-function prepare(facts: Facts, context: RuleContext): Scene {
   const located: Located[] = [];
   let isCut = false;
   const byAct = new Map<Act, Located[]>();
