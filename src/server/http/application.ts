@@ -14,7 +14,10 @@ import {
 } from 'fastify';
 import type { Route } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
+import type { Config } from '../config/config.ts';
 import { type Caller, type Gatekeeper, NOBODY } from './gatekeeper.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import type { Idempotency } from './idempotency.ts';
 import { replyProblem } from './problem-reply.ts';
 import { RoutePaths } from './route-paths.ts';
 
@@ -23,6 +26,11 @@ declare module 'fastify' {
     /** What the route promises. */
     contract?: Route;
   }
+  interface FastifyInstance {
+    /** Absent: no request is remembered. */
+    idempotency: Idempotency | undefined;
+    heartbeat: Heartbeat;
+  }
   interface FastifyRequest {
     caller: Caller;
   }
@@ -30,10 +38,8 @@ declare module 'fastify' {
 
 export interface ApplicationOptions {
   readonly gatekeeper: Gatekeeper;
-  /** Bytes of a JSON body; default 32 MiB. */
-  readonly bodyBytes?: number;
-  /** For a request to have come whole, milliseconds; default 300,000. */
-  readonly requestTimeoutMs?: number;
+  readonly idempotency?: Idempotency;
+  readonly limits: Config['limits'];
   /** Bytes of one message of a WebSocket; default 1 MiB. */
   readonly messageBytes?: number;
   readonly tls?: Pick<ServerOptions, 'cert' | 'key' | 'ca' | 'minVersion'>;
@@ -42,8 +48,7 @@ export interface ApplicationOptions {
 }
 
 const MiB = 2 ** 20;
-const HEADERS_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_MS = 72_000;
+const UPLOAD_TIMEOUT_MS = 3600_000;
 
 /** Told to browsers and caches: nothing here is a page, and nothing may be kept. */
 const STRICT_HEADERS = {
@@ -56,12 +61,13 @@ const STRICT_HEADERS = {
 } as const;
 
 export async function openApplication(options: ApplicationOptions): Promise<FastifyInstance> {
-  const { gatekeeper, tls } = options;
+  const { gatekeeper, tls, limits } = options;
   const settings: FastifyHttpOptions<Server> = {
-    bodyLimit: options.bodyBytes ?? 32 * MiB,
-    requestTimeout: options.requestTimeoutMs ?? 300_000,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
+    bodyLimit: limits.bodyBytes,
+    // Of a whole request, an upload too: Node has one limit for all. A body that stands still is ended sooner.
+    requestTimeout: UPLOAD_TIMEOUT_MS,
+    keepAliveTimeout: limits.keepAliveMs,
+    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: 16 * 1024 },
     // Ids are ours: what a client calls its request is nobody's business in our log.
     requestIdHeader: false,
     genReqId: () => randomUUID(),
@@ -89,6 +95,9 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
         } as FastifyHttpOptions<Server>) as FastifyInstance);
 
   const paths = new RoutePaths();
+  app.server.maxConnections = limits.maxConnections;
+  app.decorate('idempotency', options.idempotency);
+  app.decorate('heartbeat', { firstMs: limits.heartbeatMs, everyMs: limits.heartbeatMs });
   app.decorateRequest('caller', NOBODY as never);
   app.addHook('onRoute', ({ config }) => paths.add(config?.contract));
   app.addHook('onRequest', async (request, reply) => {

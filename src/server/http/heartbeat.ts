@@ -1,30 +1,31 @@
 /**
  * Answers that take long. A proxy or a client gives a silent connection up after a minute or so; JSON allows white space
- * before the document, so after {@link FIRST_MS} the status is sent, and a space each {@link EVERY_MS} until the document
+ * before the document, so after a while the status is sent, and then a space now and then until the document
  * follows. What fails after that is told as `{"problem": …}`: its status could no longer be.
  */
 import type { FastifyReply } from 'fastify';
-import { type Problem, problemOf } from '../../api/problem.ts';
+import { problemOf } from '../../api/problem.ts';
+import type { Answer } from './answer.ts';
 import { toProblemError } from './problem-reply.ts';
 
-export const FIRST_MS = 10_000;
-export const EVERY_MS = 10_000;
+/** How soon, and how often. */
+export interface Heartbeat {
+  readonly firstMs: number;
+  readonly everyMs: number;
+}
 
-const NOT_YET = Symbol('not yet');
-
-/** @returns the value where it came soon enough, or undefined: then everything has been sent */
-export async function withHeartbeat<T>(
+/** @returns the answer where it came soon enough, or undefined: then everything has been sent */
+export async function withHeartbeat(
   reply: FastifyReply,
-  work: Promise<T>,
+  work: Promise<Answer>,
   status: number,
-  render: (value: T) => string,
-  { firstMs = FIRST_MS, everyMs = EVERY_MS } = {},
-): Promise<{ value: T } | undefined> {
-  const wait = Promise.withResolvers<typeof NOT_YET>();
-  const timer = setTimeout(wait.resolve, firstMs, NOT_YET);
+  { firstMs, everyMs }: Heartbeat,
+): Promise<Answer | undefined> {
+  const wait = Promise.withResolvers<undefined>();
+  const timer = setTimeout(wait.resolve, firstMs, undefined);
   try {
-    const first = await Promise.race([work, wait.promise]);
-    if (first !== NOT_YET) return { value: first as T };
+    const soon = await Promise.race([work, wait.promise]);
+    if (soon !== undefined) return soon;
   } finally {
     clearTimeout(timer);
   }
@@ -37,17 +38,14 @@ export async function withHeartbeat<T>(
   raw.write(' ');
   const beat = setInterval(() => raw.write(' '), everyMs);
   try {
-    raw.end(render(await work));
+    const { body } = await work;
+    raw.end(body);
   } catch (error) {
     const known = toProblemError(error);
     reply.log.error({ err: known, code: known.code }, 'failed after its status was sent');
-    raw.end(JSON.stringify(lateProblem(problemOf(known, reply.request.id))));
+    raw.end(JSON.stringify({ problem: problemOf(known, reply.request.id) }));
   } finally {
     clearInterval(beat);
   }
   return undefined;
-}
-
-function lateProblem(problem: Problem): { problem: Problem } {
-  return { problem };
 }

@@ -1,5 +1,4 @@
 /** Binds what a route promises to what carries it out. */
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
@@ -13,6 +12,7 @@ import {
   type ValueOf,
 } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
+import { firstStatus, type Reply, send, toAnswer } from './answer.ts';
 import type { Caller } from './gatekeeper.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
@@ -30,22 +30,6 @@ export interface Asked<R extends Route = Route> {
   readonly reply: FastifyReply;
 }
 
-/** An answer with another status than the route's first, or headers of its own. */
-export class Reply<T> {
-  readonly value: T;
-  readonly status: number | undefined;
-  readonly headers: Readonly<Record<string, string>>;
-
-  constructor(
-    value: T,
-    { status, headers = {} }: { status?: number; headers?: Readonly<Record<string, string>> },
-  ) {
-    this.value = value;
-    this.status = status;
-    this.headers = headers;
-  }
-}
-
 type Answered<R extends Route> = ValueOf<R> | Readable | Reply<ValueOf<R> | Readable>;
 export type Handler<R extends Route> = (asked: Asked<R>) => Answered<R> | Promise<Answered<R>>;
 
@@ -55,17 +39,23 @@ export function implement<R extends Route>(
   handler: Handler<R>,
   { bodyLimit }: { readonly bodyLimit?: number } = {},
 ): void {
-  const status = Number(Object.keys(route.answers)[0] ?? 200);
   app.route({
     method: route.method,
     url: urlOf(route),
     config: { contract: route },
     ...(bodyLimit === undefined ? {} : { bodyLimit }),
     handler: async (request, reply) => {
-      const work = async () => await handler(askedOf(route, request, reply));
-      if (route.long !== true) return send(reply, route, status, await work());
-      const soon = await withHeartbeat(reply, work(), status, (late) => render(documentOf(late)));
-      return soon === undefined ? reply : send(reply, route, status, soon.value);
+      const { idempotency } = app;
+      const key = route.idempotent === true ? idempotency?.keyOf(request) : undefined;
+      const asked = askedOf(route, request, reply, key !== undefined);
+      const work = async () => toAnswer(route, await handler(asked));
+      const answer =
+        key === undefined || idempotency === undefined
+          ? work()
+          : idempotency.once(route, request, key, work);
+      if (route.long !== true) return send(reply, route, await answer);
+      const soon = await withHeartbeat(reply, answer, firstStatus(route), app.heartbeat);
+      return soon === undefined ? reply : send(reply, route, soon);
     },
   });
 }
@@ -120,6 +110,8 @@ function askedOf<R extends Route>(
   route: R,
   request: FastifyRequest,
   reply: FastifyReply,
+  /** It goes on without its client. */
+  stays: boolean,
 ): Asked<R> {
   const { id, caller } = request;
   const params = parse(route.params, request.params, 'the path') as ParamsOf<R>;
@@ -127,7 +119,7 @@ function askedOf<R extends Route>(
   const body = bodyOf(route, request) as BodyOf<R>;
   const controller = new AbortController();
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort();
+    if (!stays && !reply.raw.writableFinished) controller.abort();
   });
   return { params, query, body, caller, signal: controller.signal, id, request, reply };
 }
@@ -170,42 +162,6 @@ function parse(schema: z.ZodMiniType | undefined, value: unknown, what: string):
     hint: 'the service describes every request at /openapi.json',
     details: { problems },
   });
-}
-
-function send<R extends Route>(
-  reply: FastifyReply,
-  route: R,
-  status: number,
-  answered: Answered<R>,
-): FastifyReply {
-  if (answered instanceof Reply) reply.headers(answered.headers);
-  const code = answered instanceof Reply ? (answered.status ?? status) : status;
-  const value = documentOf(answered);
-  reply.code(code);
-  if (value === undefined) return reply.send();
-  const content = route.answers[code]?.content;
-  if (content !== undefined) return reply.type(content).send(value);
-  const text = render(value);
-  if (route.method === 'GET' && code === 200) {
-    const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`;
-    reply.header('etag', etag);
-    if (isKnown(reply.request.headers['if-none-match'], etag)) return reply.code(304).send();
-  }
-  return reply.type('application/json').send(text);
-}
-
-function isKnown(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  if (header.trim() === '*') return true;
-  return header.split(',').some((each) => each.trim().replace(/^W\//, '') === etag);
-}
-
-function documentOf<T>(answered: T | Reply<T>): T {
-  return answered instanceof Reply ? answered.value : answered;
-}
-
-function render(value: unknown): string {
-  return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? each.toString() : each));
 }
 
 function wrongType(hint: string): CaissonError {

@@ -1,0 +1,95 @@
+/** The sandboxes that the service keeps for its callers, each for its own tenant alone. */
+import { CaissonError, isCaissonError } from '../core/error.ts';
+import type { ManagedInfo } from '../sandbox/manager/managed-info.ts';
+import type { ManagedSandbox } from '../sandbox/manager/managed-sandbox.ts';
+import type { ManagedCreateOptions } from '../sandbox/manager/manager-options.ts';
+import type { SandboxManager } from '../sandbox/manager/sandbox-manager.ts';
+import type { Workspace } from './workspaces.ts';
+
+/** Something that ends with a sandbox: its workspace, its place in a quota. */
+export type Ending = () => Promise<void> | void;
+
+export class ServedSandboxes {
+  readonly #manager: SandboxManager;
+  readonly #onFault: (error: unknown) => void;
+  readonly #open = new Map<string, ManagedSandbox>();
+
+  /** @param onFault told of what could not be cleaned up */
+  constructor(manager: SandboxManager, onFault: (error: unknown) => void) {
+    this.#manager = manager;
+    this.#onFault = onFault;
+  }
+
+  /** @param ending is done once it has ended, whoever ended it, or where it could not be made */
+  async create(options: ManagedCreateOptions, ending: Ending): Promise<ManagedSandbox> {
+    let sandbox: ManagedSandbox;
+    try {
+      sandbox = await this.#manager.create(options);
+    } catch (error) {
+      await ending();
+      throw error;
+    }
+    this.#open.set(sandbox.id, sandbox);
+    this.#manager
+      .wait(sandbox.id)
+      .then(() => {
+        this.#open.delete(sandbox.id);
+        return ending();
+      })
+      .catch(this.#onFault);
+    return sandbox;
+  }
+
+  /** @throws NOT_FOUND, also for another tenant’s; SANDBOX_CLOSED where it has ended */
+  get(tenant: string, id: string): ManagedSandbox {
+    const { state } = this.inspect(tenant, id);
+    const sandbox = this.#open.get(id);
+    if (sandbox !== undefined) return sandbox;
+    throw new CaissonError('SANDBOX_CLOSED', {
+      layer: 'server',
+      message: `the sandbox ${id} is ${state}`,
+      hint: 'only a sandbox that runs takes commands and files',
+    });
+  }
+
+  /** @throws NOT_FOUND, also for another tenant’s */
+  inspect(tenant: string, id: string): ManagedInfo {
+    let found: ManagedInfo | undefined;
+    try {
+      found = this.#manager.inspect(id);
+    } catch (error) {
+      if (!isCaissonError(error) || error.code !== 'REQUEST_INVALID') throw error;
+    }
+    if (found?.tenant === tenant) return found;
+    throw noSandbox(id);
+  }
+
+  list(tenant: string): readonly ManagedInfo[] {
+    return this.#manager.list({ tenant });
+  }
+
+  /** @throws NOT_FOUND, also for another tenant’s */
+  async kill(tenant: string, id: string, by: string): Promise<ManagedInfo> {
+    this.inspect(tenant, id);
+    return await this.#manager.kill(id, `${by} ended it`);
+  }
+}
+
+/** Its files go when it does, and then its places in quotas. */
+export function releasing(workspace: Workspace | undefined, ...others: Ending[]): Ending {
+  return async () => {
+    try {
+      await workspace?.release();
+    } finally {
+      for (const other of others) await other();
+    }
+  };
+}
+
+function noSandbox(id: string): CaissonError {
+  return new CaissonError('NOT_FOUND', {
+    layer: 'server',
+    message: `there is no sandbox ${id}`,
+    hint: 'GET /api/sandboxes lists those that are known',
+  });
+}

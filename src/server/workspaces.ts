@@ -1,0 +1,62 @@
+/** Directories that sandboxes of the service work on: private ones, which it makes and removes, and those of its operator. */
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CaissonError } from '../core/error.ts';
+import { newId } from '../core/ids.ts';
+import { openStateDirectory } from '../sandbox/state-directory.ts';
+
+export interface Workspace {
+  /** Of the host. */
+  readonly path: string;
+  /** Removes it where it is private. */
+  release(): Promise<void>;
+}
+
+export class Workspaces {
+  readonly #directory: string;
+  readonly #offered: Readonly<Record<string, string>>;
+
+  private constructor(directory: string, offered: Readonly<Record<string, string>>) {
+    this.#directory = directory;
+    this.#offered = offered;
+  }
+
+  /**
+   * What an earlier service left of private ones goes: nothing that used them runs any more.
+   *
+   * @param offered by the operator: name to directory
+   */
+  static async open(state: string, offered: Readonly<Record<string, string>>): Promise<Workspaces> {
+    const directory = openStateDirectory(join(openStateDirectory(state), 'workspaces'));
+    for (const name of await readdir(directory)) await remove(join(directory, name));
+    return new Workspaces(directory, offered);
+  }
+
+  /**
+   * @param allowed names of the operator’s that this tenant may use
+   * @throws REQUEST_INVALID
+   */
+  async take(name: string | undefined, allowed: readonly string[]): Promise<Workspace | undefined> {
+    if (name === undefined) return undefined;
+    if (name === 'private') {
+      const path = join(this.#directory, newId('workspace'));
+      await mkdir(path, { mode: 0o700 });
+      return { path, release: () => remove(path) };
+    }
+    const path = allowed.includes(name) ? this.#offered[name] : undefined;
+    if (path !== undefined) return { path, release: async () => {} };
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'server',
+      message: `there is no workspace ${JSON.stringify(name)}`,
+      hint:
+        allowed.length === 0
+          ? 'write private: an empty directory, which ends with the sandbox'
+          : `write private, or one of ${allowed.join(', ')}`,
+    });
+  }
+}
+
+/** Guests leave directories behind that their owner cannot look into. */
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 3 });
+}
