@@ -4,7 +4,7 @@
  * Over 300 lines: the public surface, with what each method promises.
  */
 import { availableParallelism } from 'node:os';
-import type { CommandInput } from './admission/command-candidate.ts';
+import type { CommandRequest } from './admission/command-candidate.ts';
 import { ChildBackend } from './backends/child/child-backend.ts';
 import { HostPool } from './backends/host-pool.ts';
 import { ProcessBackend } from './backends/process/process-backend.ts';
@@ -36,6 +36,7 @@ import type { Policy } from './policy/policy.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { Evaluation } from './sandbox/evaluation.ts';
 import type { EvaluateOptions } from './sandbox/evaluator.ts';
+import type { ExecOptions, SpawnOptions } from './sandbox/exec-options.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
 import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
 import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
@@ -49,7 +50,7 @@ import { Programs } from './sandbox/programs.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
 import { Runner } from './sandbox/run.ts';
 import type { NetworkOptions } from './sandbox/run-network.ts';
-import type { ExecOptions, Sandbox, SpawnOptions } from './sandbox/sandbox.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { defaultStateDirectory } from './sandbox/state-directory.ts';
 
 export interface CaissonOptions {
@@ -179,19 +180,22 @@ export class Caisson {
     return this.#run(argv, options, newId('run'));
   }
 
+  /** @param source that the command was made of */
   async #run(
     argv: readonly string[],
     options: RunOptions,
     id: string,
     decided?: AdmissionReport,
+    source?: CommandRequest['source'],
   ): Promise<Outcome> {
     try {
       let entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
       let report = decided;
       if (entry.policy.admission !== undefined || decided !== undefined) {
-        const input = options.input ?? 'nothing';
-        const admitted = await this.#admitted(entry, argv, input, options, place, decided);
+        const made = source === undefined ? {} : { source };
+        const asked = { argv, input: options.input, ...made };
+        const admitted = await this.#admitted(entry, asked, options, place, decided);
         ({ report } = admitted);
         if (admitted.isStrengthened) {
           entry = admitted.entry;
@@ -221,7 +225,8 @@ export class Caisson {
       let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
       let report: AdmissionReport | undefined;
       if (entry.policy.admission !== undefined) {
-        const admitted = await this.#admitted(entry, argv, { unseen: true }, options, place);
+        const asked = { argv, input: { unseen: true } } as const;
+        const admitted = await this.#admitted(entry, asked, options, place);
         ({ report } = admitted);
         if (admitted.isStrengthened) {
           entry = admitted.entry;
@@ -334,7 +339,16 @@ export class Caisson {
     source: ProgramSource,
     options: EvalOptions = {},
   ): Promise<Evaluation> {
-    return evalSource(this, language, source, options);
+    return evalSource(
+      {
+        evaluate: (...asked) => this.evaluate(...asked),
+        run: (argv, where, made) => this.#run(argv, where, newId('run'), undefined, made),
+        policy: (input) => this.policy(input),
+      },
+      language,
+      source,
+      options,
+    );
   }
 
   safeEval(
@@ -538,17 +552,16 @@ export class Caisson {
   /** @param decided of the module that it is: the stricter of both holds */
   async #admitted(
     entry: PolicyEntry,
-    argv: readonly string[],
-    input: CommandInput,
+    asked: Omit<CommandRequest, 'read'>,
     options: RunOptions | SpawnRunOptions,
     place: Place,
     decided?: AdmissionReport,
   ): Promise<Admitted> {
     const own = decided ?? { decision: 'unchecked' };
-    const before = await this.#gate.placed(entry, own, argv[0] ?? '');
+    const before = await this.#gate.placed(entry, own, asked.argv[0] ?? '');
     if (entry.policy.admission === undefined) return before;
     const read = scriptsOutside(entry.policy, place, options.cwd);
-    const now = await this.#gate.command(entry, argv, input, read, options);
+    const now = await this.#gate.command(entry, { ...asked, read }, options);
     return before.isStrengthened ? before : now;
   }
 

@@ -93,6 +93,7 @@ export type { ProfileName } from './policy/profiles.ts';
 export type { Applied, ApplyOptions, Change, Changes } from './sandbox/changes.ts';
 export type { Evaluation } from './sandbox/evaluation.ts';
 export type { EvaluateOptions, Grants } from './sandbox/evaluator.ts';
+export type { ExecOptions, SpawnOptions } from './sandbox/exec-options.ts';
 export type { FileInfo, ListedFile, SandboxFiles } from './sandbox/files.ts';
 export type { GuestProcess, OutputChunk } from './sandbox/guest-process.ts';
 export type { ManagedFilter, ManagedInfo } from './sandbox/manager/managed-info.ts';
@@ -114,8 +115,9 @@ export type { SandboxState } from './sandbox/manager/states.ts';
 export type { CodeClaims } from './sandbox/place-options.ts';
 export type { PolicyInput } from './sandbox/policy-book.ts';
 export type { EngineLanguage, ProgramFiles, ProgramSource } from './sandbox/program.ts';
-export type { ExecOptions, Sandbox, Snapshot, SpawnOptions } from './sandbox/sandbox.ts';
-export type { Shell, ShellCommandOptions, ShellOptions, ShellOutcome } from './sandbox/shell.ts';
+export type { Sandbox, Snapshot } from './sandbox/sandbox.ts';
+export type { Shell } from './sandbox/shell.ts';
+export type { ShellCommandOptions, ShellOptions, ShellOutcome } from './sandbox/shell-command.ts';
 export type { FileEvent, WatchOptions } from './sandbox/watch.ts';
 export {
   type SandboxedFunction,

@@ -3,7 +3,7 @@
  * code, so that a program that runs often is looked at once.
  */
 import type { Decide, Decided } from '../admission/admission.ts';
-import type { CommandInput, ReadScript } from '../admission/command-candidate.ts';
+import type { CommandRequest } from '../admission/command-candidate.ts';
 import type { Program, WasmOptions } from '../backends/program.ts';
 import { type AdmissionReport, type Candidate, UNCHECKED } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
@@ -69,16 +69,14 @@ export class AdmissionGate {
   /** @throws ADMISSION_REFUSED */
   async command(
     entry: PolicyEntry,
-    argv: readonly string[],
-    input: CommandInput,
-    read: ReadScript,
+    request: CommandRequest,
     options: PlaceOptions,
   ): Promise<Admitted> {
     const { admission } = entry.policy;
     if (admission === undefined) return unasked(entry);
     const { commandCandidate } = await import('../admission/command-candidate.ts');
-    const { name = argv[0] ?? '', ...claims } = options.claims ?? {};
-    const candidate = await commandCandidate(name, argv, input, read, claims);
+    const { name = request.argv[0] ?? '', ...claims } = options.claims ?? {};
+    const candidate = await commandCandidate(name, request, claims);
     const { report } = await this.#decide(candidate, entry.policy, options.workspace);
     this.#tell(report, candidate, entry.digest, options.tenant);
     return await this.#placed(entry, report, candidate.name);
@@ -87,14 +85,15 @@ export class AdmissionGate {
   /** In a sandbox that stays, whose wall cannot be changed any more. @throws ADMISSION_REFUSED */
   async inside(
     entry: PolicyEntry,
-    argv: readonly string[],
-    input: CommandInput,
-    read: ReadScript,
+    request: CommandRequest,
     options: PlaceOptions,
   ): Promise<AdmissionReport> {
-    const { report } = await this.command(entry, argv, input, read, options);
+    const { report } = await this.command(entry, request, options);
     if (report.decision !== 'strengthened') return report;
-    throw refused(argv[0] ?? '', withReason(report, 'a sandbox that stays gets no stronger wall'));
+    throw refused(
+      request.argv[0] ?? '',
+      withReason(report, 'a sandbox that stays gets no stronger wall'),
+    );
   }
 
   /** What was decided by a registry of modules. @throws ADMISSION_REFUSED */

@@ -35,7 +35,7 @@ export class Checks implements AsyncDisposable {
         ]);
         const by = signers === undefined ? {} : { by: signers };
         return await verifySigned(
-          candidate,
+          { ...candidate, ...candidate.signed },
           candidate.signatures ?? [],
           trust.current(mayWrite),
           nowMs,

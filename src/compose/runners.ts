@@ -13,13 +13,14 @@ import { hostPolicy } from '../plan/host-policy.ts';
 import type { Policy } from '../policy/policy.ts';
 import { sideChannelsOf } from '../policy/side-channels.ts';
 import type { EnvironmentSource } from '../sandbox/caller-environment.ts';
+import type { AdmitCommand } from '../sandbox/commands.ts';
 import { Journal } from '../sandbox/journal.ts';
 import type { Networks } from '../sandbox/networks.ts';
 import { type Place, type PlaceFinder, workspaceOf } from '../sandbox/place.ts';
-import type { PlaceOptions } from '../sandbox/place-options.ts';
+import type { CodeClaims, PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyBook, PolicyEntry } from '../sandbox/policy-book.ts';
 import { Runner } from '../sandbox/run.ts';
-import type { AdmitCommand, Sandbox } from '../sandbox/sandbox.ts';
+import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { AdmissionGate } from './admission-gate.ts';
 import { scriptsInside } from './guest-scripts.ts';
 import type { Launchers } from './launchers.ts';
@@ -100,20 +101,25 @@ export class Runners {
         : {}),
       ...(entry.policy.admission === undefined
         ? {}
-        : { admit: this.#admit(entry, options, place) }),
+        : { admit: (claims) => this.#admit(entry, options, place, claims) }),
       onOpen: (sandbox) => this.#setup.sandboxes.add(sandbox),
       onClose: (sandbox) => this.#setup.sandboxes.delete(sandbox),
     });
   }
 
-  #admit(entry: PolicyEntry, options: PlaceOptions, place: Place): AdmitCommand {
-    return (argv, input, read, cwd) =>
+  /** @param claims of the sandbox: a runner is of many */
+  #admit(
+    entry: PolicyEntry,
+    { claims: _, ...options }: PlaceOptions,
+    place: Place,
+    claims: CodeClaims | undefined,
+  ): AdmitCommand {
+    const claimed = claims === undefined ? options : { ...options, claims };
+    return ({ read, cwd, ...request }) =>
       this.#setup.gate.inside(
         entry,
-        argv,
-        input ?? 'nothing',
-        scriptsInside(entry.policy, place, cwd, read),
-        options,
+        { ...request, read: scriptsInside(entry.policy, place, cwd, read) },
+        claimed,
       );
   }
 

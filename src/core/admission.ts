@@ -123,6 +123,8 @@ export interface Candidate {
   readonly files: Readonly<Record<string, string | Uint8Array>>;
   /** Of files in another language than the candidate's; `command` alone has several. */
   readonly languages?: Readonly<Record<string, CodeLanguage>>;
+  /** What of it is signed, where that is not the whole: the one source that a command runs. */
+  readonly signed?: { readonly language: CodeLanguage; readonly digest: string };
   /** What it says it does; default nothing. */
   readonly declares?: readonly Capability[];
   /** What its executions are given, where that is known: a signature may bound it. */

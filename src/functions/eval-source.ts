@@ -50,6 +50,7 @@ export interface Evals {
       readonly timeoutMs?: number;
       readonly signal?: AbortSignal;
     },
+    source: { readonly language: CommandLanguage; readonly text: string },
   ): Promise<Outcome>;
   policy(input: PolicyInput): Promise<{ readonly policy: Policy }>;
 }
@@ -84,12 +85,8 @@ async function runSource(
   source: ProgramSource,
   options: EvalOptions,
 ): Promise<Evaluation> {
-  const command = interpreterCommand(
-    language,
-    textOf(language, source),
-    options.words ?? [],
-    stdinOf(options),
-  );
+  const text = textOf(language, source);
+  const command = interpreterCommand(language, text, options.words ?? [], stdinOf(options));
   refuseEngineOptions(language, options);
   const {
     policy = 'strict',
@@ -97,23 +94,26 @@ async function runSource(
     accept,
     allowUnisolated,
     tenant,
+    claims,
     timeoutMs,
     signal,
   } = options;
   const limited = limitedPolicy((await caisson.policy(policy)).policy, options);
   let outcome: Outcome;
   try {
-    outcome = await caisson.run(command.argv, {
+    const place = {
       policy: limited ?? policy,
       input: command.input,
       ...(workspace === undefined ? {} : { workspace }),
       ...(accept === undefined ? {} : { accept }),
       ...(allowUnisolated === undefined ? {} : { allowUnisolated }),
       ...(tenant === undefined ? {} : { tenant }),
+      ...(claims === undefined ? {} : { claims }),
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       ...(signal === undefined ? {} : { signal }),
-    });
+    };
+    outcome = await caisson.run(command.argv, place, { language, text });
   } catch (error) {
     throw withoutInterpreter(language, error);
   }

@@ -17,8 +17,9 @@ export async function candidateOf(manifest: ModuleManifest, code: Uint8Array): P
   const name = keyOf(manifest);
   if (kind === 'command') {
     const argv = JSON.parse(Buffer.from(code).toString()) as string[];
-    const unseen = { unseen: true } as const;
-    return { ...(await commandCandidate(name, argv, unseen, async () => 'own', claims)), digest };
+    const read = async (): Promise<'own'> => 'own';
+    const asked = { argv, input: { unseen: true }, read } as const;
+    return { ...(await commandCandidate(name, asked, claims)), digest };
   }
   const written = kind === 'wasm' ? 'wasm' : (language ?? 'javascript');
   return { name, language: written, digest, files: { [name]: code }, ...claims };

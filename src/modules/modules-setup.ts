@@ -6,9 +6,9 @@ import type { Observer } from '../core/ports.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateOptions } from '../sandbox/evaluator.ts';
+import type { ExecOptions } from '../sandbox/exec-options.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
-import type { ExecOptions } from '../sandbox/sandbox.ts';
 import type { ModuleStore } from '../store/module-record.ts';
 import type { ModuleCeilings } from './module-schemas.ts';
 

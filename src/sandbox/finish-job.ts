@@ -5,7 +5,7 @@ import { posix } from 'node:path';
 import { CaissonError } from '../core/error.ts';
 import type { Job } from '../plan/plan.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { ExecOptions } from './sandbox.ts';
+import type { ExecOptions } from './exec-options.ts';
 
 export type JobOptions = ExecOptions & Partial<Pick<Job, 'stdin' | 'stdout' | 'stderr' | 'pty'>>;
 

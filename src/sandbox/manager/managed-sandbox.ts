@@ -3,10 +3,12 @@
  */
 import type { Outcome, Usage } from '../../core/outcome.ts';
 import type { Applied, ApplyOptions, Changes } from '../changes.ts';
+import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { SandboxFiles } from '../files.ts';
 import type { GuestProcess } from '../guest-process.ts';
-import type { ExecOptions, Sandbox, SpawnOptions } from '../sandbox.ts';
-import type { Shell, ShellOptions } from '../shell.ts';
+import type { Sandbox } from '../sandbox.ts';
+import type { Shell } from '../shell.ts';
+import type { ShellOptions } from '../shell-command.ts';
 import type { Activity } from './activity.ts';
 import type { SandboxState } from './states.ts';
 

@@ -5,9 +5,10 @@ import type { RawUsage } from '../../backends/backend.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { Observer } from '../../core/ports.ts';
 import type { Policy } from '../../policy/policy.ts';
+import type { ExecOptions } from '../exec-options.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import type { PolicyInput } from '../policy-book.ts';
-import type { ExecOptions, Sandbox } from '../sandbox.ts';
+import type { Sandbox } from '../sandbox.ts';
 
 export interface ManagerHost {
   /** @param id names the run in its outcome, in audit and live usage, and for what follows */

@@ -5,8 +5,8 @@ import { availableParallelism, totalmem } from 'node:os';
 import { CaissonError } from '../../core/error.ts';
 import type { Observer } from '../../core/ports.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
+import type { ExecOptions } from '../exec-options.ts';
 import type { PlaceOptions } from '../place-options.ts';
-import type { ExecOptions } from '../sandbox.ts';
 import type { Clock } from './clock.ts';
 import { DIMENSIONS, type PoolLimits } from './resources.ts';
 

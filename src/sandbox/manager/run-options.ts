@@ -2,8 +2,8 @@
  * What of a request to the manager is passed on, and what its outcome means for its state.
  */
 import type { Outcome } from '../../core/outcome.ts';
+import type { ExecOptions } from '../exec-options.ts';
 import type { PlaceOptions } from '../place-options.ts';
-import type { ExecOptions } from '../sandbox.ts';
 import type { ManagedRunOptions } from './manager-options.ts';
 
 export function placeOf(options: PlaceOptions): PlaceOptions {
