@@ -110,7 +110,9 @@ const syscalls = z
         'What is allowed before `allow` and `deny`. A floor that no policy opens stays closed.',
       ),
     allow: list(syscall).describe('System calls allowed beyond the preset.'),
-    deny: list(syscall).describe('System calls denied, whatever the preset or `allow` says.'),
+    deny: list(syscall).describe(
+      'System calls denied, whatever the preset or `allow` says. `socket_unix`: unix sockets (socket(2) of that family), so that none of the host can be connected to.',
+    ),
   })
   .partial();
 

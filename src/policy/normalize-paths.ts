@@ -4,7 +4,14 @@
 import { isCaissonError } from '../core/error.ts';
 import { levels } from './levels.ts';
 import { type PathRule, parsePathRule, WORKSPACE } from './path.ts';
-import { EMPTY_PATHS, isWithin, pathSet, touchesPath, unionPaths } from './path-set.ts';
+import {
+  containsPath,
+  EMPTY_PATHS,
+  isWithin,
+  pathSet,
+  touchesPath,
+  unionPaths,
+} from './path-set.ts';
 import type { Level, PathSet, Policy } from './policy.ts';
 import { formatPath } from './problems.ts';
 import type { Sheet } from './sheet.ts';
@@ -73,9 +80,12 @@ function checkReadCarveOuts(
   view: Policy['view'],
   write: PathSet,
 ): void {
+  const carvedOut = (sheet.entries('filesystem', 'write') ?? []).map(({ value }) => value);
   for (const { value, layer, path } of sheet.entries('filesystem', 'read') ?? []) {
     if (!value.startsWith('!')) continue;
     const rule = parseQuietly(value, context);
+    // Carved out of both: what is named again below it is meant.
+    const isMeant = rule && carvedOut.includes(value) && !containsPath(write, rule.path);
     if (rule && view === 'system' && SYSTEM_DIRECTORIES.some((one) => isWithin(one, rule.path))) {
       sheet.report(
         layer,
@@ -84,7 +94,7 @@ function checkReadCarveOuts(
         'use the level paranoid, which shows named paths alone',
       );
     }
-    if (rule && touchesPath(write, rule.path)) {
+    if (rule && !isMeant && touchesPath(write, rule.path)) {
       sheet.report(
         layer,
         path,

@@ -34,3 +34,24 @@ test('beside the workspace, a part of it, or what may be written, it holds', () 
     assert.equal(containsPath(made.read, `$workspace/${carved}`), false, carved);
   }
 });
+
+test('what is carved out of both, and named again below it for writing, is what may be read there', () => {
+  const made = policy({
+    read: ['/', '!/home'],
+    write: ['/home/me/cache', '!/home'],
+  });
+  assert.equal(containsPath(made.read, '/home/me/cache/x'), true);
+  assert.equal(containsPath(made.read, '/home/me'), false);
+  assert.equal(containsPath(made.write, '/home/me'), false);
+  assert.throws(() => policy({ read: ['/', '!/home'], write: ['/home/me/cache'] }), {
+    code: 'POLICY_INVALID',
+    message: /which implies reading/,
+  });
+  assert.throws(
+    () => policy({ read: ['/', '!/home'], write: ['/home', '/home/me', '!/home/me'] }),
+    {
+      code: 'POLICY_INVALID',
+      message: /which implies reading/,
+    },
+  );
+});

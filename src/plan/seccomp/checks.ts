@@ -126,8 +126,21 @@ export const socketFamilies: CheckedAction = {
 const SOCK_SEQPACKET = 5;
 const IPPROTO_SCTP = 132;
 
+/** The same, but for unix sockets: none of the host's can be connected to, wherever it shows. */
+export const socketFamiliesButUnix: CheckedAction = {
+  ...socketFamilies,
+  says: 'AF_INET and AF_INET6 with TCP, UDP, ICMP; AF_NETLINK with NETLINK_ROUTE',
+  clauses: [
+    { when: [{ argument: 0, test: { in: [AF_UNIX] } }], answer: EPERM },
+    ...socketFamilies.clauses.slice(1),
+  ],
+};
+
 /** The same, and raw sockets of these protocols (`other`: of every one), which need a capability besides; SCTP's own. */
-export function socketFamiliesWith(packets: readonly (number | 'other')[]): CheckedAction {
+export function socketFamiliesWith(
+  packets: readonly (number | 'other')[],
+  families = socketFamilies,
+): CheckedAction {
   const every = packets.includes('other');
   const numbers = packets.filter((protocol) => protocol !== 'other');
   const isRaw = { argument: 1, mask: SOCK_TYPE_MASK, test: { in: [SOCK_RAW] } };
@@ -139,7 +152,7 @@ export function socketFamiliesWith(packets: readonly (number | 'other')[]): Chec
   const isNamed = { argument: 2, test: { in: numbers } };
   const isSctp = { argument: 2, test: { in: [IPPROTO_SCTP] } };
   return {
-    ...socketFamilies,
+    ...families,
     clauses: [
       ...(every || numbers.length > 0
         ? [{ when: [isInternet, isRaw, ...(every ? [] : [isNamed])], answer: ALLOW }]
@@ -147,7 +160,7 @@ export function socketFamiliesWith(packets: readonly (number | 'other')[]): Chec
       ...(every || numbers.includes(IPPROTO_SCTP)
         ? [{ when: [isInternet, isStream, isSctp], answer: ALLOW }]
         : []),
-      ...socketFamilies.clauses,
+      ...families.clauses,
     ],
   };
 }

@@ -16,7 +16,12 @@ import {
   errnos,
   type PlainAction,
 } from './action.ts';
-import { prctlWithoutTsc, socketFamilies, socketFamiliesWith } from './checks.ts';
+import {
+  prctlWithoutTsc,
+  socketFamilies,
+  socketFamiliesButUnix,
+  socketFamiliesWith,
+} from './checks.ts';
 import { handedOver } from './notified.ts';
 import { auditArch, type SeccompArch, syscallNames } from './numbers.ts';
 import { observedNames } from './observed.ts';
@@ -84,8 +89,11 @@ export function seccompActions(request: SeccompRequest): ReadonlyMap<number, Act
     byName.set('prctl', prctlWithoutTsc);
   }
   const { packets = [] } = request;
-  if (packets.length > 0 && byName.get('socket') === socketFamilies) {
-    byName.set('socket', socketFamiliesWith(packets));
+  const families = [socketFamilies, socketFamiliesButUnix].find(
+    (each) => each === byName.get('socket'),
+  );
+  if (packets.length > 0 && families !== undefined) {
+    byName.set('socket', socketFamiliesWith(packets, families));
   }
   if (request.observe === true) {
     for (const name of observedNames) {

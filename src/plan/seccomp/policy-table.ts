@@ -5,6 +5,7 @@ import { CaissonError } from '../../core/error.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { suggest } from '../../policy/suggest.ts';
 import { type Action, EPERM } from './action.ts';
+import { socketFamilies, socketFamiliesButUnix } from './checks.ts';
 import type { SyscallGroup, SyscallRule } from './rule.ts';
 import { events } from './table/events.ts';
 import { files } from './table/files.ts';
@@ -57,6 +58,9 @@ const indispensable: ReadonlySet<string> = new Set([
   'write',
 ]);
 
+/** What `deny` may name beside system calls: socket(2) of the family AF_UNIX. */
+const UNIX_SOCKETS = 'socket_unix';
+
 export interface DecidedRow extends PolicyRow {
   readonly name: string;
   /** What the policy comes to. */
@@ -79,6 +83,11 @@ export function decidePolicy(syscalls: Policy['syscalls']): readonly DecidedRow[
   return [...policyTable].map(([name, row]): DecidedRow => {
     if (denied.has(name) && row.open !== 'floor')
       return { ...row, name, decided: EPERM, by: 'deny' };
+    if (name === 'socket' && denied.has(UNIX_SOCKETS)) {
+      const usual = syscalls.preset === 'minimal' && !allowed.has(name) ? row.minimal : row.action;
+      const decided = usual === socketFamilies ? socketFamiliesButUnix : usual;
+      return { ...row, name, decided, by: 'deny' };
+    }
     if (allowed.has(name)) return { ...row, name, decided: opened(row), by: 'allow' };
     const decided =
       syscalls.preset === 'all'
@@ -106,6 +115,7 @@ function checkAllowed(name: string): void {
 }
 
 function checkDenied(name: string): void {
+  if (name === UNIX_SOCKETS) return;
   known(name, 'deny');
   if (!indispensable.has(name)) return;
   throw new CaissonError('POLICY_INVALID', {

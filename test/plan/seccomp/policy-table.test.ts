@@ -91,6 +91,25 @@ describe('policies over the table', () => {
     assert.deepEqual(actions.get(41), { kind: 'errno', errno: 'EPERM' });
   });
 
+  it('socket_unix in deny closes unix sockets alone, beside whatever else the policy says', () => {
+    const rows = [{}, { packets: [132] }, { packets: ['other' as const] }, { allow: ['socket'] }];
+    for (const more of rows) {
+      for (const preset of ['default', 'all'] as const) {
+        const actions = seccompActions({ arch: 'x86_64', preset, deny: ['socket_unix'], ...more });
+        const socket = actions.get(41);
+        assert.ok(socket);
+        assert.deepEqual(decide(socket, [1n, 1n, 0n]), { kind: 'errno', errno: 'EPERM' });
+        assert.deepEqual(decide(socket, [1n, 5n, 0n]), { kind: 'errno', errno: 'EPERM' });
+        assert.equal(decide(socket, [2n, 1n, 6n]).kind, 'allow');
+        assert.equal(decide(socket, [10n, 2n, 17n]).kind, 'allow');
+        const pair = actions.get(53);
+        assert.equal(pair && decide(pair, [1n, 1n, 0n]).kind, 'allow');
+      }
+    }
+    const minimal = seccompActions({ arch: 'x86_64', preset: 'minimal', deny: ['socket_unix'] });
+    assert.deepEqual(minimal.get(41), { kind: 'errno', errno: 'EPERM' });
+  });
+
   it('denying what is in the floor changes nothing', () => {
     const plain = compileSeccomp({ arch: 'x86_64', preset: 'default' });
     assert.deepEqual(
