@@ -124,10 +124,11 @@ const WRITTEN_CODE: readonly Command[] = [
 export function* commands(scene: Scene): Iterable<Found> {
   yield* startedCommands(scene);
   yield* scriptCommands(scene);
+  if (scene.doing('run', 'evaluate', 'write-file').length === 0) return;
   for (const text of scene.texts) {
+    if (text.value.length < 20) continue;
     const code = WRITTEN_CODE.find(({ pattern }) => pattern.test(text.value.slice(0, 20_000)));
-    if (code === undefined || text.value.length < 20) continue;
-    if (scene.doing('run', 'evaluate', 'write-file').length === 0) continue;
+    if (code === undefined) continue;
     yield { ...told(code, 'dynamic-code'), ...at(text) };
   }
 }

@@ -35,8 +35,8 @@ const HARMLESS =
   /^(node:(path(\/\w+)?|util(\/\w+)?|assert(\/\w+)?|url|querystring|string_decoder|buffer|events|punycode|timers(\/\w+)?|perf_hooks|crypto|zlib|stream(\/\w+)?|constants)|py:(__future__|abc|argparse|array|ast|asyncio|base64|binascii|bisect|builtins|calendar|cmath|codecs|collections|colorsys|contextlib|copy|csv|dataclasses|datetime|decimal|difflib|enum|errno|fnmatch|fractions|functools|gettext|graphlib|hashlib|heapq|hmac|html|inspect|io|itertools|json|keyword|locale|logging|math|numbers|operator|os|pathlib|pprint|queue|random|re|secrets|statistics|string|struct|sys|textwrap|threading|time|timeit|token|tokenize|traceback|types|typing|typing_extensions|unicodedata|unittest|urllib|uuid|warnings|weakref|xml|zlib|zoneinfo)(\..*)?)$/;
 
 function* imports(scene: Scene): Iterable<Found> {
-  for (const use of scene.facts.uses) {
-    if (use.form !== 'import' || HARMLESS.test(use.path) || isOwn(use)) continue;
+  for (const use of scene.imports) {
+    if (HARMLESS.test(use.path) || isOwn(use)) continue;
     yield {
       family: 'module-loading',
       name: 'import',

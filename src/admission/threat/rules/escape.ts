@@ -1,5 +1,7 @@
 /** Ways out of what the code runs in: the engine's realm, Python's restricted names, a container. */
 import { ESCAPE_PLACES, placeOf } from '../catalogue/places.ts';
+import type { Use } from '../facts.ts';
+import { pathTrait } from './path-traits.ts';
 import { at, type Found, type Scene, textsOf } from './scene.ts';
 
 export function* escapes(scene: Scene): Iterable<Found> {
@@ -13,23 +15,32 @@ const CLIMB = {
   remedy: 'Remove it: what the host hands in is all there is to use.',
 } as const;
 
-const CLIMBING =
-  /constructor|__proto__|inding$|mainModule|prepareStackTrace|^global\.(Function|eval)$|getBuiltinModule/;
+const CLIMBING = pathTrait(
+  /constructor|__proto__|inding$|mainModule|prepareStackTrace|^global\.(Function|eval)$|getBuiltinModule/,
+);
+const GUARD = pathTrait(/^(node:vm|npm:vm2)/);
+
+/** The interpreter tells these loaders as imports of what they load. */
+const LOADER = /\b(process\??\.(?:mainModule|getBuiltinModule))\b/;
+
+/** Uses that may climb, beside the paths by which they do. */
+function climbs(scene: Scene): { readonly use: Use; readonly path: string }[] {
+  const found: { use: Use; path: string }[] = [];
+  for (const use of scene.imports) {
+    const text = scene.facts.text(use.start, Math.min(use.end, use.start + 80));
+    const loader = LOADER.exec(text)?.[1];
+    if (loader !== undefined) found.push({ use, path: loader });
+  }
+  for (const use of scene.having(CLIMBING)) {
+    if (use.form !== 'import') found.push({ use, path: use.path });
+  }
+  return found;
+}
 
 /** `x.constructor.constructor('…')()` makes a function of the realm that x comes from. */
 function* realmClimbs(scene: Scene): Iterable<Found> {
-  const guarded = scene.facts.uses.some(
-    ({ path }) => path.startsWith('node:vm') || path.startsWith('npm:vm2'),
-  );
-  for (const use of scene.facts.uses) {
-    // The interpreter tells these loaders as imports of what they load.
-    const path =
-      use.form === 'import'
-        ? (/\b(process\??\.(?:mainModule|getBuiltinModule))\b/.exec(
-            scene.facts.text(use.start, Math.min(use.end, use.start + 80)),
-          )?.[1] ?? '')
-        : use.path;
-    if (!CLIMBING.test(path)) continue;
+  const guarded = scene.having(GUARD).length > 0;
+  for (const { use, path } of climbs(scene)) {
     const texts = textsOf(use).join(' ');
     const reaches = /\b(process|require|mainModule|child_process|globalThis|Deno)\b/.test(texts);
     // `new x.constructor()` makes another x; code is made of a text.

@@ -1,6 +1,7 @@
 /** When and under whose eyes: dates, persons, machines and debuggers that decide about an effect. */
-import { placeOf, WATCHERS } from '../catalogue/places.ts';
+import { WATCHERS } from '../catalogue/places.ts';
 import type { Use } from '../facts.ts';
+import { pathTrait } from './path-traits.ts';
 import { at, type Found, originsOf, type Scene } from './scene.ts';
 
 const FAMILY = 'evasion' as const;
@@ -72,9 +73,7 @@ function decides(
 function* watchers(scene: Scene): Iterable<Found> {
   const kinds = new Map<string, { start: number; end: number }>();
   let count = 0;
-  for (const text of scene.texts) {
-    const place = placeOf(WATCHERS, text.value);
-    if (place === undefined) continue;
+  for (const { text, place } of scene.placed(WATCHERS)) {
     count++;
     if (!kinds.has(place.what)) kinds.set(place.what, at(text));
   }
@@ -111,10 +110,12 @@ function* longSleeps(scene: Scene): Iterable<Found> {
   }
 }
 
+const MAKES_CODE = pathTrait(/(^|\.)(constructor|Function)(\(\))?$/);
+
 /** `debugger` in a loop, made of a text so that no tool removes it. */
 function* debuggers(scene: Scene): Iterable<Found> {
-  for (const use of scene.facts.uses) {
-    if (!/(^|\.)(constructor|Function)(\(\))?$/.test(use.path) || use.form === 'read') continue;
+  for (const use of scene.having(MAKES_CODE)) {
+    if (use.form === 'read') continue;
     if (
       !use.args.some(
         ({ constant }) =>

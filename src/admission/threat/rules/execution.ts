@@ -2,6 +2,7 @@
 
 import type { Use, Value } from '../facts.ts';
 import { LABELS } from '../labels.ts';
+import { pathTrait } from './path-traits.ts';
 import {
   at,
   type Found,
@@ -188,11 +189,12 @@ function* ranAfter(
   };
 }
 
+const COMPONENTS = pathTrait(/(ActiveXObject|CreateObject|GetObject)$/);
+
 /** Windows scripts that fetch, save and start: their objects are named by texts, so that flows are often hidden. */
 function* typedComponents(scene: Scene): Iterable<Found> {
   const named = new Map<string, Use>();
-  for (const use of scene.facts.uses) {
-    if (!/(ActiveXObject|CreateObject|GetObject)$/.test(use.path)) continue;
+  for (const use of scene.having(COMPONENTS)) {
     for (const text of textsOf(use)) {
       const kind = componentKind(text);
       if (kind !== undefined && !named.has(kind)) named.set(kind, use);

@@ -61,10 +61,7 @@ interface Drop {
 }
 
 function dropsOf(scene: Scene): readonly Drop[] {
-  return scene.texts.flatMap(({ value, start, end }) => {
-    const place = placeOf(DROP_PLACES, value);
-    return place === undefined ? [] : [{ what: place.what, start, end }];
-  });
+  return scene.placed(DROP_PLACES).map(({ text, place }) => ({ what: place.what, ...at(text) }));
 }
 
 function destinationOf(texts: readonly string[]): string | undefined {

@@ -1,5 +1,6 @@
 /** Reading secrets: where they are kept, what they look like, and the environment they stand in. */
 import { placeOf, SECRET_PLACES, TOKEN_PATTERNS } from '../catalogue/places.ts';
+import { pathTrait } from './path-traits.ts';
 import { at, type Found, originsOf, type Scene, textsOf } from './scene.ts';
 
 export function* harvesting(scene: Scene): Iterable<Found> {
@@ -36,9 +37,8 @@ function* secretFiles(scene: Scene): Iterable<Found> {
 /** Tools know one store of secrets, their own; who knows many collects them. */
 function* manyPlaces(scene: Scene): Iterable<Found> {
   const kinds = new Map<string, { start: number; end: number }>();
-  for (const text of scene.texts) {
-    const place = placeOf(SECRET_PLACES, text.value);
-    if (place !== undefined && !kinds.has(place.what)) kinds.set(place.what, at(text));
+  for (const { text, place } of scene.placed(SECRET_PLACES)) {
+    if (!kinds.has(place.what)) kinds.set(place.what, at(text));
   }
   const foreign = [...kinds].filter(([what]) => FOREIGN.test(what));
   const [first] = foreign.length > 0 ? foreign : kinds;
@@ -57,9 +57,7 @@ function* manyPlaces(scene: Scene): Iterable<Found> {
 }
 
 function* tokenPatterns(scene: Scene): Iterable<Found> {
-  for (const text of scene.texts) {
-    const kind = placeOf(TOKEN_PATTERNS, text.value);
-    if (kind === undefined) continue;
+  for (const { text, place: kind } of scene.placed(TOKEN_PATTERNS)) {
     const active = scene.doing('read-file', 'list-files').length > 0;
     const sends = scene.doing('send').length > 0;
     yield {
@@ -72,11 +70,13 @@ function* tokenPatterns(scene: Scene): Iterable<Found> {
   }
 }
 
+const TELLS_ALL = pathTrait(
+  /^(global\.JSON\.stringify|py:json\.dumps|py:builtins\.(str|dict|repr))$/,
+);
+
 /** `JSON.stringify(process.env)`, `dict(os.environ)`: not one variable but all of them. */
 function* wholeEnvironment(scene: Scene): Iterable<Found> {
-  for (const use of scene.facts.uses) {
-    if (!/^(global\.JSON\.stringify|py:json\.dumps|py:builtins\.(str|dict|repr))$/.test(use.path))
-      continue;
+  for (const use of scene.having(TELLS_ALL)) {
     if (!use.args.some(({ path }) => path === 'global.process.env' || path === 'py:os.environ'))
       continue;
     yield {

@@ -5,13 +5,11 @@ import { at, type Found, type Scene, textsOf } from './scene.ts';
 export function* mining(scene: Scene): Iterable<Found> {
   const kinds = new Set<string>();
   const places: { start: number; end: number; what: string; value: string }[] = [];
-  for (const text of scene.texts) {
-    const place = placeOf(MINING, text.value);
-    if (place === undefined) continue;
+  for (const { text, place } of scene.placed(MINING)) {
     kinds.add(place.what);
     if (places.length < 20) places.push({ ...at(text), what: place.what, value: text.value });
   }
-  for (const use of scene.facts.uses) {
+  for (const use of scene.language === 'shell' ? scene.facts.uses : []) {
     if (use.form !== 'command') continue;
     const place = placeOf(MINING, use.path.replace(/^sh:/, ''));
     if (place !== undefined) {

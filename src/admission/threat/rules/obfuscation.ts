@@ -43,8 +43,8 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
       explanation: `This hides the text "${String(hidden.constant).slice(0, 60)}" from whoever reads the source, and uses it.`,
     };
   }
-  for (const use of scene.facts.uses) {
-    if (use.form !== 'import' || !use.args.some(({ hidden }) => hidden !== undefined)) continue;
+  for (const use of scene.imports) {
+    if (!use.args.some(({ hidden }) => hidden !== undefined)) continue;
     yield {
       family: FAMILY,
       name: 'hidden-module',
@@ -55,8 +55,8 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
       explanation: `This loads ${use.path.replace(/^\w+:/, '')} by a name that is not written there.`,
     };
   }
-  for (const use of scene.facts.uses) {
-    if (use.path === 'py:builtins.getattr' && isBuiltins(use.args[0]) && isConcealed(use.args[1])) {
+  for (const use of scene.facts.byPath.get('py:builtins.getattr') ?? []) {
+    if (isBuiltins(use.args[0]) && isConcealed(use.args[1])) {
       yield {
         family: FAMILY,
         name: 'hidden-builtin',

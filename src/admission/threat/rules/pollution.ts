@@ -1,25 +1,28 @@
 /** Changes of prototypes that all objects share. */
 import type { Use, Value } from '../facts.ts';
 import { LABELS } from '../labels.ts';
+import { pathTrait } from './path-traits.ts';
 import { at, type Found, type Scene } from './scene.ts';
 
 const SHARED =
   /^global\.(Object|Array|Function|String|Number|Promise|RegExp|Map|Set|Date|Error|Symbol)\.prototype\b/;
 
+const DEFINES =
+  /^global\.(Object|Reflect)\.(defineProperty|defineProperties|assign|setPrototypeOf|set)$/;
+const GUARDS = pathTrait(/hasOwnProperty|Object\.hasOwn$|Object\.create$/);
+/** Whatever one of the patterns of this file matches. */
+const MAY_POLLUTE = pathTrait(
+  new RegExp(`${SHARED.source}|${DEFINES.source}|__proto__|constructor\\.prototype|\\[\\]`),
+);
+
 export function* pollution(scene: Scene): Iterable<Found> {
   if (scene.language === 'shell' || scene.language === 'python') return;
-  const guarded =
-    scene.texts.some(({ value }) => /^(__proto__|prototype|constructor)$/.test(value)) ||
-    scene.facts.uses.some(({ path }) =>
-      /hasOwnProperty|Object\.hasOwn$|Object\.create$/.test(path),
-    );
-  for (const use of scene.facts.uses) {
+  const guarded = (): boolean =>
+    scene.having(GUARDS).length > 0 ||
+    scene.texts.some(({ value }) => /^(__proto__|prototype|constructor)$/.test(value));
+  for (const use of scene.having(MAY_POLLUTE)) {
     if (use.form === 'write') yield* writes(use, guarded);
-    else if (
-      /^global\.(Object|Reflect)\.(defineProperty|defineProperties|assign|setPrototypeOf|set)$/.test(
-        use.path,
-      )
-    ) {
+    else if (DEFINES.test(use.path)) {
       const target = use.args[0]?.path;
       if (target === undefined || !SHARED.test(target)) continue;
       yield {
@@ -42,7 +45,7 @@ const found = (use: Use): Pick<Found, 'family' | 'start' | 'end'> => ({
 const fromCaller = (value: Value | undefined): boolean =>
   ((value?.labels ?? 0) & (LABELS.caller | LABELS.network)) !== 0 && value?.constant === undefined;
 
-function* writes(use: Use, guarded: boolean): Iterable<Found> {
+function* writes(use: Use, guarded: () => boolean): Iterable<Found> {
   if (SHARED.test(use.path)) {
     yield {
       ...found(use),
@@ -72,11 +75,11 @@ function* writes(use: Use, guarded: boolean): Iterable<Found> {
       explanation: 'This gives an object another prototype.',
     };
   } else if (
-    /\[\](\[\]|\.[^.]+)?$/.test(use.path) &&
-    !guarded &&
     use.loops > 0 &&
+    /\[\](\[\]|\.[^.]+)?$/.test(use.path) &&
     fromCaller(use.args[1]) &&
-    nested(use)
+    nested(use) &&
+    !guarded()
   ) {
     yield {
       ...found(use),

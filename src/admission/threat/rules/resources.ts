@@ -1,4 +1,5 @@
 /** Time, memory and processes without a bound. */
+import { pathTrait } from './path-traits.ts';
 import { at, type Found, type Scene } from './scene.ts';
 
 const FAMILY = 'resource-abuse' as const;
@@ -43,16 +44,15 @@ function* endlessLoops(scene: Scene): Iterable<Found> {
 /** Bytes or items that nobody needs at once. */
 const HUGE = 500_000_000;
 
+const ALLOCATES = pathTrait(
+  /\.(repeat|padStart|padEnd|ljust|rjust)$|(^global\.(Array|ArrayBuffer|SharedArrayBuffer|Uint8Array|Float64Array|Buffer\.(alloc|allocUnsafe))|py:builtins\.(bytearray|bytes))$/,
+);
+
 function* hugeAllocations(scene: Scene): Iterable<Found> {
-  for (const use of scene.facts.uses) {
+  for (const use of scene.having(ALLOCATES)) {
     if (use.form === 'read') continue;
-    const position =
-      /\.(repeat|padStart|padEnd|ljust|rjust)$/.test(use.path) ||
-      /(^global\.(Array|ArrayBuffer|SharedArrayBuffer|Uint8Array|Float64Array|Buffer\.(alloc|allocUnsafe))|py:builtins\.(bytearray|bytes))$/.test(
-        use.path,
-      );
     const amount = Number(use.args[0]?.constant ?? 0);
-    if (!position || !(amount >= HUGE)) continue;
+    if (!(amount >= HUGE)) continue;
     yield {
       family: FAMILY,
       name: 'huge-allocation',

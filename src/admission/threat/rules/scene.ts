@@ -1,7 +1,9 @@
 /** What all rules look at, prepared once for a file. */
 import type { Capability, ThreatFamily } from '../../../core/admission.ts';
+import { type Place, placeOf } from '../catalogue/places.ts';
 import { type Act, type Entry, entryOf, type SourceLanguage } from '../catalogue.ts';
 import type { Facts, Labels, TextFact, Use, Value } from '../facts.ts';
+import { type PathTrait, traitsOf } from './path-traits.ts';
 
 export interface RuleContext {
   readonly language: SourceLanguage;
@@ -30,6 +32,16 @@ export interface Scene extends RuleContext {
   readonly reads: readonly Located[];
   /** Uses that do one of these, in order; at most 1,000, so that this ends. */
   readonly doing: (...acts: Act[]) => readonly Located[];
+  readonly imports: readonly Use[];
+  /** Uses whose path has one of these traits, in order. */
+  readonly having: (traits: PathTrait) => readonly Use[];
+  /** Texts that name one of these places, in order. */
+  readonly placed: (places: readonly Place[]) => readonly PlacedText[];
+}
+
+export interface PlacedText {
+  readonly text: TextFact;
+  readonly place: Place;
 }
 
 /** What a rule has found, before it is told in a report. */
@@ -56,17 +68,32 @@ export type Rule = (scene: Scene) => Iterable<Found>;
 const MOST_DOING = 1000;
 const MOST_LOCATED = 50_000;
 const NONE: readonly Located[] = [];
+const NO_USES: readonly Use[] = [];
+const NO_TEXTS: readonly PlacedText[] = [];
 
 export function sceneOf(facts: Facts, context: RuleContext): Scene {
   const located: Located[] = [];
   let isCut = false;
   const byAct = new Map<Act, Located[]>();
-  for (const use of facts.uses) {
-    const entry = entryOf(context.language, use.path);
+  const imports: Use[] = [];
+  const reads: Located[] = [];
+  const notable: { readonly use: Use; readonly traits: number }[] = [];
+  const { uses } = facts;
+  for (let i = 0; i < uses.length; i++) {
+    const use = uses[i] as Use;
+    const { path, form } = use;
+    if (form === 'import') imports.push(use);
+    const traits = traitsOf(path);
+    if (traits !== 0) notable.push({ use, traits });
+    const entry = entryOf(context.language, path);
     if (entry === undefined || entry.when?.(use) === false) continue;
     const one = { use, entry };
     located.push(one);
-    if (use.form === 'import' || (use.form === 'read' && entry.onRead !== true)) continue;
+    if (form === 'import') continue;
+    if (form === 'read') {
+      if (entry.onRead !== true) continue;
+      if (reads.length < MOST_DOING) reads.push(one);
+    }
     for (const act of entry.acts ?? []) {
       const known = byAct.get(act);
       if (known === undefined) byAct.set(act, [one]);
@@ -89,16 +116,56 @@ export function sceneOf(facts: Facts, context: RuleContext): Scene {
     }
     return list;
   };
-  const reads = located.filter(({ use, entry }) => use.form === 'read' && entry.onRead === true);
+  const having = (wanted: PathTrait): readonly Use[] => {
+    const found = notable.filter(({ traits }) => (traits & wanted) !== 0);
+    return found.length === 0 ? NO_USES : found.map(({ use }) => use);
+  };
+  const { texts } = facts.strings;
   return {
     ...context,
     facts,
     located,
-    texts: facts.strings.texts,
-    reads: reads.slice(0, MOST_DOING),
+    texts,
+    reads,
     isCut,
     doing,
+    imports,
+    having,
+    placed: placedAmong(texts),
   };
+}
+
+/** The same text stands in many places of a source: it is looked at once. */
+function placedAmong(texts: readonly TextFact[]): Scene['placed'] {
+  let distinct: Set<string> | undefined;
+  const known = new Map<readonly Place[], readonly PlacedText[]>();
+  return (places) => {
+    const before = known.get(places);
+    if (before !== undefined) return before;
+    distinct ??= new Set(texts.map(({ value }) => value));
+    let named: Map<string, Place> | undefined;
+    distinct.forEach((value) => {
+      const place = placeOf(places, value);
+      if (place === undefined) return;
+      named ??= new Map();
+      named.set(value, place);
+    });
+    const found = named === undefined ? NO_TEXTS : textsNaming(texts, named);
+    known.set(places, found);
+    return found;
+  };
+}
+
+function textsNaming(
+  texts: readonly TextFact[],
+  named: ReadonlyMap<string, Place>,
+): readonly PlacedText[] {
+  const found: PlacedText[] = [];
+  for (const text of texts) {
+    const place = named.get(text.value);
+    if (place !== undefined) found.push({ text, place });
+  }
+  return found;
 }
 
 /** Everything that reaches a use. */

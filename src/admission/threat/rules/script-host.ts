@@ -1,4 +1,5 @@
 /** How scripts for the Windows Script Host hide: objects by computed names, code in comments that only it reads. */
+import { pathTrait } from './path-traits.ts';
 import { at, type Found, type Scene, textsOf } from './scene.ts';
 
 const FAMILY = 'obfuscation' as const;
@@ -9,10 +10,11 @@ export function* scriptHost(scene: Scene): Iterable<Found> {
   yield* codeInComments(scene);
 }
 
+const COMPONENTS = pathTrait(/(^|\.)(CreateObject|ActiveXObject|GetObject)$/);
+
 function* hiddenComponents(scene: Scene): Iterable<Found> {
-  for (const use of scene.facts.uses) {
-    if (!/(^|\.)(CreateObject|ActiveXObject|GetObject)$/.test(use.path) || use.form === 'read')
-      continue;
+  for (const use of scene.having(COMPONENTS)) {
+    if (use.form === 'read') continue;
     const hidden = use.args.some(({ hidden: how }) => how !== undefined);
     const [first] = use.args;
     if (first === undefined || (!hidden && textsOf(use).length > 0)) continue;

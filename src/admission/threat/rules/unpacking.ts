@@ -8,13 +8,14 @@ const FOREIGN = LABELS.caller | LABELS.file | LABELS.network | LABELS.input | LA
 
 export function* unpacking(scene: Scene): Iterable<Found> {
   if (scene.language === 'shell') return;
-  const share = payloadShare(scene);
-  if (share < MOSTLY) return;
+  let share: number | undefined;
   for (const { use } of scene.doing('evaluate')) {
     const code = /Function$/.test(use.path) ? use.args.at(-1) : use.args[0];
     // Bundlers and caches of compiled code make scripts of files that they read; programs in programs use these.
     if (!/(eval|Function|exec|execScript)$/.test(use.path)) continue;
     if (code === undefined || !isComputed(code)) continue;
+    share ??= payloadShare(scene);
+    if (share < MOSTLY) return;
     yield {
       family: 'obfuscation',
       name: 'unpacks-itself',
