@@ -7,10 +7,12 @@ import { profiles } from '../policy/profiles.ts';
 import { type Command, command } from './command.ts';
 import { evalFlags } from './eval-flags.ts';
 import { learnFlags, policyFlags, runFlags } from './flags.ts';
+import { mcpFlags } from './mcp-flags.ts';
 import { moduleCommands } from './module-commands.ts';
 import { proveFlags } from './prove-flags.ts';
 import { scanCommands } from './scan-commands.ts';
 import { signingCommands } from './signing-commands.ts';
+import { vouchingFlags } from './vouching-flags.ts';
 
 const overlayId = {
   name: 'ID',
@@ -52,7 +54,7 @@ export const commands: readonly Command[] = [
     name: 'run',
     summary: 'Run a command isolated',
     description: `The level is strict unless said otherwise: system directories read-only, a private /tmp, no network, and nothing else. ${workspaceText}`,
-    flags: runFlags,
+    flags: { ...runFlags, ...vouchingFlags },
     guest: 'required',
     examples: [
       'caisson run -- python3 -c "print(6*7)"',
@@ -195,6 +197,19 @@ export const commands: readonly Command[] = [
     },
     examples: ['caisson top --sort memory', 'caisson top --once --json'],
     load: () => import('./commands/top.ts'),
+  }),
+  command({
+    name: 'mcp',
+    summary: 'Serve sandboxes to an agent over the Model Context Protocol',
+    description:
+      'Over stdin and stdout for an agent that starts it, or over streamable HTTP. The policy is what this command line says; a model can narrow it, and never widen it. docs/mcp.md says how agents are set up.',
+    flags: mcpFlags,
+    examples: [
+      'caisson mcp',
+      'caisson mcp --workspace . --ask',
+      'caisson mcp --profile python --net pypi.org --http 127.0.0.1:8641',
+    ],
+    load: () => import('./commands/mcp.ts'),
   }),
   ...moduleCommands,
   command({

@@ -2,6 +2,7 @@
 import { parseCount } from '../core/units.ts';
 import type { Flags } from './command.ts';
 import { policyFlags } from './flags.ts';
+import { vouchingFlags } from './vouching-flags.ts';
 
 export const evalFlags = {
   ...policyFlags,
@@ -38,6 +39,12 @@ export const evalFlags = {
     value: 'SEED',
     summary: 'WASM: same input, same output: its own clock, random numbers of that seed',
   },
+  certificate: {
+    value: 'FILE',
+    completes: 'file',
+    summary: 'WASM: what caisson prove wrote; it is checked, whatever the policy asks',
+  },
+  ...vouchingFlags,
 } as const satisfies Flags;
 
 export type EvalFlags = typeof evalFlags;

@@ -6,6 +6,7 @@ import type { Outcome } from '../core/outcome.ts';
 import type { AuditLog } from '../observe/audit/audit-log.ts';
 import { OutputCapture } from '../sandbox/output-capture.ts';
 import { callerEnvironment } from './caller-environment.ts';
+import { claimsOf, trustOf } from './claims.ts';
 import type { Invocation, Report } from './command.ts';
 import { environmentOf } from './environment.ts';
 import type { RunFlags } from './flags.ts';
@@ -18,12 +19,13 @@ import { report } from './report-outcome.ts';
 import { type Guest, runGuest } from './run-guest.ts';
 import { secretValues } from './secret-values.ts';
 import { hasTerminal, terminalSize } from './terminal.ts';
+import type { VouchingFlags } from './vouching-flags.ts';
 
 /** Where the policy keeps any amount of output, --json still answers with one document. */
 const CAPTURE_MAX = 64 * 1024 * 1024;
 
 export async function runCommand(
-  { flags, argv, json }: Invocation<RunFlags>,
+  { flags, argv, json }: Invocation<RunFlags & VouchingFlags>,
   { ctrlCTwice }: { readonly ctrlCTwice: boolean },
 ): Promise<Report> {
   const asks = flags.ask === true;
@@ -35,10 +37,12 @@ export async function runCommand(
   );
   const paths = files.map(({ path }) => path);
   const place = { ...asked, policy: holdPolicyFiles(asked.policy, asked.workspace, paths) };
+  const claims = claimsOf(flags, place.policy);
   using secrets = secretValues(place.policy);
   await using audit = flags.audit === undefined ? undefined : await openAudit(flags.audit);
   await using caisson = await Caisson.open({
     environment: callerEnvironment(secrets.names),
+    ...trustOf(flags),
     ...(audit === undefined ? {} : { audit }),
     ...(asks ? { ask: (await import('./ask-person.ts')).askPerson() } : {}),
   });
@@ -46,6 +50,7 @@ export async function runCommand(
     ...place,
     secrets: secrets.values,
     accept: acceptedOf(flags),
+    ...(claims === undefined ? {} : { claims }),
     env,
     ...publishedPorts(flags.publish),
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),

@@ -4,7 +4,7 @@
  */
 import type { Decide, Decided } from '../admission/admission.ts';
 import type { CommandRequest } from '../admission/command-candidate.ts';
-import type { Program, WasmOptions } from '../backends/program.ts';
+import type { Program } from '../backends/program.ts';
 import { type AdmissionReport, type Candidate, UNCHECKED } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
@@ -13,10 +13,12 @@ import { writableBy } from '../modules/out-of-reach.ts';
 import { USUAL } from '../policy/admission.ts';
 import type { Policy } from '../policy/policy.ts';
 import { strengthen } from '../policy/strengthen.ts';
-import type { CodeClaims, PlaceOptions } from '../sandbox/place-options.ts';
+import { type EvaluateLimits, limitsOf } from '../sandbox/evaluator.ts';
+import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyBook, PolicyEntry } from '../sandbox/policy-book.ts';
 import type { CaissonAdmissionOptions } from './admission-options.ts';
 import type { Checks } from './admission-parts.ts';
+import { type Certified, claimsOf, isPlain, limitsOfCommand } from './code-claims.ts';
 
 /** Code that may run, and what it stands behind. */
 export interface Admitted {
@@ -70,13 +72,14 @@ export class AdmissionGate {
   async command(
     entry: PolicyEntry,
     request: CommandRequest,
-    options: PlaceOptions,
+    options: PlaceOptions & Pick<EvaluateLimits, 'timeoutMs'>,
   ): Promise<Admitted> {
     const { admission } = entry.policy;
     if (admission === undefined) return unasked(entry);
     const { commandCandidate } = await import('../admission/command-candidate.ts');
     const { name = request.argv[0] ?? '', ...claims } = options.claims ?? {};
-    const candidate = await commandCandidate(name, request, claims);
+    const limits = limitsOfCommand(entry.policy, options.timeoutMs);
+    const candidate = await commandCandidate(name, request, { limits, ...claims });
     const { report } = await this.#decide(candidate, entry.policy, options.workspace);
     this.#tell(report, candidate, entry.digest, options.tenant);
     return await this.#placed(entry, report, candidate.name);
@@ -154,6 +157,7 @@ export class AdmissionGate {
             .digest('hex')
         : program.id,
       files: { ...program.files, ...Object.fromEntries(libraries) },
+      limits: limitsOf(options, entry.policy),
       ...claims,
     };
     const key = isPlain(options) ? `${entry.digest}\0${program.id}` : undefined;
@@ -249,20 +253,6 @@ export class AdmissionGate {
   #now(): number {
     return this.#setup.options.clock?.() ?? Date.now();
   }
-}
-
-/** The certificate that an engine is given is what vouches for the module, too. */
-interface Certified {
-  readonly wasm?: Pick<WasmOptions, 'certificate'>;
-}
-
-function isPlain({ claims, wasm }: PlaceOptions & Certified): boolean {
-  return claims === undefined && wasm?.certificate === undefined;
-}
-
-function claimsOf({ claims, wasm }: PlaceOptions & Certified): CodeClaims {
-  const certificate = claims?.certificate ?? wasm?.certificate;
-  return { ...claims, ...(certificate === undefined ? {} : { certificate }) };
 }
 
 function unasked(entry: PolicyEntry): Admitted {

@@ -128,7 +128,7 @@ export interface Candidate {
   /** What it says it does; default nothing. */
   readonly declares?: readonly Capability[];
   /** What its executions are given, where that is known: a signature may bound it. */
-  readonly limits?: Readonly<Record<'timeoutMs' | 'cpuMs' | 'memoryBytes', number>>;
+  readonly limits?: Readonly<Partial<Record<'timeoutMs' | 'cpuMs' | 'memoryBytes', number>>>;
   /** DSSE envelopes or Sigstore bundles, as JSON. */
   readonly signatures?: readonly string[];
   /** A `wasm-pcc/v1` certificate. */

@@ -96,7 +96,7 @@ export class Evaluator {
     const { policy, journal } = this.#setup;
     const granted = grantsOf(options.grants);
     if (program.language === 'wasm' && granted.size > 0) throw noGrants();
-    const memoryBytes = least(options.memoryBytes, DEFAULT_MEMORY, policy.limits.memoryBytes);
+    const { memoryBytes } = limitsOf(options, policy);
     const job = jobOf(program, options, policy, [...granted.keys()]);
     using release = beginRelease(policy, undefined);
     const output = {
@@ -171,6 +171,15 @@ export class Evaluator {
   }
 }
 
+/** What an evaluation is held to. @throws REQUEST_INVALID for a limit that is none */
+export function limitsOf(options: EvaluateLimits, { limits }: Policy): Required<EvaluateLimits> {
+  return {
+    memoryBytes: least(options.memoryBytes, DEFAULT_MEMORY, limits.memoryBytes),
+    cpuMs: least(options.cpuMs, DEFAULT_CPU_MS, limits.cpuMs),
+    timeoutMs: least(options.timeoutMs, DEFAULT_WALL_MS, limits.wallMs),
+  };
+}
+
 /** A pool that is warm knows where it stands. */
 const NOWHERE = { wall: '', wallReason: '', accepted: [] };
 
@@ -181,6 +190,7 @@ function jobOf(
   grants: readonly string[],
 ): Evaluate {
   const { limits } = policy;
+  const { cpuMs, timeoutMs } = limitsOf(options, policy);
   const outputBytes = limits.outputBytes ?? DEFAULT_OUTPUT;
   return {
     program,
@@ -188,8 +198,8 @@ function jobOf(
     args: options.args ?? [],
     grants,
     keep: options.keep ?? 'nothing',
-    cpuMs: least(options.cpuMs, DEFAULT_CPU_MS, limits.cpuMs),
-    wallMs: least(options.timeoutMs, DEFAULT_WALL_MS, limits.wallMs),
+    cpuMs,
+    wallMs: timeoutMs,
     // One more than is kept: that there is more is what ends it.
     outputBytes: outputBytes + (limits.onOutputLimit === 'kill' ? 1 : 0),
     resultBytes: RESULT_BYTES,

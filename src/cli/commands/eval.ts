@@ -1,10 +1,12 @@
 /** `caisson eval`. */
+import { basename } from 'node:path';
 import { Caisson } from '../../compose.ts';
 import { CaissonError } from '../../core/error.ts';
 import { parseBytes, parseDuration } from '../../core/units.ts';
 import type { EvalLanguage, EvalOptions } from '../../functions/eval-source.ts';
 import type { Evaluation } from '../../sandbox/evaluation.ts';
 import { callerEnvironment } from '../caller-environment.ts';
+import { claimsOf, trustOf } from '../claims.ts';
 import type { Action, FlagValues, Report } from '../command.ts';
 import { environmentOf } from '../environment.ts';
 import type { EvalFlags } from '../eval-flags.ts';
@@ -14,6 +16,7 @@ import { holdPolicyFiles } from '../hold-policy-files.ts';
 import { acceptedOf, placeOf } from '../place.ts';
 import { preopensOf, withPreopens } from '../preopens.ts';
 import { report } from '../report-outcome.ts';
+import { readWhole } from '../signed-code.ts';
 import { toJson } from '../to-json.ts';
 import { writeAll } from '../write-all.ts';
 
@@ -29,16 +32,22 @@ export const action: Action<EvalFlags> = async ({ flags, positionals, argv, json
   const held = holdPolicyFiles(asked.policy, asked.workspace, files);
   const place = { ...asked, policy: withPreopens(held, preopens, asked.workspace) };
   const wasm = wasmOf(language, flags, preopens);
+  const file = flags.file === undefined ? undefined : basename(flags.file);
+  const claims = claimsOf(flags, held, file);
   const env = environmentOf(flags);
   const interrupt = new AbortController();
   const abort = (): void => interrupt.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, abort);
-  await using caisson = await Caisson.open({ environment: callerEnvironment() });
+  await using caisson = await Caisson.open({
+    environment: callerEnvironment(),
+    ...trustOf(flags),
+  });
   const evaluation = await caisson.eval(language, source, {
     ...place,
     ...input,
     ...limitsOf(flags),
     ...(wasm === undefined ? {} : { wasm }),
+    ...(claims === undefined ? {} : { claims }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
     ...(argv.length === 0 ? {} : { words: argv }),
     ...(flags.export === undefined ? {} : { export: flags.export }),
@@ -64,21 +73,23 @@ function limitsOf(flags: Values): Pick<EvalOptions, 'timeoutMs' | 'cpuMs' | 'mem
 
 function wasmOf(
   language: EvalLanguage,
-  { fuel, deterministic }: Values,
+  { fuel, deterministic, certificate }: Values,
   preopens: Readonly<Record<string, string>>,
 ): EvalOptions['wasm'] {
   const named = Object.keys(preopens).length > 0;
-  if (!named && fuel === undefined && deterministic === undefined) return undefined;
+  const given = [fuel, deterministic, certificate].some((value) => value !== undefined);
+  if (!named && !given) return undefined;
   if (language !== 'wasm') {
     throw new CaissonError('REQUEST_INVALID', {
       layer: 'cli',
-      message: `--dir, --fuel and --deterministic are for wasm, not for ${language}`,
+      message: `--dir, --fuel, --deterministic and --certificate are for wasm, not for ${language}`,
       hint: '--read makes a file or directory visible to python and shell',
     });
   }
   return {
     preopens,
     ...(fuel === undefined ? {} : { fuel: BigInt(fuel) }),
+    ...(certificate === undefined ? {} : { certificate: readWhole(certificate) }),
     ...(deterministic === undefined ? {} : { deterministic: { seed: deterministic } }),
   };
 }
