@@ -155,6 +155,8 @@ function problemsOf(route: Route): Record<string, Json> {
 
 /** JSON Schema 2020-12, which is what OpenAPI 3.1 speaks. */
 function jsonSchema(schema: z.ZodMiniType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const { $schema: _, $defs, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  // They would be looked for at the root of the whole document.
+  if ($defs !== undefined) throw new TypeError('a recursive schema cannot stand in a route');
   return rest;
 }

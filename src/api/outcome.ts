@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import type { CapturedOutput, Outcome } from '../core/outcome.ts';
 import { KeptOutput } from '../sandbox/outcome.ts';
+import { admissionReport } from './admission-report.ts';
 
 const outputSchema = z
   .object({
@@ -53,14 +54,6 @@ export const violationSchema = z.object({
   count: z.optional(z.int()).check(z.describe('How often; absent: once')),
   details: z.record(z.string(), z.unknown()).check(z.describe('By kind')),
 });
-
-const admissionReport = z
-  .looseObject({
-    decision: z
-      .enum(['unchecked', 'admitted', 'strengthened', 'refused'])
-      .check(z.describe('What was decided of the code')),
-  })
-  .check(z.describe('Score, findings, signer, proof, decision: docs/admission.md'));
 
 export const outcomeSchema = z.object({
   kind: z

@@ -1,4 +1,14 @@
 /** Every route of the service. */
+import { executeEffect, registerEffect } from './effects.ts';
+import {
+  changeModule,
+  evaluateSource,
+  executeModule,
+  inspectModule,
+  listModules,
+  registerModule,
+  removeModule,
+} from './modules.ts';
 import { health, metrics, openApi, readiness } from './operations.ts';
 import type { Route } from './route.ts';
 import {
@@ -17,6 +27,15 @@ export const routes: readonly Route[] = [
   inspectSandbox,
   killSandbox,
   execInSandbox,
+  registerEffect,
+  executeEffect,
+  evaluateSource,
+  registerModule,
+  listModules,
+  inspectModule,
+  executeModule,
+  changeModule,
+  removeModule,
   health,
   readiness,
   openApi,

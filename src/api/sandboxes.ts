@@ -95,7 +95,7 @@ export const sandboxSchema = z.object({
 export type WireSandbox = z.infer<typeof sandboxSchema>;
 
 const tag = 'sandboxes';
-const STARTING = [
+export const STARTING = [
   'POLICY_INVALID',
   'POLICY_NOT_FOUND',
   'POLICY_TOO_LARGE',
@@ -133,6 +133,7 @@ export const runCommand = defineRoute({
   answers: { 200: { description: 'What it came to', schema: outcomeSchema } },
   errors: [...STARTING, ...COMMAND],
   idempotent: true,
+  executes: true,
   long: true,
 });
 
@@ -225,5 +226,6 @@ export const execInSandbox = defineRoute({
     'ABORTED',
   ],
   idempotent: true,
+  executes: true,
   long: true,
 });

@@ -30,7 +30,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 async function generalAnswer(words: readonly string[]): Promise<string | undefined> {
   const [first, second] = words;
   if (first === '--version' || first === '-V') {
-    const { version } = await import('./version.ts');
+    const { version } = await import('../core/version.ts');
     return `${version}\n`;
   }
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {

@@ -8,13 +8,13 @@
  * with the same result.
  */
 import { fstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { version } from '../core/version.ts';
 import { resolveToolchain } from '../host/toolchain.ts';
 import { takeEnvironment } from '../sandbox/caller-environment.ts';
 import { PlanCache, stampOf } from './plan-cache.ts';
-import { version } from './version.ts';
 
 /** Flags that need the ordinary way, whatever else is said. */
-const NEVER = /^(-[a-zA-Z]*[eCh]|--(env|env-file|tty|no-tty|cwd|json|help|overlay)(=|$))/;
+const NEVER = /^(-[a-zA-Z]*[eCh]|--(env|env-file|tty|no-tty|cwd|json|help|overlay|srt-settings)(=|$))/;
 
 /** execve(2) fails with more, and then there would be no way back. */
 const WORDS_MAX = 64 * 1024;

@@ -21,7 +21,7 @@ import type { ScanFlags } from '../scan-commands.ts';
 import { scanProgress } from '../scan-progress.ts';
 import { behaviourText, fileText, paintFor, rootText, summaryText } from '../scan-text.ts';
 import { terminalSize } from '../terminal.ts';
-import { version } from '../version.ts';
+import { version } from '../../core/version.ts';
 import { writeAll } from '../write-all.ts';
 
 type Values = FlagValues<ScanFlags>;
