@@ -9,7 +9,7 @@
 import type { Capability, Finding } from '../../core/admission.ts';
 import { CaissonError } from '../../core/error.ts';
 import { effectsOf } from './catalogue.ts';
-import { type Measures, measure } from './complexity.ts';
+import { type LexicalMeasures, type Measures, measure, measureText } from './complexity.ts';
 import { decodeSource } from './decode-source.ts';
 import type { Facts } from './facts.ts';
 import { frontEndOf, openFrontEnd } from './front-ends.ts';
@@ -73,6 +73,7 @@ const MOST_NESTED_CODE = 40;
 interface Examination {
   readonly text: string;
   readonly facts: Facts;
+  readonly lexical: LexicalMeasures;
   readonly measures: Measures;
   readonly notes: readonly AnalysisNote[];
 }
@@ -156,8 +157,9 @@ function examineUntil(
   );
   if (isTooDeep) notes.add('too-deep');
   if (facts.stoppedBy !== undefined) notes.add(`${facts.stoppedBy}-limit`);
-  const measures = measure(text, bytes, tree, facts, { functions, decisions });
-  return { text, facts, measures, notes: [...notes] };
+  const lexical = measureText(text);
+  const measures = measure(lexical, text.length, bytes, tree, facts, { functions, decisions });
+  return { text, facts, lexical, measures, notes: [...notes] };
 }
 
 function notOpened(language: AnalysisLanguage): CaissonError {
@@ -199,8 +201,8 @@ function findingsOf(
   deadline: number,
   depth: number,
 ): Finding[] {
-  const { facts, text, notes } = seen;
-  const scene = sceneOf(facts, { language, path, declares, source: text, notes });
+  const { facts, text, lexical, notes } = seen;
+  const scene = sceneOf(facts, { language, path, declares, source: text, lexical, notes });
   const findings = judge(scene);
   if (depth >= DEEPEST_NESTED_CODE) return findings;
   let count = 0;

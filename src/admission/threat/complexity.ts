@@ -51,6 +51,8 @@ export interface LexicalMeasures {
   readonly wordLetters: number;
   readonly shortWords: number;
   readonly hexWords: number;
+  /** Of letters alone that look alike: eight of `IlOo01`, five of `_`. */
+  readonly alikeWords: number;
 }
 
 /** 1: letter, `_`, `$`; 2: digit; 3: white space; 0: the rest. */
@@ -58,6 +60,21 @@ const CLASSES = new Uint8Array(128);
 for (let code = 0; code < 128; code++) {
   const text = String.fromCharCode(code);
   CLASSES[code] = /[A-Za-z_$]/.test(text) ? 1 : /[0-9]/.test(text) ? 2 : /\s/.test(text) ? 3 : 0;
+}
+
+/** Of `I`, `l`, `O`, `o`, and of `0` and `1` after the first. */
+function looksAlike(source: string, start: number, end: number): boolean {
+  const first = source.charCodeAt(start);
+  if (end - start < (first === 95 ? 5 : 8)) return false;
+  for (let i = start; i < end; i++) {
+    const unit = source.charCodeAt(i);
+    const isAlike =
+      first === 95
+        ? unit === 95
+        : unit === 73 || unit === 108 || unit === 79 || unit === 111 || unit === 48 || unit === 49;
+    if (!isAlike) return false;
+  }
+  return true;
 }
 
 /** One pass over the text. */
@@ -74,6 +91,7 @@ export function measureText(source: string): LexicalMeasures {
   let wordLetters = 0;
   let shortWords = 0;
   let hexWords = 0;
+  let alikeWords = 0;
   for (let i = 0; i < length; i++) {
     const code = source.charCodeAt(i);
     if (code > 127) {
@@ -103,6 +121,7 @@ export function measureText(source: string): LexicalMeasures {
     words++;
     wordLetters += size;
     if (size <= 2) shortWords++;
+    else if (size > 4 && looksAlike(source, start, i)) alikeWords++;
     if (
       size > 4 &&
       code === 95 &&
@@ -146,6 +165,7 @@ export function measureText(source: string): LexicalMeasures {
     wordLetters,
     shortWords,
     hexWords,
+    alikeWords,
   };
 }
 
@@ -155,14 +175,13 @@ export interface StructuralCounts {
 }
 
 export function measure(
-  source: string,
+  text: LexicalMeasures,
+  characters: number,
   bytes: number,
   tree: ProgramTree | undefined,
   facts: Facts,
   counts: StructuralCounts,
 ): Measures {
-  const text = measureText(source);
-  const characters = source.length;
   const of = (part: number): number => part / (characters || 1);
   const perWord = (part: number): number => part / (text.words || 1);
   let commented = 0;

@@ -67,7 +67,6 @@ function isPolyglot(text: string): boolean {
   if (/^#![^\n]*\n/.test(head) && head.includes('\n#!')) return true;
   // The directory of a zip archive stands at its end, so that anything may stand before it.
   const tail = text.slice(-70_000);
-  const directory = tail.lastIndexOf('PK\u0005\u0006');
-  if (directory >= 0 && tail.includes('PK\u0001\u0002')) return true;
+  if (tail.includes('PK\u0005\u0006') && tail.includes('PK\u0001\u0002')) return true;
   return text.includes('\u0000');
 }

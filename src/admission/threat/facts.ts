@@ -77,8 +77,6 @@ export type Effects = (path: string) => Effect | undefined;
 /** Everything that rules see. */
 export interface Facts {
   readonly uses: readonly Use[];
-  /** By path, for rules that ask for one. */
-  readonly byPath: ReadonlyMap<string, readonly Use[]>;
   readonly strings: StringFacts;
   readonly loops: readonly LoopFact[];
   /** Which limit the interpreter stopped at, where it did: what it had found by then stands here. */

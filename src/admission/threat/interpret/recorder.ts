@@ -103,23 +103,15 @@ export class Recorder {
   }
 
   facts(stoppedBy: Facts['stoppedBy']): Facts {
-    const uses = this.uses.sort((a, b) => a.start - b.start || b.end - a.end);
-    const byPath = new Map<string, Use[]>();
-    for (const use of uses) {
-      const same = byPath.get(use.path);
-      if (same === undefined) byPath.set(use.path, [use]);
-      else same.push(use);
-    }
     const source = this.#source;
-    let lines: Int32Array | undefined;
+    let lines: readonly number[] | undefined;
     const place = (offset: number): { line: number; column: number } => {
       lines ??= lineStarts(source);
       const line = lineAt(lines, offset);
       return { line: line + 1, column: offset - (lines[line] as number) + 1 };
     };
     return {
-      uses,
-      byPath,
+      uses: inOrder(this.uses),
       strings: {
         texts: this.#texts,
         count: this.#count,
@@ -188,18 +180,37 @@ export function shown(value: Known): Known {
   );
 }
 
-function lineStarts(source: string): Int32Array {
-  let count = 1;
-  for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) count++;
-  const starts = new Int32Array(count);
-  let line = 1;
+/** More than there can be uses. */
+const PLACES = 1 << 16;
+
+/** By where they begin, those that end last first; numbers sort several times as fast as records. */
+function inOrder(uses: readonly UseRecord[]): readonly UseRecord[] {
+  const keys = new Float64Array(uses.length);
+  for (let i = 0; i < uses.length; i++) keys[i] = (uses[i] as UseRecord).start * PLACES + i;
+  keys.sort();
+  const sorted: UseRecord[] = [];
+  for (const key of keys) {
+    const use = uses[key % PLACES] as UseRecord;
+    let at = sorted.length;
+    for (; at > 0; at--) {
+      const before = sorted[at - 1] as UseRecord;
+      if (before.start !== use.start || before.end >= use.end) break;
+      sorted[at] = before;
+    }
+    sorted[at] = use;
+  }
+  return sorted;
+}
+
+function lineStarts(source: string): readonly number[] {
+  const starts = [0];
   for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) {
-    starts[line++] = at + 1;
+    starts.push(at + 1);
   }
   return starts;
 }
 
-function lineAt(starts: Int32Array, offset: number): number {
+function lineAt(starts: readonly number[], offset: number): number {
   let low = 0;
   let high = starts.length - 1;
   while (low < high) {

@@ -2,6 +2,7 @@
 
 import type { Value } from '../facts.ts';
 import { LABELS } from '../labels.ts';
+import { pathTrait } from './path-traits.ts';
 import { rewritten } from './rewritten-code.ts';
 import { at, type Found, type Scene, valuesOf } from './scene.ts';
 import { scriptHost } from './script-host.ts';
@@ -20,6 +21,8 @@ export function* obfuscation(scene: Scene): Iterable<Found> {
   yield* scriptHost(scene);
   yield* unpacking(scene);
 }
+
+const GETATTR = pathTrait(/^py:builtins\.getattr$/);
 
 /** `require('chi' + 'ld_process')`: nobody splits the name of what is harmless. */
 function* hiddenNames(scene: Scene): Iterable<Found> {
@@ -55,7 +58,7 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
       explanation: `This loads ${use.path.replace(/^\w+:/, '')} by a name that is not written there.`,
     };
   }
-  for (const use of scene.facts.byPath.get('py:builtins.getattr') ?? []) {
+  for (const use of scene.having(GETATTR)) {
     if (isBuiltins(use.args[0]) && isConcealed(use.args[1])) {
       yield {
         family: FAMILY,
@@ -154,6 +157,7 @@ const UNSEEN =
 
 /** Characters that show nothing, or show the text in another order than it runs in. */
 function* invisible(scene: Scene): Iterable<Found> {
+  if (scene.lexical.wide === 0) return;
   const source = scene.source.slice(0, 3_000_000);
   if (!UNSEEN.test(source)) return;
   const hidden =
@@ -214,22 +218,26 @@ function* outOfSight(scene: Scene): Iterable<Found> {
 /** Programs of signs: `[][(![]+[])[+[]]…`. */
 function* fewLetters(scene: Scene): Iterable<Found> {
   if (scene.language === 'shell') return;
-  const code = scene.source.slice(0, 20_000);
-  if (code.length < 400) return;
-  let letters = 0;
-  for (let i = 0; i < code.length; i++) {
-    const unit = code.charCodeAt(i);
-    const isLetter =
-      unit <= 32 || (unit >= 48 && unit <= 57) || ((unit | 32) >= 97 && (unit | 32) <= 122);
-    if (isLetter || unit > 0xbf) letters++;
-  }
-  if (letters / code.length > 0.12) return;
+  const length = Math.min(scene.source.length, 20_000);
+  if (length < 400 || hasLetters(scene.source, length, 0.12 * length)) return;
   yield {
     family: FAMILY,
     name: 'signs-alone',
     start: 0,
-    end: code.length,
+    end: length,
     score: 88,
     explanation: 'The program is written in signs, almost without letters.',
   };
+}
+
+/** Whether more than `most` of the first units are letters, digits or blanks: most programs have them soon. */
+function hasLetters(source: string, length: number, most: number): boolean {
+  let letters = 0;
+  for (let i = 0; i < length; i++) {
+    const unit = source.charCodeAt(i);
+    const isLetter =
+      unit <= 32 || (unit >= 48 && unit <= 57) || ((unit | 32) >= 97 && (unit | 32) <= 122);
+    if ((isLetter || unit > 0xbf) && ++letters > most) return true;
+  }
+  return false;
 }

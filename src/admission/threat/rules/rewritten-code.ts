@@ -66,6 +66,7 @@ function* escapedTexts(scene: Scene): Iterable<Found> {
 
 /** One of these stands in nearly every name that is made of letters that look alike. */
 const ALIKE_PAIRS = ['lI', 'Il', 'O0', '0O', 'l1I', 'I1l', 'IIII', 'llll', 'OOOO', 'oO0', '_____'];
+const LEAST_CONFUSING = 8;
 const ALIKE = /[IlO01o]{8,}|_{5,}/g;
 const LETTER = /[\w$]/;
 
@@ -78,6 +79,7 @@ const inText = ({ texts }: Scene, index: number): boolean =>
 
 /** Names made so that nobody can tell one from another. */
 function* generatedNames(scene: Scene): Iterable<Found> {
+  if (scene.lexical.alikeWords < LEAST_CONFUSING) return;
   // Whoever renames renames everything: beginning and end tell.
   const source = `${scene.source.slice(0, 30_000)}\n${scene.source.slice(30_000).slice(-10_000)}`;
   if (!ALIKE_PAIRS.some((pair) => source.includes(pair))) return;
@@ -93,7 +95,7 @@ function* generatedNames(scene: Scene): Iterable<Found> {
     if (confusing.push(match) >= 100) break;
   }
   const [first] = confusing;
-  if (first === undefined || confusing.length < 8) return;
+  if (first === undefined || confusing.length < LEAST_CONFUSING) return;
   yield {
     family: FAMILY,
     name: 'confusing-names',

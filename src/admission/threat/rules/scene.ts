@@ -2,6 +2,7 @@
 import type { Capability, ThreatFamily } from '../../../core/admission.ts';
 import { type Place, placeOf } from '../catalogue/places.ts';
 import { type Act, type Entry, entryOf, type SourceLanguage } from '../catalogue.ts';
+import type { LexicalMeasures } from '../complexity.ts';
 import type { Facts, Labels, TextFact, Use, Value } from '../facts.ts';
 import { type PathTrait, traitsOf } from './path-traits.ts';
 
@@ -12,6 +13,7 @@ export interface RuleContext {
   readonly declares: ReadonlySet<Capability>;
   /** As it was read; findings' places are offsets in it. */
   readonly source: string;
+  readonly lexical: LexicalMeasures;
   /** What the analysis could not do; see `analyzer.ts`. */
   readonly notes?: readonly string[] | undefined;
 }

@@ -19,8 +19,8 @@ export function calledBy(source: string): readonly string[] {
 
 /** The first use of a path. */
 export function useOf(source: string, path: string): Use {
-  const { uses, byPath } = factsOf(source);
-  const use = byPath.get(path)?.find(({ form }) => form !== 'read');
+  const { uses } = factsOf(source);
+  const use = uses.find((one) => one.path === path && one.form !== 'read');
   if (use === undefined) throw new Error(`no use of ${path} among ${uses.map((one) => one.path)}`);
   return use;
 }
