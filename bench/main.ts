@@ -74,21 +74,51 @@ const SUITES: readonly Suite[] = [
 const REPOSITORY = join(import.meta.dirname, '..');
 const DOCS = join(REPOSITORY, 'docs');
 
-const { values: options, positionals: names } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
-});
-const unknown = names.filter((name) => !SUITES.some((suite) => suite.name === name));
-if (unknown.length > 0) {
-  process.stderr.write(
-    `no such suite: ${unknown.join(', ')}; there are ${SUITES.map((s) => s.name).join(', ')}\n`,
-  );
+const USAGE = `Usage: npm run bench -- [--quick] [--json] [SUITE…]
+
+  --quick  Fewer samples, and nothing is recorded in docs/
+  --json   Print the results as one JSON document
+  --help   Show this
+
+Suites (default: all):
+  ${SUITES.map(({ name }) => name).join(' ')}
+`;
+const { options, names } = commandLine();
+await main(SUITES.filter(({ name }) => names.length === 0 || names.includes(name)));
+
+/** Ends this process where there is nothing to measure. */
+function commandLine(): { options: { quick: boolean; json: boolean }; names: readonly string[] } {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse();
+  } catch (error) {
+    return misused((error as Error).message);
+  }
+  const { values, positionals } = parsed;
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+  const unknown = positionals.filter((name) => !SUITES.some((suite) => suite.name === name));
+  if (unknown.length > 0) return misused(`no such suite: ${unknown.join(', ')}`);
+  return { options: values, names: positionals };
+}
+
+function parse() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+}
+
+function misused(problem: string): never {
+  process.stderr.write(`${problem}\n\n${USAGE}`);
   process.exit(2);
 }
-await main(SUITES.filter(({ name }) => names.length === 0 || names.includes(name)));
 
 async function main(suites: readonly Suite[]): Promise<void> {
   const machine = describeMachine();
