@@ -128,6 +128,11 @@ export const errorCodes = {
     exit: 78,
   },
   UNAUTHENTICATED: { message: 'who asks is not known', status: 401, exit: 77 },
+  AUTHENTICATION_UNAVAILABLE: {
+    message: 'who asks cannot be found out at present',
+    status: 503,
+    exit: 69,
+  },
   FORBIDDEN: { message: 'who asks may not do that', status: 403, exit: 77 },
   POLICY_BEYOND_CEILING: {
     message: 'the policy allows more than its tenant may',

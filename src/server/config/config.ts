@@ -25,7 +25,10 @@ export function parseConfig(value: unknown, locate?: Locate): Config {
 }
 
 /** What holds for a tenant: its own entry over the defaults, also where it has none. */
-export function tenantConfig(config: Config, tenant: string): TenantConfig {
+export function tenantConfig(
+  config: Pick<Config, 'tenants' | 'tenantDefaults'>,
+  tenant: string,
+): TenantConfig {
   const own = Object.hasOwn(config.tenants, tenant) ? config.tenants[tenant] : undefined;
   const { tenantDefaults: base } = config;
   return {

@@ -1,0 +1,201 @@
+/**
+ * Tokens of identity providers: JWTs (RFC 7519) that an issuer of the configuration has signed for this service, checked by
+ * RFC 8725. What a token says of its own key (`jku`, `jwk`, `x5u`) is never followed: keys come from the issuer alone.
+ */
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  decodeJwt,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
+import { CaissonError } from '../../core/error.ts';
+import type { Caller } from './caller.ts';
+import type { ServiceClock } from './service-clock.ts';
+import { ASYMMETRIC_ALGORITHMS, type AsymmetricAlgorithm } from './token-algorithms.ts';
+import { type ClaimRules, callerOfClaims } from './token-claims.ts';
+
+export interface TokenIssuer extends ClaimRules {
+  /** `iss`, letter by letter. */
+  readonly issuer: string;
+  readonly audience: string | readonly string[];
+  /** Default: what the issuer's discovery document says. */
+  readonly jwksUri?: string | undefined;
+  /** Its keys, where they need not be asked for. */
+  readonly keys?: JSONWebKeySet;
+  /** Default: all of `ASYMMETRIC_ALGORITHMS`. */
+  readonly algorithms?: readonly AsymmetricAlgorithm[] | undefined;
+  /** By which clocks may differ; default 30 s, at most 5 minutes. */
+  readonly clockSkewMs?: number | undefined;
+}
+
+const DEFAULT_SKEW_MS = 30_000;
+const MOST_SKEW_MS = 5 * 60_000;
+const FETCH_TIMEOUT_MS = 5_000;
+/** A key that nobody knows makes us ask again no sooner. */
+const COOLDOWN_MS = 30_000;
+const KEYS_KEPT_MS = 10 * 60_000;
+/** After a failure the issuer is left alone for so long. */
+const RETRY_MS = 5_000;
+const MOST_DISCOVERY_BYTES = 256 * 1024;
+/** RFC 9068 and what ID tokens have; others are for other purposes (`logout+jwt`, `secevent+jwt`). */
+const TYPES = [undefined, 'jwt', 'at+jwt', 'application/jwt', 'application/at+jwt'];
+
+export class BearerTokens {
+  readonly #byIssuer: ReadonlyMap<string, Verifier>;
+
+  constructor(issuers: readonly TokenIssuer[], clock: ServiceClock) {
+    this.#byIssuer = new Map(issuers.map((each) => [each.issuer, new Verifier(each, clock)]));
+  }
+
+  /**
+   * Whom the token is about.
+   *
+   * @throws UNAUTHENTICATED; FORBIDDEN: it names no tenant; AUTHENTICATION_UNAVAILABLE: the issuer's keys cannot be had
+   */
+  async authenticate(token: string): Promise<Caller> {
+    const verifier = this.#byIssuer.get(claimedIssuer(token));
+    if (verifier === undefined) throw unauthenticated('nobody who is trusted has issued the token');
+    return await verifier.verify(token);
+  }
+}
+
+/** Only to find out whose keys to check it by. */
+function claimedIssuer(token: string): string {
+  try {
+    const { iss } = decodeJwt(token);
+    return typeof iss === 'string' ? iss : '';
+  } catch {
+    throw unauthenticated('the token is neither an API key nor a JWT');
+  }
+}
+
+class Verifier {
+  readonly #issuer: TokenIssuer;
+  readonly #clock: ServiceClock;
+  #keys: JWTVerifyGetKey | undefined;
+  #opening: Promise<JWTVerifyGetKey> | undefined;
+  #failedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(issuer: TokenIssuer, clock: ServiceClock) {
+    this.#issuer = issuer;
+    this.#clock = clock;
+  }
+
+  async verify(token: string): Promise<Caller> {
+    const { issuer, audience, algorithms = ASYMMETRIC_ALGORITHMS, clockSkewMs } = this.#issuer;
+    const keys = await this.#open();
+    let payload: JWTPayload;
+    try {
+      const verified = await jwtVerify(token, keys, {
+        issuer,
+        audience: typeof audience === 'string' ? audience : [...audience],
+        algorithms: [...algorithms],
+        clockTolerance: Math.min(clockSkewMs ?? DEFAULT_SKEW_MS, MOST_SKEW_MS) / 1000,
+        currentDate: new Date(this.#clock.nowMs()),
+        requiredClaims: ['exp', 'sub'],
+      });
+      if (!TYPES.includes(verified.protectedHeader.typ?.toLowerCase())) {
+        throw unauthenticated('the token is not for access');
+      }
+      payload = verified.payload;
+    } catch (error) {
+      throw this.#refusal(error);
+    }
+    return callerOfClaims(payload, this.#issuer);
+  }
+
+  async #open(): Promise<JWTVerifyGetKey> {
+    if (this.#keys !== undefined) return this.#keys;
+    if (this.#clock.steadyMs() - this.#failedAtMs < RETRY_MS) throw this.#unavailable();
+    this.#opening ??= this.#discover().finally(() => {
+      this.#opening = undefined;
+    });
+    this.#keys = await this.#opening;
+    return this.#keys;
+  }
+
+  async #discover(): Promise<JWTVerifyGetKey> {
+    const { keys, issuer, jwksUri } = this.#issuer;
+    if (keys !== undefined) return createLocalJWKSet(keys);
+    try {
+      return createRemoteJWKSet(new URL(jwksUri ?? (await discoverKeys(issuer))), {
+        timeoutDuration: FETCH_TIMEOUT_MS,
+        cooldownDuration: COOLDOWN_MS,
+        cacheMaxAge: KEYS_KEPT_MS,
+      });
+    } catch (cause) {
+      this.#failedAtMs = this.#clock.steadyMs();
+      throw this.#unavailable(cause);
+    }
+  }
+
+  /** What jose says of the token is told by kind; whatever else went wrong, its keys could not be had. */
+  #refusal(error: unknown): CaissonError {
+    if (error instanceof CaissonError) return error;
+    if (error instanceof errors.JWTExpired) return unauthenticated('the token has expired');
+    if (error instanceof errors.JWTClaimValidationFailed) {
+      return unauthenticated(`the token is not for us, or not yet: ${error.claim}`);
+    }
+    if (error instanceof errors.JOSEAlgNotAllowed) {
+      return unauthenticated('the token is signed in a way that is not taken');
+    }
+    if (
+      error instanceof errors.JWKSNoMatchingKey ||
+      error instanceof errors.JWKSMultipleMatchingKeys ||
+      error instanceof errors.JWSSignatureVerificationFailed
+    ) {
+      return unauthenticated('the token is not signed by a key of its issuer');
+    }
+    if (
+      error instanceof errors.JWTInvalid ||
+      error instanceof errors.JWSInvalid ||
+      error instanceof errors.JOSENotSupported
+    ) {
+      return unauthenticated('the token is malformed');
+    }
+    return this.#unavailable(error);
+  }
+
+  #unavailable(cause?: unknown): CaissonError {
+    return new CaissonError('AUTHENTICATION_UNAVAILABLE', {
+      layer: 'server',
+      message: `the keys of ${this.#issuer.issuer} cannot be had: nobody is let in by its tokens`,
+      hint: 'look at the identity provider, and at auth.oidc of the configuration',
+      details: { issuer: this.#issuer.issuer, retryAfterSeconds: RETRY_MS / 1000 },
+      cause,
+    });
+  }
+}
+
+/** OpenID Connect Discovery 1.0, section 4: the document must name the issuer that it was asked for. */
+async function discoverKeys(issuer: string): Promise<string> {
+  const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
+    redirect: 'error',
+    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+    headers: { accept: 'application/json' },
+  });
+  if (!response.ok || Number(response.headers.get('content-length') ?? 0) > MOST_DISCOVERY_BYTES) {
+    throw new Error(`its discovery document came with status ${response.status}`);
+  }
+  const document = (await response.json()) as Readonly<Record<string, unknown>>;
+  const { jwks_uri: uri, issuer: named } = document;
+  if (named !== issuer || typeof uri !== 'string') {
+    throw new Error('its discovery document is of another issuer, or names no keys');
+  }
+  if (issuer.startsWith('https:') && !uri.startsWith('https:')) {
+    throw new Error('its discovery document names keys that are not behind TLS');
+  }
+  return uri;
+}
+
+function unauthenticated(message: string): CaissonError {
+  return new CaissonError('UNAUTHENTICATED', {
+    layer: 'server',
+    message,
+    hint: 'get a new token from the identity provider',
+  });
+}

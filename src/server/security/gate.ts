@@ -1,0 +1,111 @@
+/** Who is let in: by an API key, by a token, or by nothing where the configuration says so. Whatever fails, nobody is. */
+import type { Route } from '../../api/route.ts';
+import { CaissonError, isCaissonError } from '../../core/error.ts';
+import type { Gatekeeper, Knock } from '../http/gatekeeper.ts';
+import { anonymousCaller } from './anonymous.ts';
+import type { ApiKeys } from './api-keys.ts';
+import type { BearerTokens } from './bearer-tokens.ts';
+import type { Caller } from './caller.ts';
+import { credentialsOf } from './credentials.ts';
+import type { FailedAttempts } from './failed-attempts.ts';
+import { TOKEN_PREFIX } from './key-token.ts';
+import type { RateLimits } from './rate-limits.ts';
+import type { Tenants } from './tenants.ts';
+
+export interface GateOptions {
+  /** Absent: API keys are not taken. */
+  readonly keys?: ApiKeys | undefined;
+  /** Absent: tokens are not taken. */
+  readonly tokens?: BearerTokens | undefined;
+  /** Programs of this machine need no credentials. */
+  readonly anonymous: boolean;
+  /** /metrics is for whoever asks. */
+  readonly openMetrics: boolean;
+  readonly tenants: Tenants;
+  readonly rateLimits: RateLimits;
+  readonly failures: FailedAttempts;
+}
+
+export class Gate implements Gatekeeper {
+  readonly #options: GateOptions;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+  }
+
+  /** @throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED, AUTHENTICATION_UNAVAILABLE, STORE_UNUSABLE */
+  authenticate(knock: Knock): Caller | Promise<Caller> {
+    const reading = this.#options.tenants.follow();
+    if (reading !== undefined) return reading.then(() => this.#authenticate(knock));
+    return this.#authenticate(knock);
+  }
+
+  /** Executions are what takes room or time, on top of being requests. */
+  count({ tenant }: Caller, route: Route): Readonly<Record<string, string>> {
+    const executes = route.scope === 'modules:execute' || route.long === true;
+    return this.#options.rateLimits.count(tenant, executes ? EXECUTIONS : REQUESTS);
+  }
+
+  isOpen({ path }: Route): boolean {
+    return this.#options.openMetrics && path === '/metrics';
+  }
+
+  #authenticate(knock: Knock): Caller | Promise<Caller> {
+    const token = this.#credentials(knock);
+    const caller = token === undefined ? this.#anonymous(knock) : this.#identify(token, knock);
+    if (caller instanceof Promise) return caller.then((known) => this.#admit(known));
+    return this.#admit(caller);
+  }
+
+  #credentials({ rawHeaders, address }: Knock): string | undefined {
+    try {
+      return credentialsOf(rawHeaders);
+    } catch (error) {
+      this.#options.failures.count(address);
+      throw error;
+    }
+  }
+
+  /** Wrong credentials are never as good as none. */
+  #identify(token: string, { address }: Knock): Caller | Promise<Caller> {
+    const { keys, tokens } = this.#options;
+    if (token.startsWith(TOKEN_PREFIX)) {
+      if (keys === undefined) throw notTaken('API keys are not taken here');
+      return keys.authenticate(token, address);
+    }
+    if (tokens === undefined) throw notTaken('tokens are not taken here');
+    return this.#identifyByToken(tokens, token, address);
+  }
+
+  async #identifyByToken(tokens: BearerTokens, token: string, address: string): Promise<Caller> {
+    const { failures } = this.#options;
+    failures.check(address);
+    try {
+      return await tokens.authenticate(token);
+    } catch (error) {
+      if (isCaissonError(error) && error.code === 'UNAUTHENTICATED') failures.count(address);
+      throw error;
+    }
+  }
+
+  #anonymous({ headers, address }: Knock): Caller {
+    if (this.#options.anonymous) return anonymousCaller(headers, address);
+    throw notTaken('there are no credentials');
+  }
+
+  #admit(caller: Caller): Caller {
+    this.#options.tenants.require(caller.tenant);
+    return caller;
+  }
+}
+
+const REQUESTS = ['requests'] as const;
+const EXECUTIONS = ['requests', 'executions'] as const;
+
+function notTaken(message: string): CaissonError {
+  return new CaissonError('UNAUTHENTICATED', {
+    layer: 'server',
+    message,
+    hint: 'send Authorization: Bearer KEY; caisson access keys create makes one',
+  });
+}
