@@ -15,11 +15,20 @@ import type { CaissonAdmissionOptions } from './compose/admission-options.ts';
 import { scriptsOutside } from './compose/guest-scripts.ts';
 import { closedError, Launchers } from './compose/launchers.ts';
 import { ANY_COMMAND, commandOf, Runners, unisolated } from './compose/runners.ts';
+import {
+  requestOf,
+  tracedAdmission,
+  tracedCreate,
+  tracedRequest,
+  tracedStart,
+} from './compose/steps.ts';
+import { tracedPool } from './compose/traced-pool.ts';
 import type { AdmissionReport } from './core/admission.ts';
 import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
 import { newId } from './core/ids.ts';
 import type { Outcome } from './core/outcome.ts';
 import type { Observer, Recorder } from './core/ports.ts';
+import type { Telemetry } from './core/telemetry.ts';
 import { type CallOptions, callFunction } from './functions/call.ts';
 import { type EvalLanguage, type EvalOptions, evalSource } from './functions/eval-source.ts';
 import { type Sandboxed, sandboxedOn } from './functions/sandboxed.ts';
@@ -70,6 +79,8 @@ export interface CaissonOptions {
   readonly audit?: Recorder;
   /** What code is checked with where a policy asks for it, and modules always: docs/admission.md. */
   readonly admission?: CaissonAdmissionOptions;
+  /** Told of every step while it happens, and by its own observer of everything else: docs/telemetry.md. */
+  readonly telemetry?: Telemetry;
 }
 
 export type { PlaceOptions } from './sandbox/place-options.ts';
@@ -94,6 +105,7 @@ const ALONE = { keep: 'nothing', placement: 'process' } as const;
 export class Caisson {
   readonly #options: CaissonOptions;
   readonly #recorder: Recorder | undefined;
+  readonly #telemetry: Telemetry | undefined;
   readonly #book = new PolicyBook();
   readonly #places: PlaceFinder;
   readonly #environment: Readonly<Record<string, string | undefined>>;
@@ -113,6 +125,7 @@ export class Caisson {
     this.#options = options;
     this.#launchers = new Launchers(options.facts);
     this.#recorder = recorderOf(options);
+    this.#telemetry = options.telemetry;
     this.#environment = options.environment ?? process.env;
     this.#places = new PlaceFinder(this.#environment);
     this.#networks = new Networks({
@@ -122,15 +135,18 @@ export class Caisson {
       ask: options.ask,
     });
     this.#programs = new Programs({
-      open: (entry, place, isAlone) => async (needs) =>
-        needs.placement === 'inline'
-          ? await inlinePool(needs.engine, needs.memoryBytes)
-          : new HostPool({
-              engine: needs.engine,
-              hosts: availableParallelism(),
-              ...(isAlone ? { evaluationsEach: 1 } : {}),
-              start: () => this.#runners.startHost(entry.policy, place, needs),
-            }),
+      open: (entry, place, isAlone) => async (needs) => {
+        const pool =
+          needs.placement === 'inline'
+            ? await inlinePool(needs.engine, needs.memoryBytes)
+            : new HostPool({
+                engine: needs.engine,
+                hosts: availableParallelism(),
+                ...(isAlone ? { evaluationsEach: 1 } : {}),
+                start: () => this.#runners.startHost(entry.policy, place, needs),
+              });
+        return this.#telemetry === undefined ? pool : tracedPool(pool, this.#telemetry);
+      },
       journal: (entry, { tenant }) => this.#runners.journal(entry, 'isolate', tenant),
     });
     this.#registry = new BackendRegistry([
@@ -146,6 +162,7 @@ export class Caisson {
     });
     this.#runners = new Runners({
       gate: this.#gate,
+      telemetry: this.#telemetry,
       launchers: this.#launchers,
       registry: this.#registry,
       networks: this.#networks,
@@ -181,18 +198,35 @@ export class Caisson {
   }
 
   /** @param source that the command was made of */
-  async #run(
+  #run(
     argv: readonly string[],
     options: RunOptions,
     id: string,
     decided?: AdmissionReport,
     source?: CommandRequest['source'],
   ): Promise<Outcome> {
+    if (this.#telemetry === undefined) return this.#runOne(argv, options, id, decided, source);
+    return tracedRequest(this.#telemetry, 'caisson.run', requestOf(options, argv), () =>
+      this.#runOne(argv, options, id, decided, source),
+    );
+  }
+
+  async #runOne(
+    argv: readonly string[],
+    options: RunOptions,
+    id: string,
+    decided: AdmissionReport | undefined,
+    source: CommandRequest['source'],
+  ): Promise<Outcome> {
     try {
       let entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
       let report = decided;
-      if (entry.policy.admission !== undefined || decided !== undefined) {
+      if (
+        entry.policy.admission !== undefined ||
+        decided !== undefined ||
+        this.#telemetry !== undefined
+      ) {
         const made = source === undefined ? {} : { source };
         const asked = { argv, input: options.input, ...made };
         const admitted = await this.#admitted(entry, asked, options, place, decided);
@@ -218,13 +252,31 @@ export class Caisson {
   }
 
   /** As {@link run}, with streams: output while it is written, input, signals, a terminal. */
-  async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
-    const id = newId('run');
+  spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
+    return this.#spawn(argv, options, newId('run'));
+  }
+
+  async #spawn(
+    argv: readonly string[],
+    options: SpawnRunOptions,
+    id: string,
+  ): Promise<GuestProcess> {
+    if (this.#telemetry === undefined) return await this.#spawnOne(argv, options, id);
+    return await tracedStart(this.#telemetry, requestOf(options, argv), () =>
+      this.#spawnOne(argv, options, id),
+    );
+  }
+
+  async #spawnOne(
+    argv: readonly string[],
+    options: SpawnRunOptions,
+    id: string,
+  ): Promise<GuestProcess> {
     try {
       let entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
       let report: AdmissionReport | undefined;
-      if (entry.policy.admission !== undefined) {
+      if (entry.policy.admission !== undefined || this.#telemetry !== undefined) {
         const asked = { argv, input: { unseen: true } } as const;
         const admitted = await this.#admitted(entry, asked, options, place);
         ({ report } = admitted);
@@ -264,18 +316,31 @@ export class Caisson {
   }
 
   /** @param decided of the module that it is, where it is one */
-  async #evaluate(
+  #evaluate(
     program: () => Program,
     options: EvaluateOptions & PlaceOptions,
     decided?: AdmissionReport,
+  ): Promise<Evaluation> {
+    if (this.#telemetry === undefined) return this.#evaluateOne(program, options, decided);
+    return tracedRequest(this.#telemetry, 'caisson.evaluate', requestOf(options), () =>
+      this.#evaluateOne(program, options, decided),
+    );
+  }
+
+  async #evaluateOne(
+    program: () => Program,
+    options: EvaluateOptions & PlaceOptions,
+    decided: AdmissionReport | undefined,
   ): Promise<Evaluation> {
     const id = newId('run');
     try {
       const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
       const found =
-        decided === undefined
-          ? this.#gate.program(entry, program, options)
-          : this.#gate.placed(entry, decided, 'the module');
+        this.#telemetry === undefined
+          ? this.#admitProgram(entry, program, options, decided)
+          : tracedAdmission(this.#telemetry, () =>
+              this.#admitProgram(entry, program, options, decided),
+            );
       const admitted = found instanceof Promise ? await found : found;
       const { report, isStrengthened } = admitted;
       const evaluator = this.#programs.evaluator(admitted.entry, options, isStrengthened);
@@ -284,6 +349,17 @@ export class Caisson {
     } catch (error) {
       throw this.#refused(id, options, error);
     }
+  }
+
+  #admitProgram(
+    entry: PolicyEntry,
+    program: () => Program,
+    options: EvaluateOptions & PlaceOptions,
+    decided: AdmissionReport | undefined,
+  ): Admitted | Promise<Admitted> {
+    return decided === undefined
+      ? this.#gate.program(entry, program, options)
+      : this.#gate.placed(entry, decided, 'the module');
   }
 
   safeEvaluate(
@@ -369,6 +445,11 @@ export class Caisson {
    */
   async create(options: CreateOptions | PolicyInput = {}): Promise<Sandbox> {
     const where: CreateOptions = isPlace(options) ? options : { policy: options };
+    if (this.#telemetry === undefined) return await this.#create(where);
+    return await tracedCreate(this.#telemetry, requestOf(where), () => this.#create(where));
+  }
+
+  async #create(where: CreateOptions): Promise<Sandbox> {
     try {
       const entry = this.#known(where) ?? (await this.#book.entry(where.policy ?? 'strict'));
       const place = this.#places.find(entry.policy, workspaceOf(where.workspace), ANY_COMMAND);
@@ -406,6 +487,7 @@ export class Caisson {
     const manager = await SandboxManager.open(
       {
         run: (argv, place, id) => this.#run(argv, place, id),
+        spawn: (argv, place, id) => this.#spawn(argv, place, id),
         freeze: async (id, frozen) => {
           const holder = this.#launchers.holderOf(id);
           if (holder === undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
@@ -449,6 +531,7 @@ export class Caisson {
         policy: async (input) => (await this.#book.entry(input)).policy,
         admit: (candidate, policy, workspace) => this.#gate.module(candidate, policy, workspace),
         observer: this.#recorder?.observer,
+        telemetry: this.#telemetry,
         recorded: () => this.#recorder?.ready(),
         stateDirectory: this.#state(),
         onClose: () => this.#modules.delete(modules),
@@ -550,12 +633,25 @@ export class Caisson {
   }
 
   /** @param decided of the module that it is: the stricter of both holds */
-  async #admitted(
+  #admitted(
     entry: PolicyEntry,
     asked: Omit<CommandRequest, 'read'>,
     options: RunOptions | SpawnRunOptions,
     place: Place,
     decided?: AdmissionReport,
+  ): Promise<Admitted> {
+    if (this.#telemetry === undefined) return this.#admit(entry, asked, options, place, decided);
+    return tracedAdmission(this.#telemetry, () =>
+      this.#admit(entry, asked, options, place, decided),
+    );
+  }
+
+  async #admit(
+    entry: PolicyEntry,
+    asked: Omit<CommandRequest, 'read'>,
+    options: RunOptions | SpawnRunOptions,
+    place: Place,
+    decided: AdmissionReport | undefined,
   ): Promise<Admitted> {
     const own = decided ?? { decision: 'unchecked' };
     const before = await this.#gate.placed(entry, own, asked.argv[0] ?? '');
@@ -596,8 +692,9 @@ async function inlinePool(engine: EngineName, memoryBytes: number): Promise<Eval
   return new InlinePool(memoryBytes);
 }
 
-/** Both are told; the audit log alone can hold a run up. */
-function recorderOf({ observer, audit }: CaissonOptions): Recorder | undefined {
+/** All are told; the audit log alone can hold a run up. */
+function recorderOf({ observer: asked, audit, telemetry }: CaissonOptions): Recorder | undefined {
+  const observer = both(asked, telemetry?.observer);
   if (observer === undefined) return audit;
   if (audit === undefined) return { observer, ready: () => undefined };
   return {
@@ -606,6 +703,14 @@ function recorderOf({ observer, audit }: CaissonOptions): Recorder | undefined {
       observer(event);
     },
     ready: () => audit.ready(),
+  };
+}
+
+function both(one: Observer | undefined, other: Observer | undefined): Observer | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return (event) => {
+    one(event);
+    other(event);
   };
 }
 
@@ -623,6 +728,7 @@ function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions
     'publish',
     'onPublished',
     'claims',
+    'trace',
   ];
   const keys = Object.keys(options);
   // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.

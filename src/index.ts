@@ -54,6 +54,14 @@ export type {
   Violation,
 } from './core/outcome.ts';
 export type { ObservedEvent, Observer } from './core/ports.ts';
+export type {
+  Span,
+  SpanAttributes,
+  SpanOptions,
+  Telemetry,
+  TraceContext,
+} from './core/telemetry.ts';
+export { traced } from './core/telemetry.ts';
 export type { CallOptions } from './functions/call.ts';
 export type { EvalLanguage, EvalOptions } from './functions/eval-source.ts';
 export type { Sandboxed } from './functions/sandboxed.ts';
@@ -81,6 +89,11 @@ export type { AlertOptions, Monitor, SamplesOptions } from './observe/monitor/mo
 export type { Rates, Sample, SandboxSample, TotalSample } from './observe/monitor/sample.ts';
 export type { Alert, Metric, Threshold } from './observe/monitor/threshold.ts';
 export type { NetworkReading, UsageReading } from './observe/monitor/usage-source.ts';
+export {
+  type OpenTelemetry,
+  type OpenTelemetryOptions,
+  openTelemetry,
+} from './observe/telemetry/open-telemetry.ts';
 export type { Explanation } from './plan/explain.ts';
 export { renderExplanation } from './plan/explain.ts';
 export type { HostFacts } from './plan/facts.ts';

@@ -8,12 +8,14 @@ import type { HostKind } from '../backends/program.ts';
 import type { BackendRegistry } from '../backends/registry.ts';
 import { newId } from '../core/ids.ts';
 import type { Recorder } from '../core/ports.ts';
+import { type Telemetry, traced } from '../core/telemetry.ts';
 import { compile } from '../plan/compile.ts';
 import { hostPolicy } from '../plan/host-policy.ts';
 import type { Policy } from '../policy/policy.ts';
 import { sideChannelsOf } from '../policy/side-channels.ts';
 import type { EnvironmentSource } from '../sandbox/caller-environment.ts';
 import type { AdmitCommand } from '../sandbox/commands.ts';
+import type { GuestProcess } from '../sandbox/guest-process.ts';
 import { Journal } from '../sandbox/journal.ts';
 import type { Networks } from '../sandbox/networks.ts';
 import { type Place, type PlaceFinder, workspaceOf } from '../sandbox/place.ts';
@@ -24,6 +26,8 @@ import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { AdmissionGate } from './admission-gate.ts';
 import { scriptsInside } from './guest-scripts.ts';
 import type { Launchers } from './launchers.ts';
+import { tracedPlan } from './steps.ts';
+import { tracedKind } from './traced-kind.ts';
 
 /** Kinds of plan that are run again and again keep one sandbox ready without being asked to; so many kinds at once. */
 const KEPT_WARM = 8;
@@ -40,6 +44,8 @@ export interface RunnersSetup {
   readonly environment: EnvironmentSource;
   readonly state: () => string;
   readonly gate: AdmissionGate;
+  /** Absent: nobody traces anything. */
+  readonly telemetry: Telemetry | undefined;
   /** Open ones, to be closed with everything else. */
   readonly sandboxes: Set<Sandbox>;
 }
@@ -56,6 +62,13 @@ export class Runners {
 
   /** What is known is returned as it is: a run of a known policy waits for nothing. */
   find(entry: PolicyEntry, options: PlaceOptions, place: Place): Runner | Promise<Runner> {
+    const { telemetry } = this.#setup;
+    return telemetry === undefined
+      ? this.#find(entry, options, place)
+      : tracedPlan(telemetry, () => this.#find(entry, options, place));
+  }
+
+  #find(entry: PolicyEntry, options: PlaceOptions, place: Place): Runner | Promise<Runner> {
     const key = keyOf(options, place);
     const known = entry.runners.get(key);
     if (known !== undefined) return known;
@@ -80,14 +93,16 @@ export class Runners {
       ...place.compile,
       ...unisolated(options),
     });
-    const backend = this.#setup.registry.get(compiled.wall);
+    const kind = this.#setup.registry.get(compiled.wall).prepare(compiled, warm);
+    const { telemetry } = this.#setup;
     const journal = this.journal(entry, compiled.wall, options.tenant);
     const redacts = sideChannelsOf(entry.policy).redact;
     return new Runner({
       policy: entry.policy,
       policyDigest: entry.digest,
       compiled,
-      kind: backend.prepare(compiled, warm),
+      kind: telemetry === undefined ? kind : tracedKind(kind, telemetry),
+      ...(telemetry === undefined ? {} : { telemetry }),
       accept: options.accept ?? [],
       environment: this.#setup.environment,
       ...(place.toolchain === undefined ? {} : { toolchain: place.toolchain }),
@@ -157,15 +172,27 @@ export class Runners {
   }
 
   /** A host process of programs is a run like any other: planned, refused, recorded and accounted for. */
-  async startHost(guest: Policy, options: PlaceOptions, needs: HostKind): Promise<StartedHost> {
+  startHost(guest: Policy, options: PlaceOptions, needs: HostKind): Promise<StartedHost> {
+    const { telemetry } = this.#setup;
+    if (telemetry === undefined) return this.#startHost(guest, options, needs);
+    const attributes = { 'caisson.engine': needs.engine };
+    return traced(telemetry, 'caisson.host', { attributes }, () =>
+      this.#startHost(guest, options, needs),
+    );
+  }
+
+  async #startHost(guest: Policy, options: PlaceOptions, needs: HostKind): Promise<StartedHost> {
     const { argv, read, baseBytes } = hostProgram(needs, namedPaths(guest));
     const { memoryBytes } = needs;
     const policy = Object.freeze(hostPolicy(guest, { read, memoryBytes, baseBytes }));
     const entry = await this.#setup.book.entry(policy);
     const place = this.#setup.places.find(policy, undefined, argv[0]);
     const runner = await this.find(entry, options, place);
-    const background = { background: true };
-    const started = await runner.spawn(commandOf(argv, place), background, undefined, newId('run'));
+    const spawn = (): Promise<GuestProcess> =>
+      runner.spawn(commandOf(argv, place), { background: true }, undefined, newId('run'));
+    const { telemetry } = this.#setup;
+    // It lives through many evaluations: what it does is of no one trace.
+    const started = await (telemetry === undefined ? spawn() : telemetry.apart(spawn));
     return { guest: started, ...runner.context };
   }
 

@@ -3,6 +3,7 @@ import type { Program } from '../backends/program.ts';
 import type { Admission, AdmissionReport, Candidate } from '../core/admission.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Observer } from '../core/ports.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateOptions } from '../sandbox/evaluator.ts';
@@ -45,6 +46,7 @@ export interface ModulesSetup {
     workspace: string | undefined,
   ) => Promise<{ readonly report: AdmissionReport; readonly untilMs: number }>;
   readonly observer: Observer | undefined;
+  readonly telemetry?: Telemetry | undefined;
   /** Rejects where nothing can be recorded any more. */
   readonly recorded: () => Promise<void> | undefined;
   readonly policy: (input: PolicyInput) => Promise<Policy>;

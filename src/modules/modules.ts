@@ -47,6 +47,7 @@ import {
 } from './modules-setup.ts';
 import { checkOutOfReach } from './out-of-reach.ts';
 import { parseRequest } from './parse-request.ts';
+import { tracedExecute, tracedRegister } from './traced-modules.ts';
 
 export interface Registered {
   readonly module: ModuleInfo;
@@ -114,7 +115,11 @@ export class Modules {
   async register(request: ModuleRegistration): Promise<Registered> {
     this.#checkOpen();
     await this.#setup.recorded();
-    return await this.#orRecorded(() => this.#register(request));
+    const { telemetry } = this.#setup;
+    if (telemetry === undefined) return await this.#orRecorded(() => this.#register(request));
+    return await tracedRegister(telemetry, this.#tenant, () =>
+      this.#orRecorded(() => this.#register(request)),
+    );
   }
 
   async #register(request: ModuleRegistration): Promise<Registered> {
@@ -183,6 +188,12 @@ export class Modules {
    * @throws MODULE_NOT_FOUND, MODULE_DISABLED, MODULE_REFUSED, REQUEST_INVALID, STORE_UNUSABLE, and as `evaluate` and `run` do
    */
   async execute(reference: string, options: ModuleExecuteOptions = {}): Promise<ModuleExecution> {
+    const { telemetry } = this.#setup;
+    if (telemetry === undefined) return await this.#execute(reference, options);
+    return await tracedExecute(telemetry, this.#tenant, () => this.#execute(reference, options));
+  }
+
+  async #execute(reference: string, options: ModuleExecuteOptions): Promise<ModuleExecution> {
     this.#checkOpen();
     const { grants, signal, ...request } = options;
     parseRequest(executeSchema, request, 'the execution');

@@ -25,6 +25,14 @@ export const HOST_PORT = 1024;
 /** Above the guest's limit, for what a collector has not freed yet. */
 export const HOST_SLACK_BYTES = 16 * MiB;
 
+/** No policy that somebody wrote can be called so: documents have no parentheses in their names. */
+const HOST_NAME = ' (host)';
+
+/** Whether the policy of that name is one of a host's. */
+export function isHostPolicy(name: string): boolean {
+  return name.endsWith(HOST_NAME);
+}
+
 export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: HostNeeds): Policy {
   const seesHost = policy.view === 'host';
   // Of code nothing is asked but of the guest's, before it comes here.
@@ -32,7 +40,7 @@ export function hostPolicy(policy: Policy, { read, memoryBytes, baseBytes }: Hos
   const { limits, syscalls } = rest;
   return {
     ...rest,
-    name: `${policy.name} host`,
+    name: `${policy.name}${HOST_NAME}`,
     ...(seesHost
       ? {}
       : {

@@ -1,4 +1,5 @@
 /** What a command is given, whichever sandbox it runs in. */
+import type { TraceContext } from '../core/telemetry.ts';
 
 export interface ExecOptions {
   /** Inside; default the workspace, else the guest's home. */
@@ -9,6 +10,8 @@ export interface ExecOptions {
   /** Wall-clock limit; never above the policy's own. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Where its spans belong, where telemetry is on; default: below what is active here. */
+  readonly trace?: TraceContext;
 }
 
 export interface SpawnOptions extends Omit<ExecOptions, 'input'> {

@@ -2,6 +2,7 @@
  * What a run happens behind and on.
  */
 import type { Candidate } from '../core/admission.ts';
+import type { TraceContext } from '../core/telemetry.ts';
 import type { PolicyInput } from './policy-book.ts';
 
 /** Whose code it is, and what it says of itself. */
@@ -24,4 +25,6 @@ export interface PlaceOptions {
   readonly tenant?: string;
   /** What vouches for the code, where the policy asks. */
   readonly claims?: CodeClaims;
+  /** Where its spans belong, where telemetry is on; default: below what is active here. */
+  readonly trace?: TraceContext;
 }

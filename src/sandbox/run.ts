@@ -5,6 +5,7 @@ import type { PreparedKind, RawResult } from '../backends/backend.ts';
 import { type AdmissionReport, UNCHECKED } from '../core/admission.ts';
 import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import { requireEnforceable } from '../plan/accept.ts';
 import { type BindInput, bindJob } from '../plan/bind.ts';
 import type { Compiled, Job } from '../plan/plan.ts';
@@ -60,6 +61,8 @@ export interface RunnerSetup {
   readonly admit?: (claims: CodeClaims | undefined) => AdmitCommand;
   readonly onOpen?: (sandbox: Sandbox) => void;
   readonly onClose?: (sandbox: Sandbox) => void;
+  /** Absent: nobody traces its sandboxes. */
+  readonly telemetry?: Telemetry;
 }
 
 /** Absolute host path without links. */
@@ -218,7 +221,7 @@ export class Runner {
       await Promise.all([network?.opened, ports?.settled()]);
       // What was mounted when it was opened stays; commands bring only what is theirs.
       const inside: Job = { ...base, mounts: [] };
-      const { policy, launcher, onOpen, onClose, state, admit } = this.#setup;
+      const { policy, launcher, onOpen, onClose, state, admit, telemetry } = this.#setup;
       const redactor = this.#setup.redactor?.(options);
       const sandbox = new Sandbox({
         id,
@@ -237,6 +240,7 @@ export class Runner {
         ...(network === undefined ? {} : { network }),
         ...(ports === undefined ? {} : { ports }),
         ...(onClose === undefined ? {} : { onClose }),
+        ...(telemetry === undefined ? {} : { telemetry }),
         ...(overlay === undefined
           ? {}
           : {

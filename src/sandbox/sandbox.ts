@@ -1,9 +1,11 @@
 /**
  * A sandbox that stays open: any number of commands in one private world, until it is closed.
  */
+import type { Socket } from 'node:net';
 import type { RawUsage } from '../backends/backend.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
+import type { Span, Telemetry } from '../core/telemetry.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import { type Applied, type ApplyOptions, Changes } from './changes.ts';
 import { Commands, type CommandsSetup } from './commands.ts';
@@ -23,6 +25,7 @@ import {
 import type { Redactor } from './redact.ts';
 import { Shell } from './shell.ts';
 import type { ShellOptions } from './shell-command.ts';
+import { type TracedCommand, tracedClose, tracedExec, tracedSpawn } from './traced-commands.ts';
 
 /** What compose gives a sandbox to stand on. */
 export interface SandboxSetup extends CommandsSetup {
@@ -36,6 +39,8 @@ export interface SandboxSetup extends CommandsSetup {
   readonly redactor?: Redactor;
   readonly ports?: SandboxPorts;
   readonly onClose?: (sandbox: Sandbox) => void;
+  /** Absent: nobody traces it. */
+  readonly telemetry?: Telemetry;
 }
 
 /** Pending changes as they were at one moment; open sandboxes from it with {@link Snapshot.open}. */
@@ -52,12 +57,17 @@ export class Sandbox {
   readonly #commands: Commands;
   readonly #shells = new Set<Shell>();
   readonly #openedAt = performance.now();
+  /** What made it, for spans. */
+  readonly #origin: Span | undefined;
   #keepsChanges = false;
+  /** By its caller. */
+  #isFrozen = false;
   #closing: Promise<void> | undefined;
   readonly #networkEnded = Promise.withResolvers<void>();
 
   constructor(setup: SandboxSetup) {
     this.#setup = setup;
+    this.#origin = setup.telemetry?.active;
     this.files = new SandboxFiles(setup.open, setup.cwd, setup.redactor);
     const read = (path: string): Promise<Uint8Array> => this.files.read(path);
     this.#commands = new Commands(setup, read, () => this.#needOpen());
@@ -94,7 +104,9 @@ export class Sandbox {
    */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
     this.#needOpen();
-    return await this.#commands.exec(argv, options);
+    const traced = this.#traced(options);
+    if (traced === undefined) return await this.#commands.exec(argv, options);
+    return await tracedExec(traced, argv, () => this.#commands.exec(argv, options));
   }
 
   /**
@@ -104,7 +116,9 @@ export class Sandbox {
    */
   spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
     this.#needOpen();
-    return this.#commands.spawn(argv, options);
+    const traced = this.#traced(options);
+    if (traced === undefined) return this.#commands.spawn(argv, options);
+    return tracedSpawn(traced, argv, () => this.#commands.spawn(argv, options));
   }
 
   /** A shell whose directory, environment and background jobs persist between its commands. */
@@ -134,11 +148,13 @@ export class Sandbox {
   async freeze(): Promise<void> {
     this.#needOpen();
     await this.#setup.open.freeze(true);
+    this.#isFrozen = true;
   }
 
   async thaw(): Promise<void> {
     this.#needOpen();
     await this.#setup.open.freeze(false);
+    this.#isFrozen = false;
   }
 
   /** What the sandbox may reach now; undefined where it has no filtered network. */
@@ -177,6 +193,20 @@ export class Sandbox {
     const { ports } = this.#setup;
     if (ports === undefined) throw notPublishable('the guest has no network of its own');
     return await ports.publish(guestPort, options);
+  }
+
+  /**
+   * A connection to a TCP port that a guest listens on inside, past the network of the host.
+   *
+   * @param guestPort One of the policy's `listen`.
+   * @throws REQUEST_INVALID where the policy does not name the port, or the guest has the host's network; NETWORK_FAILED
+   * where nobody listens
+   */
+  async connect(guestPort: number): Promise<Socket> {
+    this.#needOpen();
+    const { ports } = this.#setup;
+    if (ports === undefined) throw notPublishable('the guest has no network of its own');
+    return await ports.connect(guestPort);
   }
 
   /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay */
@@ -227,7 +257,9 @@ export class Sandbox {
 
   /** Ends everything inside; pending changes go too, unless {@link keepChanges} was called. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    const traced = this.#traced({});
+    this.#closing ??=
+      traced === undefined ? this.#close() : tracedClose(traced, () => this.#close());
     return this.#closing;
   }
 
@@ -265,12 +297,20 @@ export class Sandbox {
     const { copyOverlay } = this.#setup;
     if (copyOverlay === undefined) throw noOverlay();
     this.#needOpen();
-    await this.freeze();
+    const stands = this.#isFrozen;
+    if (!stands) await this.freeze();
     try {
       return await copyOverlay(overlay);
     } finally {
-      await this.thaw();
+      if (!stands) await this.thaw();
     }
+  }
+
+  #traced({ trace }: Pick<ExecOptions, 'trace'>): TracedCommand | undefined {
+    const { telemetry, id } = this.#setup;
+    if (telemetry === undefined) return undefined;
+    const command = { telemetry, id, origin: this.#origin };
+    return trace === undefined ? command : { ...command, trace };
   }
 
   #needOverlay(): Overlay {
