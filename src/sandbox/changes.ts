@@ -57,20 +57,30 @@ export class Changes {
     return this.entries.length === 0;
   }
 
-  /** A unified diff of what is text; a line for everything else. */
-  async diff(): Promise<string> {
+  /**
+   * A unified diff of what is text; a line for everything else.
+   *
+   * @param options `most`: it ends with the change that goes beyond so many characters, and says so; default none
+   */
+  async diff(options: { readonly most?: number } = {}): Promise<string> {
+    const { most = Number.POSITIVE_INFINITY } = options;
     let out = '';
+    let shown = 0;
     for (const layer of this.#overlay.layers) {
       await using upper = await Beneath.open(layer.upper);
       await using lower = await Beneath.open(layer.lower);
       for (const change of ofLayer(layer, this.entries)) {
-        const shown = `${layer.prefix}${change.path}`;
+        if (out.length > most) {
+          return `${out}… and ${this.entries.length - shown} other changes, which are not shown\n`;
+        }
+        shown++;
+        const name = `${layer.prefix}${change.path}`;
         if (change.type === 'file') {
           const before = change.kind === 'added' ? '' : await textOf(lower, change.path);
           const after = change.kind === 'deleted' ? '' : await textOf(upper, change.path);
-          out += unifiedDiff(shown, before, after, change.kind);
+          out += unifiedDiff(name, before, after, change.kind);
         } else {
-          out += `${change.kind} ${change.type} ${JSON.stringify(shown)}\n`;
+          out += `${change.kind} ${change.type} ${JSON.stringify(name)}\n`;
         }
       }
     }

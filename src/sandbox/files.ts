@@ -14,17 +14,21 @@ import {
 } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
 import { Beneath } from './beneath.ts';
+import {
+  FILE_PIECE as CHUNK,
+  type ReadStreamOptions,
+  readPieces,
+  writePieces,
+} from './file-streams.ts';
 import type { Redactor } from './redact.ts';
 import { type FileEvent, type WatchOptions, watchTree } from './watch.ts';
-
-/** One message carries at most this much of a file. */
-const CHUNK = 512 * 1024;
 
 export interface FileInfo {
   readonly type: 'file' | 'directory' | 'link' | 'special';
   /** Permission bits. */
   readonly mode: number;
   readonly size: number;
+  /** Unix milliseconds, with what is below one behind the point. */
   readonly modifiedMs: number;
 }
 
@@ -58,6 +62,56 @@ export class SandboxFiles {
     return this.#redactor?.bytes(bytes) ?? bytes;
   }
 
+  /**
+   * A part of a file, however large that is. Does not follow a link in the last component.
+   *
+   * @returns fewer than `length` bytes where the file ends
+   */
+  async readPart(path: string, offset: number, length: number): Promise<Buffer> {
+    const redacted = this.#redactor?.stream();
+    const parts: Buffer[] = [];
+    // A value could begin before the part: it is looked for from the beginning of the file on.
+    let at = redacted === undefined ? offset : 0;
+    let shown = at;
+    try {
+      while (shown < offset + length) {
+        const wanted = redacted === undefined ? Math.min(CHUNK, offset + length - at) : CHUNK;
+        const { data } = await this.#ask({ op: 'read', path, offset: at, length: wanted });
+        at += data.length;
+        const ended = data.length === 0;
+        const piece = (ended ? redacted?.end() : redacted?.add(data)) ?? data;
+        parts.push(piece.subarray(Math.max(0, offset - shown)));
+        shown += piece.length;
+        if (ended) break;
+      }
+    } finally {
+      redacted?.close();
+    }
+    return Buffer.concat(parts).subarray(0, length);
+  }
+
+  /**
+   * A file of whatever size, piece by piece. Does not follow a link in the last component unless told to.
+   *
+   * @throws REQUEST_INVALID for a part of a file where secrets are replaced in what is read
+   * @example for await (const piece of sandbox.files.readStream('big')) out.write(piece);
+   */
+  readStream(path: string, options: ReadStreamOptions = {}): AsyncGenerator<Buffer> {
+    if (this.isRedacted && (options.offset !== undefined || options.length !== undefined)) {
+      throw new CaissonError('REQUEST_INVALID', {
+        layer: 'sandbox',
+        message: 'secrets are replaced in what is read: a part of a file cannot be',
+        hint: 'read it from its beginning',
+      });
+    }
+    return readPieces((asked) => this.#ask(asked), this.#redactor, this.#resolve(path), options);
+  }
+
+  /** Secrets are replaced in what is read, so that it may have another length. */
+  get isRedacted(): boolean {
+    return this.#redactor !== undefined;
+  }
+
   async readText(path: string): Promise<string> {
     return (await this.read(path)).toString('utf8');
   }
@@ -83,6 +137,25 @@ export class SandboxFiles {
     if (options.mode !== undefined) await this.chmod(path, mode);
   }
 
+  /**
+   * Makes or replaces a file with what comes, in one step at the end; a link in its place is replaced.
+   *
+   * @param options `mode`: default as it is, 644 for a new one
+   * @returns its length in bytes
+   */
+  async writeStream(
+    path: string,
+    source: AsyncIterable<Uint8Array>,
+    options: { mode?: number } = {},
+  ): Promise<number> {
+    return await writePieces(
+      (asked) => this.#ask(asked),
+      this.#resolve(path),
+      source,
+      options.mode,
+    );
+  }
+
   async stat(path: string, options: { follow?: boolean } = {}): Promise<FileInfo> {
     const flags = options.follow === true ? fileFlag.follow : 0;
     const [entry] = (await this.#ask({ op: 'stat', path, flags })).entries;
@@ -95,16 +168,36 @@ export class SandboxFiles {
     return errno === 0;
   }
 
-  async list(path = '.'): Promise<ListedFile[]> {
+  /** @param options `most`: so many entries at most, whichever the file system names first; default all */
+  async list(path = '.', options: { most?: number } = {}): Promise<ListedFile[]> {
+    const { most = Number.POSITIVE_INFINITY } = options;
     const out: ListedFile[] = [];
-    for (let offset = 0; ; ) {
+    for (let offset = 0; out.length < most; ) {
       const reply = await this.#ask({ op: 'list', path, offset });
       for (const entry of reply.entries) out.push({ name: entry.name, ...infoOf(entry) });
       if (!reply.more || reply.entries.length === 0) break;
       // The agent says where to go on.
       offset = reply.size;
     }
+    if (out.length > most) out.length = most;
     return out.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /**
+   * A part of a directory, in the order of its file system, so that a very large one can be looked through.
+   *
+   * @param options `after`: `next` of the part before; `limit`: entries, default and at most what fits into one message
+   * @returns `next` is absent at the end
+   */
+  async page(
+    path = '.',
+    options: { after?: number; limit?: number } = {},
+  ): Promise<{ entries: ListedFile[]; next?: number }> {
+    const { after = 0, limit } = options;
+    const length = limit === undefined ? {} : { length: limit };
+    const { entries, more, size } = await this.#ask({ op: 'list', path, offset: after, ...length });
+    const listed = entries.map((entry) => ({ name: entry.name, ...infoOf(entry) }));
+    return { entries: listed, ...(more && size > after ? { next: size } : {}) };
   }
 
   async mkdir(path: string, options: { recursive?: boolean; mode?: number } = {}): Promise<void> {
@@ -228,7 +321,7 @@ function infoOf(entry: { mode: number; size: number; mtimeNs: bigint }): FileInf
     type: typeOfMode(entry.mode),
     mode: entry.mode & 0o7777,
     size: entry.size,
-    modifiedMs: Number(entry.mtimeNs / 1_000_000n),
+    modifiedMs: Number(entry.mtimeNs) / 1e6,
   };
 }
 

@@ -1,0 +1,170 @@
+/** `caisson mcp`. */
+import { readFileSync, statSync } from 'node:fs';
+import { Caisson } from '../../compose.ts';
+import { CaissonError } from '../../core/error.ts';
+import { parseCount, parseDuration } from '../../core/units.ts';
+import { version } from '../../core/version.ts';
+import type { BearerTokens } from '../../mcp/http/bearer-tokens.ts';
+import { DEFAULT_LIMITS, type McpSetup } from '../../mcp/mcp-setup.ts';
+import { NetworkRuleBook, parseNetworkRules } from '../../mcp/network-rule-book.ts';
+import { SandboxPlaces } from '../../mcp/sandbox-places.ts';
+import { serveStdio } from '../../mcp/serve-stdio.ts';
+import type { AuditLog } from '../../observe/audit/audit-log.ts';
+import { callerEnvironment } from '../caller-environment.ts';
+import type { Action, FlagValues } from '../command.ts';
+import { environmentOf } from '../environment.ts';
+import { holdPolicyFiles } from '../hold-policy-files.ts';
+import type { McpFlags } from '../mcp-flags.ts';
+import { acceptedOf, placeOf } from '../place.ts';
+import { secretValues } from '../secret-values.ts';
+import { writeAll } from '../write-all.ts';
+
+type Values = FlagValues<McpFlags>;
+
+/** Read once, and given to no guest. */
+const TOKEN_VARIABLE = 'CAISSON_MCP_TOKEN';
+const FILE_MAX = 1024 * 1024;
+
+export const action: Action<McpFlags> = async ({ flags }) => {
+  const tokens = await tokensOf(flags);
+  requireHttp(flags);
+  const network = { person: flags.ask === true, rules: await rulesOf(flags) };
+  const { policy, workspace } = await heldPlace(flags);
+  const places = new SandboxPlaces({
+    policy,
+    mayAsk: network.person || network.rules.allowsAny,
+    ...(workspace === undefined ? {} : { workspace }),
+  });
+  using secrets = secretValues(policy);
+  const stop = stopSignal();
+  await using audit = flags.audit === undefined ? undefined : await openAudit(flags.audit);
+  await using caisson = await Caisson.open({
+    environment: callerEnvironment([TOKEN_VARIABLE, ...secrets.names]),
+    ...(audit === undefined ? {} : { audit }),
+  });
+  const setup: McpSetup = {
+    caisson,
+    version,
+    places,
+    network,
+    accept: acceptedOf(flags),
+    secrets: secrets.values,
+    environment: environmentOf(flags),
+    mayApply: flags['allow-apply'] === true,
+    limits: {
+      sandboxes: parseCount(flags['max-sandboxes'] ?? DEFAULT_LIMITS.sandboxes),
+      idleMs: flags.idle === undefined ? DEFAULT_LIMITS.idleMs : parseDuration(flags.idle),
+    },
+    ...(audit === undefined ? {} : { record: (event) => audit.observer(event) }),
+  };
+  if (flags.http === undefined) await serveStdio(setup, stop);
+  else await serveHttp(setup, flags, tokens, stop);
+  // Its stdout belongs to the client: nothing is said there, not even with --json.
+  return { exit: 0, document: {} };
+};
+
+async function serveHttp(
+  setup: McpSetup,
+  flags: Values,
+  tokens: BearerTokens | undefined,
+  stop: AbortSignal,
+): Promise<void> {
+  const { HttpServer } = await import('../../mcp/http/serve-http.ts');
+  const { parseListenAddress } = await import('../../mcp/http/listen-address.ts');
+  await using server = await HttpServer.listen({
+    setup,
+    address: parseListenAddress(flags.http ?? ''),
+    hosts: flags['allow-host'] ?? [],
+    origins: flags['allow-origin'] ?? [],
+    ...(tokens === undefined ? {} : { tokens }),
+  });
+  const open = tokens === undefined ? ', open to every program of this machine' : '';
+  await writeAll(2, `caisson: MCP at ${server.url}${open}\n`);
+  await new Promise<void>((resolve) => {
+    if (stop.aborted) resolve();
+    stop.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** The person's policy; a workspace only where they named one. */
+async function heldPlace(flags: Values): Promise<Awaited<ReturnType<typeof placeOf>>> {
+  const isPlain =
+    flags.policy === undefined && flags.profile === undefined && flags.level === undefined;
+  const named = flags.workspace !== undefined && flags.workspace !== 'none';
+  const files: string[] = [];
+  const asked = await placeOf(
+    { ...flags, ...(isPlain && named ? { profile: 'agent' } : {}) },
+    undefined,
+    (path) => files.push(path),
+  );
+  const { workspace, policy, ...rest } = asked;
+  const held = holdPolicyFiles(policy, workspace, files);
+  return { ...rest, policy: held, ...(named && workspace !== undefined ? { workspace } : {}) };
+}
+
+async function rulesOf(flags: Values): Promise<NetworkRuleBook> {
+  const allow = flags['allow-ask'] ?? [];
+  const file = flags['ask-rules'];
+  if (file === undefined) return new NetworkRuleBook(allow);
+  return await parseNetworkRules(readSmall(file), file, allow);
+}
+
+async function tokensOf(flags: Values): Promise<BearerTokens | undefined> {
+  const file = flags['token-file'];
+  const value = process.env[TOKEN_VARIABLE];
+  delete process.env[TOKEN_VARIABLE];
+  if (flags.http === undefined || (file === undefined && value === undefined)) return undefined;
+  const { BearerTokens } = await import('../../mcp/http/bearer-tokens.ts');
+  if (file === undefined) {
+    return new BearerTokens([{ subject: 'default', token: (value ?? '').trim() }]);
+  }
+  const { mode } = statSync(file, { throwIfNoEntry: false }) ?? { mode: 0 };
+  if ((mode & 0o077) !== 0) {
+    throw new CaissonError('CONFIG_INVALID', {
+      layer: 'cli',
+      message: `${file} can be read by others`,
+      hint: `chmod 600 ${file}`,
+    });
+  }
+  return BearerTokens.parse(readSmall(file));
+}
+
+function readSmall(file: string): string {
+  try {
+    const { size } = statSync(file);
+    if (size > FILE_MAX) throw new Error('it is too large');
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new CaissonError('CONFIG_INVALID', {
+      layer: 'cli',
+      message: `${file} cannot be read: ${(cause as Error).message}`,
+      cause,
+    });
+  }
+}
+
+/** What says something of HTTP alone is a mistake without it. */
+function requireHttp(flags: Values): void {
+  if (flags.http !== undefined) return;
+  const names = ['token-file', 'allow-host', 'allow-origin'] as const;
+  const given = names.find((name) => flags[name] !== undefined);
+  if (given === undefined) return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'cli',
+    message: `--${given} is for --http`,
+    hint: 'add --http 127.0.0.1:8641, or leave it out',
+  });
+}
+
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => stop.abort());
+  }
+  return stop.signal;
+}
+
+async function openAudit(directory: string): Promise<AuditLog> {
+  const { AuditLog } = await import('../../observe/audit/audit-log.ts');
+  return await AuditLog.open({ directory });
+}

@@ -1,0 +1,51 @@
+/** Where a server over HTTP listens, and the names that it is called by there. */
+import { isIP } from 'node:net';
+import { CaissonError } from '../../core/error.ts';
+import { specialAddress } from '../../policy/special-address.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Only programs of this machine reach it. */
+  readonly isLoopback: boolean;
+}
+
+/** `8641`, `127.0.0.1:8641`, `[::1]:8641`; port 0: one that is free. @throws REQUEST_INVALID */
+export function parseListenAddress(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-f:.]+)\]:|([^:[\]\s]+):)?(\d{1,5})$/i.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2] ?? '127.0.0.1';
+  const isName = isIP(host) === 0;
+  if (match === null || port > 65_535 || (isName && host !== 'localhost')) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'mcp',
+      message: `${JSON.stringify(text.slice(0, 100))} is not an address to listen on`,
+      hint: 'write PORT, 127.0.0.1:PORT or [::1]:PORT',
+    });
+  }
+  // What the resolver makes of localhost is not ours to trust.
+  const address = isName ? '127.0.0.1' : host;
+  return { host: address, port, isLoopback: specialAddress(address) === 'loopback' };
+}
+
+/**
+ * What a Host header may say.
+ *
+ * @param port that it listens on
+ * @param more names that the person gave, with or without a port
+ */
+export function hostsOf(
+  { host, isLoopback }: ListenAddress,
+  port: number,
+  more: readonly string[],
+): Set<string> {
+  const shown = host.includes(':') ? `[${host}]` : host;
+  const own = isLoopback ? [shown, 'localhost', '127.0.0.1', '[::1]'] : [shown];
+  const named = more.flatMap((name) =>
+    /:\d+$/.test(name)
+      ? [name.toLowerCase()]
+      : [name.toLowerCase(), `${name.toLowerCase()}:${port}`],
+  );
+  const bare = port === 80 ? own : [];
+  return new Set([...own.map((name) => `${name}:${port}`), ...bare, ...named]);
+}

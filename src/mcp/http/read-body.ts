@@ -1,0 +1,42 @@
+/** The JSON of a request, up to a bound. */
+import type { IncomingMessage } from 'node:http';
+import { CaissonError } from '../../core/error.ts';
+
+/** A file of 1 MiB in base64 fits with room to spare. */
+export const BODY_MAX = 4 * 1024 * 1024;
+
+/** @throws TOO_LARGE, MEDIA_TYPE_UNSUPPORTED, REQUEST_INVALID */
+export async function readBody(request: IncomingMessage): Promise<unknown> {
+  const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    throw new CaissonError('MEDIA_TYPE_UNSUPPORTED', {
+      layer: 'mcp',
+      message: 'a message is application/json',
+    });
+  }
+  if (Number(request.headers['content-length'] ?? 0) > BODY_MAX) throw tooLarge();
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > BODY_MAX) throw tooLarge();
+    parts.push(part);
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch (cause) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'mcp',
+      message: 'the message is no JSON',
+      cause,
+    });
+  }
+}
+
+function tooLarge(): CaissonError {
+  return new CaissonError('TOO_LARGE', {
+    layer: 'mcp',
+    message: `a message has at most ${BODY_MAX} bytes`,
+    hint: 'write long files in pieces (append)',
+  });
+}
