@@ -3,15 +3,21 @@
  * docs/config.schema.json.
  */
 import { z } from 'zod';
-import { count, duration, flag, hostPath, shortName, size } from './config-values.ts';
-import { ceilingSchema, poolSchema, tenantSchema } from './tenant-config.ts';
+import { ASYMMETRIC_ALGORITHMS } from '../security/token-algorithms.ts';
+import { count, duration, flag, hostPath, numeric, shortName, size, url } from './config-values.ts';
+import {
+  ceilingSchema,
+  policySchema,
+  poolSchema,
+  SERVICE_CEILING,
+  tenantSchema,
+} from './tenant-config.ts';
 
-const url = (protocol: RegExp) => z.url({ protocol, error: 'write a URL' });
 const anchor = z.union(
   [
     z.strictObject({ directory: hostPath().describe('Another disk, or a mount.') }),
     z.strictObject({
-      url: url(/^https?$/).describe('Gets a POST with a line of JSON for each checkpoint.'),
+      url: url().describe('Gets a POST with a line of JSON for each checkpoint.'),
       headersFile: hostPath()
         .exactOptional()
         .describe('File of `Name: value` lines, which go with each request.'),
@@ -21,9 +27,27 @@ const anchor = z.union(
 );
 
 const oidc = z.strictObject({
-  issuer: url(/^https?$/).describe('`iss` of the tokens, and where their keys are asked for.'),
-  audience: z.string().min(1).describe('`aud` that a token must have.'),
-  jwksUri: url(/^https?$/)
+  issuer: url().describe('`iss` of the tokens, and where their keys are asked for.'),
+  audience: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(16)], {
+      error: 'write a text, or a list of them',
+    })
+    .describe('`aud` of tokens, or several: a token must have one.'),
+  algorithms: z
+    .array(z.enum(ASYMMETRIC_ALGORITHMS))
+    .min(1)
+    .exactOptional()
+    .describe('Signatures that are taken. Default: all where only the issuer can sign.'),
+  clockSkewMs: duration()
+    .refine((value) => value <= 300_000, { error: 'write at most 5m' })
+    .prefault('30s')
+    .describe('So far may the issuer’s clock be off.'),
+  scopesClaim: z
+    .string()
+    .min(1)
+    .exactOptional()
+    .describe('Claim of scopes, a list or a text with spaces; they narrow what the roles give.'),
+  jwksUri: url()
     .exactOptional()
     .describe('Where the keys are. Default: what the issuer’s discovery document says.'),
   tenantClaim: z.string().min(1).default('tenant').describe('Claim that names the tenant.'),
@@ -97,13 +121,13 @@ export const configSchema = z
     tenantDefaults: tenantSchema
       .prefault({})
       .describe('What holds for every tenant, unless its own entry says otherwise.'),
-    policy: ceilingSchema
+    policy: policySchema
       .default('strict')
       .describe('Of requests that name none: a level, a profile, a path of a file, or a policy.'),
     ceiling: ceilingSchema
-      .default('moderate')
+      .default(SERVICE_CEILING)
       .describe(
-        'The most that a policy of any request may allow: a level, a profile, the absolute path of a policy file, or a policy.',
+        'The most that a policy of any request may allow: `service` (built in: docs/deployment.md), a level, a profile, the absolute path of a policy file, or a policy.',
       ),
     accept: z
       .array(z.string().regex(/^[a-z][a-z0-9-]*(\.[a-z0-9-]+)*(:[a-z0-9-]+)?$/, 'write an id'))
@@ -184,14 +208,17 @@ export const configSchema = z
       serviceName: z.string().min(1).max(128).default('caisson').describe('`service.name`.'),
       otlp: z
         .strictObject({
-          endpoint: url(/^https?$/).describe('Base URL; /v1/traces and so on are added.'),
+          endpoint: url().describe('Base URL; /v1/traces and so on are added.'),
           headersFile: hostPath()
             .exactOptional()
             .describe('File of `Name: value` lines, which go with each request.'),
           traces: flag().default(true).describe('Send traces.'),
           metrics: flag().default(true).describe('Send metrics.'),
           logs: flag().default(true).describe('Send logs.'),
-          sampleRatio: z.coerce.number().min(0).max(1).default(1).describe('Share of the traces.'),
+          sampleRatio: numeric()
+            .pipe(z.number().min(0, 'write at least 0').max(1, 'write at most 1'))
+            .prefault(1)
+            .describe('Share of the traces.'),
         })
         .exactOptional()
         .describe('Where traces, metrics and logs go over OTLP/HTTP. Default: nowhere.'),

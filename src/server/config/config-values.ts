@@ -5,6 +5,7 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { isCaissonError } from '../../core/error.ts';
 import { parseBytes, parseDuration } from '../../core/units.ts';
+import { TENANT_ID } from '../../store/tenant-record.ts';
 
 /** Bytes: a number of them, or `64MiB`. */
 export function size() {
@@ -20,11 +21,30 @@ export function duration() {
 }
 
 export function count(least = 1, most = 1_000_000_000) {
-  return z.coerce
-    .number({ error: 'write a whole number' })
-    .int('write a whole number')
-    .min(least, `write at least ${least}`)
-    .max(most, `write at most ${most}`);
+  return numeric('write a whole number').pipe(
+    z
+      .int('write a whole number')
+      .min(least, `write at least ${least}`)
+      .max(most, `write at most ${most}`),
+  );
+}
+
+/** A number, or the text of one: nothing else becomes one. */
+export function numeric(error = 'write a number') {
+  return z
+    .union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/, error)], { error })
+    .transform(Number);
+}
+
+/** Of a server: without a name and password in it, since a configuration is shown. */
+export function url() {
+  return z.url({ protocol: /^https?$/, error: 'write a URL of http or https' }).refine(
+    (text) => {
+      const { username, password } = new URL(text);
+      return username === '' && password === '';
+    },
+    { error: 'write it without a password: what is secret stands in a file' },
+  );
 }
 
 /** A file or directory of the service's host. */
@@ -44,11 +64,11 @@ export function flag() {
   });
 }
 
-/** A name of a tenant, a workspace, a role: as it stands in paths and records. */
+/** A name of a tenant or a workspace: as it stands in paths and records. */
 export function shortName() {
   return z
     .string()
-    .regex(/^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/, 'write a-z, 0-9, ., _ and -, at most 64');
+    .regex(TENANT_ID, 'write a-z, 0-9, ., _ and -, at most 64, not .. and no sign at its ends');
 }
 
 function quantity(parse: (value: string | number) => number, hint: string) {

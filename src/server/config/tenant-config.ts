@@ -1,9 +1,13 @@
 /**
  * What a tenant may, as the operator writes it.
  */
+import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { policyDocumentSchema } from '../../policy/document.ts';
-import { count, shortName, size } from './config-values.ts';
+import { LEVEL_NAMES } from '../../policy/levels.ts';
+import { profiles } from '../../policy/profiles.ts';
+import { suggest } from '../../policy/suggest.ts';
+import { count, numeric, shortName, size } from './config-values.ts';
 
 /** As a manager's own limits; `null`: that dimension is not bounded. */
 export const poolSchema = z.strictObject({
@@ -15,24 +19,49 @@ export const poolSchema = z.strictObject({
 });
 
 const rateSchema = z.strictObject({
-  perSecond: z.coerce
-    .number({ error: 'write a number' })
-    .positive('write a number above 0')
-    .max(1e6)
-    .describe('So many in the long run.'),
+  perSecond: positive().describe('So many in the long run.'),
   burst: count().describe('So many at once.'),
 });
 
-export const ceilingSchema = z
-  .union([z.string().min(1), policyDocumentSchema], {
-    error: 'write a level, a profile, the path of a policy file, or a policy',
-  })
-  .describe(
-    'The most that a policy of a request may allow: a level, a profile, the absolute path of a policy file, or a policy.',
+/** A number above 0. */
+function positive() {
+  return numeric().pipe(
+    z.number().positive('write a number above 0').max(1e6, 'write at most 1e6'),
   );
+}
+
+/** The ceiling that is built in: what a service gives to callers whom nobody looks at (security/service-ceiling.ts). */
+export const SERVICE_CEILING = 'service';
+
+const names = [...LEVEL_NAMES, ...Object.keys(profiles)];
+
+function policySetting(more: readonly string[]) {
+  const known = [...names, ...more];
+  return z.union(
+    [
+      z.string().check((ctx) => {
+        if (known.includes(ctx.value) || isAbsolute(ctx.value)) return;
+        const near = suggest(ctx.value, known);
+        ctx.issues.push({
+          code: 'custom',
+          input: ctx.value,
+          message: `${JSON.stringify(ctx.value.slice(0, 80))} is no level, profile or absolute path`,
+          params: { hint: near ? `did you mean ${near}?` : `one of ${known.join(', ')}` },
+        });
+      }),
+      policyDocumentSchema,
+    ],
+    { error: 'write a level, a profile, the absolute path of a policy file, or a policy' },
+  );
+}
+
+export const policySchema = policySetting([]);
+export const ceilingSchema = policySetting([SERVICE_CEILING]);
 
 export const tenantSchema = z.strictObject({
-  ceiling: ceilingSchema.exactOptional(),
+  ceiling: ceilingSchema
+    .exactOptional()
+    .describe('The most that a policy of its requests may allow. Default: the service’s own.'),
   quotas: z
     .strictObject({
       ...poolSchema.shape,
@@ -59,10 +88,7 @@ export const tenantSchema = z.strictObject({
     .max(256)
     .exactOptional()
     .describe('Names of `workspaces` that its sandboxes may work on. Default: none.'),
-  weight: z.coerce
-    .number({ error: 'write a number' })
-    .positive('write a number above 0')
-    .max(1e6)
+  weight: positive()
     .exactOptional()
     .describe('Share of the pool when several tenants wait. Default 1.'),
 });
