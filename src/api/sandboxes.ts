@@ -118,7 +118,7 @@ export const STARTING = [
   'PLAN_INVALID',
   'ABORTED',
 ] as const;
-const COMMAND = ['COMMAND_NOT_FOUND', 'COMMAND_NOT_EXECUTABLE'] as const;
+export const COMMAND = ['COMMAND_NOT_FOUND', 'COMMAND_NOT_EXECUTABLE'] as const;
 
 export const runCommand = defineRoute({
   id: 'run',

@@ -13,6 +13,7 @@ export class ServedSandboxes {
   readonly #manager: SandboxManager;
   readonly #onFault: (error: unknown) => void;
   readonly #open = new Map<string, ManagedSandbox>();
+  readonly #endings = new Map<string, Promise<void>>();
 
   /** @param onFault told of what could not be cleaned up */
   constructor(manager: SandboxManager, onFault: (error: unknown) => void) {
@@ -29,15 +30,23 @@ export class ServedSandboxes {
       await ending();
       throw error;
     }
-    this.#open.set(sandbox.id, sandbox);
-    this.#manager
-      .wait(sandbox.id)
+    this.keep(sandbox, ending);
+    return sandbox;
+  }
+
+  /** One that was made another way, such as a fork. */
+  keep(sandbox: ManagedSandbox, ending: Ending): void {
+    const { id } = sandbox;
+    this.#open.set(id, sandbox);
+    const ended = this.#manager
+      .wait(id)
       .then(() => {
-        this.#open.delete(sandbox.id);
+        this.#open.delete(id);
         return ending();
       })
-      .catch(this.#onFault);
-    return sandbox;
+      .catch(this.#onFault)
+      .finally(() => this.#endings.delete(id));
+    this.#endings.set(id, ended);
   }
 
   /** @throws NOT_FOUND, also for another tenant’s; SANDBOX_CLOSED where it has ended */
@@ -68,10 +77,17 @@ export class ServedSandboxes {
     return this.#manager.list({ tenant });
   }
 
-  /** @throws NOT_FOUND, also for another tenant’s */
+  /** Nothing of it is left when this settles. @throws NOT_FOUND, also for another tenant’s */
   async kill(tenant: string, id: string, by: string): Promise<ManagedInfo> {
     this.inspect(tenant, id);
-    return await this.#manager.kill(id, `${by} ended it`);
+    const ended = await this.#manager.kill(id, `${by} ended it`);
+    await this.#endings.get(id);
+    return ended;
+  }
+
+  /** Settles when what went with sandboxes that have ended is gone too. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#endings.values());
   }
 }
 

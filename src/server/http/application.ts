@@ -9,8 +9,10 @@ import { fastifyWebsocket } from '@fastify/websocket';
 import {
   type FastifyHttpOptions,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   fastify,
+  LogController,
 } from 'fastify';
 import type { Route } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
@@ -18,7 +20,9 @@ import type { Config } from '../config/config.ts';
 import { type Caller, type Gatekeeper, NOBODY } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Idempotency } from './idempotency.ts';
+import { OpenStreams } from './open-streams.ts';
 import { replyProblem } from './problem-reply.ts';
+import type { Requests } from './requests.ts';
 import { RoutePaths } from './route-paths.ts';
 
 declare module 'fastify' {
@@ -30,6 +34,8 @@ declare module 'fastify' {
     /** Absent: no request is remembered. */
     idempotency: Idempotency | undefined;
     heartbeat: Heartbeat;
+    /** WebSockets and event streams, by tenant. */
+    streams: OpenStreams;
   }
   interface FastifyRequest {
     caller: Caller;
@@ -40,6 +46,9 @@ export interface ApplicationOptions {
   readonly gatekeeper: Gatekeeper;
   readonly idempotency?: Idempotency;
   readonly limits: Config['limits'];
+  readonly requests: Requests;
+  /** No new work is taken. */
+  readonly isDraining: () => boolean;
   /** Bytes of one message of a WebSocket; default 1 MiB. */
   readonly messageBytes?: number;
   readonly tls?: Pick<ServerOptions, 'cert' | 'key' | 'ca' | 'minVersion'>;
@@ -61,7 +70,7 @@ const STRICT_HEADERS = {
 } as const;
 
 export async function openApplication(options: ApplicationOptions): Promise<FastifyInstance> {
-  const { gatekeeper, tls, limits } = options;
+  const { gatekeeper, tls, limits, logLevel = 'warn' } = options;
   const settings: FastifyHttpOptions<Server> = {
     bodyLimit: limits.bodyBytes,
     // Of a whole request, an upload too: Node has one limit for all. A body that stands still is ended sooner.
@@ -77,9 +86,9 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false, caseSensitive: true },
-    disableRequestLogging: (options.logLevel ?? 'warn') !== 'info',
+    logController: new LogController({ disableRequestLogging: logLevel !== 'info' }),
     logger: {
-      level: options.logLevel ?? 'warn',
+      level: logLevel,
       redact: ['req.headers.authorization', 'req.headers.cookie'],
       // fd 2: what the service prints on stdout is for whoever started it.
       stream: process.stderr,
@@ -98,11 +107,20 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   app.server.maxConnections = limits.maxConnections;
   app.decorate('idempotency', options.idempotency);
   app.decorate('heartbeat', { firstMs: limits.heartbeatMs, everyMs: limits.heartbeatMs });
-  app.decorateRequest('caller', NOBODY as never);
+  app.decorate('streams', new OpenStreams(limits.maxStreams));
+  app.decorateRequest('caller');
   app.addHook('onRoute', ({ config }) => paths.add(config?.contract));
+  app.addHook('onRequest', (_, reply, done) => {
+    options.requests.begin();
+    // Of an upgraded connection too: it is closed when its WebSocket is.
+    reply.raw.once('close', () => options.requests.end());
+    done();
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).headers(STRICT_HEADERS);
+    request.caller = NOBODY;
     const { contract } = request.routeOptions.config;
+    if (options.isDraining()) refuseWork(reply, contract);
     // Without a contract nobody has said who may: notFound answers.
     if (contract === undefined || contract.scope === 'public' || gatekeeper.isOpen(contract))
       return;
@@ -124,6 +142,13 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     },
   });
   return app;
+}
+
+/** Whoever looks is still answered; the connection ends with the answer. */
+function refuseWork(reply: FastifyReply, contract: Route | undefined): void {
+  reply.header('connection', 'close');
+  if (contract?.method === 'GET' && contract.socket !== true) return;
+  throw new CaissonError('DRAINING', { layer: 'server', hint: 'ask again when it is back' });
 }
 
 function knockOf({ headers, raw }: FastifyRequest) {

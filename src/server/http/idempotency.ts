@@ -40,6 +40,15 @@ export class Idempotency {
     this.#keepMs = keepMs;
   }
 
+  /** What a service that died was doing is lost from now on. */
+  async adopt(): Promise<void> {
+    await this.#store.adopt(this.#owner);
+  }
+
+  async prune(): Promise<void> {
+    await this.#store.prune(Date.now());
+  }
+
   /** @throws REQUEST_INVALID */
   keyOf(request: FastifyRequest): string | undefined {
     const key = request.headers['idempotency-key'];

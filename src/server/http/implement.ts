@@ -2,7 +2,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
-import * as z from 'zod/mini';
 import {
   type BodyOf,
   isBytes,
@@ -15,6 +14,7 @@ import { CaissonError } from '../../core/error.ts';
 import { firstStatus, type Reply, send, toAnswer } from './answer.ts';
 import type { Caller } from './gatekeeper.ts';
 import { withHeartbeat } from './heartbeat.ts';
+import { parse } from './parse.ts';
 
 /** A request that was let in, and is as the contract says. */
 export interface Asked<R extends Route = Route> {
@@ -65,6 +65,8 @@ export function implementSocket<R extends Route>(
   app: FastifyInstance,
   route: R,
   handler: (asked: Omit<Asked<R>, 'reply'>, socket: WebSocket) => void,
+  /** What must hold is asked here: it can still be answered over HTTP. */
+  check?: (asked: Pick<Asked<R>, 'params' | 'query' | 'caller'>) => void | Promise<void>,
 ): void {
   app.route({
     method: 'GET',
@@ -72,8 +74,10 @@ export function implementSocket<R extends Route>(
     config: { contract: route },
     preValidation: async (request) => {
       // What is wrong with it is answered over HTTP, while that is still possible.
-      parse(route.params, request.params, 'the path');
-      parse(route.query, request.query, 'the query');
+      const params = parse(route.params, request.params, 'the path') as ParamsOf<R>;
+      const query = parse(route.query, request.query, 'the query') as QueryOf<R>;
+      app.streams.requireRoom(request.caller.tenant);
+      await check?.({ params, query, caller: request.caller });
     },
     handler: (_, reply) => {
       reply.header('connection', 'upgrade').header('upgrade', 'websocket');
@@ -84,9 +88,13 @@ export function implementSocket<R extends Route>(
       });
     },
     wsHandler: (socket, request) => {
-      const controller = new AbortController();
-      socket.once('close', () => controller.abort());
       const { id, caller } = request;
+      const controller = new AbortController();
+      const close = app.streams.open(caller.tenant);
+      socket.once('close', () => {
+        close();
+        controller.abort();
+      });
       const asked = {
         params: parse(route.params, request.params, 'the path') as ParamsOf<R>,
         query: parse(route.query, request.query, 'the query') as QueryOf<R>,
@@ -141,27 +149,6 @@ function bodyOf(route: Route, request: FastifyRequest): unknown {
   if (body instanceof Readable) throw wrongType('send content-type: application/json');
   if (body === undefined && route.bodyOptional === true) return undefined;
   return parse(route.body, body, 'the body');
-}
-
-/** @throws REQUEST_INVALID that names every field */
-function parse(schema: z.ZodMiniType | undefined, value: unknown, what: string): unknown {
-  if (schema === undefined) {
-    if (value === undefined || Object.keys(value as object).length === 0) return {};
-    schema = z.strictObject({});
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }) => ({
-    path: path.join('.'),
-    message,
-  }));
-  const [first] = problems;
-  throw new CaissonError('REQUEST_INVALID', {
-    layer: 'server',
-    message: `${what}: ${first?.path === '' ? '' : `${first?.path}: `}${first?.message}`,
-    hint: 'the service describes every request at /openapi.json',
-    details: { problems },
-  });
 }
 
 function wrongType(hint: string): CaissonError {

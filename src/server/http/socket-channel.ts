@@ -1,0 +1,146 @@
+/**
+ * A WebSocket as the service uses it: pings that find out whether somebody is still there, what is sent held back while
+ * the client does not take it, messages counted.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { RawData, WebSocket } from 'ws';
+import { problemOf } from '../../api/problem.ts';
+import type { Asked } from './implement.ts';
+import { toProblemError } from './problem-reply.ts';
+
+/** So much waits in this process for a client that does not take it; then its sender waits too. */
+const HIGH_BYTES = 1024 * 1024;
+/** Text messages are few by nature: so many in a second are a flood. */
+const TEXT_PER_SECOND = 500;
+/** RFC 6455, 7.4.1. */
+export const CLOSE = { normal: 1000, unsupported: 1003, policy: 1008, fault: 1011 } as const;
+
+export interface SocketListener {
+  /** A text message. What it throws is told, and ends the connection. */
+  text(message: string): void;
+  binary(message: Buffer): void;
+}
+
+export class SocketChannel {
+  readonly #socket: WebSocket;
+  readonly #request: string;
+  readonly #waiting: (() => void)[] = [];
+  #unanswered = 0;
+  #isPaused = false;
+  #texts = 0;
+  #second = 0;
+
+  constructor(
+    socket: WebSocket,
+    { heartbeat }: Pick<FastifyInstance, 'heartbeat'>,
+    { id }: Pick<Asked, 'id'>,
+    listener: SocketListener,
+  ) {
+    this.#socket = socket;
+    this.#request = id;
+    const beat = setInterval(() => this.#beat(), heartbeat.everyMs);
+    socket.once('close', () => {
+      clearInterval(beat);
+      this.#flow();
+    });
+    socket.on('pong', () => {
+      this.#unanswered = 0;
+    });
+    socket.on('message', (data, isBinary) => {
+      this.#unanswered = 0;
+      if (!this.isOpen) return;
+      try {
+        if (isBinary) listener.binary(bytesOf(data));
+        else {
+          this.#count();
+          listener.text(bytesOf(data).toString('utf8'));
+        }
+      } catch (error) {
+        this.fail(error, CLOSE.policy);
+      }
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  json(message: unknown): void {
+    if (this.isOpen) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** @returns where the client is behind: settles when it has taken enough, or has gone */
+  binary(message: Uint8Array): Promise<void> | undefined {
+    if (!this.isOpen) return undefined;
+    this.#socket.send(message, { binary: true }, () => this.#flow());
+    if (this.#socket.bufferedAmount < HIGH_BYTES) return undefined;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** No more is taken from the client, until {@link resume}. */
+  pause(): void {
+    if (this.#isPaused || !this.isOpen) return;
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#unanswered = 0;
+    this.#socket.resume();
+  }
+
+  close(code: number = CLOSE.normal): void {
+    // A socket that is not read from never sees the other end's answer.
+    this.resume();
+    this.#socket.close(code);
+  }
+
+  /** Tells what went wrong, and closes. */
+  fail(error: unknown, code: number = CLOSE.normal): void {
+    this.json({ type: 'problem', problem: problemOf(toProblemError(error), this.#request) });
+    this.close(code);
+  }
+
+  #flow(): void {
+    if (this.isOpen && this.#socket.bufferedAmount >= HIGH_BYTES / 2) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #beat(): void {
+    // Behind what it has not taken yet the ping waits; TCP finds out then whether it is there. Nor is an answer heard
+    // while nothing is taken from it.
+    const isHeard = this.#socket.bufferedAmount === 0 && !this.#isPaused;
+    if (isHeard && this.#unanswered >= 2) {
+      this.#socket.terminate();
+      return;
+    }
+    this.#unanswered += 1;
+    if (this.isOpen) this.#socket.ping();
+  }
+
+  #count(): void {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#texts = 0;
+    }
+    this.#texts += 1;
+    if (this.#texts > TEXT_PER_SECOND) throw new Flood();
+  }
+}
+
+/** Told as REQUEST_INVALID. */
+class Flood extends Error {
+  readonly statusCode = 400;
+
+  constructor() {
+    super(`more than ${TEXT_PER_SECOND} text messages in a second`);
+  }
+}
+
+function bytesOf(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}

@@ -1,0 +1,183 @@
+/** From the configuration to everything that the service stands on. */
+import { join } from 'node:path';
+import { Caisson } from '../compose.ts';
+import { newId } from '../core/ids.ts';
+import type { Modules } from '../modules/modules.ts';
+import { AuditLog } from '../observe/audit/audit-log.ts';
+import type { AuditOptions } from '../observe/audit/audit-options.ts';
+import { defaultStateDirectory, openStateDirectory } from '../sandbox/state-directory.ts';
+import { SqliteServiceStore } from '../store/sqlite-service-store.ts';
+import { type Config, tenantConfig } from './config/config.ts';
+import { readHeadersFile } from './config/headers-file.ts';
+import { readPolicySetting } from './config/policy-setting.ts';
+import { Idempotency } from './http/idempotency.ts';
+import { Places } from './places.ts';
+import { openSecurity } from './security/security.ts';
+import { ServedSandboxes } from './served-sandboxes.ts';
+import type { Service } from './service.ts';
+import { Workspaces } from './workspaces.ts';
+
+const PRUNE_EVERY_MS = 600_000;
+
+export interface OpenService extends Service, AsyncDisposable {
+  readonly idempotency: Idempotency;
+  /** From now on nothing new is taken. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens everything, and cleans up first what a service left that died.
+ *
+ * @param onFault told of what went wrong where nobody waits for it
+ * @throws CONFIG_INVALID, STORE_UNUSABLE, AUDIT_UNAVAILABLE, PATH_ESCAPES, POLICY_INVALID, LAUNCHER_*
+ */
+export async function openService(
+  config: Config,
+  onFault: (error: unknown) => void,
+): Promise<OpenService> {
+  await using opened = new AsyncDisposableStack();
+  const state = openStateDirectory(
+    config.stateDirectory ?? join(openStateDirectory(defaultStateDirectory()), 'service'),
+  );
+  const store = opened.use(SqliteServiceStore.open(SqliteServiceStore.fileIn(state)));
+  const security = opened.adopt(await openSecurity({ config, store }), (each) => each.close());
+  const audit = config.audit.enabled
+    ? opened.use(await AuditLog.open(await auditOptions(config, state)))
+    : undefined;
+  const workspaces = await Workspaces.open(state, config.workspaces);
+  const caisson = opened.use(
+    await Caisson.open({
+      // Nothing of the service’s own environment may reach a guest.
+      environment: {},
+      stateDirectory: state,
+      ...(audit === undefined ? {} : { audit }),
+      ...(config.trust.file === undefined ? {} : { admission: { trust: config.trust.file } }),
+    }),
+  );
+  const { pool, queue, agingMs, warmSlots } = config.manager;
+  const manager = opened.use(
+    await caisson.manager({
+      pool,
+      queue,
+      agingMs,
+      warmSlots,
+      keepEnded: config.retention.endedSandboxes,
+      perTenant: (tenant) => security.quotas.poolOf(tenant),
+      weight: (tenant) => tenantConfig(config, tenant).weight ?? 1,
+    }),
+  );
+  const idempotency = new Idempotency(
+    store.idempotency,
+    newId('run'),
+    config.retention.idempotencyMs,
+  );
+  await idempotency.adopt();
+  const prune = setInterval(() => idempotency.prune().catch(onFault), PRUNE_EVERY_MS);
+  prune.unref();
+  opened.defer(() => clearInterval(prune));
+  const modules = new TenantModules(caisson, config, state);
+  const places = new Places({
+    fallback: await readPolicySetting(config.policy),
+    store,
+    security,
+    workspaces,
+  });
+  const sandboxes = new ServedSandboxes(manager, onFault);
+  const all = opened.move();
+  let isDraining = false;
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      await manager.close();
+      await sandboxes.settled();
+      await all.disposeAsync();
+    })();
+    return closing;
+  };
+  return {
+    config,
+    state,
+    caisson,
+    manager,
+    sandboxes,
+    places,
+    modulesOf: (tenant) => modules.of(tenant),
+    audit,
+    store,
+    security,
+    idempotency,
+    get isDraining() {
+      return isDraining;
+    },
+    drain: () => {
+      isDraining = true;
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The registries of the tenants, each in a database of its own; they end with their Caisson. */
+class TenantModules {
+  readonly #caisson: Caisson;
+  readonly #config: Config;
+  readonly #directory: string;
+  readonly #open = new Map<string, Promise<Modules>>();
+
+  constructor(caisson: Caisson, config: Config, state: string) {
+    this.#caisson = caisson;
+    this.#config = config;
+    this.#directory = openStateDirectory(join(state, 'modules'));
+  }
+
+  async of(tenant: string): Promise<Modules> {
+    let found = this.#open.get(tenant);
+    if (found === undefined) {
+      found = this.#openFor(tenant);
+      this.#open.set(tenant, found);
+      // Whoever asks next tries again.
+      found.catch(() => this.#open.delete(tenant));
+    }
+    return await found;
+  }
+
+  async #openFor(tenant: string): Promise<Modules> {
+    const { policy, modules } = this.#config;
+    return await this.#caisson.modules({
+      path: join(this.#directory, `${tenant}.db`),
+      tenant,
+      ceilings: modules,
+      policy: (await readPolicySetting(policy)) as never,
+    });
+  }
+}
+
+async function auditOptions({ audit }: Config, state: string): Promise<AuditOptions> {
+  const { files, ageMs } = audit.retention;
+  return {
+    directory: audit.directory ?? join(state, 'audit'),
+    fsync: audit.fsync,
+    ...(audit.keyFile === undefined ? {} : { key: audit.keyFile }),
+    ...(files === undefined && ageMs === undefined
+      ? {}
+      : {
+          keep: {
+            ...(files === undefined ? {} : { files }),
+            ...(ageMs === undefined ? {} : { seconds: ageMs / 1000 }),
+          },
+        }),
+    ship: await Promise.all(
+      audit.anchors.map(async (anchor) =>
+        'directory' in anchor
+          ? anchor
+          : {
+              url: anchor.url,
+              ...(anchor.headersFile === undefined
+                ? {}
+                : { headers: await readHeadersFile(anchor.headersFile) }),
+            },
+      ),
+    ),
+  };
+}

@@ -1,0 +1,24 @@
+/** What operators ask of the service itself. */
+import type { FastifyInstance } from 'fastify';
+import { openApiDocument } from '../../api/openapi.ts';
+import { health, openApi, readiness } from '../../api/operations.ts';
+import { CaissonError } from '../../core/error.ts';
+import { version } from '../../core/version.ts';
+import { implement } from '../http/implement.ts';
+import type { Service } from '../service.ts';
+
+export function serveOperations(app: FastifyInstance, service: Service): void {
+  const document = openApiDocument(version);
+
+  implement(app, health, () => ({ status: 'ok' }) as const);
+
+  implement(app, readiness, async () => {
+    if (service.isDraining) throw new CaissonError('DRAINING', { layer: 'server' });
+    service.store.revision();
+    await service.audit?.ready();
+    await service.caisson.facts();
+    return { status: 'ready' } as const;
+  });
+
+  implement(app, openApi, () => document);
+}

@@ -1,0 +1,18 @@
+/** Everything that the service serves. */
+import type { FastifyInstance } from 'fastify';
+import type { Service } from '../service.ts';
+import { serveCommands } from './commands.ts';
+import { serveEffects } from './effects.ts';
+import { serveEvaluations } from './evaluations.ts';
+import { serveModules } from './modules.ts';
+import { serveOperations } from './operations.ts';
+import { serveSandboxes } from './sandboxes.ts';
+
+export function serveRoutes(app: FastifyInstance, service: Service): void {
+  serveSandboxes(app, service);
+  serveCommands(app, service);
+  serveEffects(app, service);
+  serveEvaluations(app, service);
+  serveModules(app, service);
+  serveOperations(app, service);
+}

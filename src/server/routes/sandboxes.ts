@@ -1,0 +1,79 @@
+/** Sandboxes: made, listed, looked at, ended. */
+import type { FastifyInstance } from 'fastify';
+import {
+  createSandbox,
+  inspectSandbox,
+  killSandbox,
+  listSandboxes,
+  type WireSandbox,
+} from '../../api/sandboxes.ts';
+import type { ManagedInfo } from '../../sandbox/manager/managed-info.ts';
+import type { ManagedOptions } from '../../sandbox/manager/manager-options.ts';
+import { implement } from '../http/implement.ts';
+import { page } from '../http/page.ts';
+import { releasing } from '../served-sandboxes.ts';
+import type { Service } from '../service.ts';
+
+export function serveSandboxes(app: FastifyInstance, service: Service): void {
+  const { sandboxes, places, security, config } = service;
+
+  implement(app, createSandbox, async ({ body, caller, signal }) => {
+    const policy = await places.policy(caller, body);
+    const lease = security.quotas.reserve(caller.tenant, { kept: 1 });
+    const workspace = await places.workspace(caller, body).catch((error: unknown) => {
+      lease.release();
+      throw error;
+    });
+    const sandbox = await sandboxes.create(
+      {
+        ...places.place(caller, body, policy, workspace),
+        ...managedOf(body),
+        ...(body.name === undefined ? {} : { name: body.name }),
+        idleTimeoutMs: body.idleTimeoutMs ?? config.manager.idleTimeoutMs,
+        signal,
+      },
+      releasing(workspace, () => lease.release()),
+    );
+    return { ...infoToWire(sandboxes.inspect(caller.tenant, sandbox.id)), cwd: sandbox.cwd };
+  });
+
+  implement(app, listSandboxes, ({ query, caller }) => {
+    const { state, label, limit, after } = query;
+    const at = label?.indexOf('=') ?? 0;
+    const found = sandboxes.list(caller.tenant).filter(({ state: its, labels }) => {
+      if (state !== undefined && its !== state) return false;
+      return label === undefined || labels[label.slice(0, at)] === label.slice(at + 1);
+    });
+    return page(found, ({ id }) => id, { limit, after }, infoToWire);
+  });
+
+  implement(app, inspectSandbox, async ({ params, caller }) => {
+    const info = sandboxes.inspect(caller.tenant, params.id);
+    const usage = await info.usage();
+    return { ...infoToWire(info), ...(usage === undefined ? {} : { usage }) };
+  });
+
+  implement(app, killSandbox, async ({ params, caller }) =>
+    infoToWire(await sandboxes.kill(caller.tenant, params.id, caller.subject)),
+  );
+}
+
+/** How a request wants to be looked after. */
+export function managedOf(body: {
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly priority?: number | undefined;
+  readonly queueTimeoutMs?: number | undefined;
+  readonly ttlMs?: number | undefined;
+}): Pick<ManagedOptions, 'labels' | 'priority' | 'queueTimeoutMs' | 'ttlMs'> {
+  const { labels, priority, queueTimeoutMs, ttlMs } = body;
+  return {
+    ...(labels === undefined ? {} : { labels }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(queueTimeoutMs === undefined ? {} : { queueTimeoutMs }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
+}
+
+export function infoToWire({ usage: _, labels, ...info }: ManagedInfo): WireSandbox {
+  return { ...info, labels: { ...labels } };
+}

@@ -1,0 +1,142 @@
+/** The service: listens, answers, and on a signal comes to an orderly end. */
+import { chmod, readFile, unlink } from 'node:fs/promises';
+import { connect } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { CaissonError } from '../core/error.ts';
+import type { Config } from './config/config.ts';
+import { openApplication } from './http/application.ts';
+import { Requests } from './http/requests.ts';
+import { openService } from './open-service.ts';
+import { serveRoutes } from './routes/routes.ts';
+import type { Service } from './service.ts';
+
+export interface Serving extends AsyncDisposable {
+  /** `http://127.0.0.1:8640`, or `unix:/run/caisson.sock`. */
+  readonly address: string;
+  readonly service: Service;
+  readonly app: FastifyInstance;
+  /**
+   * Takes nothing new, gives what runs `drainTimeoutMs`, then ends it; settles when nothing is left. Idempotent.
+   *
+   * @param timeoutMs instead of the configuration’s
+   */
+  stop(timeoutMs?: number): Promise<void>;
+}
+
+/**
+ * @throws CONFIG_INVALID for an address that may not be listened on, and what cannot be opened
+ * @example
+ * await using serving = await serve(parseConfig({ listen: { port: 0 } }));
+ * console.log(serving.address);
+ */
+export async function serve(config: Config): Promise<Serving> {
+  requireSafeAddress(config);
+  const { listen, limits } = config;
+  let app: FastifyInstance | undefined;
+  const service = await openService(config, (error) =>
+    app?.log.error({ err: error }, 'in the background'),
+  );
+  try {
+    const tls = listen.tls === undefined ? undefined : await readTls(listen.tls);
+    const requests = new Requests();
+    app = await openApplication({
+      gatekeeper: service.security.gate,
+      idempotency: service.idempotency,
+      limits,
+      requests,
+      isDraining: () => service.isDraining,
+      ...(tls === undefined ? {} : { tls }),
+    });
+    serveRoutes(app, service);
+    const address = await listenAt(app, listen);
+    let stopping: Promise<void> | undefined;
+    const opened = app;
+    const stop = (timeoutMs = config.drainTimeoutMs): Promise<void> => {
+      stopping ??= (async () => {
+        service.drain();
+        await requests.ended(timeoutMs);
+        await opened.close();
+        await service.close();
+      })();
+      return stopping;
+    };
+    return { address, service, app, stop, [Symbol.asyncDispose]: () => stop(0) };
+  } catch (error) {
+    await app?.close();
+    await service.close();
+    throw error;
+  }
+}
+
+/** Beyond this machine, somebody must say who asks, and nobody may listen in. */
+function requireSafeAddress({ listen, auth }: Config): void {
+  const { host, socketPath, tls, insecure } = listen;
+  if (socketPath !== undefined || isLoopback(host)) return;
+  if (auth.anonymous) {
+    throw refuse(
+      `callers without credentials are not taken at ${host}`,
+      'set auth.anonymous to false, or listen on 127.0.0.1 or a unix socket',
+    );
+  }
+  if (tls === undefined && !insecure) {
+    throw refuse(
+      `keys and secrets would go over the network in the clear at ${host}`,
+      'set listen.tls, or listen.insecure where something else encrypts',
+    );
+  }
+}
+
+/** RFC 1122, 3.2.1.3; RFC 4291, 2.5.3. A name other than localhost may become anything. */
+export function isLoopback(host: string): boolean {
+  return /^127(?:\.\d{1,3}){3}$/.test(host) || host === '::1' || host === 'localhost';
+}
+
+async function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {
+  try {
+    return { cert: await readFile(certFile), key: await readFile(keyFile) };
+  } catch (cause) {
+    throw new CaissonError('CONFIG_INVALID', {
+      layer: 'server',
+      message: `listen.tls: ${(cause as Error).message}`,
+      hint: 'name two files in PEM that the service may read',
+      cause,
+    });
+  }
+}
+
+async function listenAt(app: FastifyInstance, listen: Config['listen']): Promise<string> {
+  const { host, port, socketPath, socketMode } = listen;
+  if (socketPath === undefined) return await app.listen({ host, port });
+  await freeSocket(socketPath);
+  // Made for its owner alone; widened afterwards where that is asked for.
+  const before = process.umask(0o177);
+  try {
+    await app.listen({ path: socketPath });
+  } finally {
+    process.umask(before);
+  }
+  await chmod(socketPath, Number.parseInt(socketMode, 8));
+  return `unix:${socketPath}`;
+}
+
+/** What a service left that was killed; one that still answers is not taken away. */
+async function freeSocket(path: string): Promise<void> {
+  const answers = await new Promise<boolean>((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+  if (answers) {
+    throw refuse(`another process listens at ${path}`, 'stop it, or set listen.socketPath');
+  }
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+function refuse(message: string, hint: string): CaissonError {
+  return new CaissonError('CONFIG_INVALID', { layer: 'server', message, hint });
+}
