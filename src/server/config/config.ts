@@ -4,9 +4,11 @@
 import { CaissonError } from '../../core/error.ts';
 import { formatProblem, type Locate, type Problem } from '../../policy/problems.ts';
 import { schemaProblems } from '../../policy/schema-problems.ts';
+import { configProblems } from './config-problems.ts';
 import { type Config, configSchema } from './config-schema.ts';
 import type { TenantConfig } from './tenant-config.ts';
 
+export { configProblems } from './config-problems.ts';
 export type { Config, ConfigDocument } from './config-schema.ts';
 export type { TenantConfig } from './tenant-config.ts';
 
@@ -17,11 +19,20 @@ export type { TenantConfig } from './tenant-config.ts';
  * @example parseConfig({ listen: { port: 0 } }).listen.host // '127.0.0.1'
  */
 export function parseConfig(value: unknown, locate?: Locate): Config {
-  const parsed = configSchema.safeParse(value, { reportInput: true });
-  if (!parsed.success) {
-    throw configInvalid(schemaProblems(configSchema, parsed.error.issues, locate));
-  }
-  return parsed.data;
+  const found = parsed(value, locate);
+  const problems = 'problems' in found ? found.problems : configProblems(found.config, locate);
+  if (problems.length > 0 || !('config' in found)) throw configInvalid(problems);
+  return found.config;
+}
+
+/** Its values, each by itself: `configProblems` says what does not go together. */
+export function parsed(
+  value: unknown,
+  locate?: Locate,
+): { readonly config: Config } | { readonly problems: readonly Problem[] } {
+  const { success, data, error } = configSchema.safeParse(value, { reportInput: true });
+  if (success) return { config: data };
+  return { problems: schemaProblems(configSchema, error.issues, locate) };
 }
 
 /** What holds for a tenant: its own entry over the defaults, also where it has none. */
