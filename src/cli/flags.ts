@@ -27,6 +27,11 @@ export const policyFlags = {
     completes: 'file',
     summary: 'Policy to build on, YAML or JSON',
   },
+  'srt-settings': {
+    value: 'FILE',
+    completes: 'file',
+    summary: "Settings of Anthropic's sandbox-runtime, instead of a policy",
+  },
   profile: {
     value: 'NAME',
     choices: profileNames,

@@ -15,6 +15,7 @@ import type { Level, Policy } from '../policy/policy.ts';
 import { isProfileName, type ProfileName, profiles } from '../policy/profiles.ts';
 import type { FlagValues } from './command.ts';
 import type { PolicyFlags } from './flags.ts';
+import type { SrtRequest } from './srt-settings.ts';
 
 /** Policies are small (parse.ts refuses above 256 KiB); a device or a huge file is never read whole. */
 const READ_MAX = 1024 * 1024;
@@ -27,20 +28,50 @@ export interface PolicyRequest {
   readonly profile?: ProfileName;
   /** As it was typed. */
   readonly file?: string;
+  /** Settings of srt, instead of a file or profile. */
+  readonly srt?: SrtRequest;
 }
 
 /** @param positional stands for `--policy` where a command takes it as a word */
-export function requestOf(flags: PolicyFlagValues, positional?: string): PolicyRequest {
+export function requestOf(
+  flags: PolicyFlagValues & { readonly ask?: boolean },
+  positional?: string,
+): PolicyRequest {
   if (positional !== undefined && flags.policy !== undefined) {
     throw invalid('the policy is named twice', `leave out --policy ${flags.policy}`);
   }
   const file = positional ?? flags.policy;
   const { profile } = flags;
+  const srt = flags['srt-settings'];
+  if (srt !== undefined) {
+    checkAlone(flags, file);
+    const cwd = workspaceOf(flags) ?? '/';
+    return {
+      document: documentOf(flags, false),
+      srt: { file: srt, cwd, asks: flags.ask === true },
+    };
+  }
   return {
     document: documentOf(flags, file === undefined && profile === undefined),
     ...(file === undefined ? {} : { file }),
     ...(profile !== undefined && isProfileName(profile) ? { profile } : {}),
   };
+}
+
+/** The settings say what a policy, a profile, a level and a workspace say. */
+function checkAlone(flags: PolicyFlagValues, file: string | undefined): void {
+  const beside =
+    file !== undefined
+      ? 'a policy'
+      : flags.profile !== undefined
+        ? '--profile'
+        : flags.level !== undefined
+          ? '--level'
+          : flags.workspace === 'none'
+            ? '--workspace none'
+            : undefined;
+  if (beside === undefined) return;
+  throw invalid(`--srt-settings and ${beside} cannot stand side by side`, `leave out one of them`);
 }
 
 /**
@@ -50,10 +81,16 @@ export function requestOf(flags: PolicyFlagValues, positional?: string): PolicyR
  * @throws CaissonError `POLICY_NOT_FOUND`, `POLICY_INVALID`, `POLICY_TOO_LARGE`
  */
 export async function policyOf(
-  { document, profile, file }: PolicyRequest,
+  { document, profile, file, srt }: PolicyRequest,
   noteFile: (path: string, text: Uint8Array) => void = () => {},
 ): Promise<Policy> {
   const home = homedir();
+  if (srt !== undefined) {
+    const read = readPolicyFile(srt.file, noteFile);
+    const { translateSrt } = await import('./srt-settings.ts');
+    const base = { document: (await translateSrt(srt, read)).document, source: read.source };
+    return normalize([base, { document, source: 'the command line' }], { home });
+  }
   if (file === undefined) {
     const base =
       profile === undefined
