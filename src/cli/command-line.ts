@@ -2,7 +2,7 @@
  * Everything but a run that is known already: finds the command, calls it, prints what it came to.
  */
 import type { Command } from './command.ts';
-import { findCommand } from './find-command.ts';
+import { findCommand, isGroup } from './find-command.ts';
 import { parseCommandLine } from './parse-command-line.ts';
 import { print } from './print.ts';
 import { printError } from './print-error.ts';
@@ -28,7 +28,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 
 /** Without a command: help and version. */
 async function generalAnswer(words: readonly string[]): Promise<string | undefined> {
-  const [first, second] = words;
+  const [first] = words;
   if (first === '--version' || first === '-V') {
     const { version } = await import('../core/version.ts');
     return `${version}\n`;
@@ -37,10 +37,11 @@ async function generalAnswer(words: readonly string[]): Promise<string | undefin
     const { overview } = await import('./help.ts');
     return overview();
   }
-  const isGroup = first === 'policy' || first === 'audit' || first === 'module';
-  if (isGroup && (second === '--help' || second === '-h')) {
+  const group = words.slice(0, -1).join(' ');
+  const last = words.at(-1);
+  if ((last === '--help' || last === '-h') && isGroup(group)) {
     const { overview } = await import('./help.ts');
-    return overview(first);
+    return overview(group);
   }
   return undefined;
 }

@@ -4,6 +4,7 @@
 import { parseDuration } from '../core/units.ts';
 import { LEVEL_NAMES } from '../policy/levels.ts';
 import { profiles } from '../policy/profiles.ts';
+import { accessCommands } from './access-commands.ts';
 import { type Command, command } from './command.ts';
 import { evalFlags } from './eval-flags.ts';
 import { learnFlags, policyFlags, runFlags } from './flags.ts';
@@ -11,6 +12,7 @@ import { mcpFlags } from './mcp-flags.ts';
 import { moduleCommands } from './module-commands.ts';
 import { proveFlags } from './prove-flags.ts';
 import { scanCommands } from './scan-commands.ts';
+import { serveCommands } from './serve-commands.ts';
 import { signingCommands } from './signing-commands.ts';
 import { vouchingFlags } from './vouching-flags.ts';
 
@@ -230,6 +232,8 @@ export const commands: readonly Command[] = [
   }),
   ...scanCommands,
   ...signingCommands,
+  ...accessCommands,
+  ...serveCommands,
   command({
     name: 'policy check',
     summary: 'Say whether policies are valid',

@@ -1,5 +1,5 @@
 /**
- * Which command a command line names. A name may be two words (`policy check`).
+ * Which command a command line names. A name may be several words (`policy check`, `access keys create`).
  */
 import { CaissonError } from '../core/error.ts';
 import { suggest } from '../policy/suggest.ts';
@@ -14,23 +14,32 @@ export interface Found {
 
 /** @throws CaissonError `REQUEST_INVALID`, with what was probably meant */
 export function findCommand(words: readonly string[]): Found {
-  const [first = '', second = ''] = words;
-  const whole = commands.find(({ name }) => name === first);
-  if (whole) return { command: whole, rest: words.slice(1) };
-
-  const group = commands.filter(({ name }) => name.startsWith(`${first} `));
-  if (first !== '' && group.length > 0) {
-    const inner = group.find(({ name }) => name === `${first} ${second}`);
-    if (inner) return { command: inner, rest: words.slice(2) };
-    const names = group.map(({ name }) => name.slice(first.length + 1));
-    throw unknown(
-      second === '' ? `${first} needs one of ${names.join(', ')}` : '',
-      second,
-      names,
-      first,
-    );
+  let group = '';
+  for (let depth = 0; ; depth++) {
+    const word = words[depth] ?? '';
+    const name = depth === 0 ? word : `${group} ${word}`;
+    const command = commands.find((each) => each.name === name);
+    if (command) return { command, rest: words.slice(depth + 1) };
+    if (word === '' || !isGroup(name)) throw notFound(group, depth, word);
+    group = name;
   }
-  throw unknown('', first, [...new Set(commands.map(({ name }) => name.split(' ')[0] ?? ''))]);
+}
+
+/** Whether commands begin with these words, and none is called so. */
+export function isGroup(words: string): boolean {
+  return commands.some(({ name }) => name.startsWith(`${words} `));
+}
+
+function notFound(group: string, depth: number, word: string): CaissonError {
+  const within = commands.filter(({ name }) => depth === 0 || name.startsWith(`${group} `));
+  const names = [...new Set(within.map(({ name }) => name.split(' ')[depth] ?? ''))];
+  if (depth === 0) return unknown('', word, names);
+  return unknown(
+    word === '' ? `${group} needs one of ${names.join(', ')}` : '',
+    word,
+    names,
+    group,
+  );
 }
 
 function unknown(

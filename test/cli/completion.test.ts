@@ -41,6 +41,9 @@ test('bash offers commands, flags, values', {
     [['caisson', 'run', '--level', 'pa'], 'paranoid', 'strict'],
     [['caisson', 'run', '-l', 'mod'], 'moderate', 'strict'],
     [['caisson', 'completion', ''], 'fish', '--memory'],
+    [['caisson', 'access', ''], 'tenants', 'create'],
+    [['caisson', 'access', 'keys', ''], 'rotate', 'disable'],
+    [['caisson', 'access', 'keys', 'create', '--role', 'op'], 'operator', 'viewer'],
   ] as const) {
     const offers = complete(words);
     assert.ok(offers.includes(offered), `${words.join(' ')} → ${offers.join(' ')}`);

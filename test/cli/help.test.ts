@@ -11,7 +11,7 @@ const golden = join(import.meta.dirname, 'golden');
 const pages: [string, string][] = [
   ['overview', overview()],
   ...commands.map((command): [string, string] => [
-    command.name.replace(' ', '-'),
+    command.name.replaceAll(' ', '-'),
     commandHelp(command),
   ]),
 ];

@@ -24,18 +24,17 @@ _caisson() {
     COMPREPLY=($(compgen -W '${topWords(commands).join(' ')}' -- "$cur"))
     return
   fi
-  case $name in
 ${groups(commands)
   .map(
-    ({ group, names }) => `    ${group})
-      if ((COMP_CWORD == 2)); then
-        COMPREPLY=($(compgen -W '${names.join(' ')}' -- "$cur"))
-        return
-      fi
-      name="$name \${COMP_WORDS[2]}" start=3 ;;`,
+    ({ group, names, depth }) => `  if [[ $name == '${group}' ]]; then
+    if ((COMP_CWORD == ${depth + 1})); then
+      COMPREPLY=($(compgen -W '${names.join(' ')}' -- "$cur"))
+      return
+    fi
+    name="$name \${COMP_WORDS[${depth + 1}]}" start=${depth + 2}
+  fi`,
   )
   .join('\n')}
-  esac
   for ((i = start; i < COMP_CWORD; i++)); do
     if [[ \${COMP_WORDS[i]} == -- ]]; then
       if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); else COMPREPLY=($(compgen -c -f -- "$cur")); fi

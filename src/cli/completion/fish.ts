@@ -16,7 +16,7 @@ export function fishCompletion(commands: readonly Command[]): string {
     for (const name of names) {
       const summary = commands.find((each) => each.name === `${group} ${name}`)?.summary ?? '';
       lines.push(
-        `complete -c caisson -n '__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${names.join(' ')}' -a ${name} -d ${quote(summary)}`,
+        `complete -c caisson -n '${seen(group)}; and not __fish_seen_subcommand_from ${names.join(' ')}' -a ${name} -d ${quote(summary)}`,
       );
     }
   }
@@ -25,12 +25,7 @@ export function fishCompletion(commands: readonly Command[]): string {
 }
 
 function commandLines(command: Command): string[] {
-  const [first = '', second] = command.name.split(' ');
-  const condition =
-    second === undefined
-      ? `'__fish_seen_subcommand_from ${first}'`
-      : `'__fish_seen_subcommand_from ${first}; and __fish_seen_subcommand_from ${second}'`;
-  const start = `complete -c caisson -n ${condition}`;
+  const start = `complete -c caisson -n '${seen(command.name)}'`;
   const flags = Object.entries(allFlags(command)).flatMap(([name, flag]) => [
     `${start} -l ${name}${flag.short === undefined ? '' : ` -s ${flag.short}`}${value(flag)} -d ${quote(flag.summary)}`,
     ...(flag.negatable ? [`${start} -l no-${name} -d ${quote(`Not: ${flag.summary}`)}`] : []),
@@ -44,6 +39,14 @@ function commandLines(command: Command): string[] {
         : [];
   const guest = command.guest === undefined ? [] : [`${start} -a '(__fish_complete_subcommand)'`];
   return [...flags, ...words, ...guest];
+}
+
+/** Each of the words of a name has been typed. */
+function seen(name: string): string {
+  return name
+    .split(' ')
+    .map((word) => `__fish_seen_subcommand_from ${word}`)
+    .join('; and ');
 }
 
 function value(flag: Flag): string {

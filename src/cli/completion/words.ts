@@ -8,14 +8,22 @@ export function topWords(commands: readonly Command[]): string[] {
   return [...new Set(commands.map(({ name }) => name.split(' ')[0] ?? ''))];
 }
 
-/** Commands of two words, by their first. */
-export function groups(commands: readonly Command[]): { group: string; names: string[] }[] {
-  const byGroup = new Map<string, string[]>();
+/** What may stand after the first words of commands of several; those with the fewest words before go first. */
+export function groups(
+  commands: readonly Command[],
+): { group: string; names: string[]; depth: number }[] {
+  const byGroup = new Map<string, Set<string>>();
   for (const { name } of commands) {
-    const [group = '', inner] = name.split(' ');
-    if (inner !== undefined) byGroup.set(group, [...(byGroup.get(group) ?? []), inner]);
+    const words = name.split(' ');
+    for (let depth = 1; depth < words.length; depth++) {
+      const group = words.slice(0, depth).join(' ');
+      const names = byGroup.get(group) ?? new Set();
+      byGroup.set(group, names.add(words[depth] ?? ''));
+    }
   }
-  return [...byGroup].map(([group, names]) => ({ group, names }));
+  return [...byGroup]
+    .map(([group, names]) => ({ group, names: [...names], depth: group.split(' ').length }))
+    .sort((a, b) => a.depth - b.depth);
 }
 
 export function flagWords(flags: Flags): string[] {

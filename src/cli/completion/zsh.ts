@@ -17,20 +17,20 @@ _caisson() {
   if ((CURRENT == 2)); then _describe command top; return; fi
   local name=$words[2]
   shift words; ((CURRENT--))
-  case $name in
 ${groups(commands)
   .map(({ group, names }) => {
-    const inner = names.map(
-      (name) => `'${name}:${escapeSpec(summaries.get(`${group} ${name}`) ?? '')}'`,
-    );
-    return `    ${group})
-      local -a inner=(${inner.join(' ')})
-      if ((CURRENT == 2)); then _describe command inner; return; fi
-      name="$name $words[2]"
-      shift words; ((CURRENT--)) ;;`;
+    const inner = names.map((name) => {
+      const summary = summaries.get(`${group} ${name}`) ?? `${group} ${name}`;
+      return `'${name}:${escapeSpec(summary)}'`;
+    });
+    return `  if [[ $name == '${group}' ]]; then
+    local -a inner=(${inner.join(' ')})
+    if ((CURRENT == 2)); then _describe command inner; return; fi
+    name="$name $words[2]"
+    shift words; ((CURRENT--))
+  fi`;
   })
   .join('\n')}
-  esac
   case $name in
 ${commands.map(oneCommand).join('\n')}
   esac
