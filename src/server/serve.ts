@@ -10,6 +10,8 @@ import { openService } from './open-service.ts';
 import { serveRoutes } from './routes/routes.ts';
 import type { Service } from './service.ts';
 
+const LAST_ANSWERS_MS = 1000;
+
 export interface Serving extends AsyncDisposable {
   /** `http://127.0.0.1:8640`, or `unix:/run/caisson.sock`. */
   readonly address: string;
@@ -21,6 +23,8 @@ export interface Serving extends AsyncDisposable {
    * @param timeoutMs instead of the configuration’s
    */
   stop(timeoutMs?: number): Promise<void>;
+  /** Whoever waits for what runs waits no longer. */
+  hurry(): void;
 }
 
 /**
@@ -55,12 +59,23 @@ export async function serve(config: Config): Promise<Serving> {
       stopping ??= (async () => {
         service.drain();
         await requests.ended(timeoutMs);
+        // What still runs is ended, and whoever asked for it is told so.
+        await service.manager.close();
+        await requests.ended(LAST_ANSWERS_MS);
+        opened.server.closeAllConnections();
         await opened.close();
         await service.close();
       })();
       return stopping;
     };
-    return { address, service, app, stop, [Symbol.asyncDispose]: () => stop(0) };
+    return {
+      address,
+      service,
+      app,
+      stop,
+      hurry: () => requests.giveUp(),
+      [Symbol.asyncDispose]: () => stop(0),
+    };
   } catch (error) {
     await app?.close();
     await service.close();

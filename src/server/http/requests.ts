@@ -18,6 +18,11 @@ export class Requests {
     if (this.#open === 0) this.#idle?.();
   }
 
+  /** Whoever waits for them waits no longer. */
+  giveUp(): void {
+    this.#idle?.();
+  }
+
   /** Settles when none is left, or after `timeoutMs`. */
   async ended(timeoutMs: number): Promise<void> {
     if (this.#open === 0) return;
