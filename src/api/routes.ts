@@ -1,5 +1,6 @@
 /** Every route of the service. */
 import { executeEffect, registerEffect } from './effects.ts';
+import { streamInSandbox, streamRun } from './events.ts';
 import {
   changeModule,
   evaluateSource,
@@ -19,6 +20,7 @@ import {
   listSandboxes,
   runCommand,
 } from './sandboxes.ts';
+import { spawnInSandbox, spawnRun } from './spawn.ts';
 
 export const routes: readonly Route[] = [
   runCommand,
@@ -27,6 +29,10 @@ export const routes: readonly Route[] = [
   inspectSandbox,
   killSandbox,
   execInSandbox,
+  spawnInSandbox,
+  spawnRun,
+  streamInSandbox,
+  streamRun,
   registerEffect,
   executeEffect,
   evaluateSource,

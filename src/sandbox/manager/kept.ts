@@ -5,7 +5,8 @@ import type { Usage } from '../../core/outcome.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { Activity } from './activity.ts';
 import type { Entry } from './entry.ts';
-import { ManagedSandbox } from './managed-sandbox.ts';
+import { ManagedSandbox, type ManagedSnapshot } from './managed-sandbox.ts';
+import type { ManagedForkOptions } from './manager-options.ts';
 import { Pausing } from './pausing.ts';
 import type { SandboxState } from './states.ts';
 
@@ -14,6 +15,11 @@ export interface KeptSetup {
   readonly sandbox: Sandbox;
   readonly ttlMs: number | undefined;
   readonly idleTimeoutMs: number | undefined;
+  /** Another one like it, with room of its own. @param make makes it, once there is room */
+  readonly twin: (
+    options: ManagedForkOptions,
+    make: () => Promise<Sandbox>,
+  ) => Promise<ManagedSandbox>;
   /** Called once, when nothing of it is left. */
   readonly onEnd: (state: SandboxState, reason: string | undefined) => void;
 }
@@ -57,6 +63,8 @@ export class Kept {
       state: () => entry.state,
       pause: () => this.pause(),
       resume: () => this.resume(),
+      fork: (options) => this.fork(options),
+      snapshot: () => this.snapshot(),
       close: () => this.#close('Completed', undefined),
     });
   }
@@ -75,6 +83,22 @@ export class Kept {
   async resume(): Promise<void> {
     await this.#pausing.resume();
     this.#activity.end();
+  }
+
+  /** Its changes are copied when there is room for the other one, not before. */
+  fork(options: ManagedForkOptions): Promise<ManagedSandbox> {
+    const { sandbox, twin } = this.#setup;
+    return this.#activity.during(twin(options, () => this.#pausing.between(() => sandbox.fork())));
+  }
+
+  async snapshot(): Promise<ManagedSnapshot> {
+    const { sandbox, twin } = this.#setup;
+    const taken = await this.#activity.during(this.#pausing.between(() => sandbox.snapshot()));
+    return {
+      id: taken.id,
+      open: (options = {}) => twin(options, () => taken.open()),
+      discard: () => taken.discard(),
+    };
   }
 
   usage(): Promise<Usage> {

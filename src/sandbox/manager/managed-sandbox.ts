@@ -1,22 +1,36 @@
 /**
  * A sandbox that a manager made and looks after: what a {@link Sandbox} does, with time limits, and room that is given back.
  */
+import type { Socket } from 'node:net';
 import type { Outcome, Usage } from '../../core/outcome.ts';
+import type { NetworkPolicy } from '../../policy/policy.ts';
 import type { Applied, ApplyOptions, Changes } from '../changes.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { SandboxFiles } from '../files.ts';
 import type { GuestProcess } from '../guest-process.ts';
+import type { PublishedPort, PublishOptions } from '../ports.ts';
 import type { Sandbox } from '../sandbox.ts';
 import type { Shell } from '../shell.ts';
 import type { ShellOptions } from '../shell-command.ts';
 import type { Activity } from './activity.ts';
+import type { ManagedForkOptions } from './manager-options.ts';
 import type { SandboxState } from './states.ts';
+
+/** Pending changes as they were at one moment. */
+export interface ManagedSnapshot {
+  readonly id: string;
+  /** A sandbox like the one that it was taken of, which may be gone by then; it takes room of its own. */
+  open(options?: ManagedForkOptions): Promise<ManagedSandbox>;
+  discard(): Promise<void>;
+}
 
 /** What it asks of its manager. */
 export interface Keeper {
   state(): SandboxState;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  fork(options: ManagedForkOptions): Promise<ManagedSandbox>;
+  snapshot(): Promise<ManagedSnapshot>;
   /** Ends it; its room is free when this settles. */
   close(): Promise<void>;
 }
@@ -71,6 +85,53 @@ export class ManagedSandbox {
 
   apply(options: ApplyOptions = {}): Promise<Applied> {
     return this.#activity.during(this.#sandbox.apply(options));
+  }
+
+  /** What it may reach now; undefined where it has no filtered network. */
+  get network(): NetworkPolicy | undefined {
+    return this.#sandbox.network;
+  }
+
+  /** See {@link Sandbox.updateNetwork}. */
+  updateNetwork(policy: NetworkPolicy): Promise<void> {
+    return this.#activity.during(this.#sandbox.updateNetwork(policy));
+  }
+
+  /** See {@link Sandbox.publish}. */
+  publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
+    return this.#activity.during(this.#sandbox.publish(guestPort, options));
+  }
+
+  /** See {@link Sandbox.connect}. It is not idle while the connection is open. */
+  async connect(guestPort: number): Promise<Socket> {
+    const socket = await this.#activity.during(this.#sandbox.connect(guestPort));
+    this.#activity.begin();
+    socket.once('close', () => this.#activity.end());
+    return socket;
+  }
+
+  /**
+   * Another one like it, with a copy of the changes of its workspace and room of its own. Processes are not copied.
+   *
+   * @throws REQUEST_INVALID without an overlay, and as a manager's `create`
+   */
+  fork(options: ManagedForkOptions = {}): Promise<ManagedSandbox> {
+    return this.#keeper.fork(options);
+  }
+
+  /** The changes as they are now, to make sandboxes from. @throws REQUEST_INVALID without an overlay */
+  snapshot(): Promise<ManagedSnapshot> {
+    return this.#keeper.snapshot();
+  }
+
+  /** It is not idle until this is disposed of. */
+  busy(): Disposable {
+    this.#activity.begin();
+    return {
+      [Symbol.dispose]: () => {
+        this.#activity.end();
+      },
+    };
   }
 
   /** Keeps the pending changes after {@link close}, or its manager's death, to be found by their id; returns it. */

@@ -5,14 +5,26 @@ import type { RawUsage } from '../../backends/backend.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { Observer } from '../../core/ports.ts';
 import type { Policy } from '../../policy/policy.ts';
-import type { ExecOptions } from '../exec-options.ts';
+import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
+import type { GuestProcess } from '../guest-process.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import type { PolicyInput } from '../policy-book.ts';
+import type { NetworkOptions } from '../run-network.ts';
 import type { Sandbox } from '../sandbox.ts';
 
 export interface ManagerHost {
   /** @param id names the run in its outcome, in audit and live usage, and for what follows */
-  run(argv: readonly string[], options: PlaceOptions & ExecOptions, id: string): Promise<Outcome>;
+  run(
+    argv: readonly string[],
+    options: PlaceOptions & NetworkOptions & ExecOptions,
+    id: string,
+  ): Promise<Outcome>;
+  /** As {@link run}, with its streams. */
+  spawn(
+    argv: readonly string[],
+    options: PlaceOptions & NetworkOptions & SpawnOptions,
+    id: string,
+  ): Promise<GuestProcess>;
   /**
    * Stops a run where it stands, or lets it go on; settles once it does.
    *
@@ -21,7 +33,7 @@ export interface ManagerHost {
   freeze(id: string, frozen: boolean): Promise<void>;
   /** What a run or a sandbox uses, and the process id of its init; undefined where there is none of that name. */
   usage(id: string): Promise<RawUsage | undefined>;
-  create(options: PlaceOptions): Promise<Sandbox>;
+  create(options: PlaceOptions & NetworkOptions): Promise<Sandbox>;
   policy(input: PolicyInput): Promise<{ readonly policy: Policy; readonly digest: string }>;
   /** Keeps that many sandboxes ready for runs of this place; `command` absent: for sandboxes that stay. */
   keepReady(options: PlaceOptions, command: string | undefined, slots: number): Promise<void>;

@@ -5,8 +5,9 @@ import { availableParallelism, totalmem } from 'node:os';
 import { CaissonError } from '../../core/error.ts';
 import type { Observer } from '../../core/ports.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
-import type { ExecOptions } from '../exec-options.ts';
+import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { PlaceOptions } from '../place-options.ts';
+import type { NetworkOptions } from '../run-network.ts';
 import type { Clock } from './clock.ts';
 import { DIMENSIONS, type PoolLimits } from './resources.ts';
 
@@ -36,7 +37,7 @@ export interface ManagerOptions {
   readonly store?: ManagedStore;
 }
 
-export interface ManagedOptions extends PlaceOptions {
+export interface ManagedOptions extends PlaceOptions, NetworkOptions {
   /** To be found again by. */
   readonly labels?: Readonly<Record<string, string>>;
   /** −100 to 100, higher first, among requests of one tenant; default 0. */
@@ -51,10 +52,20 @@ export interface ManagedOptions extends PlaceOptions {
 
 export interface ManagedRunOptions extends ManagedOptions, Omit<ExecOptions, 'signal'> {}
 
+export interface ManagedSpawnOptions
+  extends ManagedOptions,
+    Omit<SpawnOptions, 'signal' | 'background'> {}
+
 export interface ManagedCreateOptions extends ManagedOptions {
   /** So long without a command, shell command or file request; then it is ended and `TimedOut`. Default: none. */
   readonly idleTimeoutMs?: number;
 }
+
+/** Of a sandbox that is made like another one: what is not said is as the other has it. */
+export type ManagedForkOptions = Pick<
+  ManagedCreateOptions,
+  'labels' | 'priority' | 'queueTimeoutMs' | 'ttlMs' | 'idleTimeoutMs' | 'signal'
+>;
 
 const MOST_LABELS = 64;
 const LABEL_MAX = 256;

@@ -50,6 +50,11 @@ export class Pausing {
     });
   }
 
+  /** Nothing is paused or gone on with meanwhile. */
+  between<T>(work: () => Promise<T>): Promise<T> {
+    return this.#inTurn(work);
+  }
+
   async #standStill(): Promise<void> {
     const { entry, freeze, isEnding } = this.#setup;
     for (let attempt = 1; ; attempt++) {
@@ -71,7 +76,7 @@ export class Pausing {
     }
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(work);
     this.#turn = turn.catch(() => {});
     return turn;

@@ -2,10 +2,12 @@
  * What of a request to the manager is passed on, and what its outcome means for its state.
  */
 import type { Outcome } from '../../core/outcome.ts';
-import type { ExecOptions } from '../exec-options.ts';
+import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { PlaceOptions } from '../place-options.ts';
-import type { ManagedRunOptions } from './manager-options.ts';
+import type { NetworkOptions } from '../run-network.ts';
+import type { ManagedOptions, ManagedRunOptions, ManagedSpawnOptions } from './manager-options.ts';
 
+/** What is the same for all that are alike. */
 export function placeOf(options: PlaceOptions): PlaceOptions {
   const { policy, workspace, accept, allowUnisolated, tenant } = options;
   return {
@@ -14,6 +16,19 @@ export function placeOf(options: PlaceOptions): PlaceOptions {
     ...(accept === undefined ? {} : { accept }),
     ...(allowUnisolated === undefined ? {} : { allowUnisolated }),
     ...(tenant === undefined ? {} : { tenant }),
+  };
+}
+
+/** What one run or sandbox alone brings. */
+export function ownOf(options: ManagedOptions): NetworkOptions & Pick<PlaceOptions, 'claims'> {
+  const { secrets, ask, name, publish, onPublished, claims } = options;
+  return {
+    ...(secrets === undefined ? {} : { secrets }),
+    ...(ask === undefined ? {} : { ask }),
+    ...(name === undefined ? {} : { name }),
+    ...(publish === undefined ? {} : { publish }),
+    ...(onPublished === undefined ? {} : { onPublished }),
+    ...(claims === undefined ? {} : { claims }),
   };
 }
 
@@ -27,6 +42,11 @@ export function execOf(options: ManagedRunOptions): ExecOptions {
     ...(input === undefined ? {} : { input }),
     ...(Number.isFinite(limitMs) ? { timeoutMs: limitMs } : {}),
   };
+}
+
+export function spawnOf(options: ManagedSpawnOptions): SpawnOptions {
+  const { input: _, ...exec } = execOf(options);
+  return { ...exec, ...(options.pty === undefined ? {} : { pty: options.pty }) };
 }
 
 /** In a line; undefined: it went as it should. */

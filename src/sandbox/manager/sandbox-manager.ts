@@ -6,6 +6,8 @@ import { newId } from '../../core/ids.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
 import { SqliteManagedStore } from '../../store/sqlite-managed-store.ts';
+import type { GuestProcess } from '../guest-process.ts';
+import type { Sandbox } from '../sandbox.ts';
 import { openStateDirectory } from '../state-directory.ts';
 import { systemClock } from './clock.ts';
 import { discardChanges } from './discard-changes.ts';
@@ -16,10 +18,15 @@ import { ManagedCommand } from './managed-command.ts';
 import type { ManagedFilter, ManagedInfo } from './managed-info.ts';
 import type { ManagedSandbox } from './managed-sandbox.ts';
 import type { ManagerHost } from './manager-host.ts';
-import type { ManagedCreateOptions, ManagedRunOptions, ManagerOptions } from './manager-options.ts';
+import type {
+  ManagedCreateOptions,
+  ManagedRunOptions,
+  ManagedSpawnOptions,
+  ManagerOptions,
+} from './manager-options.ts';
 import type { PoolLoad } from './pool.ts';
 import { type Recovery, recover } from './recovery.ts';
-import { execOf, placeOf, reasonOf } from './run-options.ts';
+import { execOf, ownOf, placeOf, reasonOf, spawnOf } from './run-options.ts';
 import { stateAfter } from './states.ts';
 import { waitForRoom, whileItWants } from './waiting.ts';
 
@@ -96,7 +103,7 @@ export class SandboxManager {
       const { signal } = entry.abort;
       const outcome = await this.#host.run(
         argv,
-        { ...placeOf(options), ...execOf(options), signal },
+        { ...placeOf(options), ...ownOf(options), ...execOf(options), signal },
         run,
       );
       this.#life.finish(entry, stateAfter(outcome), reasonOf(outcome));
@@ -109,17 +116,57 @@ export class SandboxManager {
   }
 
   /**
+   * As {@link run}, with its streams, once it has been given to a sandbox. Killing it by its id ends it too.
+   *
+   * @throws as {@link run}; what goes wrong later comes through the outcome
+   */
+  async spawn(
+    argv: readonly string[],
+    options: ManagedSpawnOptions = {},
+  ): Promise<{ readonly id: string; readonly guest: GuestProcess }> {
+    const { entry, policy } = await this.#life.admit('run', options);
+    entry.ended.then(whileItWants(options.signal, entry));
+    try {
+      await waitForRoom(entry, options.queueTimeoutMs);
+      const run = newId('run');
+      this.#life.hold(entry, new ManagedCommand({ entry, policy, host: this.#host, run }));
+      this.#life.start(entry, options.ttlMs, run);
+      const { signal } = entry.abort;
+      const guest = await this.#host.spawn(
+        argv,
+        { ...placeOf(options), ...ownOf(options), ...spawnOf(options), signal },
+        run,
+      );
+      guest.outcome.then(
+        (outcome) => this.#life.finish(entry, stateAfter(outcome), reasonOf(outcome)),
+        (error) => this.#life.failed(entry, error),
+      );
+      return { id: entry.id, guest };
+    } catch (error) {
+      throw this.#life.failed(entry, error);
+    }
+  }
+
+  /**
    * A sandbox that stays, once there is room for it; close it, and its room is free again.
    *
    * @throws as {@link run}
    */
-  async create(options: ManagedCreateOptions = {}): Promise<ManagedSandbox> {
+  create(options: ManagedCreateOptions = {}): Promise<ManagedSandbox> {
+    return this.#keep(options, () => this.#host.create({ ...placeOf(options), ...ownOf(options) }));
+  }
+
+  /** @param open makes it, once there is room */
+  async #keep(
+    options: ManagedCreateOptions,
+    open: () => Promise<Sandbox>,
+  ): Promise<ManagedSandbox> {
     const { entry } = await this.#life.admit('sandbox', options);
     entry.ended.then(whileItWants(options.signal, entry));
     try {
       await waitForRoom(entry, options.queueTimeoutMs);
       this.#life.want(entry, options, undefined);
-      const sandbox = await this.#host.create(placeOf(options));
+      const sandbox = await open();
       if (entry.ending !== undefined) {
         await sandbox.close();
         throw entry.abort.signal.reason;
@@ -130,6 +177,7 @@ export class SandboxManager {
         sandbox,
         ttlMs: options.ttlMs,
         idleTimeoutMs: options.idleTimeoutMs,
+        twin: (more, make) => this.#keep({ ...options, ...more }, make),
         onEnd: (state, reason) => this.#life.finish(entry, state, reason),
       });
       this.#life.hold(entry, kept);

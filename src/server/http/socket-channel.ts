@@ -25,6 +25,7 @@ export class SocketChannel {
   readonly #socket: WebSocket;
   readonly #request: string;
   readonly #waiting: (() => void)[] = [];
+  readonly #ended = Promise.withResolvers<void>();
   #unanswered = 0;
   #isPaused = false;
   #texts = 0;
@@ -41,6 +42,7 @@ export class SocketChannel {
     const beat = setInterval(() => this.#beat(), heartbeat.everyMs);
     socket.once('close', () => {
       clearInterval(beat);
+      this.#ended.resolve();
       this.#flow();
     });
     socket.on('pong', () => {
@@ -63,6 +65,11 @@ export class SocketChannel {
 
   get isOpen(): boolean {
     return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  /** Settles when nothing more is said, by either. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   json(message: unknown): void {
@@ -95,6 +102,7 @@ export class SocketChannel {
     // A socket that is not read from never sees the other end's answer.
     this.resume();
     this.#socket.close(code);
+    this.#ended.resolve();
   }
 
   /** Tells what went wrong, and closes. */

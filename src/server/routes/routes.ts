@@ -7,10 +7,12 @@ import { serveEvaluations } from './evaluations.ts';
 import { serveModules } from './modules.ts';
 import { serveOperations } from './operations.ts';
 import { serveSandboxes } from './sandboxes.ts';
+import { serveSpawn } from './spawn.ts';
 
 export function serveRoutes(app: FastifyInstance, service: Service): void {
   serveSandboxes(app, service);
   serveCommands(app, service);
+  serveSpawn(app, service);
   serveEffects(app, service);
   serveEvaluations(app, service);
   serveModules(app, service);

@@ -54,6 +54,10 @@ class Host implements ManagerHost {
     });
   }
 
+  spawn(): Promise<never> {
+    return Promise.reject(new Error('nothing is spawned here'));
+  }
+
   /** One run after the other, oldest first, until none is left. */
   async drain(): Promise<void> {
     for (let idle = 0; idle < 5; ) {

@@ -1,0 +1,82 @@
+/** What a command writes, as events: src/api/events.ts. */
+import { isUtf8 } from 'node:buffer';
+import type { WireOutputEvent } from '../api/events.ts';
+import { outcomeToWire } from '../api/outcome.ts';
+import type { GuestProcess } from '../sandbox/guest-process.ts';
+import type { ServerEvent } from './http/event-stream.ts';
+
+export interface CommandBegun {
+  readonly guest: GuestProcess;
+  /** Of a run. */
+  readonly id?: string;
+  readonly input: string | Uint8Array | undefined;
+}
+
+/** @param after is done when nothing of it runs any more, or it did not begin */
+export async function* commandEvents(
+  begin: () => Promise<CommandBegun>,
+  after: () => Promise<void> = async () => {},
+): AsyncGenerator<ServerEvent> {
+  try {
+    const { guest, id, input } = await begin();
+    try {
+      yield* eventsOf(guest, id, input);
+    } finally {
+      guest.kill();
+      await guest.outcome.catch(() => {});
+    }
+  } finally {
+    await after();
+  }
+}
+
+async function* eventsOf(
+  guest: GuestProcess,
+  id: string | undefined,
+  input: string | Uint8Array | undefined,
+): AsyncGenerator<ServerEvent> {
+  guest.stdin.end(input);
+  await guest.started;
+  yield { event: 'started', data: id === undefined ? {} : { id } };
+  const rests = { stdout: new CharacterRest(), stderr: new CharacterRest() };
+  for await (const { stream, data } of guest) {
+    const whole = rests[stream].add(data);
+    if (whole.length > 0) yield { event: stream, data: outputOf(whole) };
+  }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    const rest = rests[stream].end();
+    if (rest.length > 0) yield { event: stream, data: outputOf(rest) };
+  }
+  yield { event: 'outcome', data: outcomeToWire(await guest.outcome) };
+}
+
+function outputOf(bytes: Buffer): WireOutputEvent {
+  return isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') };
+}
+
+/** Keeps back the bytes of a character that the next piece goes on with. */
+class CharacterRest {
+  #rest: Buffer = Buffer.alloc(0);
+
+  add(piece: Buffer): Buffer {
+    const bytes = this.#rest.length === 0 ? piece : Buffer.concat([this.#rest, piece]);
+    const cut = bytes.length - begunCharacter(bytes);
+    this.#rest = Buffer.from(bytes.subarray(cut));
+    return bytes.subarray(0, cut);
+  }
+
+  end(): Buffer {
+    return this.#rest;
+  }
+}
+
+/** How many bytes at the end are the beginning of a character (RFC 3629, 3). */
+function begunCharacter(bytes: Buffer): number {
+  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
+    const byte = bytes[bytes.length - back] as number;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
+}

@@ -1,0 +1,207 @@
+/** One guest process on one WebSocket: src/api/spawn.ts says what goes over it. */
+import type { Readable, Writable } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type * as z from 'zod/mini';
+import { outcomeToWire } from '../api/outcome.ts';
+import {
+  CHANNEL,
+  STDIN_WINDOW,
+  spawnControl,
+  type WireSpawnControl,
+  type WireSpawnEvent,
+} from '../api/spawn.ts';
+import { CaissonError } from '../core/error.ts';
+import type { GuestProcess } from '../sandbox/guest-process.ts';
+import type { Asked } from './http/implement.ts';
+import { parseJson } from './http/parse.ts';
+import { CLOSE, SocketChannel } from './http/socket-channel.ts';
+
+export interface Begun {
+  readonly guest: GuestProcess;
+  /** Of a run. */
+  readonly id?: string;
+}
+
+export interface GuestSessionOptions<S extends z.ZodMiniType> {
+  readonly start: S;
+  /** @param signal ends it */
+  readonly begin: (start: z.output<S>, signal: AbortSignal) => Begun | Promise<Begun>;
+  /** The start document must be there by then. */
+  readonly startWithinMs: number;
+}
+
+/** Asked of it before it runs. */
+const MOST_EARLY = 32;
+/** What each message costs beside its bytes, so that a flood of tiny ones is held back like few large ones. */
+const MESSAGE_COST = 256;
+const TELL_EVERY = STDIN_WINDOW / 4;
+
+export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean | undefined }>>(
+  app: ConstructorParameters<typeof SocketChannel>[1],
+  asked: Pick<Asked, 'id'>,
+  socket: WebSocket,
+  options: GuestSessionOptions<S>,
+): void {
+  const ending = new AbortController();
+  const early: WireSpawnControl[] = [];
+  let guest: GuestProcess | undefined;
+  let hasStarted = false;
+  let isDetached = false;
+  const late = setTimeout(
+    () => channel.fail(noStart(options), CLOSE.policy),
+    options.startWithinMs,
+  );
+  const channel: SocketChannel = new SocketChannel(socket, app, asked, {
+    text: (message) => {
+      if (!hasStarted) {
+        hasStarted = true;
+        clearTimeout(late);
+        begin(parseJson(options.start, message, 'the start document'));
+        return;
+      }
+      const control = parseJson(spawnControl, message, 'the message');
+      if (guest !== undefined) obey(guest, control, stdin);
+      else if (control.type === 'kill') ending.abort();
+      else if (early.length < MOST_EARLY) early.push(control);
+      else throw invalid('too much is asked of a command that does not run yet');
+    },
+    binary: (message) => {
+      if (!hasStarted) throw invalid('the first message is the start document, as text');
+      if (message[0] !== CHANNEL.stdin)
+        throw invalid('a binary message begins with a byte 0: stdin');
+      stdin.add(message.subarray(1));
+    },
+  });
+  const stdin = new StdinQueue(channel);
+  channel.ended.then(() => {
+    clearTimeout(late);
+    if (isDetached) stdin.end();
+    else ending.abort();
+  });
+
+  const begin = async (start: z.output<S>): Promise<void> => {
+    isDetached = start.detach === true;
+    try {
+      const begun = await options.begin(start, ending.signal);
+      ({ guest } = begun);
+      stdin.lead(guest.stdin);
+      for (const control of early.splice(0)) obey(guest, control, stdin);
+      await relay(begun, channel);
+    } catch (error) {
+      channel.fail(error);
+    }
+  };
+}
+
+async function relay({ guest, id }: Begun, channel: SocketChannel): Promise<void> {
+  const tell = (event: WireSpawnEvent): void => channel.json(event);
+  guest.started.then(
+    () => tell({ type: 'started', ...(id === undefined ? {} : { id }) }),
+    () => {},
+  );
+  await Promise.all([
+    pump(guest.stdout, CHANNEL.stdout, channel),
+    pump(guest.stderr, CHANNEL.stderr, channel),
+  ]);
+  tell({ type: 'outcome', outcome: outcomeToWire(await guest.outcome) });
+  channel.close();
+}
+
+/** The guest is read no faster than its client reads. */
+async function pump(stream: Readable, number: number, channel: SocketChannel): Promise<void> {
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    if (!channel.isOpen) continue;
+    const message = Buffer.allocUnsafe(chunk.length + 1);
+    message[0] = number;
+    chunk.copy(message, 1);
+    const behind = channel.binary(message);
+    if (behind !== undefined) await behind;
+  }
+}
+
+/** @throws REQUEST_INVALID for a signal that there is not */
+function obey(guest: GuestProcess, control: WireSpawnControl, stdin: StdinQueue): void {
+  switch (control.type) {
+    case 'signal':
+      guest.signal(control.signal as NodeJS.Signals);
+      break;
+    case 'resize':
+      guest.resize(control.rows, control.columns);
+      break;
+    case 'end':
+      stdin.end();
+      break;
+    case 'kill':
+      guest.kill();
+      break;
+  }
+}
+
+/** What came for the guest's stdin and has not been taken; past a window the client is not read from. */
+class StdinQueue {
+  readonly #channel: SocketChannel;
+  readonly #pieces: Buffer[] = [];
+  #cost = 0;
+  #taken = 0;
+  #told = 0;
+  #isEnded = false;
+  #isWriting = false;
+  #into: Writable | undefined;
+
+  constructor(channel: SocketChannel) {
+    this.#channel = channel;
+  }
+
+  add(piece: Buffer): void {
+    if (this.#isEnded) throw invalid('stdin has been ended');
+    if (piece.length === 0) return;
+    this.#pieces.push(piece);
+    this.#cost += piece.length + MESSAGE_COST;
+    if (this.#cost > STDIN_WINDOW) this.#channel.pause();
+    this.#flow();
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#flow();
+  }
+
+  lead(into: Writable): void {
+    this.#into = into;
+    this.#flow();
+  }
+
+  #flow(): void {
+    if (this.#into === undefined || this.#isWriting) return;
+    const piece = this.#pieces.shift();
+    if (piece === undefined) {
+      if (this.#isEnded) this.#into.end();
+      return;
+    }
+    this.#isWriting = true;
+    // A guest that has closed its end takes everything: nobody waits for it.
+    this.#into.write(piece, () => {
+      this.#isWriting = false;
+      this.#cost -= piece.length + MESSAGE_COST;
+      this.#taken += piece.length;
+      if (this.#taken - this.#told >= TELL_EVERY) {
+        this.#told = this.#taken;
+        this.#channel.json({ type: 'taken', bytes: this.#taken } satisfies WireSpawnEvent);
+      }
+      if (this.#cost < STDIN_WINDOW / 2) this.#channel.resume();
+      this.#flow();
+    });
+  }
+}
+
+function noStart({ startWithinMs }: { readonly startWithinMs: number }): CaissonError {
+  return invalid(`no start document came within ${startWithinMs} ms`);
+}
+
+function invalid(message: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'server',
+    message,
+    hint: 'docs/service-streams.md describes the messages',
+  });
+}
