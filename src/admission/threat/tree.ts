@@ -22,6 +22,8 @@ export type Expression =
 interface Spanned {
   readonly start: number;
   readonly end: number;
+  /** The interpreter's, so that what it wrote down of a node is found at the node. Front ends leave it out. */
+  use?: object | undefined;
 }
 
 export interface Constant extends Spanned {
@@ -67,6 +69,8 @@ export interface FunctionValue extends Spanned {
   readonly body: readonly Statement[];
   /** `this` within it is that of where it stands. */
   readonly arrow?: boolean | undefined;
+  /** The interpreter's: there is one for each place. Front ends leave it out. */
+  closure?: object | undefined;
 }
 
 /** An operator of the language over its operands: `+`, `typeof`, `==`, `*` … */
@@ -86,6 +90,8 @@ export interface Joined extends Spanned {
 export interface List extends Spanned {
   readonly kind: 'list';
   readonly items: readonly Expression[];
+  /** The interpreter's: there is one for each place. Front ends leave it out. */
+  shape?: object | undefined;
 }
 
 /** Objects, dictionaries, the members of a class. An entry without a key is spread. */
@@ -96,6 +102,8 @@ export interface Entries extends Spanned {
   readonly isClass?: boolean | undefined;
   /** What a class extends. */
   readonly parent?: Expression | undefined;
+  /** The interpreter's: there is one for each place. Front ends leave it out. */
+  shape?: object | undefined;
 }
 
 export interface Entry {

@@ -92,7 +92,7 @@ function assignMember(run: Run, pattern: Member, value: Known): void {
   const { exports } = run.dialect;
   const seen = shown(value);
   for (const { path, shape, closure } of headsOf(object)) {
-    const member = run.memberPath(path ?? '?', key);
+    const member = run.member(path ?? '?', key).path;
     const isOwn = path === undefined && (shape !== undefined || closure !== undefined);
     const isTold = !isOwn || key === undefined || key === '__proto__' || key === 'prototype';
     if (isTold) {

@@ -23,7 +23,15 @@ import {
   UNKNOWN,
   withLabels,
 } from './known.ts';
-import { bindSelf, elementOf, keyOf, labelled, readMember, writeMember } from './members.ts';
+import {
+  bindSelf,
+  elementOf,
+  keyOf,
+  labelled,
+  readMember,
+  valueOf,
+  writeMember,
+} from './members.ts';
 import { hiddenOf } from './operations.ts';
 import { shown } from './recorder.ts';
 import { DEEPEST_CALL, gainOf, type Run } from './run.ts';
@@ -148,7 +156,7 @@ export function callPath(
   input?: Known,
   isIndirect = false,
 ): Known {
-  const effect = run.effectOf(path);
+  const { effect } = run.named(path);
   const isUnknown = path.charCodeAt(0) === 63;
   let use: Use | undefined;
   // Methods that any object may have are of no interest, unless something is known of one.
@@ -209,12 +217,10 @@ export function callPath(
   }
   const named_ = effect?.names?.(args);
   if (named_ !== undefined) return new Known(undefined, named_, labels, origins);
-  const result =
-    (isUnknown && !path.includes('constructor')) || path.length > LONGEST_PATH
-      ? undefined
-      : run.memberPath(path, '()');
-  if (result === undefined && labels === 0 && origins.length === 0) return UNKNOWN;
-  return new Known(undefined, result, labels, origins);
+  if ((isUnknown && !path.includes('constructor')) || path.length > LONGEST_PATH) {
+    return labelled(labels, origins);
+  }
+  return valueOf(run.member(path, '()'), labels, origins);
 }
 
 function allShown(args: readonly Known[]): readonly Known[] {

@@ -53,7 +53,7 @@ export function interpret(
   return {
     facts: recorder.facts(stoppedBy),
     isTooDeep: run.isTooDeep,
-    functions: run.closures.size - 1,
+    functions: run.closures - 1,
     decisions: run.decisions,
   };
 }

@@ -13,6 +13,7 @@ import {
   UNKNOWN,
   withLabels,
 } from './known.ts';
+import type { Named } from './named.ts';
 import type { Run } from './run.ts';
 
 const MOST_CELLS = 20_000;
@@ -57,7 +58,7 @@ function readHead(run: Run, object: Known, key: string | undefined, keyValue: Kn
     if (path === undefined && shape.parent?.path === undefined) {
       // A method of all objects, or what was never seen to be written.
       const labels = labelsOf(object);
-      return new Known(undefined, run.memberPath('?', key), labels, originsOf(object));
+      return valueOf(run.member('?', key), labels, originsOf(object));
     }
   }
   if (closure !== undefined && path === undefined) {
@@ -71,24 +72,35 @@ function readHead(run: Run, object: Known, key: string | undefined, keyValue: Kn
       const found = ownOf(run, closure.statics, key, 0);
       if (found !== undefined) return found;
     }
-    if (key === 'constructor') return new Known(undefined, run.memberPath('?.constructor', key));
+    if (key === 'constructor') return run.member('?.constructor', key).value;
   }
   const from = path ?? parentPath(shape) ?? '?';
-  const member = run.memberPath(from, key);
+  const member = run.member(from, key);
   let { labels, origins } = object;
   const isComputed = key === undefined;
   if (isComputed && keyValue.origins.length > 0) origins = mergeOrigins(origins, keyValue.origins);
-  const effect = run.effectOf(member);
+  const { effect } = member;
   if (effect?.onRead === true) labels |= effect.gives ?? 0;
-  const value = new Known(undefined, member, labels, origins, keyValue.hidden);
+  const value = valueOf(member, labels, origins, keyValue.hidden);
   if (run.written.size > 0 && path !== undefined) {
-    const written = run.written.get(member);
+    const written = run.written.get(member.path);
     if (written?.all !== undefined) {
       run.watch(written);
       return join(written.all, value);
     }
   }
   return value;
+}
+
+/** A named thing with what it is made of. */
+export function valueOf(
+  { path, value }: Named,
+  labels: Labels,
+  origins: Known['origins'],
+  hidden?: Known['hidden'],
+): Known {
+  if (labels === 0 && origins.length === 0 && hidden === undefined) return value;
+  return new Known(undefined, path, labels, origins, hidden);
 }
 
 function parentPath(shape: Shape | undefined): string | undefined {
@@ -151,7 +163,7 @@ export function writeMember(run: Run, object: Known, key: string | undefined, va
         writeShape(run, closure.statics, key, value);
       }
     } else if (path !== undefined && key !== undefined && !path.startsWith('?')) {
-      const member = run.memberPath(path, key);
+      const member = run.member(path, key).path;
       let cell = run.written.get(member);
       if (cell === undefined) {
         if (run.written.size >= MOST_CELLS) continue;

@@ -38,7 +38,6 @@ export class UseRecord implements Use {
 export class Recorder {
   readonly uses: UseRecord[] = [];
   readonly loops: LoopFact[] = [];
-  readonly #at = new Map<object, UseRecord>();
   readonly #texts: TextFact[] = [];
   readonly #folded = new Set<string>();
   readonly #tables = new Map<number, StringFacts['tables'][number]>();
@@ -56,19 +55,18 @@ export class Recorder {
 
   /** The use of `path` at `node`, made where it is new; undefined when there are too many. */
   use(
-    node: { readonly start: number; readonly end: number },
+    node: { readonly start: number; readonly end: number; use?: object | undefined },
     path: string,
     form: Use['form'],
   ): UseRecord | undefined {
-    const first = this.#at.get(node);
-    let last = first;
-    for (let at = first; at !== undefined; at = at.next) {
+    let last: UseRecord | undefined;
+    for (let at = node.use as UseRecord | undefined; at !== undefined; at = at.next) {
       if (at.path === path && at.form === form) return at;
       last = at;
     }
     if (this.uses.length >= MOST_USES) return undefined;
     const made = new UseRecord(path, form, node.start, node.end);
-    if (last === undefined) this.#at.set(node, made);
+    if (last === undefined) node.use = made;
     else last.next = made;
     this.uses.push(made);
     return made;

@@ -1,9 +1,10 @@
 /** The state of one interpretation: where it stands, its limits, what waits to be walked. */
 import type { Effect, Effects, Use } from '../facts.ts';
-import type { FunctionValue, Name } from '../tree.ts';
+import type { Entries, FunctionValue, List, Name } from '../tree.ts';
 import type { World } from './compute.ts';
 import type { Dialect, DialectHost } from './dialect.ts';
 import { Cell, Closure, join, Known, NOTHING, Shape, UNKNOWN } from './known.ts';
+import { type Named, type Names, namesOf } from './named.ts';
 import type { Recorder } from './recorder.ts';
 import { Scope } from './scope.ts';
 
@@ -12,30 +13,6 @@ export const DEEPEST_CALL = 300;
 /** Nested evaluations beyond which nothing is looked at. */
 export const DEEPEST_WALK = 900;
 const LOOK_AT_CLOCK = 1023;
-/** Longer ones name nothing that catalogues know. */
-const LONGEST_PATH = 160;
-const LONGEST_KEY = 100;
-/** Paths that are kept from one analysis to the next. */
-const MOST_KEPT = 50_000;
-
-interface Kept {
-  readonly members: Map<string, Map<string, string>>;
-  readonly effects: Map<string, Effect | undefined>;
-  count: number;
-}
-
-/** Both are pure functions, and most programs use the same names. */
-const kept = new WeakMap<Effects, Kept>();
-
-function keptOf(effects: Effects): Kept {
-  let own = kept.get(effects);
-  if (own === undefined || own.count > MOST_KEPT) {
-    own = { members: new Map(), effects: new Map(), count: 0 };
-    kept.set(effects, own);
-  }
-  return own;
-}
-
 /**
  * How much more is known: 0: nothing that whoever read it has to look at again (a number, a truth value, something of
  * which nothing is known), 1: another text or another thing, 2: other labels.
@@ -75,8 +52,8 @@ export class Run {
   /** Branches, loops and choices. */
   decisions = 0;
   readonly queue: Closure[] = [];
-  readonly closures = new Map<FunctionValue, Closure>();
-  readonly shapes = new Map<object, Shape>();
+  /** Functions seen, the module itself among them. */
+  closures = 1;
   readonly blocks = new Map<object, Scope>();
   /** What was assigned to members of named things. */
   readonly written = new Map<string, Cell>();
@@ -86,8 +63,7 @@ export class Run {
    */
   host: DialectHost | undefined;
   world: World | undefined;
-  readonly #effects: Effects;
-  readonly #kept: Kept;
+  readonly #names: Names;
   readonly #deadline: number;
   #stepsLeft: number;
 
@@ -99,13 +75,11 @@ export class Run {
     limits: { readonly deadline: number; readonly steps: number },
   ) {
     this.dialect = dialect;
-    this.#effects = effects;
-    this.#kept = keptOf(effects);
+    this.#names = namesOf(effects, dialect);
     this.recorder = recorder;
     this.#deadline = limits.deadline;
     this.#stepsLeft = limits.steps;
     this.main = new Closure(body, 0, undefined, (own) => new Scope(undefined, own, 0, 0));
-    this.closures.set(body, this.main);
     this.closure = this.main;
     this.root = this.main.scope;
     this.scope = this.root;
@@ -132,47 +106,17 @@ export class Run {
     return performance.now() > this.#deadline;
   }
 
+  named(path: string): Named {
+    return this.#names.of(path);
+  }
+
   effectOf(path: string): Effect | undefined {
-    const { effects } = this.#kept;
-    let effect = effects.get(path);
-    if (effect === undefined && !effects.has(path)) {
-      effect = this.#effects(path);
-      effects.set(path, effect);
-      this.#kept.count++;
-    }
-    return effect;
+    return this.#names.of(path).effect;
   }
 
-  /** One text for each path, so that comparing and looking up are quick. */
-  memberPath(path: string, key: string | undefined): string {
-    let members = this.#kept.members.get(path);
-    if (members === undefined) {
-      members = new Map();
-      this.#kept.members.set(path, members);
-      this.#kept.count++;
-    }
-    if (path.length > LONGEST_PATH || (key !== undefined && key.length > LONGEST_KEY)) {
-      return key === '()' || key === undefined || key.length > LONGEST_KEY ? '?[]' : `?.${key}`;
-    }
-    const own = key ?? '[]';
-    if (own === '()') return this.#resultPath(path, members);
-    let member = members.get(own);
-    if (member === undefined) {
-      member = this.dialect.memberOf(path, key);
-      members.set(own, member);
-      this.#kept.count++;
-    }
-    return member;
-  }
-
-  #resultPath(path: string, members: Map<string, string>): string {
-    let result = members.get('()');
-    if (result === undefined) {
-      result = `${path}()`;
-      members.set('()', result);
-      this.#kept.count++;
-    }
-    return result;
+  /** `path.key`; undefined key: it is not known; `()`: what a call of it gives. */
+  member(path: string, key: string | undefined): Named {
+    return this.#names.member(path, key);
   }
 
   /** The cell of a variable; of the outermost scope where nothing binds it. */
@@ -232,28 +176,24 @@ export class Run {
   }
 
   closureOf(node: FunctionValue): Closure {
-    let closure = this.closures.get(node);
+    let closure = node.closure as Closure | undefined;
     if (closure === undefined) {
       const around = this.scope;
       closure = new Closure(
         node,
-        this.closures.size,
+        this.closures++,
         this.closure,
         (own) => new Scope(around, own, 0, 0),
       );
-      this.closures.set(node, closure);
+      node.closure = closure;
       this.enqueue(closure);
     }
     return closure;
   }
 
-  shapeOf(node: { readonly start: number; readonly end: number }): Shape {
-    let shape = this.shapes.get(node);
-    if (shape === undefined) {
-      shape = new Shape(node.start, node.end);
-      this.shapes.set(node, shape);
-    }
-    return shape;
+  shapeOf(node: List | Entries): Shape {
+    node.shape ??= new Shape(node.start, node.end);
+    return node.shape as Shape;
   }
 
   newCell(): Cell {

@@ -3,6 +3,7 @@ import type { ESTree } from 'meriyah';
 import type { Expression, Statement } from '../tree.ts';
 import { lowerClass, lowerFunction } from './functions.ts';
 import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
+import { AssignmentNode, CallNode, ChoiceNode, EvaluateNode, OperationNode } from './nodes.ts';
 import { keyOf, lowerPattern } from './patterns.ts';
 
 export function lowerExpression(state: Lowering, node: ESTree.Node): Expression {
@@ -28,14 +29,13 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
       );
     case 'CallExpression':
     case 'NewExpression':
-      return {
-        kind: 'call',
-        form: node.type === 'NewExpression' ? 'new' : 'call',
-        callee: lowerExpression(state, node.callee),
-        args: lowerAll(state, node.arguments),
+      return new CallNode(
+        node.type === 'NewExpression' ? 'new' : 'call',
+        lowerExpression(state, node.callee),
+        lowerAll(state, node.arguments),
         start,
         end,
-      };
+      );
     case 'FunctionExpression':
     case 'ArrowFunctionExpression':
     case 'FunctionDeclaration':
@@ -48,40 +48,32 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
     case 'LogicalExpression':
       return lowerLogical(state, node, start, end);
     case 'ConditionalExpression':
-      return {
-        kind: 'choice',
-        test: lowerExpression(state, node.test),
-        options: [lowerExpression(state, node.consequent), lowerExpression(state, node.alternate)],
+      return new ChoiceNode(
+        lowerExpression(state, node.test),
+        [lowerExpression(state, node.consequent), lowerExpression(state, node.alternate)],
         start,
         end,
-      };
+      );
     case 'UnaryExpression':
-      return {
-        kind: 'operation',
-        operator: node.operator,
-        operands: [lowerExpression(state, node.argument)],
-        start,
-        end,
-      };
+      return new OperationNode(node.operator, [lowerExpression(state, node.argument)], start, end);
     case 'UpdateExpression':
-      return {
-        kind: 'assignment',
-        target: lowerPattern(state, node.argument),
-        value: constant(1, start, start),
-        operator: node.operator === '++' ? '+' : '-',
-        postfix: !node.prefix,
+      return new AssignmentNode(
+        lowerPattern(state, node.argument),
+        constant(1, start, start),
+        node.operator === '++' ? '+' : '-',
+        !node.prefix,
         start,
         end,
-      };
+      );
     case 'AssignmentExpression':
-      return {
-        kind: 'assignment',
-        target: lowerPattern(state, node.left),
-        value: lowerExpression(state, node.right),
-        operator: node.operator === '=' ? undefined : node.operator.slice(0, -1),
+      return new AssignmentNode(
+        lowerPattern(state, node.left),
+        lowerExpression(state, node.right),
+        node.operator === '=' ? undefined : node.operator.slice(0, -1),
+        false,
         start,
         end,
-      };
+      );
     case 'ObjectExpression':
       return lowerObject(state, node, start, end);
     case 'ArrayExpression':
@@ -99,14 +91,8 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
         return constant(value.cooked ?? value.raw, span.start, span.end);
       });
       const list: Expression = { kind: 'list', items: texts, start: spanOf(node.quasi).start, end };
-      return {
-        kind: 'call',
-        form: 'tag',
-        callee: lowerExpression(state, node.tag),
-        args: [list, ...lowerAll(state, expressions)],
-        start,
-        end,
-      };
+      const callee = lowerExpression(state, node.tag);
+      return new CallNode('tag', callee, [list, ...lowerAll(state, expressions)], start, end);
     }
     case 'ThisExpression':
       return name('this', start, end);
@@ -115,14 +101,13 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
     case 'MetaProperty':
       return name(`${node.meta.name}.${node.property.name}`, start, end);
     case 'ImportExpression':
-      return {
-        kind: 'call',
-        form: 'call',
-        callee: name('import', start, start + 6),
-        args: [lowerExpression(state, node.source)],
+      return new CallNode(
+        'call',
+        name('import', start, start + 6),
+        [lowerExpression(state, node.source)],
         start,
         end,
-      };
+      );
     case 'AwaitExpression':
     case 'SpreadElement':
       return {
@@ -148,9 +133,11 @@ export function lowerAll(
   state: Lowering,
   nodes: readonly (ESTree.Node | null)[],
 ): readonly Expression[] {
-  return nodes.map((node) =>
-    node === null ? constant(undefined, 0, 0) : lowerExpression(state, node),
-  );
+  const lowered: Expression[] = [];
+  for (const node of nodes) {
+    lowered.push(node === null ? constant(undefined, 0, 0) : lowerExpression(state, node));
+  }
+  return lowered;
 }
 
 /** Objects that a name may be a member of, the inmost ones. */
@@ -163,7 +150,7 @@ function lowerName(state: Lowering, text: string, start: number, end: number): E
   const members = state.withs
     .slice(-MOST_WITHS)
     .map((object) => member(name(object, start, end), constant(text, start, end), start, end));
-  return { kind: 'choice', options: [plain, ...members], start, end };
+  return new ChoiceNode(undefined, [plain, ...members], start, end);
 }
 
 function lowerLiteral(node: ESTree.Literal, start: number, end: number): Expression {
@@ -201,7 +188,7 @@ function lowerBinary(
       ? constant(`#${left.name}`, start, end)
       : lowerExpression(state, left),
   );
-  return { kind: 'operation', operator, operands: operands.reverse(), start, end };
+  return new OperationNode(operator, operands.reverse(), start, end);
 }
 
 function lowerLogical(
@@ -217,7 +204,7 @@ function lowerLogical(
     left = left.left;
   }
   options.push(lowerExpression(state, left));
-  return { kind: 'choice', options: options.reverse(), start, end };
+  return new ChoiceNode(undefined, options.reverse(), start, end);
 }
 
 function lowerObject(
@@ -266,5 +253,5 @@ function lowerUnknown(state: Lowering, node: ESTree.Node, start: number, end: nu
 
 export function evaluate(expression: Expression): Statement {
   const { start, end } = expression;
-  return { kind: 'evaluate', expression, start, end };
+  return new EvaluateNode(expression, start, end);
 }

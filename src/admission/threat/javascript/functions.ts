@@ -1,35 +1,37 @@
 /** Functions and classes. */
 import type { ESTree } from 'meriyah';
-import type { Entry, Expression, FunctionValue, Statement } from '../tree.ts';
+import type { Entry, Expression, FunctionValue, Pattern, Statement } from '../tree.ts';
 import { lowerExpression } from './expressions.ts';
 import { constant, type Lowering, name, spanOf } from './lowering.ts';
+import { CallNode, FunctionNode, LeaveNode } from './nodes.ts';
 import { keyOf, lowerPattern } from './patterns.ts';
 import { lowerStatements } from './statements.ts';
 
-type FunctionNode =
+type FunctionSyntax =
   | ESTree.FunctionDeclaration
   | ESTree.FunctionExpression
   | ESTree.ArrowFunctionExpression;
 
-export function lowerFunction(state: Lowering, node: FunctionNode): FunctionValue {
+export function lowerFunction(state: Lowering, node: FunctionSyntax): FunctionValue {
   const { start, end } = spanOf(node);
   const { body } = node as { body?: ESTree.Node | null };
   const own = node.type === 'ArrowFunctionExpression' ? null : node.id;
-  return {
-    kind: 'function',
-    name: own?.name,
-    parameters: node.params.map((parameter) => lowerPattern(state, parameter)),
-    body: body === null || body === undefined ? [] : lowerBody(state, body),
-    arrow: node.type === 'ArrowFunctionExpression',
+  const parameters: Pattern[] = [];
+  for (const parameter of node.params) parameters.push(lowerPattern(state, parameter));
+  return new FunctionNode(
+    own?.name,
+    parameters,
+    body === null || body === undefined ? [] : lowerBody(state, body),
+    node.type === 'ArrowFunctionExpression',
     start,
     end,
-  };
+  );
 }
 
 function lowerBody(state: Lowering, body: ESTree.Node): readonly Statement[] {
   if (body.type === 'BlockStatement') return lowerStatements(state, body.body);
   const { start, end } = spanOf(body);
-  return [{ kind: 'leave', how: 'return', value: lowerExpression(state, body), start, end }];
+  return [new LeaveNode('return', lowerExpression(state, body), undefined, start, end)];
 }
 
 /** A class with a name of its own, in an expression, is made in a function that binds the name. */
@@ -85,6 +87,11 @@ function lowerClassItem(state: Lowering, item: ESTree.Node): Entry[] {
 
 /** A function that is called where it stands. */
 function called(body: readonly Statement[], start: number, end: number): Expression {
-  const callee: Expression = { kind: 'function', parameters: [], body, arrow: true, start, end };
-  return { kind: 'call', form: 'call', callee, args: [], start, end };
+  return new CallNode(
+    'call',
+    new FunctionNode(undefined, [], body, true, start, end),
+    [],
+    start,
+    end,
+  );
 }

@@ -1,6 +1,7 @@
 /** What is kept while a syntax tree of JavaScript is lowered, and the limit on its depth. */
 import type { ESTree } from 'meriyah';
 import type { Constant, Expression, Member, Name, ProgramTree, Through } from '../tree.ts';
+import { ConstantNode, MemberNode, NameNode } from './nodes.ts';
 
 /**
  * Deeper nodes are left out. Written code stays far below (the deepest file of 30,000 in popular packages: 143);
@@ -41,13 +42,13 @@ export function spanOf(node: ESTree.Node): Span {
 }
 
 export function constant(value: Constant['value'], start: number, end: number): Constant {
-  return { kind: 'constant', value, known: undefined, start, end };
+  return new ConstantNode(value, start, end);
 }
 
 export function name(text: string, start: number, end: number): Name {
-  return { kind: 'name', name: text, binding: undefined, start, end };
+  return new NameNode(text, start, end);
 }
 
 export function member(object: Expression, key: Expression, start: number, end: number): Member {
-  return { kind: 'member', object, key, start, end };
+  return new MemberNode(object, key, start, end);
 }

@@ -5,54 +5,57 @@ import { lowerExpression } from './expressions.ts';
 import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
 
 export function lowerPattern(state: Lowering, node: ESTree.Node): Pattern {
-  const { start, end } = spanOf(node);
   const fits = state.enter();
-  try {
-    if (!fits) {
-      state.tooDeep(node);
-      return name('', start, end);
-    }
-    switch (node.type) {
-      case 'Identifier':
-        return name(node.name, start, end);
-      case 'MemberExpression':
-        return member(
-          lowerExpression(state, node.object),
-          keyOf(state, node.property, node.computed === true),
-          start,
-          end,
-        );
-      case 'ArrayPattern':
-      case 'ArrayExpression':
-        return {
-          kind: 'list-pattern',
-          items: (node.elements as readonly (ESTree.Node | null)[]).map((item) =>
-            item === null ? undefined : lowerPattern(state, item),
-          ),
-          start,
-          end,
-        };
-      case 'ObjectPattern':
-      case 'ObjectExpression':
-        return lowerEntriesPattern(state, node.properties, start, end);
-      case 'AssignmentPattern':
-      case 'AssignmentExpression':
-        return {
-          kind: 'default-pattern',
-          target: lowerPattern(state, node.left),
-          value: lowerExpression(state, node.right as ESTree.Node),
-          start,
-          end,
-        };
-      case 'RestElement':
-      case 'SpreadElement':
-        return { kind: 'rest-pattern', target: lowerPattern(state, node.argument), start, end };
-      default:
-        // What stands here where a tolerant parser went on: it is evaluated, and bound to nothing.
-        return member(lowerExpression(state, node), constant('', start, start), start, end);
-    }
-  } finally {
-    state.depth--;
+  const lowered = fits ? lowerKind(state, node) : unlowered(state, node);
+  state.depth--;
+  return lowered;
+}
+
+function unlowered(state: Lowering, node: ESTree.Node): Pattern {
+  const { start, end } = state.tooDeep(node);
+  return name('', start, end);
+}
+
+function lowerKind(state: Lowering, node: ESTree.Node): Pattern {
+  const { start, end } = spanOf(node);
+  switch (node.type) {
+    case 'Identifier':
+      return name(node.name, start, end);
+    case 'MemberExpression':
+      return member(
+        lowerExpression(state, node.object),
+        keyOf(state, node.property, node.computed === true),
+        start,
+        end,
+      );
+    case 'ArrayPattern':
+    case 'ArrayExpression':
+      return {
+        kind: 'list-pattern',
+        items: (node.elements as readonly (ESTree.Node | null)[]).map((item) =>
+          item === null ? undefined : lowerPattern(state, item),
+        ),
+        start,
+        end,
+      };
+    case 'ObjectPattern':
+    case 'ObjectExpression':
+      return lowerEntriesPattern(state, node.properties, start, end);
+    case 'AssignmentPattern':
+    case 'AssignmentExpression':
+      return {
+        kind: 'default-pattern',
+        target: lowerPattern(state, node.left),
+        value: lowerExpression(state, node.right as ESTree.Node),
+        start,
+        end,
+      };
+    case 'RestElement':
+    case 'SpreadElement':
+      return { kind: 'rest-pattern', target: lowerPattern(state, node.argument), start, end };
+    default:
+      // What stands here where a tolerant parser went on: it is evaluated, and bound to nothing.
+      return member(lowerExpression(state, node), constant('', start, start), start, end);
   }
 }
 

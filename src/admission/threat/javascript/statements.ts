@@ -5,6 +5,14 @@ import { evaluate, lowerExpression } from './expressions.ts';
 import { lowerFunction } from './functions.ts';
 import { type Lowering, name, spanOf } from './lowering.ts';
 import { lowerModuleItem } from './module-items.ts';
+import {
+  BindNode,
+  BranchNode,
+  ChoiceNode,
+  EvaluateNode,
+  LeaveNode,
+  OperationNode,
+} from './nodes.ts';
 import { lowerPattern } from './patterns.ts';
 
 export function lowerStatements(
@@ -36,12 +44,7 @@ function lowerKind(state: Lowering, node: ESTree.Node, into: Statement[]): void 
   switch (node.type) {
     case 'ExpressionStatement':
       if ((node as { directive?: string }).directive === undefined) {
-        into.push({
-          kind: 'evaluate',
-          expression: lowerExpression(state, node.expression),
-          start,
-          end,
-        });
+        into.push(new EvaluateNode(lowerExpression(state, node.expression), start, end));
       }
       return;
     case 'VariableDeclaration':
@@ -64,23 +67,27 @@ function lowerKind(state: Lowering, node: ESTree.Node, into: Statement[]): void 
       return;
     case 'ReturnStatement':
     case 'ThrowStatement':
-      into.push({
-        kind: 'leave',
-        how: node.type === 'ReturnStatement' ? 'return' : 'throw',
-        value: node.argument ? lowerExpression(state, node.argument) : undefined,
-        start,
-        end,
-      });
+      into.push(
+        new LeaveNode(
+          node.type === 'ReturnStatement' ? 'return' : 'throw',
+          node.argument ? lowerExpression(state, node.argument) : undefined,
+          undefined,
+          start,
+          end,
+        ),
+      );
       return;
     case 'BreakStatement':
     case 'ContinueStatement':
-      into.push({
-        kind: 'leave',
-        how: node.type === 'BreakStatement' ? 'break' : 'continue',
-        target: node.label?.name,
-        start,
-        end,
-      });
+      into.push(
+        new LeaveNode(
+          node.type === 'BreakStatement' ? 'break' : 'continue',
+          undefined,
+          node.label?.name,
+          start,
+          end,
+        ),
+      );
       return;
     case 'IfStatement':
       lowerIf(state, node, into);
@@ -134,7 +141,7 @@ function lowerVariables(
     const { start, end } = spanOf(declarator);
     const target = lowerPattern(state, declarator.id);
     const value = declarator.init ? lowerExpression(state, declarator.init) : undefined;
-    into.push({ kind: 'bind', scope, target, value, start, end });
+    into.push(new BindNode(scope, target, value, start, end));
   }
 }
 
@@ -151,15 +158,13 @@ function lowerIf(state: Lowering, node: ESTree.IfStatement, into: Statement[]): 
   for (let i = chain.length - 1; i >= 0; i--) {
     const part = chain[i] as ESTree.IfStatement;
     const { start, end } = spanOf(part);
-    const branch: Statement = {
-      kind: 'branch',
-      test: lowerExpression(state, part.test),
-      // biome-ignore lint/suspicious/noThenProperty: nothing awaits a statement.
-      then: lowerOne(state, part.consequent),
-      otherwise: i % 64 === 63 ? [] : otherwise,
+    const branch = new BranchNode(
+      lowerExpression(state, part.test),
+      lowerOne(state, part.consequent),
+      i % 64 === 63 ? [] : otherwise,
       start,
       end,
-    };
+    );
     otherwise = i % 64 === 63 ? [branch, ...otherwise] : [branch];
   }
   into.push(...otherwise);
@@ -193,20 +198,18 @@ function lowerSwitch(state: Lowering, node: ESTree.SwitchStatement, into: Statem
         name(what.name, span.start, span.start),
         lowerExpression(state, item.test as ESTree.Node),
       ];
-      tests.push({ kind: 'operation', operator: '===', operands, ...span });
+      tests.push(new OperationNode('===', operands, span.start, span.end));
     }
     if (item.consequent.length === 0) continue;
     const test: Expression | undefined =
-      tests.length < 2 ? tests[0] : { kind: 'choice', options: tests, ...span };
-    const branch: Statement = {
-      kind: 'branch',
-      test: isDefault ? undefined : test,
-      // biome-ignore lint/suspicious/noThenProperty: nothing awaits a statement.
-      then: lowerStatements(state, item.consequent),
-      otherwise: [],
-      start: span.start,
-      end: span.end,
-    };
+      tests.length < 2 ? tests[0] : new ChoiceNode(undefined, tests, span.start, span.end);
+    const branch = new BranchNode(
+      isDefault ? undefined : test,
+      lowerStatements(state, item.consequent),
+      [],
+      span.start,
+      span.end,
+    );
     if (isDefault) fallback = branch;
     else body.push(branch);
     tests = [];
