@@ -1,4 +1,15 @@
 /** Every route of the service. */
+import {
+  changeTenant,
+  createKey,
+  createTenant,
+  inspectKey,
+  inspectTenant,
+  listKeys,
+  listTenants,
+  revokeKey,
+  rotateKey,
+} from './access.ts';
 import { executeEffect, registerEffect } from './effects.ts';
 import { streamInSandbox, streamRun } from './events.ts';
 import {
@@ -42,6 +53,15 @@ export const routes: readonly Route[] = [
   executeModule,
   changeModule,
   removeModule,
+  listKeys,
+  createKey,
+  inspectKey,
+  rotateKey,
+  revokeKey,
+  listTenants,
+  createTenant,
+  inspectTenant,
+  changeTenant,
   health,
   readiness,
   openApi,

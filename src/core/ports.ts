@@ -60,6 +60,20 @@ export type ObservedEvent = {
       readonly module: string;
       readonly digest: string;
     }
+  | {
+      /** Who may ask a service for what was changed. `id` is that of the request. */
+      readonly kind: 'access';
+      readonly action:
+        | 'key-created'
+        | 'key-rotated'
+        | 'key-revoked'
+        | 'tenant-created'
+        | 'tenant-changed';
+      /** Id of the key or the tenant. */
+      readonly subject: string;
+      /** Who did it. */
+      readonly by: string;
+    }
   /** A state of a managed sandbox. */
   | { readonly kind: 'state'; readonly state: string; readonly reason?: string }
 );

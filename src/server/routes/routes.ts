@@ -1,6 +1,7 @@
 /** Everything that the service serves. */
 import type { FastifyInstance } from 'fastify';
 import type { Service } from '../service.ts';
+import { serveAccess } from './access.ts';
 import { serveCommands } from './commands.ts';
 import { serveEffects } from './effects.ts';
 import { serveEvaluations } from './evaluations.ts';
@@ -16,5 +17,6 @@ export function serveRoutes(app: FastifyInstance, service: Service): void {
   serveEffects(app, service);
   serveEvaluations(app, service);
   serveModules(app, service);
+  serveAccess(app, service);
   serveOperations(app, service);
 }

@@ -117,15 +117,22 @@ export class KeyRegistry {
 
   /** @throws NOT_FOUND, also where it is another tenant's */
   async get(tenant: string, id: string): Promise<KeyInfo> {
+    const key = await this.find(id);
+    if (key.tenant !== tenant) throw notFound(id);
+    return key;
+  }
+
+  /** Whosever it is: for operators. @throws NOT_FOUND */
+  async find(id: string): Promise<KeyInfo> {
     const stored = KEY_ID.test(id) ? await this.#store.get(id) : undefined;
-    if (stored?.record.tenant !== tenant) throw notFound(id);
+    if (stored === undefined) throw notFound(id);
     return infoOf(stored, this.#clock.nowMs());
   }
 
   /**
    * A new secret; the one before is good for `overlapMs` more.
    *
-   * @param options `by`: subject of who does it; `overlapMs`: default 24 hours, 0: none
+   * @param options `overlapMs`: default 24 hours, 0: none
    * @throws NOT_FOUND; CONFLICT: it was revoked, or has expired
    */
   async rotate(
