@@ -1,0 +1,157 @@
+/** What a command writes, as server-sent events. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { type Served, served } from './served.ts';
+
+let service: Served;
+let key: string;
+let id: string;
+
+before(async () => {
+  service = await served({ limits: { heartbeatMs: 100 }, audit: { enabled: false } });
+  key = await service.key('developer');
+  const made = await service.ask('POST', '/api/sandboxes', { key, body: {} });
+  ({ id } = made.body as { id: string });
+});
+after(async () => {
+  await service[Symbol.asyncDispose]();
+});
+
+function running(word: string): boolean {
+  return readdirSync('/proc').some((name) => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  return await fetch(`${service.address}${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+async function eventsOf(path: string, body: unknown) {
+  const response = await post(path, body);
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
+  const events: EventSourceMessage[] = [];
+  const comments: string[] = [];
+  createParser({
+    onEvent: (event) => events.push(event),
+    onComment: (comment) => comments.push(comment),
+  }).feed(text);
+  const read = events.map(({ event, data }) => ({ event, data: JSON.parse(data) }));
+  const written = (name: string) =>
+    Buffer.concat(
+      read
+        .filter(({ event }) => event === name)
+        .map(({ data }) =>
+          'text' in data ? Buffer.from(data.text) : Buffer.from(data.base64, 'base64'),
+        ),
+    );
+  return { events: read, comments, written };
+}
+
+test('output in pieces, and the outcome last', async () => {
+  const { events, written } = await eventsOf(`/api/sandboxes/${id}/stream`, {
+    argv: ['sh', '-c', 'cat; echo err >&2; exit 5'],
+    input: 'grüße\n',
+  });
+  assert.equal(events[0]?.event, 'started');
+  assert.equal(String(written('stdout')), 'grüße\n');
+  assert.equal(String(written('stderr')), 'err\n');
+  assert.deepEqual([events.at(-1)?.event, events.at(-1)?.data.code], ['outcome', 5]);
+});
+
+test('a character that comes in two pieces is one; what is no UTF-8 comes as bytes', async () => {
+  const script = String.raw`printf 'a\303'; sleep 0.2; printf '\244b'; sleep 0.2; printf '\377\376'`;
+  const { events, written } = await eventsOf(`/api/sandboxes/${id}/stream`, {
+    argv: ['sh', '-c', script],
+  });
+  const texts = events.filter(({ event }) => event === 'stdout').map(({ data }) => data);
+  assert.deepEqual(texts, [{ text: 'a' }, { text: 'äb' }, { base64: '//4=' }]);
+  assert.deepEqual(written('stdout'), Buffer.from('a\xc3\xa4b\xff\xfe', 'latin1'));
+});
+
+test('something comes while nothing happens', async () => {
+  const { comments } = await eventsOf(`/api/sandboxes/${id}/stream`, { argv: ['sleep', '0.6'] });
+  assert.ok(comments.length >= 4, `${comments.length}`);
+});
+
+test('one in a sandbox of its own', async () => {
+  const { events, written } = await eventsOf('/api/runs/stream', {
+    argv: ['sh', '-c', 'echo x > f; ls'],
+    policy: 'moderate',
+    workspace: 'private',
+  });
+  assert.ok(events[0]?.data.id);
+  assert.equal(String(written('stdout')), 'f\n');
+  for (let i = 0; readdirSync(`${service.state}/workspaces`).length > 0; i++) {
+    assert.ok(i < 100, 'its workspace is left');
+    await sleep(20);
+  }
+});
+
+test('what goes wrong at the start is the last event', async () => {
+  const { events } = await eventsOf(`/api/sandboxes/${id}/stream`, { argv: ['nobody-has-this'] });
+  assert.deepEqual(
+    events.map(({ event, data }) => [event, data.code]),
+    [['problem', 'COMMAND_NOT_FOUND']],
+  );
+});
+
+for (const path of ['stream', 'run']) {
+  test(`its client goes away: nothing is left (${path})`, async () => {
+    const word = `9191${path.length}`;
+    const controller = new AbortController();
+    const response = await post(
+      path === 'run' ? '/api/runs/stream' : `/api/sandboxes/${id}/stream`,
+      { argv: ['sh', '-c', `yes & exec sleep ${word}`] },
+      controller.signal,
+    );
+    for (let i = 0; !running(word); i++) {
+      assert.ok(i < 200, 'it did not start');
+      await sleep(20);
+    }
+    await response.body?.getReader().read();
+    controller.abort();
+    for (let i = 0; running(word) || service.serving.app.streams.of('acme') > 0; i++) {
+      assert.ok(i < 300, 'it is left');
+      await sleep(20);
+    }
+  });
+}
+
+test('a reader that does not read holds the guest up', async () => {
+  const controller = new AbortController();
+  const response = await post(
+    `/api/sandboxes/${id}/stream`,
+    { argv: ['sh', '-c', 'head -c 500000000 /dev/zero'] },
+    controller.signal,
+  );
+  assert.equal(response.status, 200);
+  await sleep(700);
+  const before = process.memoryUsage().rss;
+  await sleep(700);
+  assert.ok(process.memoryUsage().rss - before < 32 * 2 ** 20);
+  controller.abort();
+});
+
+test('refused with a status: another tenant’s, one that is gone, a wrong body', async () => {
+  const other = await service.key('developer', 'globex');
+  const ask = (sandbox: string, body: unknown, who = key) =>
+    service.ask('POST', `/api/sandboxes/${sandbox}/stream`, { key: who, body });
+  assert.equal((await ask(id, { argv: ['true'] }, other)).status, 404);
+  assert.equal((await ask('none', { argv: ['true'] })).status, 404);
+  assert.equal((await ask(id, { argv: [] })).status, 400);
+});
