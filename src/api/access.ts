@@ -78,7 +78,7 @@ export const tenantUseSchema = z.object({
 
 const description = z.optional(z.string().check(z.maxLength(500))).check(z.describe('For people'));
 const settings = z
-  .optional(z.record(z.string(), z.json()))
+  .optional(z.record(z.string(), z.unknown()))
   .check(
     z.describe(
       'As under `tenants` of the configuration: ceiling, quotas, rateLimits, workspaces, weight. Replaces what was set before',

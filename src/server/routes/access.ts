@@ -134,8 +134,11 @@ export function serveAccess(app: FastifyInstance, { security, audit }: Service):
 }
 
 /** Files of the host are named in its configuration, never over the wire. */
-function wireSettings(settings: TenantSettings | undefined): { settings?: TenantSettings } {
-  if (settings === undefined) return {};
+function wireSettings(sent: Readonly<Record<string, unknown>> | undefined): {
+  settings?: TenantSettings;
+} {
+  if (sent === undefined) return {};
+  const settings = sent as TenantSettings;
   const { ceiling } = settings;
   if (typeof ceiling !== 'string' || !ceiling.includes('/')) return { settings };
   throw new CaissonError('REQUEST_INVALID', {
