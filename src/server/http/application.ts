@@ -137,8 +137,10 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   await app.register(fastifyWebsocket, {
     options: { maxPayload: options.messageBytes ?? MiB, perMessageDeflate: false },
     errorHandler: (error, socket, request) => {
-      request.log.error({ err: error }, 'a WebSocket failed');
-      socket.close(1011);
+      // What clients send that is no WebSocket is no fault of ours: ws has closed it, and said why.
+      const isTheirs = String((error as NodeJS.ErrnoException).code).startsWith('WS_ERR_');
+      request.log[isTheirs ? 'info' : 'error']({ err: error }, 'a WebSocket failed');
+      if (!isTheirs) socket.close(1011);
     },
   });
   return app;
