@@ -23,6 +23,7 @@ type Values = FlagValues<McpFlags>;
 
 /** Read once, and given to no guest. */
 const TOKEN_VARIABLE = 'CAISSON_MCP_TOKEN';
+const MAKES_POLICY = new Set(['policy', 'profile', 'level', 'srt-settings']);
 const FILE_MAX = 1024 * 1024;
 
 export const action: Action<McpFlags> = async ({ flags }) => {
@@ -88,8 +89,7 @@ async function serveHttp(
 
 /** The person's policy; a workspace only where they named one. */
 async function heldPlace(flags: Values): Promise<Awaited<ReturnType<typeof placeOf>>> {
-  const isPlain =
-    flags.policy === undefined && flags.profile === undefined && flags.level === undefined;
+  const isPlain = !Object.keys(flags).some((name) => MAKES_POLICY.has(name));
   const named = flags.workspace !== undefined && flags.workspace !== 'none';
   const files: string[] = [];
   const asked = await placeOf(

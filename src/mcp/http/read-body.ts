@@ -15,15 +15,9 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
     });
   }
   if (Number(request.headers['content-length'] ?? 0) > BODY_MAX) throw tooLarge();
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    length += part.length;
-    if (length > BODY_MAX) throw tooLarge();
-    parts.push(part);
-  }
+  const bytes = await bytesOf(request);
   try {
-    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+    return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
     throw new CaissonError('REQUEST_INVALID', {
       layer: 'mcp',
@@ -31,6 +25,28 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
       cause,
     });
   }
+}
+
+/** Not by iterating: to leave a loop over it would end the connection before it is answered. */
+function bytesOf(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let length = 0;
+    const take = (part: Buffer): void => {
+      length += part.length;
+      if (length <= BODY_MAX) return void parts.push(part);
+      request.off('data', take);
+      reject(tooLarge());
+    };
+    request.on('data', take);
+    request.once('end', () => resolve(Buffer.concat(parts)));
+    request.once('error', reject);
+    request.once('close', () => reject(cutOff()));
+  });
+}
+
+function cutOff(): CaissonError {
+  return new CaissonError('ABORTED', { layer: 'mcp', message: 'the message was cut off' });
 }
 
 function tooLarge(): CaissonError {

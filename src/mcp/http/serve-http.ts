@@ -174,7 +174,7 @@ function problem(code: ErrorCode, message: string): CaissonError {
   return new CaissonError(code, { layer: 'mcp', message });
 }
 
-/** As JSON-RPC says it, with the status of the code. What is not read any more is not waited for. */
+/** As JSON-RPC says it, with the status of the code. Node throws away what is not read, so that a client sees the answer. */
 function refuse(request: IncomingMessage, response: ServerResponse, thrown: unknown): void {
   const error = errorOf(thrown);
   if (error.code === 'INTERNAL' && !request.destroyed) {
@@ -186,7 +186,6 @@ function refuse(request: IncomingMessage, response: ServerResponse, thrown: unkn
   response.writeHead(status, {
     'Content-Type': 'application/json',
     ...(status === 401 ? { 'WWW-Authenticate': 'Bearer realm="caisson"' } : {}),
-    ...(request.complete ? {} : { Connection: 'close' }),
   });
   const answer = {
     jsonrpc: '2.0',
@@ -194,5 +193,4 @@ function refuse(request: IncomingMessage, response: ServerResponse, thrown: unkn
     error: { code: -32_000, message: error.message, data },
   };
   response.end(JSON.stringify(answer));
-  if (!request.complete) request.resume();
 }

@@ -109,7 +109,8 @@ async function inEngine(
 /** What waits at its top level is a module, whether or not it exports anything. */
 function asModule(code: string): string {
   const waits = /\bawait\b/.test(code) && !/\b(?:export|import)\b/.test(code);
-  return waits ? `${code}\nexport {};` : code;
+  // In front, on the same line: the engine tells a module by the first thing that is wrong in a script.
+  return waits ? `export {}; ${code}` : code;
 }
 
 /** A program that prints and exports nothing has come to its end as well as one that returns something. */
