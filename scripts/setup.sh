@@ -68,6 +68,30 @@ debian_packages() {
   fi
 }
 
+# Not installed: Debian's package would start a server that listens on every address.
+prometheus() {
+  [ "$wanted" = --tests ] || return 0
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+  [ ! -x build/prometheus/usr/bin/promtool ] || return 0
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+  say 'unpacking Prometheus for the tests into build/prometheus'
+  place=$(mktemp -d)
+  chmod 755 "$place"
+  if ! (cd "$place" && apt-get download prometheus) >"$place/log" 2>&1; then
+    [ "$(id -u)" != 0 ] || apt-get -o DPkg::Lock::Timeout=300 update >>"$place/log" 2>&1 || true
+    (cd "$place" && apt-get download prometheus) >>"$place/log" 2>&1 || true
+  fi
+  mkdir -p build
+  if dpkg-deb -x "$place"/prometheus_*.deb "$place/files" 2>>"$place/log"; then
+    rm -rf build/prometheus
+    mv "$place/files" build/prometheus
+  else
+    tail -n 5 "$place/log" >&2
+    say 'could not get it: the tests that need it are skipped'
+  fi
+  rm -rf "$place"
+}
+
 launcher() {
   [ -f native/launcher/Makefile ] || { say 'native/launcher has no Makefile yet'; return; }
   if ! command -v make >/dev/null || ! command -v cc >/dev/null; then
@@ -81,6 +105,7 @@ javascript_packages
 right_node
 if [ "$(uname -s)" = Linux ]; then
   debian_packages
+  prometheus
   launcher
 else
   say "$(uname -s): policy and explain work here; to run something, Linux is needed"

@@ -2,6 +2,7 @@
 
 import { readdirSync } from 'node:fs';
 import type { BatchObservableResult, Meter, Observable } from '@opentelemetry/api';
+import { leftOverCgroups } from '../../host/left-over-cgroups.ts';
 
 /** Figures of others, by ports: whoever has them says where they are read. A source that throws is left out. */
 export interface Sources {
@@ -50,6 +51,11 @@ export function observeSources(
     'Runs and evaluations that have begun and not ended',
   );
   const hosts = gauge('caisson.hosts', '{host}', 'Host processes of programs that run');
+  const leftOver = gauge(
+    'caisson.left_over.groups',
+    '{cgroup}',
+    'Control groups of launchers that are gone: something of a sandbox is left on this machine',
+  );
   const pool = {
     running: gauge('caisson.pool.running', '{sandbox}', 'Sandboxes that have room in the pool'),
     waiting: gauge('caisson.pool.waiting', '{sandbox}', 'Sandboxes that wait for room'),
@@ -90,9 +96,16 @@ export function observeSources(
       result.observe(active, running);
       result.observe(hosts, standing);
       observeOwn(result, own);
+      const groups = attempt(() => leftOverCgroups().length);
+      if (groups !== undefined) result.observe(leftOver, groups);
       await observeGiven(result, [...sources], pool, audit, usage);
     },
-    [active, hosts, ...[pool, audit, usage, own].flatMap((group) => Object.values(group))],
+    [
+      active,
+      hosts,
+      leftOver,
+      ...[pool, audit, usage, own].flatMap((group) => Object.values(group)),
+    ],
   );
 }
 

@@ -123,7 +123,7 @@ export class OtlpReceiver implements AsyncDisposable {
       assert.equal(path, '/v1/logs');
       for (const record of scopeLogs.flatMap((scope) => scope.logRecords)) {
         const attributes = valuesOf(record.attributes);
-        this.records.push({ ...record, body: valueOf(record.body), attributes });
+        this.records.push({ ...record, body: plainValue(record.body), attributes });
       }
     }
     for (const { scopeMetrics } of body.resourceMetrics ?? []) {
@@ -135,10 +135,10 @@ export class OtlpReceiver implements AsyncDisposable {
 }
 
 function valuesOf(attributes: readonly KeyValue[]): Record<string, unknown> {
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, valueOf(value)]));
+  return Object.fromEntries(attributes.map(({ key, value }) => [key, plainValue(value)]));
 }
 
-function valueOf(value: AnyValue): unknown {
+function plainValue(value: AnyValue): unknown {
   if (value.intValue !== undefined) return Number(value.intValue);
   return value.stringValue ?? value.doubleValue ?? value.boolValue;
 }
