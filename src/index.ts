@@ -3,7 +3,7 @@
  */
 
 export type { ScannedFile, ScanReport } from './admission/scan/report.ts';
-export type { ScanEvent, ScanOptions } from './admission/scan/scan.ts';
+export type { ScanEvent, ScanOptions } from './admission/scan/scan-options.ts';
 export { scan } from './admission/scan/scan-paths.ts';
 export type { SignedSubject } from './admission/signing/binding.ts';
 export { generateKeyFiles, type NewKey } from './admission/signing/key-file.ts';
@@ -103,6 +103,8 @@ export type { PolicyDocument } from './policy/document.ts';
 export { parsePolicy, policyFromDocument, safeParsePolicy } from './policy/parse.ts';
 export type { Level, Policy } from './policy/policy.ts';
 export type { ProfileName } from './policy/profiles.ts';
+export { policyFromSrtSettings } from './policy/srt/policy-from-srt-settings.ts';
+export type { SrtContext } from './policy/srt/srt-context.ts';
 export type { Applied, ApplyOptions, Change, Changes } from './sandbox/changes.ts';
 export type { Evaluation } from './sandbox/evaluation.ts';
 export type { EvaluateOptions, Grants } from './sandbox/evaluator.ts';

@@ -33,10 +33,16 @@ export function rootText({ path, profile, because }: ScanRoot): string {
 }
 
 export function fileText(file: ScannedFile, threshold: number, paint: Paint): string {
-  const { path, language, score, findings, omitted, runsOnInstall, digest } = file;
+  const { path, language, score, findings, omitted, runsOnInstall, digest, ran } = file;
   const isRefused = score >= threshold;
   const head = `${isRefused ? 'refused' : 'suspicious'} ${score}`;
-  const about = [language, runsOnInstall && 'run on installation'].filter(Boolean).join(', ');
+  const about = [
+    language,
+    runsOnInstall && 'run on installation',
+    ran !== undefined && `as it ran: ${showable(ran.join(' '))}`,
+  ]
+    .filter(Boolean)
+    .join(', ');
   // What is declared counts for nothing, and would hide what does.
   const counting = findings.filter((each) => each.score > 0 || each.waived !== undefined);
   const shown = counting.slice(0, FINDINGS_SHOWN);
@@ -92,8 +98,9 @@ const SKIPPED: Readonly<Record<SkipReason, string>> = {
   empty: 'empty',
 };
 
+/** Of what is undeclared the report has findings, which say what each counts for. */
 export function behaviourText(
-  { command, ended, did, undeclared }: Behaviour,
+  { command, ended, did, undeclared, unobserved }: Behaviour,
   paint: Paint,
 ): string {
   const lines = did.map((deed) => {
@@ -103,7 +110,14 @@ export function behaviourText(
     return `  ${word}  ${capability}  ${showable(target)}${about === '' ? '' : `  (${about})`}`;
   });
   const seen = did.length === 0 ? 'tried nothing that was seen' : 'tried';
-  return [`ran ${showable(command.join(' '))}: ${ended}; it ${seen}`, ...lines, '', ''].join('\n');
+  const not = unobserved.map(({ capability, why }) => `  not observed  ${capability}: ${why}`);
+  return [
+    `ran ${showable(command.join(' '))}: ${ended}; it ${seen}`,
+    ...lines,
+    ...not.map(paint.dim),
+    '',
+    '',
+  ].join('\n');
 }
 
 export function summaryText(report: ScanReport, paint: Paint): string {

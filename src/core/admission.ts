@@ -163,6 +163,8 @@ export interface Behaviour {
   readonly did: readonly Deed[];
   /** Those of `did` whose capability nobody declared. */
   readonly undeclared: readonly Deed[];
+  /** Effects that it may have had and that leave no trace: that none is in `did` says nothing of them. */
+  readonly unobserved: readonly { readonly capability: Capability; readonly why: string }[];
 }
 
 /** Runs a command over a directory and says what it did. A rejection means that nothing is known of it. */

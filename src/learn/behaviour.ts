@@ -4,7 +4,7 @@
  * its directory that is thrown away; refusals are what is seen.
  *
  * Not seen: what is allowed and leaves no trace, such as reading the directory itself or its own environment, and a child
- * process that is refused nothing. Code that looks around before it acts may do nothing here.
+ * process that is refused nothing: {@link UNOBSERVED}. Code that looks around before it acts may do nothing here.
  */
 import type { Behave, Behaviour, Capability, Deed } from '../core/admission.ts';
 import type { Outcome, Violation } from '../core/outcome.ts';
@@ -31,6 +31,21 @@ const POLICY: PolicyDocument = {
   limits: { timeout: '30s' },
 };
 
+/** A report has to say so: what is not seen is no evidence. */
+const UNOBSERVED: Behaviour['unobserved'] = [
+  {
+    capability: 'environment',
+    why: 'variables lie in its own memory, and reading them is no system call; those of the caller are not passed on',
+  },
+  {
+    capability: 'child-process',
+    why: 'a child that is refused nothing is not told from its parent',
+  },
+  { capability: 'dynamic-code', why: 'what an interpreter makes of data stays inside of it' },
+  { capability: 'module-loading', why: 'reading the directory itself and the system is allowed' },
+  { capability: 'native-code', why: 'the same' },
+];
+
 /** Runs what it is asked to behind the strict wall. */
 export function behaviourUnder(caisson: Runs): Behave {
   return async ({ command, directory, declares }) => {
@@ -39,7 +54,12 @@ export function behaviourUnder(caisson: Runs): Behave {
     const changes = pending === undefined ? undefined : await caisson.changes(pending);
     const changed = changes?.entries.map(({ path }) => path) ?? [];
     await changes?.discard();
-    return { command, ended: endOf(outcome), ...deedsOf(outcome, changed, declares) };
+    return {
+      command,
+      ended: endOf(outcome),
+      ...deedsOf(outcome, changed, declares),
+      unobserved: UNOBSERVED,
+    };
   };
 }
 

@@ -195,13 +195,51 @@ test('--run: what it tries is seen, refused and thrown away', () => {
     'run.sh',
   ]);
   assert.equal(status, 77, stderr);
-  const { behaviour } = JSON.parse(stdout);
+  const { behaviour, decision, score, listed } = JSON.parse(stdout);
+  assert.equal(decision, 'refused');
+  assert.ok(score >= 90);
+  const ran = listed.find((file: { ran?: unknown }) => file.ran !== undefined);
+  assert.deepEqual([ran.path, ran.ran], ['m', ['sh', 'run.sh']]);
+  assert.ok(ran.score >= 90);
+  assert.equal(ran.findings.length, behaviour.undeclared.length);
+  const rules = new Set(ran.findings.map(({ rule }: { rule: string }) => rule));
+  for (const kind of ['secret', 'filesystem', 'network']) assert.ok(rules.has(`behaviour/${kind}`));
   const targets = behaviour.undeclared.map(({ target }: { target: string }) => target);
   for (const target of [secret, 'made', '/usr/caisson-was-here', 'collector.example.com']) {
     assert.ok(targets.includes(target), `${target} in ${targets}`);
   }
   assert.ok(!existsSync(join(place.work, 'm/made')) && !existsSync('/usr/caisson-was-here'));
   assert.match(place.caisson(['diff', '--list']).stdout, /^$/);
+});
+
+test('--run: what is declared does not count, what is waived neither, and what nobody saw is said', () => {
+  using place = makePlace();
+  put(place, { 'm/run.sh': 'echo x >made; getent hosts collector.example.com\n' });
+  const scan = (...args: string[]) => place.caisson(['scan', 'm', ...args, '--', 'sh', 'run.sh']);
+  const declared = ['--declare', 'filesystem,network'];
+  const fine = scan('--run', ...declared);
+  assert.equal(fine.status, 0, fine.stderr);
+  assert.match(fine.stdout, / {2}declared {2}filesystem {2}made\n/);
+  assert.match(fine.stdout, / {2}not observed {2}environment: /);
+  assert.match(fine.stdout, /: 0 refused/);
+  // The script is code as well, and says what it does.
+  const half = scan('--run', '--declare', 'filesystem');
+  assert.equal(half.status, 77);
+  assert.match(half.stdout, /^refused 80 {2}m {2}\(as it ran: sh run\.sh\)\n {2}- {2}network 80 /m);
+  assert.match(half.stdout, /collector\.example\.com/);
+  const report = JSON.parse(scan('--run', '--json', '--declare', 'filesystem').stdout);
+  assert.deepEqual([report.decision, report.score, report.families.network], ['refused', 80, 1]);
+  assert.equal(scan('--run', '--declare', 'filesystem', '--threshold', '90').status, 0);
+  const [run] = JSON.parse(scan('--run', '--sarif').stdout).runs;
+  const ids = run.results.map(({ ruleId }: { ruleId: string }) => ruleId);
+  assert.ok(ids.includes('behaviour/network') && ids.includes('behaviour/filesystem'));
+  const waiver = (family: string) =>
+    `    - { family: ${family}, reason: looked at, expires: 2099-01-31 }\n`;
+  put(place, {
+    'policy.yaml': `version: 1\nadmission:\n  waivers:\n${waiver('network')}${waiver('filesystem')}`,
+  });
+  const waived = scan('--run', '--policy', 'policy.yaml');
+  assert.equal(waived.status, 0, waived.stdout);
 });
 
 test('a command without --run, --run without a command, and --run on an archive are refused', () => {

@@ -76,7 +76,12 @@ test('the wall is the strict one, nothing is allowed out, and changes are thrown
     },
   };
   const behave = behaviourUnder(caisson);
-  const { ended, did } = await behave({ command: ['node', 'x.js'], directory: '/w', declares: [] });
+  const { ended, did, unobserved } = await behave({
+    command: ['node', 'x.js'],
+    directory: '/w',
+    declares: [],
+  });
+  assert.ok(unobserved.some(({ capability }) => capability === 'environment'));
   assert.equal(ended, 'exited 3');
   assert.deepEqual(did, [{ capability: 'filesystem', target: 'a' }]);
   assert.equal(discarded, 1);

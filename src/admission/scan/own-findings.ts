@@ -86,7 +86,15 @@ const ODDITIES: Readonly<Record<OddityKind, OddityFacts>> = {
   },
 };
 
-const NOWHERE: SourceRange = { start: 0, end: 0, line: 1, column: 1, endLine: 1, endColumn: 1 };
+/** Of what stands at no place. */
+export const NOWHERE: SourceRange = {
+  start: 0,
+  end: 0,
+  line: 1,
+  column: 1,
+  endLine: 1,
+  endColumn: 1,
+};
 
 export function oddityFinding({ kind, message }: Oddity): Finding {
   const { family, score, explanation } = ODDITIES[kind];

@@ -1,5 +1,5 @@
 /** Adds up a report: it holds what is listed, and of the rest only counts. */
-import type { Finding, ThreatFamily } from '../../core/admission.ts';
+import type { Behaviour, Finding, ThreatFamily } from '../../core/admission.ts';
 import type { SkipReason } from './code-files.ts';
 import type { ScanDecision, ScannedFile, ScanReport, ScanRoot } from './report.ts';
 
@@ -21,6 +21,7 @@ export class ReportBuilder {
   readonly #unread: { path: string; reason: string }[] = [];
   readonly #families: Partial<Record<ThreatFamily, number>> = {};
   readonly #files = { scanned: 0, bytes: 0, cached: 0, refused: 0, suspicious: 0, unanalysed: 0 };
+  #behaviour: Behaviour | undefined;
   #unreadCount = 0;
   #unlisted = 0;
   #score = 0;
@@ -36,6 +37,10 @@ export class ReportBuilder {
 
   root(root: ScanRoot): void {
     this.#roots.push(root);
+  }
+
+  behaviour(behaviour: Behaviour): void {
+    this.#behaviour = behaviour;
   }
 
   skipped(reason: SkipReason): void {
@@ -86,6 +91,7 @@ export class ReportBuilder {
       families: this.#families,
       listed: this.#listed,
       unlisted: this.#unlisted,
+      ...(this.#behaviour === undefined ? {} : { behaviour: this.#behaviour }),
       rulesVersion,
       elapsedMs: performance.now() - this.#started,
     };

@@ -1,5 +1,5 @@
 /** What a scan came to. */
-import type { Finding, ThreatFamily } from '../../core/admission.ts';
+import type { Behaviour, Finding, ThreatFamily } from '../../core/admission.ts';
 import type { ThreatProfile } from '../threat/profiles.ts';
 import type { ScanLanguage, SkipReason } from './code-files.ts';
 import type { Unanalysed } from './own-findings.ts';
@@ -33,6 +33,8 @@ export interface ScannedFile {
     readonly because: readonly string[];
   };
   readonly notes: readonly string[];
+  /** The command that was run over it: the findings are what that did, and nothing that stands in a file. */
+  readonly ran?: readonly string[];
   /** Run by whoever installs it. */
   readonly runsOnInstall?: true;
   /** Its analysis did not come to an end: the score stands for that. */
@@ -81,6 +83,8 @@ export interface ScanReport {
   readonly listed: readonly ScannedFile[];
   /** Files beyond those that would be listed. */
   readonly unlisted: number;
+  /** What was done when it was run, where that was asked for. What of it was undeclared counts in `score` and `decision`. */
+  readonly behaviour?: Behaviour;
   readonly rulesVersion: string;
   readonly elapsedMs: number;
 }

@@ -1,6 +1,6 @@
 /** The scan as the library gives it: loaded when it is called, since most programs that use the library never do. */
 import type { ScanReport } from './report.ts';
-import type { ScanOptions } from './scan.ts';
+import type { ScanOptions } from './scan-options.ts';
 
 /**
  * Looks for dangerous code in files, directories and archives, and runs none of it.

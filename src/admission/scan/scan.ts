@@ -3,67 +3,22 @@
  * Results come as they are made; what is held in memory does not grow with what is scanned, but for what is listed.
  */
 import { createHash } from 'node:crypto';
-import type { Capability, Finding } from '../../core/admission.ts';
-import type { AdmissionWaiver } from '../../policy/policy.ts';
-import type { ThreatStore } from '../../store/threat-store.ts';
+import type { Finding } from '../../core/admission.ts';
 import type { AnalysisOptions } from '../threat/analyzer.ts';
-import type { ThreatProfile } from '../threat/profiles.ts';
 import { scoreOf, withModel } from '../threat/score.ts';
 import { RULES_VERSION } from '../threat/version.ts';
 import { applyWaivers } from '../threat/waivers.ts';
 import { AnalysisCache, analysisKey } from './analysis-cache.ts';
-import {
-  AnalysisThreads,
-  type AnalysisThreadsOptions,
-  type ThreadAnalysis,
-  unanalysed,
-} from './analysis-threads.ts';
+import { AnalysisThreads, type ThreadAnalysis, unanalysed } from './analysis-threads.ts';
+import { behaviourFindings } from './behaviour-findings.ts';
 import { Occurrences } from './occurrences.ts';
 import type { ScannedFile, ScanReport, ScanRoot } from './report.ts';
 import { ReportBuilder } from './report-builder.ts';
+import type { ScanOptions } from './scan-options.ts';
 import { scanRoot } from './scan-root.ts';
 import { snippetOf } from './snippet.ts';
 import { type Code, type Source, sourcesInDirectory, sourcesInFile } from './sources.ts';
 import { countFiles } from './walk.ts';
-
-export interface ScanOptions {
-  /** Default: `package` for archives and what has a manifest of a package, else `effect`. */
-  readonly profile?: ThreatProfile;
-  /** What the code says it does, as the caller believes it; default nothing. */
-  readonly declares?: readonly Capability[];
-  /**
-   * Whether `caisson.declares` of package.json counts. Default false: code that declares its own innocence is no
-   * evidence of it.
-   */
-  readonly trustManifest?: boolean;
-  /** From which score a file is refused; default 80. */
-  readonly threshold?: number;
-  /** Files of that score and more are listed; default 40. */
-  readonly listFrom?: number;
-  /** Default true. */
-  readonly model?: boolean;
-  readonly waivers?: readonly AdmissionWaiver[];
-  /** When it is, Unix ms: waivers expire; default now. */
-  readonly now?: number;
-  /** Where analyses are looked up and kept, and occurrences counted; default nowhere. */
-  readonly store?: ThreatStore;
-  readonly threads?: AnalysisThreadsOptions;
-  readonly onEvent?: (event: ScanEvent) => void;
-  /** Ends it early; what was found by then is rejected with its reason. */
-  readonly signal?: AbortSignal;
-}
-
-export type ScanEvent =
-  | { readonly kind: 'root'; readonly root: ScanRoot }
-  /** `total` is absent until it is known, and an estimate: what is in archives counts as it is met. */
-  | {
-      readonly kind: 'progress';
-      readonly done: number;
-      readonly total?: number;
-      readonly path: string;
-    }
-  /** A file of the score that is listed, once; in the order in which they are done. */
-  | { readonly kind: 'file'; readonly file: ScannedFile };
 
 const THRESHOLD = 80;
 const LIST_FROM = 40;
@@ -83,6 +38,8 @@ export async function scan(
   await using threads = new AnalysisThreads(options.threads);
   const run = new Run(options, threads);
   for (const { real, ...root } of roots) await run.scan(root, real);
+  const [first] = roots;
+  if (first !== undefined) await run.behave(first.path);
   return run.finish();
 }
 
@@ -134,6 +91,29 @@ class Run {
       stopped = true;
       await Promise.allSettled([counted, ...this.#underWay]);
     }
+  }
+
+  async behave(path: string): Promise<void> {
+    const { run, declares = [], waivers = [], now = Date.now() } = this.#options;
+    if (run === undefined) return;
+    const { behave, command, directory } = run;
+    const started = performance.now();
+    const behaviour = await behave({ command, directory, declares });
+    this.#report.behaviour(behaviour);
+    const own = behaviourFindings(behaviour).map((finding) => ({ ...finding, path }));
+    const findings = applyWaivers(own, waivers, { path, nowMs: now });
+    if (findings.length === 0) return;
+    this.#finished({
+      path,
+      bytes: 0,
+      score: scoreOf(findings),
+      findings,
+      omitted: 0,
+      notes: [],
+      ran: command,
+      elapsedMs: performance.now() - started,
+      cached: false,
+    });
   }
 
   finish(): ScanReport {

@@ -6,11 +6,13 @@ import { isArchiveName } from '../../admission/archive/open-archive.ts';
 import { parseCapabilities } from '../../admission/scan/parse-capabilities.ts';
 import type { ScanDecision, ScanReport } from '../../admission/scan/report.ts';
 import { toSarif } from '../../admission/scan/sarif.ts';
-import { type ScanEvent, type ScanOptions, scan } from '../../admission/scan/scan.ts';
+import { scan } from '../../admission/scan/scan.ts';
+import type { ScanEvent, ScanOptions } from '../../admission/scan/scan-options.ts';
 import { Caisson } from '../../compose.ts';
-import type { Behaviour, Capability } from '../../core/admission.ts';
+import type { Behave } from '../../core/admission.ts';
 import { CaissonError, errorCodes } from '../../core/error.ts';
 import { parseCount, parseDuration } from '../../core/units.ts';
+import { version } from '../../core/version.ts';
 import { behaviourUnder } from '../../learn/behaviour.ts';
 import { defaultStateDirectory, openStateDirectory } from '../../sandbox/state-directory.ts';
 import { ThreatStore } from '../../store/threat-store.ts';
@@ -21,7 +23,6 @@ import type { ScanFlags } from '../scan-commands.ts';
 import { scanProgress } from '../scan-progress.ts';
 import { behaviourText, fileText, paintFor, rootText, summaryText } from '../scan-text.ts';
 import { terminalSize } from '../terminal.ts';
-import { version } from '../../core/version.ts';
 import { writeAll } from '../write-all.ts';
 
 type Values = FlagValues<ScanFlags>;
@@ -65,20 +66,19 @@ export const action: Action<ScanFlags> = async ({ flags, positionals, argv, json
   let report: ScanReport;
   try {
     const kept = store === undefined ? {} : { store };
-    report = await scan(positionals, { ...options, ...kept, onEvent, signal: stop.signal });
+    const run = directory === undefined ? {} : { run: { command: argv, directory, behave } };
+    report = await scan(positionals, { ...options, ...kept, ...run, onEvent, signal: stop.signal });
   } finally {
     process.off('SIGINT', onInterrupt);
     progress.clear();
     store?.close();
     await written;
   }
-  const behaviour =
-    directory === undefined ? undefined : await behave(argv, directory, options.declares ?? []);
+  const { behaviour } = report;
   const ran = behaviour === undefined ? '' : behaviourText(behaviour, paint);
-  const isUndeclared = (behaviour?.undeclared.length ?? 0) > 0;
   return {
-    exit: isUndeclared ? EXITS.refused : EXITS[report.decision],
-    document: { ...report, ...(behaviour === undefined ? {} : { behaviour }) },
+    exit: EXITS[report.decision],
+    document: report,
     text:
       flags.sarif === true
         ? `${JSON.stringify(toSarif(report, version), null, 1)}\n`
@@ -89,7 +89,7 @@ export const action: Action<ScanFlags> = async ({ flags, positionals, argv, json
 
 /** @returns the directory that a command is to be run over; undefined where none is */
 function checkRun(
-  { run, sarif }: Values,
+  { run }: Values,
   [path]: readonly string[],
   argv: readonly string[],
 ): string | undefined {
@@ -100,7 +100,6 @@ function checkRun(
   if (argv.length === 0 || path === undefined) {
     throw invalid('--run needs a command', 'caisson scan PATH --run -- node index.js');
   }
-  if (sarif === true) throw invalid('SARIF has no place for what a run did', 'use --json');
   const stat = statSync(path, { throwIfNoEntry: false });
   const directory = stat?.isDirectory() === false ? dirname(path) : path;
   if (stat?.isFile() === true && isArchiveName(path)) {
@@ -109,14 +108,10 @@ function checkRun(
   return directory;
 }
 
-async function behave(
-  command: readonly string[],
-  directory: string,
-  declares: readonly Capability[],
-): Promise<Behaviour> {
+const behave: Behave = async ({ directory, ...request }) => {
   await using caisson = await Caisson.open({ environment: callerEnvironment() });
-  return await behaviourUnder(caisson)({ command, directory: resolve(directory), declares });
-}
+  return await behaviourUnder(caisson)({ ...request, directory: resolve(directory) });
+};
 
 async function optionsOf(flags: Values): Promise<ScanOptions> {
   const { profile, declare = [], threshold, 'list-from': listFrom, jobs, policy, model } = flags;

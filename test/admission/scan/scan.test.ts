@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ScanReport } from '../../../src/admission/scan/report.ts';
 import { toSarif } from '../../../src/admission/scan/sarif.ts';
-import { type ScanEvent, type ScanOptions, scan } from '../../../src/admission/scan/scan.ts';
+import { scan } from '../../../src/admission/scan/scan.ts';
+import type { ScanEvent, ScanOptions } from '../../../src/admission/scan/scan-options.ts';
 import { ThreatStore } from '../../../src/store/threat-store.ts';
 import { tar } from '../archive/make-archives.ts';
 
