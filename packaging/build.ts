@@ -64,6 +64,7 @@ function publishedManifest(): Record<string, unknown> {
     ...kept,
     exports: {
       '.': { types: './dist/types/index.d.ts', default: './dist/index.js' },
+      './client': { types: './dist/types/client/index.d.ts', default: './dist/client.js' },
       './package.json': './package.json',
     },
     optionalDependencies: {

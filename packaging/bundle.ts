@@ -6,6 +6,18 @@ import { build, type Plugin } from 'esbuild';
 
 const source = resolve(import.meta.dirname, '../src');
 
+/** What is loaded from its own package: a native module, and what only the service, MCP and telemetry want. */
+const OUTSIDE = [
+  'isolated-vm',
+  'fastify',
+  '@fastify/websocket',
+  'ws',
+  'tar-stream',
+  'jose',
+  '@modelcontextprotocol/sdk',
+  '@opentelemetry/*',
+];
+
 const commandsApart: Plugin = {
   name: 'commands-apart',
   setup: ({ onResolve }) =>
@@ -39,6 +51,7 @@ export async function bundle(outdir: string): Promise<void> {
     entryPoints: {
       commands: join(source, 'cli/command-line.ts'),
       index: join(source, 'index.ts'),
+      client: join(source, 'client/index.ts'),
       // A thread's program: a file of its own beside the others.
       'verify-file-worker': join(source, 'observe/audit/verify-file-worker.ts'),
       'analysis-worker': join(source, 'admission/scan/analysis-worker.ts'),
@@ -50,8 +63,7 @@ export async function bundle(outdir: string): Promise<void> {
     },
     format: 'esm',
     splitting: true,
-    // A native module: its binary lies in its package.
-    external: ['isolated-vm'],
+    external: OUTSIDE,
     // yaml is CommonJS under the `node` condition and requires Node's own modules.
     banner: {
       js: "import { createRequire as caissonRequire } from 'node:module';const require = caissonRequire(import.meta.url);",

@@ -225,8 +225,14 @@ export const evaluateSource = defineRoute({
         z.string(),
         z.strictObject({
           files: z
-            .record(z.string().check(z.maxLength(512)), z.string())
-            .check(z.describe('Texts by path, /-separated')),
+            .record(
+              z.string().check(z.maxLength(512)),
+              z.union([
+                z.string(),
+                z.strictObject({ base64: z.base64().check(z.describe('Bytes')) }),
+              ]),
+            )
+            .check(z.describe('Texts, or bytes, by path, /-separated')),
           entry: z.string().check(z.describe('One of files')),
           imports: z
             .optional(z.record(z.string(), z.string()))
@@ -256,7 +262,28 @@ export const evaluateSource = defineRoute({
     memoryBytes: z.optional(z.int().check(z.positive())).check(z.describe('Bytes')),
     cpuMs: z.optional(z.int().check(z.positive())).check(z.describe('Milliseconds')),
     timeoutMs: z.optional(z.int().check(z.positive())).check(z.describe('Milliseconds')),
-    compileOnly: z.optional(z.boolean()).check(z.describe('Runs nothing')),
+    compileOnly: z.optional(z.literal(true)).check(z.describe('Runs nothing')),
+    stdinBase64: z.optional(z.base64()).check(z.describe('Of a command, instead of input')),
+    words: z.optional(z.array(z.string())).check(z.describe('Of a command: sys.argv[1:], $1 …')),
+    env: z.optional(z.record(z.string(), z.string())).check(z.describe('Of a command')),
+    wasm: z
+      .optional(
+        z.strictObject({
+          args: z.optional(z.array(z.string())).check(z.describe('Of a command, its name first')),
+          env: z.optional(z.record(z.string(), z.string())).check(z.describe('Default none')),
+          stdinBase64: z.optional(z.base64()).check(z.describe('Default at its end')),
+          fuel: z
+            .optional(z.string().check(z.regex(/^[1-9]\d{0,18}$/)))
+            .check(z.describe('Instructions that it may execute')),
+          deterministic: z
+            .optional(z.strictObject({ seed: z.string().check(z.describe('Of random numbers')) }))
+            .check(z.describe('The same inputs give the same outputs')),
+          certificateBase64: z
+            .optional(z.base64())
+            .check(z.describe('A wasm-pcc/v1 certificate: docs/proof.md')),
+        }),
+      )
+      .check(z.describe('For WASM alone')),
   }),
   answers: { 200: { description: 'What it came to', schema: evaluationSchema } },
   errors: [

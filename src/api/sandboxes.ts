@@ -1,5 +1,6 @@
 /** Sandboxes: made, listed, looked at, ended; and one command in a sandbox of its own. */
 import * as z from 'zod/mini';
+import { CAPABILITIES } from '../core/admission.ts';
 import { SANDBOX_STATES } from '../store/managed-record.ts';
 import { outcomeSchema, usageSchema } from './outcome.ts';
 import { policyInput } from './policy-input.ts';
@@ -40,6 +41,22 @@ export const inputFields = {
   inputBase64: z.optional(z.string()).check(z.describe('Standard input, as bytes')),
 };
 
+/** What vouches for the code, where the policy asks. */
+const claims = z
+  .strictObject({
+    name: z.optional(z.string().check(z.maxLength(256))).check(z.describe('What it was signed as')),
+    declares: z
+      .optional(z.array(z.enum(CAPABILITIES)).check(z.maxLength(CAPABILITIES.length)))
+      .check(z.describe('Effects that it says it has')),
+    signatures: z
+      .optional(z.array(z.string().check(z.maxLength(64 * 1024))).check(z.maxLength(16)))
+      .check(z.describe('DSSE envelopes or Sigstore bundles about it: docs/signing.md')),
+    certificate: z
+      .optional(z.base64().check(z.maxLength(6 * 2 ** 20)))
+      .check(z.describe('Of WASM: a wasm-pcc/v1 certificate: docs/proof.md')),
+  })
+  .check(z.describe('What vouches for the code, where the policy asks'));
+
 /** Where it happens. */
 export const placeFields = {
   policy: z.optional(policyInput),
@@ -60,6 +77,7 @@ export const placeFields = {
       z.record(z.string().check(z.maxLength(256)), z.string().check(z.maxLength(64 * 1024))),
     )
     .check(z.describe('Values of the policy’s secrets; they never go inside, nor into a log')),
+  claims: z.optional(claims),
 };
 
 /** How it is looked after. */

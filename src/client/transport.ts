@@ -184,7 +184,7 @@ export async function textOf(
   return Buffer.concat(parts).toString('utf8');
 }
 
-async function problemOf(response: IncomingMessage): Promise<CaissonError> {
+export async function problemOf(response: IncomingMessage): Promise<CaissonError> {
   const text = await textOf(response, MOST_PROBLEM_BYTES);
   const parsed = problemSchema.safeParse(tryJson(text));
   if (parsed.success) return errorOf(parsed.data);

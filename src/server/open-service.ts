@@ -2,9 +2,11 @@
 import { join } from 'node:path';
 import { Caisson } from '../compose.ts';
 import { newId } from '../core/ids.ts';
+import type { Observer } from '../core/ports.ts';
 import type { Modules } from '../modules/modules.ts';
 import { AuditLog } from '../observe/audit/audit-log.ts';
 import type { AuditOptions } from '../observe/audit/audit-options.ts';
+import type { HostFacts } from '../plan/facts.ts';
 import { defaultStateDirectory, openStateDirectory } from '../sandbox/state-directory.ts';
 import { SqliteServiceStore } from '../store/sqlite-service-store.ts';
 import { type Config, tenantConfig } from './config/config.ts';
@@ -19,6 +21,14 @@ import { Workspaces } from './workspaces.ts';
 
 const PRUNE_EVERY_MS = 600_000;
 
+export interface OpenServiceOptions {
+  /** Told of what went wrong where nobody waits for it. */
+  readonly onFault: (error: unknown) => void;
+  /** Told of everything that happens, beside the audit log. */
+  readonly observer?: Observer;
+  readonly facts?: HostFacts;
+}
+
 export interface OpenService extends Service, AsyncDisposable {
   readonly idempotency: Idempotency;
   /** From now on nothing new is taken. */
@@ -29,12 +39,11 @@ export interface OpenService extends Service, AsyncDisposable {
 /**
  * Opens everything, and cleans up first what a service left that died.
  *
- * @param onFault told of what went wrong where nobody waits for it
  * @throws CONFIG_INVALID, STORE_UNUSABLE, AUDIT_UNAVAILABLE, PATH_ESCAPES, POLICY_INVALID, LAUNCHER_*
  */
 export async function openService(
   config: Config,
-  onFault: (error: unknown) => void,
+  { onFault, observer, facts }: OpenServiceOptions,
 ): Promise<OpenService> {
   await using opened = new AsyncDisposableStack();
   const state = openStateDirectory(
@@ -52,6 +61,8 @@ export async function openService(
       environment: {},
       stateDirectory: state,
       ...(audit === undefined ? {} : { audit }),
+      ...(observer === undefined ? {} : { observer }),
+      ...(facts === undefined ? {} : { facts }),
       ...(config.trust.file === undefined ? {} : { admission: { trust: config.trust.file } }),
     }),
   );

@@ -1,7 +1,8 @@
 /** From what a request names to where it happens: a policy within its tenant’s ceiling, a workspace of the service. */
+import type { Capability } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { PlaceOptions } from '../sandbox/place-options.ts';
+import type { CodeClaims, PlaceOptions } from '../sandbox/place-options.ts';
 import type { ServiceStore } from '../store/service-store.ts';
 import type { Caller } from './http/gatekeeper.ts';
 import type { Security } from './security/security.ts';
@@ -13,6 +14,15 @@ export interface AskedPlace {
   readonly workspace?: string | undefined;
   readonly accept?: readonly string[] | undefined;
   readonly secrets?: Readonly<Record<string, string>> | undefined;
+  readonly claims?: AskedClaims | undefined;
+}
+
+export interface AskedClaims {
+  readonly name?: string | undefined;
+  readonly declares?: readonly Capability[] | undefined;
+  readonly signatures?: readonly string[] | undefined;
+  /** Base64. */
+  readonly certificate?: string | undefined;
 }
 
 export interface Place extends PlaceOptions {
@@ -67,6 +77,7 @@ export class Places {
       accept: asked.accept ?? [],
       // Never the variables of the service itself.
       secrets: asked.secrets ?? {},
+      ...(asked.claims === undefined ? {} : { claims: claimsOf(asked.claims) }),
       ...(workspace === undefined ? {} : { workspace: workspace.path }),
     };
   }
@@ -90,4 +101,13 @@ export class Places {
       hint: 'GET /api/policies lists those that are stored',
     });
   }
+}
+
+function claimsOf({ name, declares, signatures, certificate }: AskedClaims): CodeClaims {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(declares === undefined ? {} : { declares }),
+    ...(signatures === undefined ? {} : { signatures }),
+    ...(certificate === undefined ? {} : { certificate: Buffer.from(certificate, 'base64') }),
+  };
 }

@@ -3,6 +3,8 @@ import { chmod, readFile, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { CaissonError } from '../core/error.ts';
+import type { Observer } from '../core/ports.ts';
+import type { HostFacts } from '../plan/facts.ts';
 import type { Config } from './config/config.ts';
 import { openApplication } from './http/application.ts';
 import { Requests } from './http/requests.ts';
@@ -11,6 +13,13 @@ import { serveRoutes } from './routes/routes.ts';
 import type { Service } from './service.ts';
 
 const LAST_ANSWERS_MS = 1000;
+
+export interface ServeOptions {
+  /** Told of everything that happens, beside the audit log. */
+  readonly observer?: Observer;
+  /** Facts of this host where they are known already; default: they are found out. */
+  readonly facts?: HostFacts;
+}
 
 export interface Serving extends AsyncDisposable {
   /** `http://127.0.0.1:8640`, or `unix:/run/caisson.sock`. */
@@ -33,13 +42,14 @@ export interface Serving extends AsyncDisposable {
  * await using serving = await serve(parseConfig({ listen: { port: 0 } }));
  * console.log(serving.address);
  */
-export async function serve(config: Config): Promise<Serving> {
+export async function serve(config: Config, options: ServeOptions = {}): Promise<Serving> {
   requireSafeAddress(config);
   const { listen, limits } = config;
   let app: FastifyInstance | undefined;
-  const service = await openService(config, (error) =>
-    app?.log.error({ err: error }, 'in the background'),
-  );
+  const service = await openService(config, {
+    onFault: (error) => app?.log.error({ err: error }, 'in the background'),
+    ...options,
+  });
   try {
     const tls = listen.tls === undefined ? undefined : await readTls(listen.tls);
     const requests = new Requests();

@@ -4,7 +4,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Caisson, isCaissonError, type Outcome, type PolicyDocument } from '../../src/index.ts';
+import {
+  Caisson,
+  digestPolicy,
+  type HostFacts,
+  isCaissonError,
+  type Outcome,
+  type PolicyDocument,
+  policyFromDocument,
+} from '../../src/index.ts';
 import type { Deed, Wall } from './walls.ts';
 
 /**
@@ -24,6 +32,12 @@ export interface Place {
   /** One deed, under limits. */
   does(deed: Deed, limits?: PolicyDocument['limits']): Promise<Outcome>;
   readonly events: readonly Event[];
+  /** Another one, on a host of which that is known. */
+  readonly openElsewhere: (facts: HostFacts) => Promise<Opened>;
+}
+
+export interface Opened extends AsyncDisposable {
+  readonly caisson: Caisson;
 }
 
 export interface Event {
@@ -213,9 +227,9 @@ export const cases: Readonly<Record<string, Case>> = {
   },
   'the outcome names policy and wall': {
     kind: 'core',
-    run: async ({ caisson, wall, does }) => {
+    run: async ({ wall, does }) => {
       const outcome = await does({ does: 'nothing' });
-      const { digest } = await caisson.policy(policyOf(wall));
+      const digest = digestPolicy(policyFromDocument(policyOf(wall)));
       assert.deepEqual([outcome.policyDigest, outcome.wall], [digest, wall.name]);
       assert.ok(outcome.wallReason.length > 0);
       assert.deepEqual(outcome.accepted, []);
@@ -223,10 +237,12 @@ export const cases: Readonly<Record<string, Case>> = {
   },
   'what cannot be enforced is refused, or accepted and shown': {
     kind: 'isolation',
-    run: async ({ caisson, wall }) => {
+    run: async ({ openElsewhere, wall }) => {
+      await using caisson = await Caisson.open();
       const facts = await caisson.facts();
       const cgroup = { ...facts.cgroup, cpu: false };
-      await using poor = await Caisson.open({ facts: { ...facts, cgroup } as never });
+      await using opened = await openElsewhere({ ...facts, cgroup } as never);
+      const poor = opened.caisson;
       const policy = policyOf(wall, { cpu: 1 });
       const refusal = await wall.run(poor, { does: 'nothing' }, { policy }).then(
         () => assert.fail('it ran'),

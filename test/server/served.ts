@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConfigDocument, parseConfig } from '../../src/server/config/config.ts';
-import { type Serving, serve } from '../../src/server/serve.ts';
+import { type ServeOptions, type Serving, serve } from '../../src/server/serve.ts';
 
 export interface Served extends AsyncDisposable {
   readonly serving: Serving;
@@ -26,7 +26,10 @@ export interface Served extends AsyncDisposable {
 
 export async function served(
   document: ConfigDocument = {},
-  { state = mkdtempSync(join(tmpdir(), 'caisson-served-')) }: { readonly state?: string } = {},
+  {
+    state = mkdtempSync(join(tmpdir(), 'caisson-served-')),
+    ...options
+  }: { readonly state?: string } & ServeOptions = {},
 ): Promise<Served> {
   const config = parseConfig({
     stateDirectory: state,
@@ -34,7 +37,7 @@ export async function served(
     ...document,
     listen: { port: 0, ...document.listen },
   });
-  const serving = await serve(config);
+  const serving = await serve(config, options);
   return {
     serving,
     address: serving.address,

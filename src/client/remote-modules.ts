@@ -1,0 +1,145 @@
+/** The registered modules of a service, in the shape of the library's registry. */
+import { evaluationFromWire } from '../api/evaluation.ts';
+import {
+  changeModule,
+  executeModule,
+  inspectModule,
+  listModules,
+  registerModule,
+  removeModule,
+} from '../api/modules.ts';
+import { valueToWire } from '../api/value.ts';
+import { type Result, toResult } from '../core/error.ts';
+import type { ModuleExecuteOptions, ModuleExecution } from '../modules/loaded-module.ts';
+import type {
+  ModuleFilter,
+  ModuleInfo,
+  ModuleRegistration,
+  ModuleStatistics,
+} from '../modules/module-schemas.ts';
+import type { Inspected, Modules, Registered } from '../modules/modules.ts';
+import { refuseLocal } from './place.ts';
+import { base64 } from './source.ts';
+import type { Transport } from './transport.ts';
+
+type Shared = Pick<
+  Modules,
+  | 'register'
+  | 'safeRegister'
+  | 'list'
+  | 'inspect'
+  | 'execute'
+  | 'safeExecute'
+  | 'enable'
+  | 'disable'
+  | 'remove'
+  | 'statistics'
+  | 'close'
+>;
+
+const PAGE = 1000;
+
+export class RemoteModules implements Shared, AsyncDisposable {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async register(request: ModuleRegistration): Promise<Registered> {
+    const { code, certificate, ...rest } = request;
+    const body = {
+      ...rest,
+      code: code instanceof Uint8Array ? base64(code) : code,
+      ...(certificate === undefined ? {} : { certificate: base64(certificate) }),
+    };
+    return await this.#transport.ask(registerModule, { body: body as never });
+  }
+
+  safeRegister(request: ModuleRegistration): Promise<Result<Registered>> {
+    return toResult(() => this.register(request));
+  }
+
+  async list(filter: ModuleFilter = {}): Promise<ModuleInfo[]> {
+    const { enabled, ...rest } = filter;
+    const found: ModuleInfo[] = [];
+    let after: string | undefined;
+    do {
+      const query = {
+        ...rest,
+        ...(enabled === undefined ? {} : { enabled: enabled ? 'true' : 'false' }),
+        ...(after === undefined ? {} : { after }),
+        limit: PAGE,
+      };
+      const page = await this.#transport.ask(listModules, { query: query as never });
+      found.push(...page.items);
+      after = page.next;
+    } while (after !== undefined);
+    return found;
+  }
+
+  async inspect(reference: string, options: { readonly code?: boolean } = {}): Promise<Inspected> {
+    const { codeBase64, ...known } = await this.#transport.ask(inspectModule, {
+      params: { reference },
+      query: options.code === true ? { code: 'true' } : {},
+    });
+    return {
+      ...known,
+      ...(codeBase64 === undefined ? {} : { code: Buffer.from(codeBase64, 'base64') }),
+    };
+  }
+
+  async execute(reference: string, options: ModuleExecuteOptions = {}): Promise<ModuleExecution> {
+    refuseLocal(options);
+    const { args, export: name, input, signal } = options;
+    const wire = await this.#transport.ask(executeModule, {
+      params: { reference },
+      signal,
+      body: {
+        encoding: 'devalue',
+        ...(args === undefined ? {} : { args: valueToWire(args, 'devalue') }),
+        ...(name === undefined ? {} : { export: name }),
+        ...(input === undefined
+          ? {}
+          : typeof input === 'string'
+            ? { input }
+            : { inputBase64: base64(input) }),
+      },
+    });
+    const { module, ...evaluation } = wire;
+    const admission = wire.admission ?? { decision: 'unchecked' };
+    return { ...evaluationFromWire(evaluation, 'devalue'), module, admission };
+  }
+
+  safeExecute(
+    reference: string,
+    options: ModuleExecuteOptions = {},
+  ): Promise<Result<ModuleExecution>> {
+    return toResult(() => this.execute(reference, options));
+  }
+
+  async enable(reference: string): Promise<ModuleInfo> {
+    return await this.#change(reference, true);
+  }
+
+  async disable(reference: string): Promise<ModuleInfo> {
+    return await this.#change(reference, false);
+  }
+
+  async remove(reference: string): Promise<void> {
+    await this.#transport.ask(removeModule, { params: { reference } });
+  }
+
+  async statistics(reference: string): Promise<ModuleStatistics> {
+    return (await this.inspect(reference)).statistics;
+  }
+
+  /** Nothing: its connections are the client's. */
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #change(reference: string, enabled: boolean): Promise<ModuleInfo> {
+    return await this.#transport.ask(changeModule, { params: { reference }, body: { enabled } });
+  }
+}
