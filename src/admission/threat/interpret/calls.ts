@@ -28,8 +28,8 @@ import {
   elementOf,
   keyOf,
   labelled,
+  namedValue,
   readMember,
-  valueOf,
   writeMember,
 } from './members.ts';
 import { hiddenOf } from './operations.ts';
@@ -220,7 +220,7 @@ export function callPath(
   if ((isUnknown && !path.includes('constructor')) || path.length > LONGEST_PATH) {
     return labelled(labels, origins);
   }
-  return valueOf(run.member(path, '()'), labels, origins);
+  return namedValue(run.member(path, '()'), labels, origins);
 }
 
 function allShown(args: readonly Known[]): readonly Known[] {

@@ -58,7 +58,7 @@ function readHead(run: Run, object: Known, key: string | undefined, keyValue: Kn
     if (path === undefined && shape.parent?.path === undefined) {
       // A method of all objects, or what was never seen to be written.
       const labels = labelsOf(object);
-      return valueOf(run.member('?', key), labels, originsOf(object));
+      return namedValue(run.member('?', key), labels, originsOf(object));
     }
   }
   if (closure !== undefined && path === undefined) {
@@ -81,7 +81,7 @@ function readHead(run: Run, object: Known, key: string | undefined, keyValue: Kn
   if (isComputed && keyValue.origins.length > 0) origins = mergeOrigins(origins, keyValue.origins);
   const { effect } = member;
   if (effect?.onRead === true) labels |= effect.gives ?? 0;
-  const value = valueOf(member, labels, origins, keyValue.hidden);
+  const value = namedValue(member, labels, origins, keyValue.hidden);
   if (run.written.size > 0 && path !== undefined) {
     const written = run.written.get(member.path);
     if (written?.all !== undefined) {
@@ -93,7 +93,7 @@ function readHead(run: Run, object: Known, key: string | undefined, keyValue: Kn
 }
 
 /** A named thing with what it is made of. */
-export function valueOf(
+export function namedValue(
   { path, value }: Named,
   labels: Labels,
   origins: Known['origins'],

@@ -125,10 +125,10 @@ function walkStatement(run: Run, node: Statement): void {
       run.conditions++;
       if (node.caught !== undefined) {
         const around = run.scope;
-        let scope = run.blocks.get(node.handler);
+        let scope = run.blocks.get(node);
         if (scope === undefined) {
           scope = new Scope(around, run.closure, run.conditions, run.loops);
-          run.blocks.set(node.handler, scope);
+          run.blocks.set(node, scope);
           declarePattern(scope, node.caught);
           declareBlock(scope, node.handler);
         }

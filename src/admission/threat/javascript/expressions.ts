@@ -3,8 +3,19 @@ import type { ESTree } from 'meriyah';
 import type { Expression, Statement } from '../tree.ts';
 import { lowerClass, lowerFunction } from './functions.ts';
 import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
-import { AssignmentNode, CallNode, ChoiceNode, EvaluateNode, OperationNode } from './nodes.ts';
+import {
+  AssignmentNode,
+  CallNode,
+  ChoiceNode,
+  EntriesNode,
+  EntryNode,
+  JoinedNode,
+  ListNode,
+  OperationNode,
+  ThroughNode,
+} from './nodes.ts';
 import { keyOf, lowerPattern } from './patterns.ts';
+import { EvaluateNode } from './statement-nodes.ts';
 
 export function lowerExpression(state: Lowering, node: ESTree.Node): Expression {
   const fits = state.enter();
@@ -19,7 +30,7 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
     case 'Identifier':
       return lowerName(state, node.name, start, end);
     case 'Literal':
-      return lowerLiteral(node, start, end);
+      return lowerLiteral(state, node, start, end);
     case 'MemberExpression':
       return member(
         lowerExpression(state, node.object),
@@ -50,12 +61,17 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
     case 'ConditionalExpression':
       return new ChoiceNode(
         lowerExpression(state, node.test),
-        [lowerExpression(state, node.consequent), lowerExpression(state, node.alternate)],
+        state.two(lowerExpression(state, node.consequent), lowerExpression(state, node.alternate)),
         start,
         end,
       );
     case 'UnaryExpression':
-      return new OperationNode(node.operator, [lowerExpression(state, node.argument)], start, end);
+      return new OperationNode(
+        node.operator,
+        state.one(lowerExpression(state, node.argument)),
+        start,
+        end,
+      );
     case 'UpdateExpression':
       return new AssignmentNode(
         lowerPattern(state, node.argument),
@@ -77,20 +93,20 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
     case 'ObjectExpression':
       return lowerObject(state, node, start, end);
     case 'ArrayExpression':
-      return { kind: 'list', items: lowerAll(state, node.elements), start, end };
+      return new ListNode(lowerAll(state, node.elements), start, end);
     case 'SequenceExpression': {
       const of = lowerAll(state, node.expressions);
-      return { kind: 'through', operator: ',', of, start, end };
+      return new ThroughNode(',', of, start, end);
     }
     case 'TemplateLiteral':
-      return { kind: 'joined', parts: templateParts(state, node), start, end };
+      return new JoinedNode(templateParts(state, node), start, end);
     case 'TaggedTemplateExpression': {
       const { quasis, expressions } = node.quasi;
       const texts = quasis.map(({ value }, i) => {
         const span = spanOf(quasis[i] as ESTree.Node);
         return constant(value.cooked ?? value.raw, span.start, span.end);
       });
-      const list: Expression = { kind: 'list', items: texts, start: spanOf(node.quasi).start, end };
+      const list = new ListNode(texts, spanOf(node.quasi).start, end);
       const callee = lowerExpression(state, node.tag);
       return new CallNode('tag', callee, [list, ...lowerAll(state, expressions)], start, end);
     }
@@ -110,16 +126,15 @@ function lowerKind(state: Lowering, node: ESTree.Node): Expression {
       );
     case 'AwaitExpression':
     case 'SpreadElement':
-      return {
-        kind: 'through',
-        operator: node.type === 'AwaitExpression' ? 'await' : '...',
-        of: [lowerExpression(state, node.argument)],
+      return new ThroughNode(
+        node.type === 'AwaitExpression' ? 'await' : '...',
+        state.one(lowerExpression(state, node.argument)),
         start,
         end,
-      };
+      );
     case 'YieldExpression': {
-      const of = node.argument ? [lowerExpression(state, node.argument)] : [];
-      return { kind: 'through', operator: 'yield', of, start, end };
+      const of = node.argument ? state.one(lowerExpression(state, node.argument)) : [];
+      return new ThroughNode('yield', of, start, end);
     }
     case 'ChainExpression':
     case 'ParenthesizedExpression':
@@ -133,11 +148,11 @@ export function lowerAll(
   state: Lowering,
   nodes: readonly (ESTree.Node | null)[],
 ): readonly Expression[] {
-  const lowered: Expression[] = [];
+  const from = state.begin();
   for (const node of nodes) {
-    lowered.push(node === null ? constant(undefined, 0, 0) : lowerExpression(state, node));
+    state.add(node === null ? constant(undefined, 0, 0) : lowerExpression(state, node));
   }
-  return lowered;
+  return state.take(from);
 }
 
 /** Objects that a name may be a member of, the inmost ones. */
@@ -153,11 +168,16 @@ function lowerName(state: Lowering, text: string, start: number, end: number): E
   return new ChoiceNode(undefined, [plain, ...members], start, end);
 }
 
-function lowerLiteral(node: ESTree.Literal, start: number, end: number): Expression {
+function lowerLiteral(
+  state: Lowering,
+  node: ESTree.Literal,
+  start: number,
+  end: number,
+): Expression {
   if ('regex' in node) {
     const { pattern, flags } = (node as ESTree.RegExpLiteral).regex;
-    const of = [constant(pattern, start, end), constant(flags, end, end)];
-    return { kind: 'through', operator: 'regexp', of, start, end };
+    const of = state.two(constant(pattern, start, end), constant(flags, end, end));
+    return new ThroughNode('regexp', of, start, end);
   }
   const { value } = node;
   const known =
@@ -177,18 +197,19 @@ function lowerBinary(
   end: number,
 ): Expression {
   const { operator } = node;
-  const operands = [lowerExpression(state, node.right)];
+  const from = state.begin();
+  state.add(lowerExpression(state, node.right));
   let left = node.left as ESTree.Node;
   while (operator === '+' && left.type === 'BinaryExpression' && left.operator === '+') {
-    operands.push(lowerExpression(state, left.right));
+    state.add(lowerExpression(state, left.right));
     left = left.left as ESTree.Node;
   }
-  operands.push(
+  state.add(
     left.type === 'PrivateIdentifier'
       ? constant(`#${left.name}`, start, end)
       : lowerExpression(state, left),
   );
-  return new OperationNode(operator, operands.reverse(), start, end);
+  return new OperationNode(operator, state.take<Expression>(from).reverse(), start, end);
 }
 
 function lowerLogical(
@@ -197,14 +218,15 @@ function lowerLogical(
   start: number,
   end: number,
 ): Expression {
-  const options = [lowerExpression(state, node.right)];
+  const from = state.begin();
+  state.add(lowerExpression(state, node.right));
   let { left } = node as { left: ESTree.Node };
   while (left.type === 'LogicalExpression' && left.operator === node.operator) {
-    options.push(lowerExpression(state, left.right));
+    state.add(lowerExpression(state, left.right));
     left = left.left;
   }
-  options.push(lowerExpression(state, left));
-  return new ChoiceNode(undefined, options.reverse(), start, end);
+  state.add(lowerExpression(state, left));
+  return new ChoiceNode(undefined, state.take<Expression>(from).reverse(), start, end);
 }
 
 function lowerObject(
@@ -213,30 +235,30 @@ function lowerObject(
   start: number,
   end: number,
 ): Expression {
-  const entries = node.properties.map((property) => {
+  const from = state.begin();
+  for (const property of node.properties) {
     if (property.type !== 'Property') {
       const { argument } = property as unknown as ESTree.SpreadElement;
-      return { key: undefined, value: lowerExpression(state, argument), accessor: undefined };
+      state.add(new EntryNode(undefined, lowerExpression(state, argument), undefined));
+      continue;
     }
-    return {
-      key: keyOf(state, property.key as ESTree.Node, property.computed === true),
-      value: lowerExpression(state, property.value as ESTree.Node),
-      accessor: property.kind === 'init' ? undefined : property.kind,
-    };
-  });
-  return { kind: 'entries', entries, start, end };
+    const key = keyOf(state, property.key as ESTree.Node, property.computed === true);
+    const value = lowerExpression(state, property.value as ESTree.Node);
+    state.add(new EntryNode(key, value, property.kind === 'init' ? undefined : property.kind));
+  }
+  return new EntriesNode(state.take(from), false, undefined, start, end);
 }
 
 function templateParts(state: Lowering, node: ESTree.TemplateLiteral): readonly Expression[] {
-  const parts: Expression[] = [];
+  const from = state.begin();
   node.quasis.forEach((quasi, i) => {
     const { start, end } = spanOf(quasi);
     const text = quasi.value.cooked ?? quasi.value.raw;
-    if (text !== '') parts.push(constant(text, start, end));
+    if (text !== '') state.add(constant(text, start, end));
     const expression = node.expressions[i];
-    if (expression !== undefined) parts.push(lowerExpression(state, expression));
+    if (expression !== undefined) state.add(lowerExpression(state, expression));
   });
-  return parts;
+  return state.take(from);
 }
 
 /** JSX, and what a newer grammar may bring: each node beneath is evaluated. */

@@ -3,9 +3,10 @@ import type { ESTree } from 'meriyah';
 import type { Expression, Pattern, Statement } from '../tree.ts';
 import { evaluate, lowerExpression } from './expressions.ts';
 import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
+import { AssignmentNode } from './nodes.ts';
 import { lowerInto } from './statements.ts';
 
-export function lowerModuleItem(state: Lowering, node: ESTree.Node, into: Statement[]): boolean {
+export function lowerModuleItem(state: Lowering, node: ESTree.Node): boolean {
   const { start, end } = spanOf(node);
   switch (node.type) {
     case 'ImportDeclaration': {
@@ -18,55 +19,51 @@ export function lowerModuleItem(state: Lowering, node: ESTree.Node, into: Statem
               : textOf(specifier.imported),
         local: specifier.local.name,
       }));
-      into.push({ kind: 'import', module: String(node.source.value), bindings, start, end });
+      state.add({ kind: 'import', module: String(node.source.value), bindings, start, end });
       return true;
     }
     case 'ExportAllDeclaration':
-      into.push({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
+      state.add({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
       return true;
     case 'ExportDefaultDeclaration': {
       const { declaration } = node as { declaration: ESTree.Node };
       const hasName =
         (declaration.type === 'FunctionDeclaration' || declaration.type === 'ClassDeclaration') &&
         Boolean(declaration.id);
-      if (hasName) lowerInto(state, declaration, into);
+      if (hasName) lowerInto(state, declaration);
       const value = hasName
         ? name((declaration as { id: { name: string } }).id.name, start, start)
         : lowerExpression(state, declaration);
-      into.push(exported('default', value, start, end));
+      state.add(exported('default', value, start, end));
       return true;
     }
     case 'ExportNamedDeclaration':
-      lowerNamedExports(state, node, into);
+      lowerNamedExports(state, node);
       return true;
     default:
       return false;
   }
 }
 
-function lowerNamedExports(
-  state: Lowering,
-  node: ESTree.ExportNamedDeclaration,
-  into: Statement[],
-): void {
+function lowerNamedExports(state: Lowering, node: ESTree.ExportNamedDeclaration): void {
   const { start, end } = spanOf(node);
   if (node.source) {
-    into.push({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
+    state.add({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
     return;
   }
   const { declaration } = node as { declaration?: ESTree.Node | null };
   if (declaration) {
-    const from = into.length;
-    lowerInto(state, declaration, into);
-    for (const made of into.slice(from)) {
+    const from = state.begin();
+    lowerInto(state, declaration);
+    for (const made of state.since<Statement>(from)) {
       const names =
         made.kind === 'define' ? [made.name] : made.kind === 'bind' ? boundBy(made.target) : [];
-      for (const own of names) into.push(exported(own, name(own, end, end), end, end));
+      for (const own of names) state.add(exported(own, name(own, end, end), end, end));
     }
   }
   for (const { local, exported: as } of node.specifiers) {
     const span = spanOf(local);
-    into.push(
+    state.add(
       exported(textOf(as), name(textOf(local), span.start, span.end), span.start, span.end),
     );
   }
@@ -74,7 +71,7 @@ function lowerNamedExports(
 
 function exported(as: string, value: Expression, start: number, end: number): Statement {
   const target = member(name('%exports', start, start), constant(as, start, start), start, start);
-  return evaluate({ kind: 'assignment', target, value, start, end });
+  return evaluate(new AssignmentNode(target, value, undefined, false, start, end));
 }
 
 function textOf(node: ESTree.Identifier | ESTree.Literal): string {

@@ -1,11 +1,11 @@
 /**
- * The nodes of which there are most. Classes rather than literals: fields of the interpreter have their place from the
+ * Expressions of which there are many. Classes rather than literals: fields of the interpreter have their place from the
  * beginning, and V8 does not come to make them in old space (as it does with literals that a young collection finds
  * alive), from where they would keep all that the interpreter ties to them.
  */
 
 import type * as tree from '../tree.ts';
-import type { Expression, FunctionValue, Pattern, Statement } from '../tree.ts';
+import type { Entry, Expression, FunctionValue, Pattern, Statement } from '../tree.ts';
 
 export class ConstantNode implements tree.Constant {
   readonly kind = 'constant';
@@ -166,88 +166,80 @@ export class AssignmentNode implements tree.Assignment {
   }
 }
 
-type Of<Kind extends Statement['kind']> = Statement & { readonly kind: Kind };
-
-export class EvaluateNode implements Of<'evaluate'> {
-  readonly kind = 'evaluate';
+export class ListNode implements tree.List {
+  readonly kind = 'list';
   readonly start: number;
   readonly end: number;
-  readonly expression: Expression;
+  readonly items: readonly Expression[];
+  shape: object | undefined = undefined;
 
-  constructor(expression: Expression, start: number, end: number) {
+  constructor(items: readonly Expression[], start: number, end: number) {
     this.start = start;
     this.end = end;
-    this.expression = expression;
+    this.items = items;
   }
 }
 
-export class BindNode implements Of<'bind'> {
-  readonly kind = 'bind';
+export class EntriesNode implements tree.Entries {
+  readonly kind = 'entries';
   readonly start: number;
   readonly end: number;
-  readonly scope: 'block' | 'function' | 'module';
-  readonly target: Pattern;
-  readonly value: Expression | undefined;
+  readonly entries: readonly Entry[];
+  readonly isClass: boolean;
+  readonly parent: Expression | undefined;
+  shape: object | undefined = undefined;
 
   constructor(
-    scope: 'block' | 'function' | 'module',
-    target: Pattern,
-    value: Expression | undefined,
+    entries: readonly Entry[],
+    isClass: boolean,
+    parent: Expression | undefined,
     start: number,
     end: number,
   ) {
     this.start = start;
     this.end = end;
-    this.scope = scope;
-    this.target = target;
+    this.entries = entries;
+    this.isClass = isClass;
+    this.parent = parent;
+  }
+}
+
+export class EntryNode implements Entry {
+  readonly key: Expression | undefined;
+  readonly value: Expression;
+  readonly accessor: 'get' | 'set' | undefined;
+
+  constructor(key: Expression | undefined, value: Expression, accessor: 'get' | 'set' | undefined) {
+    this.key = key;
     this.value = value;
+    this.accessor = accessor;
   }
 }
 
-export class BranchNode implements Of<'branch'> {
-  readonly kind = 'branch';
+export class JoinedNode implements tree.Joined {
+  readonly kind = 'joined';
   readonly start: number;
   readonly end: number;
-  readonly test: Expression | undefined;
-  // biome-ignore lint/suspicious/noThenProperty: nothing awaits a statement.
-  readonly then: readonly Statement[];
-  readonly otherwise: readonly Statement[];
+  readonly parts: readonly Expression[];
 
-  constructor(
-    test: Expression | undefined,
-    then: readonly Statement[],
-    otherwise: readonly Statement[],
-    start: number,
-    end: number,
-  ) {
+  constructor(parts: readonly Expression[], start: number, end: number) {
     this.start = start;
     this.end = end;
-    this.test = test;
-    // biome-ignore lint/suspicious/noThenProperty: nothing awaits a statement.
-    this.then = then;
-    this.otherwise = otherwise;
+    this.parts = parts;
   }
 }
 
-export class LeaveNode implements Of<'leave'> {
-  readonly kind = 'leave';
+export class ThroughNode implements tree.Through {
+  readonly kind = 'through';
   readonly start: number;
   readonly end: number;
-  readonly how: 'return' | 'throw' | 'break' | 'continue';
-  readonly value: Expression | undefined;
-  readonly target: string | undefined;
+  readonly operator: string;
+  readonly of: readonly Expression[];
 
-  constructor(
-    how: 'return' | 'throw' | 'break' | 'continue',
-    value: Expression | undefined,
-    target: string | undefined,
-    start: number,
-    end: number,
-  ) {
+  constructor(operator: string, of: readonly Expression[], start: number, end: number) {
     this.start = start;
     this.end = end;
-    this.how = how;
-    this.value = value;
-    this.target = target;
+    this.operator = operator;
+    this.of = of;
   }
 }

@@ -1,73 +1,76 @@
 /** Statements. */
 import type { ESTree } from 'meriyah';
-import type { Expression, Pattern, Statement } from '../tree.ts';
+import type { Expression, Statement } from '../tree.ts';
 import { evaluate, lowerExpression } from './expressions.ts';
 import { lowerFunction } from './functions.ts';
+import { lowerLoop } from './loops.ts';
 import { type Lowering, name, spanOf } from './lowering.ts';
 import { lowerModuleItem } from './module-items.ts';
+import { ChoiceNode, OperationNode } from './nodes.ts';
+import { lowerPattern } from './patterns.ts';
 import {
   BindNode,
+  BlockNode,
   BranchNode,
-  ChoiceNode,
+  DefineNode,
   EvaluateNode,
+  LeavableNode,
   LeaveNode,
-  OperationNode,
-} from './nodes.ts';
-import { lowerPattern } from './patterns.ts';
+  TryNode,
+} from './statement-nodes.ts';
 
 export function lowerStatements(
   state: Lowering,
   nodes: readonly ESTree.Node[],
 ): readonly Statement[] {
-  const lowered: Statement[] = [];
-  for (const node of nodes) lowerInto(state, node, lowered);
-  return lowered;
+  const from = state.begin();
+  for (const node of nodes) lowerInto(state, node);
+  return state.take(from);
 }
 
-function lowerOne(state: Lowering, node: ESTree.Node | null | undefined): readonly Statement[] {
-  if (node === null || node === undefined) return [];
+export function lowerOne(
+  state: Lowering,
+  node: ESTree.Node | null | undefined,
+): readonly Statement[] {
+  if (node === null || node === undefined) return state.take(state.begin());
   if (node.type === 'BlockStatement') return lowerStatements(state, node.body);
-  const lowered: Statement[] = [];
-  lowerInto(state, node, lowered);
-  return lowered;
+  const from = state.begin();
+  lowerInto(state, node);
+  return state.take(from);
 }
 
-export function lowerInto(state: Lowering, node: ESTree.Node, into: Statement[]): void {
+/** Adds what the statement becomes to the list that is being made. */
+export function lowerInto(state: Lowering, node: ESTree.Node): void {
   const fits = state.enter();
-  if (fits) lowerKind(state, node, into);
-  else into.push(evaluate(state.tooDeep(node)));
+  if (fits) lowerKind(state, node);
+  else state.add(evaluate(state.tooDeep(node)));
   state.depth--;
 }
 
-function lowerKind(state: Lowering, node: ESTree.Node, into: Statement[]): void {
+function lowerKind(state: Lowering, node: ESTree.Node): void {
   const { start, end } = spanOf(node);
   switch (node.type) {
     case 'ExpressionStatement':
       if ((node as { directive?: string }).directive === undefined) {
-        into.push(new EvaluateNode(lowerExpression(state, node.expression), start, end));
+        state.add(new EvaluateNode(lowerExpression(state, node.expression), start, end));
       }
       return;
     case 'VariableDeclaration':
-      lowerVariables(state, node, into);
+      lowerVariables(state, node);
       return;
     case 'FunctionDeclaration': {
       const value = lowerFunction(state, node);
-      into.push({ kind: 'define', name: node.id?.name ?? 'default', value, start, end });
+      state.add(new DefineNode(node.id?.name ?? 'default', value, start, end));
       return;
     }
-    case 'ClassDeclaration':
-      into.push({
-        kind: 'bind',
-        scope: 'block',
-        target: name(node.id?.name ?? 'default', start, start),
-        value: lowerExpression(state, node),
-        start,
-        end,
-      });
+    case 'ClassDeclaration': {
+      const target = name(node.id?.name ?? 'default', start, start);
+      state.add(new BindNode('block', target, lowerExpression(state, node), start, end));
       return;
+    }
     case 'ReturnStatement':
     case 'ThrowStatement':
-      into.push(
+      state.add(
         new LeaveNode(
           node.type === 'ReturnStatement' ? 'return' : 'throw',
           node.argument ? lowerExpression(state, node.argument) : undefined,
@@ -79,7 +82,7 @@ function lowerKind(state: Lowering, node: ESTree.Node, into: Statement[]): void 
       return;
     case 'BreakStatement':
     case 'ContinueStatement':
-      into.push(
+      state.add(
         new LeaveNode(
           node.type === 'BreakStatement' ? 'break' : 'continue',
           undefined,
@@ -90,63 +93,61 @@ function lowerKind(state: Lowering, node: ESTree.Node, into: Statement[]): void 
       );
       return;
     case 'IfStatement':
-      lowerIf(state, node, into);
+      lowerIf(state, node);
       return;
     case 'BlockStatement':
-      into.push({ kind: 'block', body: lowerStatements(state, node.body), start, end });
+      state.add(new BlockNode(lowerStatements(state, node.body), start, end));
       return;
     case 'LabeledStatement':
-      into.push({
-        kind: 'leavable',
-        label: node.label.name,
-        body: lowerOne(state, node.body),
-        start,
-        end,
-      });
+      state.add(new LeavableNode(node.label.name, lowerOne(state, node.body), start, end));
       return;
     case 'TryStatement':
-      into.push({
-        kind: 'try',
-        body: lowerStatements(state, node.block.body),
-        caught: node.handler?.param ? lowerPattern(state, node.handler.param) : undefined,
-        handler: node.handler ? lowerStatements(state, node.handler.body.body) : [],
-        finalizer: node.finalizer ? lowerStatements(state, node.finalizer.body) : [],
-        start,
-        end,
-      });
+      state.add(
+        new TryNode(
+          lowerStatements(state, node.block.body),
+          node.handler?.param ? lowerPattern(state, node.handler.param) : undefined,
+          lowerOne(state, node.handler?.body),
+          lowerOne(state, node.finalizer),
+          start,
+          end,
+        ),
+      );
       return;
     case 'SwitchStatement':
-      lowerSwitch(state, node, into);
+      lowerSwitch(state, node);
       return;
     case 'WithStatement':
-      lowerWith(state, node, into);
+      lowerWith(state, node);
       return;
     case 'EmptyStatement':
     case 'DebuggerStatement':
-      if (node.type === 'DebuggerStatement') into.push(evaluate(name('debugger', start, end)));
+      if (node.type === 'DebuggerStatement') state.add(evaluate(name('debugger', start, end)));
       return;
     default:
-      if (lowerLoop(state, node, into) || lowerModuleItem(state, node, into)) return;
-      into.push(evaluate(lowerExpression(state, node)));
+      if (lowerLoop(state, node) || lowerModuleItem(state, node)) return;
+      state.add(evaluate(lowerExpression(state, node)));
   }
 }
 
-function lowerVariables(
-  state: Lowering,
-  node: ESTree.VariableDeclaration,
-  into: Statement[],
-): void {
+export function lowerVariables(state: Lowering, node: ESTree.VariableDeclaration): void {
   const scope = node.kind === 'var' ? 'function' : 'block';
   for (const declarator of node.declarations) {
     const { start, end } = spanOf(declarator);
     const target = lowerPattern(state, declarator.id);
     const value = declarator.init ? lowerExpression(state, declarator.init) : undefined;
-    into.push(new BindNode(scope, target, value, start, end));
+    state.add(new BindNode(scope, target, value, start, end));
   }
 }
 
 /** A chain of `else if` stands in itself as deep as it is long: it is taken from its end. */
-function lowerIf(state: Lowering, node: ESTree.IfStatement, into: Statement[]): void {
+function lowerIf(state: Lowering, node: ESTree.IfStatement): void {
+  if (node.alternate?.type !== 'IfStatement') {
+    const { start, end } = spanOf(node);
+    const otherwise = lowerOne(state, node.alternate);
+    const test = lowerExpression(state, node.test);
+    state.add(new BranchNode(test, lowerOne(state, node.consequent), otherwise, start, end));
+    return;
+  }
   const chain: ESTree.IfStatement[] = [node];
   let last: ESTree.Node | null | undefined = node.alternate;
   while (last?.type === 'IfStatement' && chain.length < 10_000) {
@@ -165,28 +166,21 @@ function lowerIf(state: Lowering, node: ESTree.IfStatement, into: Statement[]): 
       start,
       end,
     );
-    otherwise = i % 64 === 63 ? [branch, ...otherwise] : [branch];
+    otherwise = i % 64 === 63 ? [branch, ...otherwise] : state.one(branch);
   }
-  into.push(...otherwise);
+  for (const part of otherwise) state.add(part);
 }
 
 /**
  * Each case becomes a branch, those without statements joined with the next; the default stands last, without a test.
  * Falling through from one case with statements into the next is not told.
  */
-function lowerSwitch(state: Lowering, node: ESTree.SwitchStatement, into: Statement[]): void {
+function lowerSwitch(state: Lowering, node: ESTree.SwitchStatement): void {
   const { start, end } = spanOf(node);
   const what = name(`%switch${start}`, start, start);
-  const body: Statement[] = [
-    {
-      kind: 'bind',
-      scope: 'block',
-      target: what,
-      value: lowerExpression(state, node.discriminant),
-      start,
-      end: start,
-    },
-  ];
+  const discriminant = lowerExpression(state, node.discriminant);
+  const from = state.begin();
+  state.add(new BindNode('block', what, discriminant, start, start));
   let tests: Expression[] = [];
   let fallback: Statement | undefined;
   let isDefault = false;
@@ -194,108 +188,40 @@ function lowerSwitch(state: Lowering, node: ESTree.SwitchStatement, into: Statem
     const span = spanOf(item);
     if (item.test === null || item.test === undefined) isDefault = true;
     else {
-      const operands = [
+      const operands = state.two(
         name(what.name, span.start, span.start),
         lowerExpression(state, item.test as ESTree.Node),
-      ];
+      );
       tests.push(new OperationNode('===', operands, span.start, span.end));
     }
     if (item.consequent.length === 0) continue;
     const test: Expression | undefined =
-      tests.length < 2 ? tests[0] : new ChoiceNode(undefined, tests, span.start, span.end);
+      tests.length < 2 ? tests[0] : new ChoiceNode(undefined, tests.slice(), span.start, span.end);
     const branch = new BranchNode(
       isDefault ? undefined : test,
       lowerStatements(state, item.consequent),
-      [],
+      lowerOne(state, undefined),
       span.start,
       span.end,
     );
     if (isDefault) fallback = branch;
-    else body.push(branch);
+    else state.add(branch);
     tests = [];
     isDefault = false;
   }
-  if (fallback !== undefined) body.push(fallback);
-  into.push({ kind: 'leavable', body, start, end });
+  if (fallback !== undefined) state.add(fallback);
+  state.add(new LeavableNode(undefined, state.take(from), start, end));
 }
 
-function lowerWith(state: Lowering, node: ESTree.WithStatement, into: Statement[]): void {
+function lowerWith(state: Lowering, node: ESTree.WithStatement): void {
   const { start, end } = spanOf(node);
   const object = `%with${start}`;
   const value = lowerExpression(state, node.object);
   state.withs.push(object);
   const body = lowerOne(state, node.body);
   state.withs.pop();
-  const target = name(object, start, start);
-  into.push({
-    kind: 'block',
-    body: [{ kind: 'bind', scope: 'block', target, value, start, end }, ...body],
-    start,
-    end,
-  });
-}
-
-function lowerLoop(state: Lowering, node: ESTree.Node, into: Statement[]): boolean {
-  const { start, end } = spanOf(node);
-  switch (node.type) {
-    case 'WhileStatement':
-    case 'DoWhileStatement':
-      into.push({
-        kind: 'loop',
-        test: testOf(state, node.test),
-        body: lowerOne(state, node.body),
-        atLeastOnce: node.type === 'DoWhileStatement',
-        start,
-        end,
-      });
-      return true;
-    case 'ForStatement': {
-      const before: Statement[] = [];
-      if (node.init) lowerInto(state, node.init as ESTree.Node, before);
-      const loop: Statement = {
-        kind: 'loop',
-        test: node.test ? testOf(state, node.test) : undefined,
-        update: node.update ? lowerExpression(state, node.update) : undefined,
-        body: lowerOne(state, node.body),
-        start,
-        end,
-      };
-      into.push({ kind: 'block', body: [...before, loop], start, end });
-      return true;
-    }
-    case 'ForInStatement':
-    case 'ForOfStatement': {
-      const left = node.left as ESTree.Node;
-      const before: Statement[] = [];
-      let item: Pattern;
-      if (left.type === 'VariableDeclaration') {
-        lowerVariables(state, left, before);
-        item = (before[0] as Statement & { kind: 'bind' }).target;
-      } else item = lowerPattern(state, left);
-      const loop: Statement = {
-        kind: 'loop',
-        item,
-        over: lowerExpression(state, node.right),
-        keys: node.type === 'ForInStatement',
-        body: lowerOne(state, node.body),
-        start,
-        end,
-      };
-      into.push({ kind: 'block', body: [...before, loop], start, end });
-      return true;
-    }
-    default:
-      return false;
-  }
-}
-
-/** None where it is true whatever happens: `while (true)`, `while (1)`, `while (!0)`. */
-function testOf(state: Lowering, node: ESTree.Node): Expression | undefined {
-  const isTrue = node.type === 'Literal' && !('regex' in node) && Boolean(node.value);
-  const isNotFalse =
-    node.type === 'UnaryExpression' &&
-    node.operator === '!' &&
-    node.argument.type === 'Literal' &&
-    !node.argument.value;
-  return isTrue || isNotFalse ? undefined : lowerExpression(state, node);
+  const from = state.begin();
+  state.add(new BindNode('block', name(object, start, start), value, start, end));
+  for (const part of body) state.add(part);
+  state.add(new BlockNode(state.take(from), start, end));
 }
