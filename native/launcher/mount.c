@@ -291,8 +291,10 @@ struct err mount_private(const struct plan *plan, int proc) {
 static struct err job_step(int root, const struct job *job, size_t index, const int *fds, struct mask *mask) {
   const struct mount_step *step = &job->mounts[index];
   bool inside_bind = false;
-  for (size_t i = 0; i < index; i++)
-    inside_bind |= mount_needs_source(&job->mounts[i]) && part_is_below(step->target, job->mounts[i].target);
+  for (size_t i = 0; i < index; i++) { /* parents first: the last one that holds the target is what it lies in */
+    if (!part_is_below(step->target, job->mounts[i].target)) continue;
+    inside_bind = job->mounts[i].kind != MOUNT_TMPFS && (inside_bind || mount_needs_source(&job->mounts[i]));
+  }
   switch (step->kind) {
     case MOUNT_BIND:
     case MOUNT_DEVICE:

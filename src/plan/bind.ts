@@ -106,6 +106,8 @@ export function bindJob(template: JobTemplate, input: BindInput): Job {
   };
 }
 
+const ROOM_BYTES = 1 << 20;
+
 /** Parents first: a prefix sorts before what lies below it. The same target twice: what may write wins. */
 function ordered(
   template: JobTemplate,
@@ -135,7 +137,18 @@ function ordered(
       ...(file === true ? { file } : {}),
     });
   }
-  return sorted([...byTarget.values()]);
+  return sorted(withRoomBelow([...byTarget.values()]));
+}
+
+/** Nothing can be mounted in a mask: where something below it shows, an empty directory of the sandbox's own stands there. */
+function withRoomBelow(mounts: readonly Bound[]): Bound[] {
+  return mounts.map((mount): Bound => {
+    const { target } = mount;
+    const isWay = (other: Bound): boolean =>
+      other.kind !== 'mask' && other.target !== target && isWithin(other.target, target);
+    if (mount.kind !== 'mask' || !mounts.some(isWay)) return mount;
+    return { kind: 'scratch', target, bytes: ROOM_BYTES, inodes: 1024, hides: true };
+  });
 }
 
 /** Whether a toolchain's directory shows already, or is hidden by name, which stands. */

@@ -7,6 +7,8 @@ import type { JobTemplate, LateMount } from './plan.ts';
 /** A toolchain's bind knows no owner: it is mapped to nobody, as /usr is. A pin holds a directory in its place. */
 export type Bound = LateMount & {
   readonly toolchain?: true;
+  /** A scratch that stands where a mask would: something below it shows. */
+  readonly hides?: true;
   readonly pin?: true;
   /** What is written goes there: an overlay. */
   readonly layers?: OverlayDirectories;
@@ -36,7 +38,8 @@ export function withPins(
     return mount.kind === 'bind' && mount.access === 'write' && !overlay ? [mount] : [];
   });
   for (const { target, ...mount } of late) {
-    if (mount.kind === 'scratch' || (mount.kind === 'bind' && mount.access === 'write')) continue;
+    if (mount.kind === 'scratch' && mount.hides !== true) continue;
+    if (mount.kind === 'bind' && mount.access === 'write') continue;
     // `late` is sorted: the first that holds the target is the topmost.
     const top = writable.find((above) => above.target !== target && isWithin(target, above.target));
     if (top === undefined) continue;

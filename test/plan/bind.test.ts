@@ -220,3 +220,39 @@ test('a NUL byte anywhere is refused', () => {
   throws('REQUEST_INVALID', () => bound({}, { cwd: '/a\0' }));
   throws('REQUEST_INVALID', () => bound({ level: 'moderate' }, { workspace: '/a\0' }));
 });
+
+test('what shows below a hidden directory is mounted in an empty one of the sandbox, which is pinned as a mask is', () => {
+  const job = bound({
+    level: 'strict',
+    filesystem: {
+      read: ['/srv/a', '!/srv/a/b', '/srv/a/b/c/open', '.', '!x/y', 'x/y/z'],
+      write: ['x', '!x/y'],
+    },
+  });
+  assert.deepEqual(
+    job.mounts.map(({ kind, target }) => [kind, target]),
+    [
+      ['bind', workspace],
+      ['bind', `${workspace}/x`],
+      ['tmpfs', `${workspace}/x/y`],
+      ['bind', `${workspace}/x/y/z`],
+      ['bind', '/srv/a'],
+      ['tmpfs', '/srv/a/b'],
+      ['bind', '/srv/a/b/c/open'],
+    ],
+  );
+  const deeper = bound({
+    level: 'strict',
+    filesystem: { read: ['.', '!d/e/f', 'd/e/f/g'], write: ['.', '!d/e/f'] },
+  });
+  assert.deepEqual(
+    deeper.mounts.map(({ kind, target }) => [kind, target.slice(workspace.length)]),
+    [
+      ['bind', ''],
+      ['bind', '/d'],
+      ['bind', '/d/e'],
+      ['tmpfs', '/d/e/f'],
+      ['bind', '/d/e/f/g'],
+    ],
+  );
+});

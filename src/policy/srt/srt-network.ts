@@ -1,6 +1,8 @@
 /**
  * `network` and the masked variables of srt settings as the network of a policy.
  */
+import { type Fault, faultOf } from '../checked-value.ts';
+import { parseDestination } from '../destination.ts';
 import type { PolicyDocument } from '../document.ts';
 import type { SrtReport } from './srt-context.ts';
 import { isLoopback, parseSrtDomain, type SrtDomain } from './srt-domain.ts';
@@ -18,8 +20,10 @@ export function srtNetwork(
   const domains = (key: 'allowedDomains' | 'deniedDomains'): SrtDomain[] =>
     (network[key] ?? []).flatMap((text, i) => {
       const told = parseSrtDomain(text, key === 'deniedDomains');
-      if ('value' in told) return [told.value];
-      report(['network', key, i], told.fault, told.hint);
+      const fault =
+        'value' in told ? destinationFault(told.value) : { message: told.fault, hint: told.hint };
+      if ('value' in told && fault === undefined) return [told.value];
+      if (fault) report(['network', key, i], fault.message, fault.hint);
       return [];
     });
   const allowed = domains('allowedDomains');
@@ -50,6 +54,11 @@ export function srtNetwork(
     },
     hidden,
   };
+}
+
+/** What a policy finds fault with, beyond what srt does: addresses in odd notations. */
+function destinationFault(domain: SrtDomain): Fault {
+  return faultOf(() => parseDestination(destinationOf(domain)));
 }
 
 function destinationOf({ host, port }: SrtDomain): string {
