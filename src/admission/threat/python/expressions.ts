@@ -26,13 +26,18 @@ export function lowerAll(state: PythonLowering, nodes: readonly number[]): Expre
     .map((node) => lowerExpression(state, node));
 }
 
+/** Python takes names for what they are in NFKC, whatever letters look like: `ｅｘｅｃ` is `exec`. */
+const identifier = (text: string): string => (ASCII.test(text) ? text : text.normalize('NFKC'));
+
+const ASCII = /^\w*$/;
+
 function lowerKind(state: PythonLowering, node: number): Expression {
   const { tree } = state;
   const start = tree.start(node);
   const end = tree.end(node);
   switch (tree.typeName(node)) {
     case 'identifier':
-      return name(tree.text(node), start, end);
+      return name(identifier(tree.text(node)), start, end);
     case 'string':
       return lowerText(state, node, lowerExpression);
     case 'concatenated_string':
@@ -52,7 +57,7 @@ function lowerKind(state: PythonLowering, node: number): Expression {
       const object = tree.child(node, 'object');
       const key = tree.child(node, 'attribute');
       if (object < 0 || key < 0) return lowerParts(state, node, 'error');
-      const text = constant(tree.text(key), tree.start(key), tree.end(key));
+      const text = constant(identifier(tree.text(key)), tree.start(key), tree.end(key));
       return member(lowerExpression(state, object), text, start, end);
     }
     case 'subscript':

@@ -125,6 +125,7 @@ export function* commands(scene: Scene): Iterable<Found> {
   yield* startedCommands(scene);
   yield* scriptCommands(scene);
   if (scene.doing('run', 'evaluate', 'write-file').length === 0) return;
+  yield* templates(scene);
   for (const text of scene.texts) {
     if (text.value.length < 20) continue;
     const code = WRITTEN_CODE.find(({ pattern }) => pattern.test(text.value.slice(0, 20_000)));
@@ -153,6 +154,27 @@ function* startedCommands(scene: Scene): Iterable<Found> {
     for (const command of COMMANDS) {
       if (command.pattern.test(line)) yield { ...told(command, familyOf(command)), ...at(use) };
     }
+  }
+}
+
+/** What commands that are put together of what is not known are put together of. */
+const IN_TEMPLATES = new Set(['decoded-shell', 'fetched-shell', 'reverse-shell']);
+
+/** `'echo %s|base64 -d|bash' % x`: what is run is not known, what it is made of says enough. */
+function* templates(scene: Scene): Iterable<Found> {
+  if (scene.language === 'shell') return;
+  const unknown = scene.doing('run').find(({ use: { args } }) => {
+    const [first] = args;
+    return first !== undefined && first.constant === undefined && first.items === undefined;
+  });
+  if (unknown === undefined) return;
+  for (const command of COMMANDS) {
+    if (!IN_TEMPLATES.has(command.name)) continue;
+    const text = scene.texts.find(
+      ({ value }) => value.length >= 12 && command.pattern.test(value.slice(0, LONGEST_LINE)),
+    );
+    if (text === undefined) continue;
+    yield { ...told(command, familyOf(command)), ...at(text), flow: [unknown.use] };
   }
 }
 

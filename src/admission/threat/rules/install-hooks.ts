@@ -1,5 +1,6 @@
 /** What happens when a package is installed, before anybody has used it. */
 
+import type { Use } from '../facts.ts';
 import { LABELS } from '../labels.ts';
 import { inSetup } from './exfiltration.ts';
 import type { Found, Scene } from './scene.ts';
@@ -22,6 +23,7 @@ export function* installHooks(scene: Scene): Iterable<Found> {
       flow: [...flow, use],
     };
   }
+  yield* ownPrograms(scene, flow);
   for (const { use } of scene.doing('run')) {
     const line = textsOf(use).join(' ');
     if (!ODD_PROGRAM.test(line) && (labelsOf(use) & LABELS.decoded) === 0) continue;
@@ -50,6 +52,30 @@ export function* installHooks(scene: Scene): Iterable<Found> {
     };
   }
 }
+
+/** Installing is no building: what a hook of it starts is rarely a compiler. */
+function* ownPrograms(scene: Scene, flow: readonly Use[]): Iterable<Found> {
+  const installs = scene.imports.some(({ path }) => INSTALL_COMMANDS.test(path));
+  if (!installs || flow.length === 0) return;
+  for (const { use } of scene.doing('run')) {
+    if (BUILD_TOOL.test(textsOf(use).join(' '))) continue;
+    yield {
+      family: 'persistence',
+      name: 'install-starts',
+      ...at(use),
+      score: 60,
+      explanation: 'This starts a program from a hook of the installation.',
+      remedy: 'Start it when it is asked for.',
+      flow: [...flow, use],
+    };
+    return;
+  }
+}
+
+const INSTALL_COMMANDS = /\.command\.(install|develop|egg_info|sdist)$/;
+
+const BUILD_TOOL =
+  /\b(c?make|ninja|meson|gcc|g\+\+|clang|cc|swig|cython|protoc|git|npm|yarn|cargo|go|rustc|msgfmt|sphinx-build|pkg-config|bash \.|configure|autoreconf|msbuild|pytest)\b/i;
 
 const ODD_PROGRAM =
   /\b(powershell|curl|wget|certutil|bitsadmin|nc|ncat|mshta|cmd(\.exe)? \/c start|start \/b|bash -[ci]|sh -c|python\w* -c|pythonw|nohup|explorer|calc(\.exe)?$|notepad|whoami|nslookup|ping|crontab)\b|\.(exe|bat|vbs|ps1)\b/i;

@@ -12,6 +12,7 @@ const FAMILY = 'obfuscation' as const;
 
 export function* obfuscation(scene: Scene): Iterable<Found> {
   yield* hiddenNames(scene);
+  yield* evaluatedNames(scene);
   yield* rewritten(scene);
   yield* packers(scene);
   yield* encodedPayload(scene);
@@ -71,6 +72,26 @@ function* hiddenNames(scene: Scene): Iterable<Found> {
     }
   }
 }
+
+/** `eval('o' + 's.system')`: a name is no secret of what is harmless. */
+function* evaluatedNames(scene: Scene): Iterable<Found> {
+  if (scene.language !== 'python') return;
+  for (const { use } of scene.doing('evaluate')) {
+    const [code] = use.args;
+    if (code?.hidden === undefined || !EVALUATED_NAME.test(String(code.constant))) continue;
+    yield {
+      family: FAMILY,
+      name: 'hidden-name',
+      ...at(use),
+      score: 86,
+      explanation: `This takes ${String(code.constant)} by a name that it puts together.`,
+    };
+    return;
+  }
+}
+
+const EVALUATED_NAME =
+  /^(os|subprocess|builtins|ctypes|socket|pty)\.\w+$|^(exec|eval|compile|__import__)$/;
 
 const isBuiltins = (value: Value | undefined): boolean =>
   /^py:((builtins\.)?__builtins__|builtins)$/.test(value?.path ?? '');

@@ -13,7 +13,20 @@ export function* unpacking(scene: Scene): Iterable<Found> {
     const code = /Function$/.test(use.path) ? use.args.at(-1) : use.args[0];
     // Bundlers and caches of compiled code make scripts of files that they read; programs in programs use these.
     if (!/(eval|Function|exec|execScript)$/.test(use.path)) continue;
-    if (code === undefined || !isComputed(code)) continue;
+    if (code === undefined) continue;
+    const program = putTogether(code);
+    if (program !== undefined) {
+      yield {
+        family: 'obfuscation',
+        name: 'unpacks-itself',
+        ...at(use),
+        score: 84,
+        explanation: `This runs a program of ${program.length} characters that stands in the source only as what it is computed from.`,
+        remedy: 'Publish the program that is put together.',
+      };
+      return;
+    }
+    if (!isComputed(code)) continue;
     share ??= payloadShare(scene);
     if (share < MOSTLY) return;
     yield {
@@ -31,6 +44,17 @@ export function* unpacking(scene: Scene): Iterable<Found> {
 const MOSTLY = 0.3;
 /** Smaller ones are templates. */
 const LEAST = 1000;
+
+/** Shorter ones are ways to `require` past a bundler, and templates. */
+const LEAST_PROGRAM = 200;
+
+/** A program that the interpreter had to compute, where it could: long, and not just joined of readable parts. */
+function putTogether({ constant, hidden }: Value): string | undefined {
+  const isHidden = hidden === 'computed' || hidden === 'encoded';
+  return isHidden && typeof constant === 'string' && constant.length >= LEAST_PROGRAM
+    ? constant
+    : undefined;
+}
 
 function isComputed(value: Value): boolean {
   return (
