@@ -34,7 +34,7 @@ static void exec_free(struct exec *exec) {
   exec_streams_close(exec);
   exec_notify_close(exec);
   watch_close(&exec->job_socket);
-  free(exec->landlock);
+  exec_audit_end(exec);
   free(exec->job);
   free(exec);
 }

@@ -1,8 +1,9 @@
 /* Landlock's refusals of running commands, as the audit log of the host tells them (landlock_audit.h): read as they come, and
-   no more of them than our time allows. Only plans that ask for it make us listen. */
+   no more of them than our time allows. Only plans that ask for it make us listen, and only while one of their commands runs. */
 #include <errno.h>
 #include <linux/netlink.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,14 +35,28 @@ static struct landlock_log *log_of(uint64_t domain, pid_t pid) {
 }
 
 void exec_audit_begin(struct exec *exec) {
-  if (!exec->sandbox->kind->plan.landlock.log) return;
-  if (audit.fd < 0) {
-    int fd = landlock_audit_open();
-    if (fd >= 0 && !watch_add(&audit, WATCH_AUDIT, fd, EPOLLIN, NULL)) close(fd);
-  }
-  if (audit.fd < 0 || exec->sandbox->seat.pid <= 0) return;
+  if (!exec->sandbox->kind->plan.landlock.log || exec->sandbox->seat.pid <= 0) return;
   exec->landlock = calloc(1, sizeof *exec->landlock);
-  if (exec->landlock) exec->landlock->pid = exec->sandbox->seat.pid;
+  if (!exec->landlock) return;
+  exec->landlock->pid = exec->sandbox->seat.pid;
+  if (audit.fd >= 0) return;
+  int fd = landlock_audit_open();
+  if (fd >= 0 && watch_add(&audit, WATCH_AUDIT, fd, EPOLLIN, NULL)) return;
+  if (fd >= 0) close(fd);
+  free(exec->landlock);
+  exec->landlock = NULL;
+}
+
+void exec_audit_end(struct exec *exec) {
+  if (!exec->landlock) return;
+  free(exec->landlock);
+  exec->landlock = NULL;
+  for (struct exec *other = S.active; other; other = other->active_next)
+    if (other->landlock) return;
+  /* Nobody's: what the host logs from now on is not for us to be woken by, or to keep in the kernel's memory. */
+  watch_close(&audit);
+  again_ns = 0;
+  memset(&reader, 0, sizeof reader);
 }
 
 static void note_loss(void) {

@@ -307,6 +307,8 @@ void exec_notify_close(struct exec *exec);
 /* The process at this socket is to be known by the number that the audit log calls it by. */
 void audit_know(int seat);
 void exec_audit_begin(struct exec *exec);
+/* Of an exec that is no longer among the active. */
+void exec_audit_end(struct exec *exec);
 /* False while records of its last moments may still come: exec_finish is called again then. */
 bool exec_audit_settled(struct exec *exec);
 void exec_audit_fields(struct out *out, const struct exec *exec);

@@ -40,6 +40,8 @@ export class ProxyProcessClient {
   readonly #ended: Promise<void>;
   readonly #networks = new Map<number, Served>();
   readonly #pending = new Map<number, Pending>();
+  /** Ends what is on its way to a process that is gone: Node forgets handles that wait for a channel which closes. */
+  readonly #underWay = new Set<() => void>();
   #lastId = 0;
   #lastRequest = 0;
   #holders = 0;
@@ -165,9 +167,17 @@ export class ProxyProcessClient {
   }
 
   #passOn(reader: RawHandle): void {
-    const message: ToProxy = { type: 'vault' };
-    if (this.#gone !== undefined) reader.close();
-    else this.#child.send(message, reader as never, () => reader.close());
+    this.#handOver({ type: 'vault' }, reader);
+  }
+
+  /** The handle is closed here once it is there, or cannot arrive any more. */
+  #handOver(message: ToProxy, handle: RawHandle): void {
+    const close = (): void => {
+      if (this.#underWay.delete(close)) handle.close();
+    };
+    this.#underWay.add(close);
+    if (this.#gone !== undefined) close();
+    else this.#child.send(message, handle as never, close);
   }
 
   async #attach(id: number, handles: NetworkHandles): Promise<void> {
@@ -178,18 +188,19 @@ export class ProxyProcessClient {
       shut();
       throw this.#gone;
     }
-    // Node forgets handles that wait for a channel which closes, and whoever waits for them.
-    const ended = this.#ended.then(() => {
+    const ended = Promise.withResolvers<never>();
+    const end = (): void => {
       shut();
-      throw this.#gone;
-    });
-    ended.catch(() => {});
+      ended.reject(this.#gone);
+    };
+    this.#underWay.add(end);
     this.#hold();
     try {
-      await Promise.race([forwardNetwork(this.#child, id, handles), ended]);
+      await Promise.race([forwardNetwork(this.#child, id, handles), ended.promise]);
     } catch (error) {
       throw this.#gone ?? networkGone('its channel is closed', error);
     } finally {
+      this.#underWay.delete(end);
       this.#release();
     }
   }
@@ -277,16 +288,18 @@ export class ProxyProcessClient {
       this.#send({ type: 'dialled', dial, problem: (error as Error).message });
       return;
     }
-    const message: ToProxy = { type: 'dialled', dial };
-    if (this.#gone !== undefined) handle.close();
-    else this.#child.send(message, handle as never, () => handle.close());
+    this.#handOver({ type: 'dialled', dial }, handle);
   }
 
   #end(error: CaissonError): void {
     if (this.#gone !== undefined) return;
     this.#gone = error;
     void this.#keeper.end();
-    for (const { reject } of this.#pending.values()) reject(error);
+    for (const end of [...this.#underWay]) end();
+    for (const { reject } of this.#pending.values()) {
+      this.#release();
+      reject(error);
+    }
     this.#pending.clear();
     const networks = [...this.#networks.values()];
     this.#networks.clear();
