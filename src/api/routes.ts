@@ -10,8 +10,23 @@ import {
   revokeKey,
   rotateKey,
 } from './access.ts';
+import { queryAudit, streamAudit } from './audit.ts';
 import { executeEffect, registerEffect } from './effects.ts';
 import { streamInSandbox, streamRun } from './events.ts';
+import {
+  changeMode,
+  listFiles,
+  makeDirectory,
+  makeLink,
+  moveFile,
+  readFile,
+  readTree,
+  removeFile,
+  statFile,
+  watchFiles,
+  writeFile,
+  writeTree,
+} from './files.ts';
 import {
   changeModule,
   evaluateSource,
@@ -22,6 +37,16 @@ import {
   removeModule,
 } from './modules.ts';
 import { health, metrics, openApi, readiness } from './operations.ts';
+import {
+  comparePolicies,
+  explainPolicy,
+  listPolicies,
+  policyVersions,
+  readPolicy,
+  removePolicy,
+  storePolicy,
+  validatePolicy,
+} from './policies.ts';
 import type { Route } from './route.ts';
 import {
   createSandbox,
@@ -32,6 +57,7 @@ import {
   runCommand,
 } from './sandboxes.ts';
 import { spawnInSandbox, spawnRun } from './spawn.ts';
+import { poolStatistics, threatStatistics } from './statistics.ts';
 
 export const routes: readonly Route[] = [
   runCommand,
@@ -44,6 +70,18 @@ export const routes: readonly Route[] = [
   spawnRun,
   streamInSandbox,
   streamRun,
+  readFile,
+  writeFile,
+  removeFile,
+  statFile,
+  listFiles,
+  makeDirectory,
+  moveFile,
+  changeMode,
+  makeLink,
+  watchFiles,
+  readTree,
+  writeTree,
   registerEffect,
   executeEffect,
   evaluateSource,
@@ -62,6 +100,18 @@ export const routes: readonly Route[] = [
   createTenant,
   inspectTenant,
   changeTenant,
+  listPolicies,
+  readPolicy,
+  policyVersions,
+  storePolicy,
+  removePolicy,
+  validatePolicy,
+  explainPolicy,
+  comparePolicies,
+  queryAudit,
+  streamAudit,
+  threatStatistics,
+  poolStatistics,
   health,
   readiness,
   openApi,

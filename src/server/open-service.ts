@@ -17,6 +17,7 @@ import { Places } from './places.ts';
 import { openSecurity } from './security/security.ts';
 import { ServedSandboxes } from './served-sandboxes.ts';
 import type { Service } from './service.ts';
+import { ThreatCounts } from './threat-counts.ts';
 import { Workspaces } from './workspaces.ts';
 
 const PRUNE_EVERY_MS = 600_000;
@@ -54,6 +55,7 @@ export async function openService(
   const audit = config.audit.enabled
     ? opened.use(await AuditLog.open(await auditOptions(config, state)))
     : undefined;
+  const threats = opened.adopt(new ThreatCounts(state, onFault), (each) => each.close());
   const workspaces = await Workspaces.open(state, config.workspaces);
   const caisson = opened.use(
     await Caisson.open({
@@ -61,7 +63,10 @@ export async function openService(
       environment: {},
       stateDirectory: state,
       ...(audit === undefined ? {} : { audit }),
-      ...(observer === undefined ? {} : { observer }),
+      observer: (event) => {
+        threats.observer(event);
+        observer?.(event);
+      },
       ...(facts === undefined ? {} : { facts }),
       ...(config.trust.file === undefined ? {} : { admission: { trust: config.trust.file } }),
     }),
@@ -115,6 +120,7 @@ export async function openService(
     places,
     modulesOf: (tenant) => modules.of(tenant),
     audit,
+    threats,
     store,
     security,
     idempotency,

@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts';
 import type { Places } from './places.ts';
 import type { Security } from './security/security.ts';
 import type { ServedSandboxes } from './served-sandboxes.ts';
+import type { ThreatCounts } from './threat-counts.ts';
 
 export interface Service {
   readonly config: Config;
@@ -22,6 +23,7 @@ export interface Service {
   modulesOf(tenant: string): Promise<Modules>;
   /** Absent where the configuration says that none is kept. */
   readonly audit: AuditLog | undefined;
+  readonly threats: ThreatCounts;
   readonly store: ServiceStore;
   readonly security: Security;
   /** No new work is taken. */

@@ -62,6 +62,11 @@ export class AuditLog implements AsyncDisposable {
   #fileBytes = 0;
   #fileSince = 0n;
 
+  /** Where it lies, absolute. */
+  get directory(): string {
+    return this.#settings.directory;
+  }
+
   private constructor(
     settings: AuditSettings,
     parts: {

@@ -70,7 +70,8 @@ export function render(value: unknown): string {
   return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? each.toString() : each));
 }
 
-function isKnown(header: string | undefined, etag: string): boolean {
+/** Whether `If-None-Match` names it (RFC 9110, 13.1.2). */
+export function isKnown(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   if (header.trim() === '*') return true;
   return header.split(',').some((each) => each.trim().replace(/^W\//, '') === etag);

@@ -3,6 +3,8 @@ import type { Readable } from 'node:stream';
 import { CaissonError } from '../../core/error.ts';
 
 export interface UploadLimits {
+  /** `Content-Length`, where it was told. */
+  readonly declared: string | undefined;
   /** `limits.uploadBytes` */
   readonly mostBytes: number;
   /** So long without a byte; then it is given up. */
@@ -24,6 +26,7 @@ export async function takeUpload<T>(
 ): Promise<T> {
   const stream = body as Readable;
   try {
+    if (Number(limits.declared ?? 0) > limits.mostBytes) throw tooLarge(limits.mostBytes);
     return await take(chunksOf(stream, limits));
   } catch (error) {
     stream.resume();

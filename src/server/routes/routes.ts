@@ -2,21 +2,29 @@
 import type { FastifyInstance } from 'fastify';
 import type { Service } from '../service.ts';
 import { serveAccess } from './access.ts';
+import { serveAudit } from './audit.ts';
 import { serveCommands } from './commands.ts';
 import { serveEffects } from './effects.ts';
 import { serveEvaluations } from './evaluations.ts';
+import { serveFiles } from './files.ts';
 import { serveModules } from './modules.ts';
 import { serveOperations } from './operations.ts';
+import { servePolicies } from './policies.ts';
 import { serveSandboxes } from './sandboxes.ts';
 import { serveSpawn } from './spawn.ts';
+import { serveStatistics } from './statistics.ts';
 
 export function serveRoutes(app: FastifyInstance, service: Service): void {
   serveSandboxes(app, service);
   serveCommands(app, service);
   serveSpawn(app, service);
+  serveFiles(app, service);
   serveEffects(app, service);
   serveEvaluations(app, service);
   serveModules(app, service);
   serveAccess(app, service);
+  servePolicies(app, service);
+  serveAudit(app, service);
+  serveStatistics(app, service);
   serveOperations(app, service);
 }

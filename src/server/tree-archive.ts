@@ -1,0 +1,298 @@
+/**
+ * Trees of a sandbox as tar archives, packed and unpacked while they pass: every file is asked of, or given to, the agent
+ * inside, so what an archive or a guest contrives stays inside. No more than a piece of one file is in memory.
+ */
+import { posix } from 'node:path';
+import { Readable } from 'node:stream';
+import { type Extract, extract, type Header, type Pack, pack } from 'tar-stream';
+import { CaissonError, isCaissonError } from '../core/error.ts';
+import type { ListedFile, SandboxFiles } from '../sandbox/files.ts';
+
+const MOST_ENTRIES = 100_000;
+/** Written with one request. */
+const SMALL = 512 * 1024;
+
+type Entry = Extract extends AsyncIterable<infer E> ? E : never;
+type Headers = Partial<Header> & Pick<Header, 'name'>;
+
+export interface Unpacked {
+  files: number;
+  directories: number;
+  links: number;
+  bytes: number;
+}
+
+/** @throws FILE_FAILED where there is no such directory */
+export async function packTree(files: SandboxFiles, root: string): Promise<Readable> {
+  const { type } = await files.stat(root, { follow: true });
+  if (type !== 'directory') throw notDirectory(root);
+  const archive = pack();
+  addBelow(archive, files, root, '').then(
+    () => archive.finalize(),
+    (error: Error) => archive.destroy(error),
+  );
+  return Readable.from(archive, { objectMode: false });
+}
+
+async function addBelow(
+  archive: Pack,
+  files: SandboxFiles,
+  root: string,
+  below: string,
+): Promise<void> {
+  let after: number | undefined = 0;
+  while (after !== undefined) {
+    const part: Awaited<ReturnType<SandboxFiles['page']>> = await files.page(
+      posix.join(root, below),
+      { after },
+    );
+    for (const file of part.entries) {
+      const name = posix.join(below, file.name);
+      await addOne(archive, files, root, name, file);
+      if (file.type === 'directory') await addBelow(archive, files, root, name);
+    }
+    after = part.next;
+  }
+}
+
+async function addOne(
+  archive: Pack,
+  files: SandboxFiles,
+  root: string,
+  name: string,
+  { type, mode, size, modifiedMs }: ListedFile,
+): Promise<void> {
+  const path = posix.join(root, name);
+  const header = { name, mode: mode & 0o777, mtime: new Date(modifiedMs) };
+  if (type === 'directory') return await add(archive, { ...header, type: 'directory' });
+  if (type === 'special') return;
+  try {
+    if (type === 'link') {
+      const linkname = await files.readLink(path);
+      return await add(archive, { ...header, type: 'symlink', linkname });
+    }
+    // With secrets replaced it may have another length, which an archive tells first.
+    const length = files.isRedacted ? await lengthOf(files.readStream(path)) : size;
+    await add(archive, { ...header, type: 'file', size: length }, files.readStream(path));
+  } catch (error) {
+    // Gone since it was listed.
+    if (!isCaissonError(error) || error.details.errno !== 'ENOENT') throw error;
+  }
+}
+
+/** Exactly as long as its header says: cut, or filled up with zeros. */
+async function add(
+  archive: Pack,
+  header: Headers,
+  content?: AsyncGenerator<Buffer>,
+): Promise<void> {
+  const first = await content?.next();
+  const sink = archive.entry(header);
+  let left = header.size ?? 0;
+  const put = async (bytes: Buffer): Promise<void> => {
+    const part = bytes.subarray(0, left);
+    left -= part.length;
+    if (part.length === 0 || sink.write(part)) return;
+    await new Promise<void>((resolve, reject) => {
+      sink.once('drain', resolve);
+      sink.once('close', () => reject(new Error('nobody takes the archive any more')));
+    });
+  };
+  if (content !== undefined && first?.done === false) {
+    await put(first.value);
+    for await (const piece of content) {
+      if (left === 0) break;
+      await put(piece);
+    }
+  }
+  while (left > 0) await put(Buffer.alloc(Math.min(left, SMALL)));
+  if (header.type === 'file') sink.end(undefined);
+}
+
+async function lengthOf(content: AsyncGenerator<Buffer>): Promise<number> {
+  let length = 0;
+  for await (const piece of content) length += piece.length;
+  return length;
+}
+
+/**
+ * @param root made where it is missing
+ * @throws REQUEST_INVALID for what is no archive, or an entry that is refused; FILE_FAILED; and what `chunks` throws
+ */
+export async function unpackTree(
+  files: SandboxFiles,
+  root: string,
+  chunks: AsyncIterable<Buffer>,
+): Promise<Unpacked> {
+  const unpacker = new Unpacker(files, root);
+  await files.mkdir(root, { recursive: true });
+  const archive = extract();
+  const fed = feed(archive, chunks);
+  try {
+    for await (const entry of archive) await unpacker.take(entry);
+    await fed;
+  } catch (error) {
+    throw isCaissonError(error) ? error : refused((error as Error).message);
+  }
+  return await unpacker.finish();
+}
+
+async function feed(
+  archive: ReturnType<typeof extract>,
+  chunks: AsyncIterable<Buffer>,
+): Promise<void> {
+  try {
+    for await (const chunk of chunks) {
+      if (archive.destroyed) return;
+      if (archive.write(chunk)) continue;
+      await new Promise<void>((resolve) => {
+        archive.once('drain', resolve);
+        archive.once('close', resolve);
+      });
+    }
+    archive.end(undefined);
+  } catch (error) {
+    // Told by the archive's own end.
+    archive.destroy(error as Error);
+  }
+}
+
+class Unpacker {
+  readonly #files: SandboxFiles;
+  readonly #root: string;
+  readonly #made = new Set<string>();
+  readonly #modes: [path: string, mode: number][] = [];
+  readonly #links = new Set<string>();
+  readonly #done: Unpacked = { files: 0, directories: 0, links: 0, bytes: 0 };
+  #entries = 0;
+
+  constructor(files: SandboxFiles, root: string) {
+    this.#files = files;
+    this.#root = root;
+  }
+
+  async take(entry: Entry): Promise<void> {
+    const { header } = entry;
+    this.#entries += 1;
+    if (this.#entries > MOST_ENTRIES) throw refused(`it has more than ${MOST_ENTRIES} entries`);
+    const name = this.#nameOf(header);
+    const mode = (header.mode ?? 0o644) & 0o777;
+    switch (header.type) {
+      case 'directory':
+        await this.#directory(name, mode);
+        break;
+      case 'symlink':
+        await this.#link(name, header.linkname ?? '');
+        break;
+      case 'file':
+      case 'contiguous-file':
+        await this.#file(name, mode, header.size ?? 0, entry);
+        return;
+      default:
+        throw refused(
+          `${JSON.stringify(header.name)} is neither file, directory nor symbolic link`,
+        );
+    }
+    entry.resume();
+  }
+
+  /** Those that let nobody write into them come last. */
+  async finish(): Promise<Unpacked> {
+    for (const [path, mode] of this.#modes.reverse()) await this.#files.chmod(path, mode);
+    return this.#done;
+  }
+
+  #nameOf({ name }: Headers): string {
+    const shown = JSON.stringify(name.slice(0, 200));
+    if (name.includes('\0')) throw refused(`the name ${shown} holds a NUL`);
+    if (name.startsWith('/')) throw refused(`the name ${shown} is absolute`);
+    const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+    if (parts.includes('..')) throw refused(`the name ${shown} leads out of the archive`);
+    for (let i = 1; i < parts.length; i++) {
+      if (!this.#links.has(parts.slice(0, i).join('/'))) continue;
+      throw refused(`${shown} lies behind a link of the same archive`);
+    }
+    return parts.join('/');
+  }
+
+  async #directory(name: string, mode: number): Promise<void> {
+    if (name === '') return;
+    if (this.#links.has(name)) throw refused(`${JSON.stringify(name)} is a link already`);
+    await this.#make(name);
+    this.#modes.push([this.#at(name), mode]);
+    this.#done.directories += 1;
+  }
+
+  async #link(name: string, target: string): Promise<void> {
+    if (target === '' || target.includes('\0'))
+      throw refused(`${JSON.stringify(name)} links nowhere`);
+    await this.#parentOf(name);
+    // Made anew: what a later archive says replaces what an earlier one said.
+    await this.#files.remove(this.#at(name)).catch(unlessMissing);
+    await this.#files.makeLink(this.#at(name), target);
+    this.#links.add(name);
+    this.#done.links += 1;
+  }
+
+  async #file(name: string, mode: number, size: number, content: Entry): Promise<void> {
+    if (name === '') throw refused('a file has no name');
+    await this.#parentOf(name);
+    this.#links.delete(name);
+    const path = this.#at(name);
+    const pieces = content as AsyncIterable<Buffer>;
+    if (size > SMALL) await this.#files.writeStream(path, pieces, { mode });
+    else {
+      const bytes = Buffer.concat(await Array.fromAsync(pieces));
+      try {
+        await this.#files.write(path, bytes, { mode });
+      } catch (error) {
+        // A link is there, or a file that may not be written: replaced.
+        if (!isCaissonError(error) || !['ELOOP', 'EACCES'].includes(String(error.details.errno)))
+          throw error;
+        await this.#files.writeStream(path, one(bytes), { mode });
+      }
+    }
+    this.#done.files += 1;
+    this.#done.bytes += size;
+  }
+
+  async #parentOf(name: string): Promise<void> {
+    if (name === '') throw refused('an entry has no name');
+    const parent = posix.dirname(name);
+    if (parent !== '.') await this.#make(parent);
+  }
+
+  async #make(name: string): Promise<void> {
+    if (this.#made.has(name)) return;
+    await this.#files.mkdir(this.#at(name), { recursive: true });
+    this.#made.add(name);
+  }
+
+  #at(name: string): string {
+    return posix.join(this.#root, name);
+  }
+}
+
+async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+function unlessMissing(error: unknown): void {
+  if (!isCaissonError(error) || error.details.errno !== 'ENOENT') throw error;
+}
+
+function refused(reason: string): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'server',
+    message: `the archive is refused: ${reason}`,
+    hint: 'send a tar archive, not compressed, of files, directories and symbolic links',
+  });
+}
+
+function notDirectory(path: string): CaissonError {
+  return new CaissonError('FILE_FAILED', {
+    layer: 'server',
+    message: `${path} is no directory`,
+    details: { op: 'list', path, errno: 'ENOTDIR' },
+  });
+}
