@@ -19,7 +19,11 @@ class Child extends EventEmitter {
   readonly pid = 1;
   refs = 0;
   arrives = false;
-  send(message: { request?: number }, _handle: unknown, done?: (error: Error | null) => void): void {
+  send(
+    message: { request?: number },
+    _handle: unknown,
+    done?: (error: Error | null) => void,
+  ): void {
     if (message.request !== undefined) {
       const { request } = message;
       setImmediate(() => this.emit('message', { type: 'reply', request, reply: { port: 1 } }));
