@@ -127,6 +127,7 @@ const documents = [
   'docs/network.md',
   'docs/srt-settings.md',
   'docs/manager.md',
+  'docs/mcp.md',
   'docs/modules.md',
   'docs/admission.md',
   'docs/monitor.md',

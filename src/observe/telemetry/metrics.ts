@@ -52,6 +52,7 @@ export class Metrics {
         return;
       case 'refused':
         this.#forget(event.id);
+        this.#hosts.delete(event.id);
         of.refusals.add(1, { ...about, 'error.type': codeOf(event.code) });
         return;
       case 'violation':

@@ -53,6 +53,8 @@ function typeOf(metric: MetricData): 'counter' | 'gauge' | 'histogram' | undefin
 function nameOf({ descriptor }: MetricData, type: string): string {
   const { name, unit } = descriptor;
   let text = name.replace(/[^a-zA-Z0-9_:]+/g, '_').replace(/^(?=\d)/, '_');
+  // These endings are of histograms alone.
+  if (type !== 'histogram') text = text.replace(/_(?:count|sum|bucket)$/, '');
   const suffix = UNITS[unit];
   const isNamed = suffix === undefined || (suffix === 'ratio' && type !== 'gauge');
   if (!isNamed && !text.endsWith(`_${suffix}`)) text += `_${suffix}`;

@@ -2,45 +2,41 @@
  * What is told to whom, by the caller and by OpenTelemetry's own environment variables. The caller's word stands over the
  * environment's. https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
  */
-import * as z from 'zod/mini';
+import { z } from 'zod';
 import { CaissonError } from '../../core/error.ts';
 
-const ms = (description: string) =>
-  z.optional(z.int().check(z.gte(1), z.lte(3_600_000), z.describe(description)));
-const flag = (description: string) => z.optional(z.boolean().check(z.describe(description)));
-const word = (description: string) =>
-  z.optional(z.string().check(z.minLength(1), z.maxLength(255), z.describe(description)));
+const ms = (description: string) => z.int().min(1).max(3_600_000).optional().describe(description);
+const flag = (description: string) => z.boolean().optional().describe(description);
 
 export const telemetrySchema = z.strictObject({
   traces: flag('Spans go out over OTLP/HTTP; default: as OTEL_* say, else not'),
   metrics: flag('Metrics go out over OTLP/HTTP; default: as OTEL_* say, else not'),
   logs: flag('Records of the audit log go out over OTLP/HTTP; default: as OTEL_* say, else not'),
   prometheus: flag('Metrics can be rendered as Prometheus reads them; default true'),
-  endpoint: z.optional(
-    z
-      .url({ protocol: /^https?$/ })
-      .check(z.describe('Base of the receiver; /v1/traces, /v1/metrics, /v1/logs are added to it')),
-  ),
-  headers: z.optional(
-    z.record(z.string(), z.string()).check(z.describe('Sent with each export; never shown')),
-  ),
-  serviceName: word('`service.name`; default OTEL_SERVICE_NAME, else `caisson`'),
-  resource: z.optional(
-    z
-      .record(z.string(), z.string())
-      .check(z.describe('Further attributes of the resource, over OTEL_RESOURCE_ATTRIBUTES')),
-  ),
-  sampleRatio: z.optional(
-    z
-      .number()
-      .check(
-        z.gte(0),
-        z.lte(1),
-        z.describe(
-          'Share of the traces that begin here and are kept; a parent decides for its own',
-        ),
-      ),
-  ),
+  endpoint: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Base of the receiver; /v1/traces, /v1/metrics, /v1/logs are added to it'),
+  headers: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('Sent with each export; never shown'),
+  serviceName: z
+    .string()
+    .min(1)
+    .max(255)
+    .optional()
+    .describe('`service.name`; default OTEL_SERVICE_NAME, else `caisson`'),
+  resource: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('Further attributes of the resource, over OTEL_RESOURCE_ATTRIBUTES'),
+  sampleRatio: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe('Share of the traces that begin here and are kept; a parent decides for its own'),
   tenants: flag('The tenant is a label of every metric; default false: it has no bound of its own'),
   intoGuests: flag('Guests are told their place in the trace; default true'),
   metricsEveryMs: ms('Between two exports of metrics; default 60,000'),
