@@ -70,7 +70,11 @@ export class RateLimits {
     if (known?.perSecond === perSecond && known.burst === burst) return known;
     const bucket = new TokenBucket(perSecond, burst, this.#steadyMs);
     // Another limit is no new burst.
-    for (let spent = known === undefined ? 0 : burst - known.bucket.left; spent > 0; spent--) {
+    for (
+      let spent = known === undefined ? 0 : known.burst - known.bucket.left;
+      spent > 0;
+      spent--
+    ) {
       if (!bucket.take()) break;
     }
     const metered = { perSecond, burst, bucket };
