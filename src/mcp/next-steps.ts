@@ -9,6 +9,10 @@ import type { Limits, Policy } from '../policy/policy.ts';
 import { type McpSetup, mayAsk } from './mcp-setup.ts';
 
 const STEPS_MAX = 8;
+/** Of each stream, characters at its end. */
+const TAIL = 8192;
+const LOOKS_LIKE_NETWORK =
+  /could ?n.t resolve|could not resolve|name resolution|getaddrinfo|EAI_AGAIN|ENOTFOUND|ENETUNREACH|network is unreachable|no route to host/i;
 
 export interface RanIn {
   readonly policy: Policy;
@@ -20,7 +24,7 @@ export interface RanIn {
 }
 
 export function nextAfterOutcome(
-  outcome: Pick<Outcome, 'kind' | 'code' | 'violations' | 'limitsHit'>,
+  outcome: Pick<Outcome, 'kind' | 'code' | 'violations' | 'limitsHit' | 'stdout' | 'stderr'>,
   ranIn: RanIn,
 ): string[] {
   const { violations, limitsHit } = outcome;
@@ -28,8 +32,12 @@ export function nextAfterOutcome(
     ...violations.flatMap((violation) => afterViolation(violation, ranIn)),
     ...limitsHit.flatMap((limit) => afterLimit(limit, ranIn.policy.limits)),
   ];
-  const failed = outcome.kind !== 'exited' || outcome.code !== 0;
-  if (failed && steps.length === 0 && !ranIn.isEngine && ranIn.policy.network.mode === 'none') {
+  const { kind, code, stdout, stderr } = outcome;
+  const failed = kind !== 'exited' || code !== 0;
+  // Without a network nothing sees what was tried: the guest's own complaint is the only sign.
+  const complains =
+    failed && [stdout, stderr].some(({ text }) => LOOKS_LIKE_NETWORK.test(text.slice(-TAIL)));
+  if (complains && steps.length === 0 && !ranIn.isEngine && ranIn.policy.network.mode === 'none') {
     steps.push(
       `This sandbox has no network at all. If that is what failed: ${personForNetwork(ranIn.setup)}`,
     );
@@ -56,7 +64,9 @@ function afterNetwork({ target, rule, details }: Violation, { sandbox, setup }: 
   const place = destinationOf(target, details);
   if (place === undefined || rule?.startsWith('network.deny') === true) return [];
   const { host, port } = place;
-  const refused = `Network to ${host}:${port} was refused.`;
+  // A name that was not even looked up says no port.
+  const guess = place.isGuess ? ' (443 is a guess: give the port that it connects to)' : '';
+  const refused = `Network to ${host}:${port} was refused${guess}.`;
   if (!mayAsk(setup)) return [`${refused} ${personForNetwork(setup)}`];
   if (sandbox === undefined) {
     return [
@@ -75,14 +85,14 @@ function asked(host: string, port: number): string {
 function destinationOf(
   target: string | undefined,
   details: Violation['details'],
-): { host: string; port: number } | undefined {
+): { host: string; port: number; isGuess: boolean } | undefined {
   if (target === undefined || target.length > 300) return undefined;
   const [, host = '', port] = /^\[?([^\]]*?)\]?(?::(\d{1,5}))?(?:\/tcp)?$/.exec(target) ?? [];
   if (details.kind === 'packet') return undefined;
   const number = port === undefined ? 443 : Number(port);
   try {
     parseDestination(host.includes(':') ? `[${host}]:${number}` : `${host}:${number}`);
-    return { host, port: number };
+    return { host, port: number, isGuess: port === undefined };
   } catch {
     return undefined;
   }

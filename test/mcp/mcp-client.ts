@@ -1,4 +1,5 @@
 /** The SDK's own client, on a `caisson mcp` that it starts, or over HTTP. */
+import { spawnSync } from 'node:child_process';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -6,6 +7,10 @@ import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.j
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { ElicitRequestSchema, type ElicitResult } from '@modelcontextprotocol/sdk/types.js';
 import { entry } from '../cli/caisson.ts';
+
+/** Of test/skips.json. */
+export const withoutPython: string | false =
+  spawnSync('sh', ['-c', 'command -v python3']).status === 0 ? false : 'python3 is not installed';
 
 export interface Answer {
   readonly isError: boolean;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makePlace, type Place } from '../cli/caisson.ts';
-import { type McpClient, startMcp } from './mcp-client.ts';
+import { type McpClient, startMcp, withoutPython } from './mcp-client.ts';
 
 const ALWAYS = [
   'close_sandbox',
@@ -71,7 +71,7 @@ describe('a server without a workspace', () => {
     assert.ok(!seen.text.includes('of the host'));
   });
 
-  test('runs code of four languages', async () => {
+  test('runs code of four languages', { skip: withoutPython }, async () => {
     const sources = [
       ['python', 'print(6 * 7)', '42\n'],
       ['shell', 'echo $((6 * 7))', '42\n'],
@@ -92,7 +92,9 @@ describe('a server without a workspace', () => {
     assert.match(thrown.structured.thrown, /ReferenceError: nope is not defined/);
   });
 
-  test('a kept sandbox keeps files, and a throw-away one nothing', async () => {
+  test('a kept sandbox keeps files, and a throw-away one nothing', {
+    skip: withoutPython,
+  }, async () => {
     const sandbox = await mcp.open();
     const python = (code: string) => mcp.call('run_code', { language: 'python', code, sandbox });
     await python('open("/tmp/n", "w").write("41")');
@@ -152,7 +154,9 @@ describe('a server without a workspace', () => {
     await mcp.call('close_sandbox', { sandbox });
   });
 
-  test('what was refused comes with its reason and what to do instead', async () => {
+  test('what was refused comes with its reason and what to do instead', {
+    skip: withoutPython,
+  }, async () => {
     const missing = await mcp.call('run_command', { argv: ['no-such-program'] });
     assert.ok(missing.isError);
     assert.equal(missing.structured.error.code, 'COMMAND_NOT_FOUND');
@@ -160,8 +164,9 @@ describe('a server without a workspace', () => {
     const slow = await mcp.call('run_command', { argv: ['sleep', '9'], timeout_ms: 200 });
     assert.equal(slow.structured.outcome, 'timed-out');
     assert.match(slow.text, /Next: It ran out of time: .*The policy allows 60000 ms/);
-    const network = await mcp.call('run_command', {
-      command: 'exec 3<>/dev/tcp/1.1.1.1/443 || false',
+    const network = await mcp.call('run_code', {
+      language: 'python',
+      code: 'import urllib.request; urllib.request.urlopen("https://pypi.org")',
     });
     assert.match(network.text, /no network at all.*--net HOST, or with --ask/);
     const asked = await mcp.call('open_sandbox').then(({ structured }) =>
@@ -176,7 +181,7 @@ describe('a server without a workspace', () => {
     assert.match(asked.text, /this server takes no requests/);
   });
 
-  test('a model narrows, and never widens', async () => {
+  test('a model narrows, and never widens', { skip: withoutPython }, async () => {
     const narrow = await mcp.call('run_code', {
       language: 'python',
       code: 'x = "x" * (200 << 20)\nprint(len(x))',

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makePlace, type Place } from '../../cli/caisson.ts';
-import { connectMcp } from '../mcp-client.ts';
+import { connectMcp, withoutPython } from '../mcp-client.ts';
 import { type HttpProcess, initialize, startHttp } from './http-process.ts';
 
 const ANN = randomBytes(32).toString('base64url');
@@ -50,7 +50,7 @@ describe('with tokens', () => {
     place[Symbol.dispose]();
   });
 
-  test('the SDK’s client runs Python in a kept sandbox', async () => {
+  test('the SDK’s client runs Python in a kept sandbox', { skip: withoutPython }, async () => {
     await using mcp = await connectMcp(http.url, bearer(ANN));
     assert.match(mcp.sessionId, /^[\w-]{43}$/);
     const sandbox = await mcp.open();
