@@ -22,6 +22,13 @@ export interface ReadStreamOptions {
   readonly length?: number;
 }
 
+export interface WriteStreamOptions {
+  /** Permission bits; default those that it has, 644 for a new one. */
+  readonly mode?: number;
+  /** It must not be there yet: FILE_FAILED with EEXIST. Default false. */
+  readonly exclusive?: boolean;
+}
+
 /** The next piece is on its way while one is looked at. @param redactor replaces secrets in what is read */
 export async function* readPieces(
   ask: AskFiles,
@@ -66,14 +73,13 @@ export async function* readPieces(
  * Makes or replaces a file, in one step at the end: who reads it meanwhile sees the old one, and a source that fails
  * leaves nothing. A link in its place is replaced, not written through.
  *
- * @param mode permission bits; default those that it has, 644 for a new one
  * @returns how many bytes it has
  */
 export async function writePieces(
   ask: AskFiles,
   path: string,
   source: AsyncIterable<Uint8Array>,
-  mode: number | undefined,
+  { mode, exclusive = false }: WriteStreamOptions,
 ): Promise<number> {
   const kept = mode ?? (await modeOf(ask, path)) ?? 0o644;
   const beside = posix.join(
@@ -94,7 +100,8 @@ export async function writePieces(
     }
     await under;
     await ask({ op: 'chmod', path: beside, mode: kept });
-    await ask({ op: 'rename', path: beside, second: path });
+    const how = exclusive ? { flags: fileFlag.exclusive } : {};
+    await ask({ op: 'rename', path: beside, second: path, ...how });
     return written;
   } catch (error) {
     await ask({ op: 'remove', path: beside }).catch(() => {});

@@ -18,6 +18,7 @@ import {
   FILE_PIECE as CHUNK,
   type ReadStreamOptions,
   readPieces,
+  type WriteStreamOptions,
   writePieces,
 } from './file-streams.ts';
 import type { Redactor } from './redact.ts';
@@ -140,20 +141,14 @@ export class SandboxFiles {
   /**
    * Makes or replaces a file with what comes, in one step at the end; a link in its place is replaced.
    *
-   * @param options `mode`: default as it is, 644 for a new one
    * @returns its length in bytes
    */
   async writeStream(
     path: string,
     source: AsyncIterable<Uint8Array>,
-    options: { mode?: number } = {},
+    options: WriteStreamOptions = {},
   ): Promise<number> {
-    return await writePieces(
-      (asked) => this.#ask(asked),
-      this.#resolve(path),
-      source,
-      options.mode,
-    );
+    return await writePieces((asked) => this.#ask(asked), this.#resolve(path), source, options);
   }
 
   async stat(path: string, options: { follow?: boolean } = {}): Promise<FileInfo> {

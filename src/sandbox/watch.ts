@@ -4,7 +4,7 @@
  * comes and goes within one is not seen.
  */
 import { posix } from 'node:path';
-import { isCaissonError } from '../core/error.ts';
+import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { ListedFile, SandboxFiles } from './files.ts';
 
 export interface FileEvent {
@@ -18,6 +18,8 @@ export interface WatchOptions {
   readonly intervalMs?: number;
   /** Also what lies in directories below; default true. */
   readonly recursive?: boolean;
+  /** Files and directories that may be there at most; then it ends with REQUEST_INVALID. Default: any number. */
+  readonly most?: number;
   /** Ends the iteration. */
   readonly signal?: AbortSignal;
 }
@@ -27,11 +29,13 @@ export async function* watchTree(
   path: string,
   options: WatchOptions,
 ): AsyncGenerator<FileEvent> {
-  let before = await look(files, path, options.recursive !== false);
+  const { recursive = true, most = Number.POSITIVE_INFINITY, intervalMs = 200, signal } = options;
+  let before = await look(files, path, recursive, most, signal);
   for (;;) {
-    await pause(options.intervalMs ?? 200, options.signal);
-    if (options.signal?.aborted === true) return;
-    const now = await look(files, path, options.recursive !== false);
+    await pause(intervalMs, signal);
+    if (hasEnded(signal)) return;
+    const now = await look(files, path, recursive, most, signal);
+    if (hasEnded(signal)) return;
     for (const [name, stamp] of now) {
       const earlier = before.get(name);
       if (earlier === undefined) yield { kind: 'added', path: name };
@@ -46,26 +50,48 @@ async function look(
   files: SandboxFiles,
   path: string,
   recursive: boolean,
+  most: number,
+  signal: AbortSignal | undefined,
 ): Promise<Map<string, string>> {
   const out = new Map<string, string>();
-  let listed: ListedFile[];
-  try {
-    listed = await files.list(path);
-  } catch (error) {
-    // A directory that goes while it is looked at is a removal, which its parent shows.
-    if (isCaissonError(error) && error.code === 'FILE_FAILED') return out;
-    throw error;
-  }
-  for (const file of listed) {
-    const name = posix.join(path, file.name);
-    const stamp =
-      file.type === 'directory' ? 'directory' : `${file.modifiedMs}:${file.size}:${file.mode}`;
-    out.set(name, stamp);
-    if (recursive && file.type === 'directory') {
-      for (const [inner, value] of await look(files, name, true)) out.set(inner, value);
+  const left = [path];
+  for (let here = left.pop(); here !== undefined; here = left.pop()) {
+    for await (const file of entriesOf(files, here)) {
+      if (signal?.aborted === true) return out;
+      const name = posix.join(here, file.name);
+      const isDirectory = file.type === 'directory';
+      out.set(name, isDirectory ? 'directory' : `${file.modifiedMs}:${file.size}:${file.mode}`);
+      if (out.size > most) throw tooMany(path, most);
+      if (recursive && isDirectory) left.push(name);
     }
   }
   return out;
+}
+
+/** A directory that goes while it is looked at is a removal, which its parent shows. */
+async function* entriesOf(files: SandboxFiles, path: string): AsyncGenerator<ListedFile> {
+  let after: number | undefined = 0;
+  try {
+    while (after !== undefined) {
+      const part: Awaited<ReturnType<SandboxFiles['page']>> = await files.page(path, { after });
+      yield* part.entries;
+      after = part.next;
+    }
+  } catch (error) {
+    if (!isCaissonError(error) || error.code !== 'FILE_FAILED') throw error;
+  }
+}
+
+function tooMany(path: string, most: number): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: `there are more than ${most} files below ${path}: too many to be watched`,
+    hint: 'watch a directory further down, or without what lies deeper',
+  });
+}
+
+function hasEnded(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

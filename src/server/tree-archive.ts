@@ -3,7 +3,6 @@
  * inside, so what an archive or a guest contrives stays inside. No more than a piece of one file is in memory.
  */
 import { posix } from 'node:path';
-import { Readable } from 'node:stream';
 import { type Extract, extract, type Header, type Pack, pack } from 'tar-stream';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { ListedFile, SandboxFiles } from '../sandbox/files.ts';
@@ -23,7 +22,7 @@ export interface Unpacked {
 }
 
 /** @throws FILE_FAILED where there is no such directory */
-export async function packTree(files: SandboxFiles, root: string): Promise<Readable> {
+export async function packTree(files: SandboxFiles, root: string): Promise<AsyncIterable<Buffer>> {
   const { type } = await files.stat(root, { follow: true });
   if (type !== 'directory') throw notDirectory(root);
   const archive = pack();
@@ -31,7 +30,7 @@ export async function packTree(files: SandboxFiles, root: string): Promise<Reada
     () => archive.finalize(),
     (error: Error) => archive.destroy(error),
   );
-  return Readable.from(archive, { objectMode: false });
+  return archive as AsyncIterable<Buffer>;
 }
 
 async function addBelow(
@@ -93,10 +92,8 @@ async function add(
     const part = bytes.subarray(0, left);
     left -= part.length;
     if (part.length === 0 || sink.write(part)) return;
-    await new Promise<void>((resolve, reject) => {
-      sink.once('drain', resolve);
-      sink.once('close', () => reject(new Error('nobody takes the archive any more')));
-    });
+    if (await drained(sink)) return;
+    throw new Error('nobody takes the archive any more');
   };
   if (content !== undefined && first?.done === false) {
     await put(first.value);
@@ -145,10 +142,7 @@ async function feed(
     for await (const chunk of chunks) {
       if (archive.destroyed) return;
       if (archive.write(chunk)) continue;
-      await new Promise<void>((resolve) => {
-        archive.once('drain', resolve);
-        archive.once('close', resolve);
-      });
+      if (!(await drained(archive))) return;
     }
     archive.end(undefined);
   } catch (error) {
@@ -161,7 +155,7 @@ class Unpacker {
   readonly #files: SandboxFiles;
   readonly #root: string;
   readonly #made = new Set<string>();
-  readonly #modes: [path: string, mode: number][] = [];
+  readonly #modes = new Map<string, number>();
   readonly #links = new Set<string>();
   readonly #done: Unpacked = { files: 0, directories: 0, links: 0, bytes: 0 };
   #entries = 0;
@@ -198,7 +192,7 @@ class Unpacker {
 
   /** Those that let nobody write into them come last. */
   async finish(): Promise<Unpacked> {
-    for (const [path, mode] of this.#modes.reverse()) await this.#files.chmod(path, mode);
+    for (const [path, mode] of [...this.#modes].reverse()) await this.#files.chmod(path, mode);
     return this.#done;
   }
 
@@ -219,7 +213,7 @@ class Unpacker {
     if (name === '') return;
     if (this.#links.has(name)) throw refused(`${JSON.stringify(name)} is a link already`);
     await this.#make(name);
-    this.#modes.push([this.#at(name), mode]);
+    this.#modes.set(this.#at(name), mode);
     this.#done.directories += 1;
   }
 
@@ -271,6 +265,26 @@ class Unpacker {
   #at(name: string): string {
     return posix.join(this.#root, name);
   }
+}
+
+interface Drains {
+  once(event: 'drain' | 'close', listener: () => void): unknown;
+  off(event: 'drain' | 'close', listener: () => void): unknown;
+}
+
+/** @returns false where it was closed instead */
+function drained(stream: Drains): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (goesOn: boolean) => (): void => {
+      stream.off('drain', onDrain);
+      stream.off('close', onClose);
+      resolve(goesOn);
+    };
+    const onDrain = settle(true);
+    const onClose = settle(false);
+    stream.once('drain', onDrain);
+    stream.once('close', onClose);
+  });
 }
 
 async function* one(bytes: Buffer): AsyncGenerator<Buffer> {

@@ -185,7 +185,7 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
   implement(app, readTree, async (asked) => {
     const sandbox = find(asked);
     const archive = await packTree(sandbox.files, asked.query.path);
-    return await begun(sandbox, archive as AsyncIterable<Buffer>, asked.signal);
+    return await begun(sandbox, archive, asked.signal);
   });
 
   implement(
