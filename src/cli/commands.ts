@@ -6,6 +6,7 @@ import { LEVEL_NAMES } from '../policy/levels.ts';
 import { profiles } from '../policy/profiles.ts';
 import { accessCommands } from './access-commands.ts';
 import { type Command, command } from './command.ts';
+import { configCommands } from './config-commands.ts';
 import { evalFlags } from './eval-flags.ts';
 import { learnFlags, policyFlags, runFlags } from './flags.ts';
 import { mcpFlags } from './mcp-flags.ts';
@@ -234,6 +235,7 @@ export const commands: readonly Command[] = [
   ...signingCommands,
   ...accessCommands,
   ...serveCommands,
+  ...configCommands,
   command({
     name: 'policy check',
     summary: 'Say whether policies are valid',

@@ -5,9 +5,9 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isCaissonError } from '../../core/error.ts';
-import { parsePolicy, policyFromDocument } from '../../policy/parse.ts';
+import { policyFromDocument } from '../../policy/parse.ts';
 import { formatPath, type Problem } from '../../policy/problems.ts';
-import { isProfileName } from '../../policy/profiles.ts';
+import { ceilingPolicy } from '../security/ceilings.ts';
 import type { Config } from './config-schema.ts';
 import { readHeadersFile } from './headers-file.ts';
 import { readPolicySetting } from './policy-setting.ts';
@@ -52,29 +52,36 @@ function looks({ listen, telemetry, audit, trust, signing, workspaces }: Config)
 }
 
 async function policyProblems(config: Config): Promise<Problem[]> {
-  const settings: [At, Config['policy'] | undefined][] = [
-    [['policy'], config.policy],
+  const ceilings = [
     [['ceiling'], config.ceiling],
     [['tenantDefaults', 'ceiling'], config.tenantDefaults.ceiling],
-    ...Object.entries(config.tenants).map(([name, each]): [At, Config['policy'] | undefined] => [
+    ...Object.entries(config.tenants).map(([name, each]) => [
       ['tenants', name, 'ceiling'],
       each.ceiling,
     ]),
+  ] as [At, Config['ceiling'] | undefined][];
+  const settings: [At, () => unknown][] = [
+    [['policy'], () => policyOf(config.policy)],
+    ...ceilings.map(([at, written]): [At, () => unknown] => [
+      at,
+      () => written && ceilingPolicy(written),
+    ]),
   ];
   const problems: Problem[] = [];
-  for (const [at, setting] of settings) {
+  for (const [at, read] of settings) {
     try {
-      const read = setting === undefined ? undefined : await readPolicySetting(setting);
-      if (typeof read === 'object') policyFromDocument(read);
-      else if (read !== undefined && isProfileName(read)) {
-        parsePolicy(`extends: ${read}`, { source: read });
-      }
+      await read();
     } catch (error) {
       if (!isCaissonError(error)) throw error;
       problems.push({ path: formatPath(at), message: error.message });
     }
   }
   return problems;
+}
+
+async function policyOf(setting: Config['policy']): Promise<void> {
+  const read = await readPolicySetting(setting);
+  if (typeof read === 'object') policyFromDocument(read);
 }
 
 async function readable(path: string): Promise<string | undefined> {

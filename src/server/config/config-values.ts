@@ -40,6 +40,7 @@ export function numeric(error = 'write a number') {
 export function url() {
   return z.url({ protocol: /^https?$/, error: 'write a URL of http or https' }).refine(
     (text) => {
+      if (!URL.canParse(text)) return true;
       const { username, password } = new URL(text);
       return username === '' && password === '';
     },
