@@ -303,7 +303,7 @@ export class Caisson {
    * Evaluates a program: thousands a second, in an engine of its language that stands behind the policy's wall.
    *
    * @returns what its default export returned for `args`; what it threw, or a limit that it hit, is a value too
-   * @throws REQUEST_INVALID, POLICY_INVALID, UNENFORCEABLE, WALL_UNAVAILABLE, ABORTED, LAUNCHER_*
+   * @throws REQUEST_INVALID (also for a `workspace`, which it has none of), POLICY_INVALID, UNENFORCEABLE, WALL_UNAVAILABLE, ABORTED, LAUNCHER_*
    * @example
    * const { value } = await caisson.evaluate('javascript', 'export default (a) => a.map((x) => x * x)', { args: [[1, 2]] });
    */
@@ -312,6 +312,8 @@ export class Caisson {
     source: ProgramSource,
     options: EvaluateOptions & PlaceOptions = {},
   ): Promise<Evaluation> {
+    // Ignored, it would be missed without a word.
+    if (options.workspace !== undefined) throw this.#refused(newId('run'), options, noWorkspace());
     return await this.#evaluate(() => programOf(source, language), options);
   }
 
@@ -678,6 +680,14 @@ export class Caisson {
   #state(): string {
     return this.#options.stateDirectory ?? defaultStateDirectory();
   }
+}
+
+function noWorkspace(): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: 'a program that is evaluated has no files, and so no workspace',
+    hint: 'leave workspace out and hand in what it needs as arguments; WASM has wasm.preopens, and run, or eval of python and shell, has a workspace',
+  });
 }
 
 async function inlinePool(engine: EngineName, memoryBytes: number): Promise<EvaluationPool> {

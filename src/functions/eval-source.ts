@@ -33,6 +33,8 @@ export interface EvalOptions extends Omit<EvaluateOptions, 'args'>, PlaceOptions
   readonly env?: Readonly<Record<string, string>>;
   /** Words for a command: `sys.argv[1:]`, `$1` and on, `argv[1]` and on. */
   readonly words?: readonly string[];
+  /** Of Python and shell alone; refused where there is an engine, which has no files. */
+  readonly workspace?: string;
 }
 
 /** What it is carried out by: a Caisson. */

@@ -82,6 +82,19 @@ describe('shell', () => {
     assert.deepEqual([stdout.text, stderr.text], ['-x\n', '']);
   });
 
+  test('what runs in an engine has no workspace: refused, not ignored', async () => {
+    const workspace = import.meta.dirname;
+    const refusal = { code: 'REQUEST_INVALID', message: /no workspace/ };
+    await assert.rejects(caisson.evaluate('javascript', '1', { workspace }), refusal);
+    await assert.rejects(caisson.eval('typescript', '1', { workspace }), refusal);
+    await assert.rejects(
+      caisson.call(() => 1, [], { workspace }),
+      refusal,
+    );
+    const { ok } = await caisson.safeEvaluate('javascript', '1', { workspace });
+    assert.equal(ok, false);
+  });
+
   test('has no files of the host, and those of its workspace', async () => {
     const hidden = await caisson.eval('shell', 'cat /etc/shadow');
     assert.notEqual(hidden.code, 0);

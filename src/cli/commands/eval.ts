@@ -30,7 +30,15 @@ export const action: Action<EvalFlags> = async ({ flags, positionals, argv, json
   const files: string[] = [];
   const asked = await placeOf(flags, undefined, (path) => files.push(path));
   const held = holdPolicyFiles(asked.policy, asked.workspace, files);
-  const place = { ...asked, policy: withPreopens(held, preopens, asked.workspace) };
+  const isEngine = isEngineLanguage(language);
+  if (isEngine && language !== 'wasm' && flags.workspace !== undefined)
+    requireNone(flags.workspace);
+  const { workspace, ...behind } = asked;
+  const place = {
+    ...behind,
+    ...(isEngine || workspace === undefined ? {} : { workspace }),
+    policy: withPreopens(held, preopens, workspace),
+  };
   const wasm = wasmOf(language, flags, preopens);
   const file = flags.file === undefined ? undefined : basename(flags.file);
   const claims = claimsOf(flags, held, file);
@@ -60,6 +68,21 @@ export const action: Action<EvalFlags> = async ({ flags, positionals, argv, json
     (language === 'wasm' && flags.export === undefined);
   return await told(evaluation, isCommand, json);
 };
+
+/** An engine has no files: of a WASM module, those of its `--dir`, which may lie in the workspace. */
+function isEngineLanguage(language: EvalLanguage): boolean {
+  return language === 'javascript' || language === 'typescript' || language === 'wasm';
+}
+
+/** @throws REQUEST_INVALID */
+function requireNone(workspace: string): void {
+  if (workspace === 'none') return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'cli',
+    message: 'javascript and typescript have no files, and so no workspace',
+    hint: 'hand in what it needs by --input; python and shell have a workspace',
+  });
+}
 
 /** What was asked for by name holds above what an evaluation has by default; the policy has it too. */
 function limitsOf(flags: Values): Pick<EvalOptions, 'timeoutMs' | 'cpuMs' | 'memoryBytes'> {
