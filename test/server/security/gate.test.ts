@@ -39,7 +39,7 @@ describe('credentials', () => {
       ],
     ]) {
       await assert.rejects(
-        () => enter(place.security, wrong, { address: '' + Math.random() }),
+        () => enter(place.security, wrong, { address: `${Math.random()}` }),
         unauthenticated,
         wrong.slice(0, 40),
       );
