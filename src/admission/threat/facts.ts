@@ -97,7 +97,7 @@ export interface TextFact {
   readonly value: string;
   readonly start: number;
   readonly end: number;
-  readonly hidden?: Value['hidden'];
+  readonly hidden?: Value['hidden'] | undefined;
 }
 
 /** Of constants as they stand in the source. */

@@ -21,7 +21,7 @@ export function assignPattern(run: Run, pattern: Pattern, value: Known): void {
         cell.current = undefined;
       } else if (isGlobal) {
         const use = run.recorder.use(pattern, cell.all?.path ?? pattern.name, 'write');
-        if (use !== undefined) use.args = [shown(value)];
+        if (use !== undefined) use.args = Array.of(shown(value));
       }
       run.assign(cell, value);
       if (isGlobal && cell.all?.path === run.dialect.exports) exportValue(run, value, 0);
@@ -98,7 +98,7 @@ function assignMember(run: Run, pattern: Member, value: Known): void {
     if (isTold) {
       const use = run.recorder.use(pattern, member, 'write');
       if (use !== undefined) {
-        use.args = key === undefined ? [seen, shown(keyValue)] : [seen];
+        use.args = key === undefined ? Array.of(seen, shown(keyValue)) : Array.of(seen);
         use.receiver = shown(object);
         use.within = run.closure.number;
         use.under = run.under;

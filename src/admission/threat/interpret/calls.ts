@@ -33,7 +33,7 @@ import {
   writeMember,
 } from './members.ts';
 import { hiddenOf } from './operations.ts';
-import { shown } from './recorder.ts';
+import { shown, type UseRecord } from './recorder.ts';
 import { DEEPEST_CALL, gainOf, type Run } from './run.ts';
 import { walkClosure } from './walk.ts';
 
@@ -76,15 +76,16 @@ function isAlias(path: string, name: string): boolean {
 }
 
 function evaluateArguments(run: Run, nodes: readonly Expression[]): readonly Known[] {
-  const args: Known[] = [];
+  const { lists } = run;
+  const from = lists.begin();
   for (const node of nodes) {
     const value = evaluate(run, node);
     const isSpread = node.kind === 'through' && node.operator === '...';
     const list = isSpread ? value.shape?.list : undefined;
-    if (list !== undefined && list.length < 1000) args.push(...list);
-    else args.push(isSpread ? elementOf(value) : value);
+    if (list !== undefined && list.length < 1000) for (const item of list) lists.add(item);
+    else lists.add(isSpread ? elementOf(value) : value);
   }
-  return args;
+  return lists.take(from);
 }
 
 function evaluateNamed(run: Run, named: NonNullable<Call['named']>): Record<string, Known> {
@@ -158,7 +159,7 @@ export function callPath(
 ): Known {
   const { effect } = run.named(path);
   const isUnknown = path.charCodeAt(0) === 63;
-  let use: Use | undefined;
+  let use: UseRecord | undefined;
   // Methods that any object may have are of no interest, unless something is known of one.
   if (path !== '?') {
     const record = run.recorder.use(node, path, form);
@@ -204,7 +205,7 @@ export function callPath(
   }
   labels |= (effect?.gives ?? 0) | (effect?.marks ?? 0);
   if (use !== undefined && (!isUnknown || effect !== undefined))
-    origins = mergeOrigins(origins, [use]);
+    origins = mergeOrigins(origins, use.itself);
   const on = receiver ?? input;
   const folded = effect?.fold?.(allShown(args), on === undefined ? undefined : shown(on));
   if (folded !== undefined) {
@@ -237,13 +238,13 @@ function passToCallbacks(
   calls: number,
   labels: number,
   origins: readonly Use[],
-  use: Use | undefined,
+  use: UseRecord | undefined,
 ): void {
   for (const value of args) {
     if (value.closure === undefined && value.also === undefined) continue;
     for (const { closure } of headsOf(value)) {
       if (closure === undefined) continue;
-      const from = use === undefined ? origins : mergeOrigins(origins, [use]);
+      const from = use === undefined ? origins : mergeOrigins(origins, use.itself);
       const given = labelled(labels | calls, from);
       const count = Math.min(closure.node.parameters.length, MOST_CALLBACK_PARAMETERS);
       invokeClosure(

@@ -9,6 +9,8 @@ const MOST_ORIGINS = 8;
 const MOST_ALTERNATIVES = 4;
 const MOST_SHOWN = 64;
 export const NOTHING: readonly Use[] = [];
+/** Copied, as lists that live long are made here without literals: see list-maker.ts. */
+const NO_ARGUMENTS: readonly Known[] = [];
 
 /** All fields in one order, so that every value has one hidden class. */
 export class Known implements Value {
@@ -116,7 +118,7 @@ export class Closure {
   /** What stands around it. */
   readonly parent: Closure | undefined;
   readonly scope: Scope;
-  readonly args: (Known | undefined)[] = [];
+  readonly args: (Known | undefined)[] = NO_ARGUMENTS.slice();
   /** Joined of the arguments beyond the parameters, and of all for `arguments`. */
   readonly returns: Cell;
   /** The function as a value. */
@@ -225,10 +227,10 @@ function addHead(
   head: Known,
 ): readonly Known[] | undefined {
   if (isBlank(head) || isSame(first, head)) return also;
-  if (also === undefined) return [alone(head)];
+  if (also === undefined) return Array.of(alone(head));
   if (also.length >= MOST_ALTERNATIVES - 1 || also.some((other) => isSame(other, head)))
     return also;
-  return [...also, alone(head)];
+  return also.concat(alone(head));
 }
 
 function alone(value: Known): Known {

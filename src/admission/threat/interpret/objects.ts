@@ -7,7 +7,8 @@ import type { Run } from './run.ts';
 
 export function evaluateList(run: Run, node: List): Known {
   const shape = run.shapeOf(node);
-  const items: Known[] = [];
+  const { lists } = run;
+  const from = lists.begin();
   let isOrdered = true;
   for (const item of node.items) {
     const isSpread = item.kind === 'through' && item.operator === '...';
@@ -15,19 +16,20 @@ export function evaluateList(run: Run, node: List): Known {
     shape.add(value);
     if (!isSpread) {
       bindSelf(value, shape);
-      items.push(value);
+      lists.add(value);
       continue;
     }
     const list = value.shape?.list;
     if (list !== undefined && value.shape?.rest === undefined && list.length < 10_000)
-      items.push(...list);
+      for (const one of list) lists.add(one);
     else if (typeof value.constant === 'string' && value.constant.length < 10_000) {
-      for (const letter of value.constant) items.push(ofConstant(letter));
+      for (const letter of value.constant) lists.add(ofConstant(letter));
     } else {
       isOrdered = false;
       shape.rest = join(shape.rest, elementOf(value));
     }
   }
+  const items = lists.takeOwn<Known>(from);
   if (!isOrdered) for (const item of items) shape.rest = join(shape.rest, item);
   // At a second walk the list keeps what was added to it.
   if (shape.list === undefined || shape.list.length <= items.length) shape.list = items;

@@ -8,6 +8,7 @@ const MOST_TEXTS = 20_000;
 const MOST_USES = 50_000;
 const MOST_JOINED = 64;
 const MOST_TABLES = 100;
+const NO_VALUES: readonly Value[] = [];
 
 /** A use that is written once and seen again at each walk: its fields follow what was known last. */
 export class UseRecord implements Use {
@@ -15,7 +16,7 @@ export class UseRecord implements Use {
   readonly form: Use['form'];
   readonly start: number;
   readonly end: number;
-  args: readonly Value[] = [];
+  args: readonly Value[] = NO_VALUES;
   named: Use['named'];
   input: Value | undefined;
   receiver: Value | undefined;
@@ -27,11 +28,33 @@ export class UseRecord implements Use {
   /** Another use at the same place. */
   next: UseRecord | undefined;
 
+  #itself: readonly UseRecord[] | undefined;
+
   constructor(path: string, form: Use['form'], start: number, end: number) {
     this.path = path;
     this.form = form;
     this.start = start;
     this.end = end;
+  }
+
+  /** As origins of a value. */
+  get itself(): readonly UseRecord[] {
+    this.#itself ??= Array.of<UseRecord>(this);
+    return this.#itself;
+  }
+}
+
+class TextRecord implements TextFact {
+  readonly value: string;
+  readonly start: number;
+  readonly end: number;
+  readonly hidden: Value['hidden'];
+
+  constructor(value: string, start: number, end: number, hidden: Value['hidden']) {
+    this.value = value;
+    this.start = start;
+    this.end = end;
+    this.hidden = hidden;
   }
 }
 
@@ -77,7 +100,9 @@ export class Recorder {
     this.#count++;
     this.#totalLength += length;
     if (length < 3) return;
-    if (this.#texts.length < MOST_TEXTS) this.#texts.push({ value, start, end });
+    if (this.#texts.length < MOST_TEXTS) {
+      this.#texts.push(new TextRecord(value, start, end, undefined));
+    }
     if (this.#longest === undefined || length > this.#longest.length) {
       this.#longest = { start, end, length };
     }
@@ -93,7 +118,7 @@ export class Recorder {
     const key = `${start}:${value.length > 200 ? value.slice(0, 200) + value.length : value}`;
     if (this.#folded.has(key)) return;
     this.#folded.add(key);
-    this.#texts.push({ value, start, end, hidden });
+    this.#texts.push(new TextRecord(value, start, end, hidden));
   }
 
   table(start: number, end: number, items: number): void {

@@ -1,5 +1,6 @@
 /** The state of one interpretation: where it stands, its limits, what waits to be walked. */
 import type { Effect, Effects, Use } from '../facts.ts';
+import { ListMaker } from '../list-maker.ts';
 import type { Entries, FunctionValue, List, Name } from '../tree.ts';
 import type { World } from './compute.ts';
 import type { Dialect, DialectHost } from './dialect.ts';
@@ -55,6 +56,7 @@ export class Run {
   /** Functions seen, the module itself among them. */
   closures = 1;
   readonly blocks = new Map<object, Scope>();
+  readonly lists = new ListMaker();
   /** What was assigned to members of named things. */
   readonly written = new Map<string, Cell>();
   /**
@@ -142,7 +144,7 @@ export class Run {
   }
 
   watch(cell: Cell): void {
-    if (cell.readers === undefined) cell.readers = [this.closure];
+    if (cell.readers === undefined) cell.readers = Array.of(this.closure);
     else if (!cell.readers.includes(this.closure) && cell.readers.length < 64) {
       cell.readers.push(this.closure);
     }

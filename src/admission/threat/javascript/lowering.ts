@@ -1,5 +1,6 @@
 /** What is kept while a syntax tree of JavaScript is lowered, and the limit on its depth. */
 import type { ESTree } from 'meriyah';
+import { ListMaker } from '../list-maker.ts';
 import type { Constant, Expression, Member, Name, ProgramTree, Through } from '../tree.ts';
 import { ConstantNode, MemberNode, NameNode } from './nodes.ts';
 
@@ -9,10 +10,7 @@ import { ConstantNode, MemberNode, NameNode } from './nodes.ts';
  */
 export const DEEPEST = 400;
 
-/** Nobody adds to a list of a tree. */
-const NONE: readonly unknown[] = [];
-
-export class Lowering {
+export class Lowering extends ListMaker {
   /** Of the node that is being lowered. */
   depth = 0;
   deepest = 0;
@@ -20,50 +18,11 @@ export class Lowering {
   readonly problems: ProgramTree['problems'][number][] = [];
   /** Variables that hold the objects of the `with` statements around, inmost last. */
   readonly withs: string[] = [];
-  /** Nodes of the lists that are being made, the outer ones first. */
-  readonly #made: unknown[] = [];
-  #count = 0;
 
   tooDeep(node: ESTree.Node): Through {
     const { start, end } = spanOf(node);
     this.problems.push({ message: 'nested too deeply', start, end });
     return { kind: 'through', operator: 'too-deep', of: [], start, end };
-  }
-
-  /** Where a list begins; what is made from here on is {@link take}n together. */
-  begin(): number {
-    return this.#count;
-  }
-
-  add(node: unknown): void {
-    this.#made[this.#count++] = node;
-  }
-
-  /** What was made since, in order: a list of exactly that size, and as young as what is in it (see nodes.ts). */
-  take<T>(from: number): T[] {
-    if (from === this.#count) return NONE as T[];
-    const taken = this.#made.slice(from, this.#count);
-    this.#made.fill(undefined, from, this.#count);
-    this.#count = from;
-    return taken as T[];
-  }
-
-  one<T>(node: T): T[] {
-    const from = this.#count;
-    this.add(node);
-    return this.take(from);
-  }
-
-  two<T>(first: T, second: T): T[] {
-    const from = this.#count;
-    this.add(first);
-    this.add(second);
-    return this.take(from);
-  }
-
-  /** Of what was made since, without taking it. */
-  since<T>(from: number): T[] {
-    return this.#made.slice(from, this.#count) as T[];
   }
 
   enter(): boolean {

@@ -59,25 +59,33 @@ function lowerKind(state: Lowering, node: ESTree.Node): Pattern {
   }
 }
 
+class EntryPattern {
+  readonly key: Expression;
+  readonly target: Pattern;
+
+  constructor(key: Expression, target: Pattern) {
+    this.key = key;
+    this.target = target;
+  }
+}
+
 function lowerEntriesPattern(
   state: Lowering,
   properties: readonly ESTree.Node[],
   start: number,
   end: number,
 ): Pattern {
-  const entries: { key: Expression; target: Pattern }[] = [];
+  const from = state.begin();
   let rest: Pattern | undefined;
   for (const property of properties) {
     if (property.type === 'Property') {
-      entries.push({
-        key: keyOf(state, property.key as ESTree.Node, property.computed === true),
-        target: lowerPattern(state, property.value as ESTree.Node),
-      });
+      const key = keyOf(state, property.key as ESTree.Node, property.computed === true);
+      state.add(new EntryPattern(key, lowerPattern(state, property.value as ESTree.Node)));
     } else if (property.type === 'RestElement' || property.type === 'SpreadElement') {
       rest = lowerPattern(state, property.argument);
     }
   }
-  return { kind: 'entries-pattern', entries, rest, start, end };
+  return { kind: 'entries-pattern', entries: state.take(from), rest, start, end };
 }
 
 /** A key that is written out is a constant text; numbers are, too: `a[0]` and `a['0']` are one. */

@@ -24,6 +24,16 @@ export interface Located {
   readonly entry: Entry;
 }
 
+class LocatedUse implements Located {
+  readonly use: Use;
+  readonly entry: Entry;
+
+  constructor(use: Use, entry: Entry) {
+    this.use = use;
+    this.entry = entry;
+  }
+}
+
 export interface Scene extends RuleContext {
   readonly facts: Facts;
   readonly located: readonly Located[];
@@ -79,17 +89,21 @@ export function sceneOf(facts: Facts, context: RuleContext): Scene {
   const byAct = new Map<Act, Located[]>();
   const imports: Use[] = [];
   const reads: Located[] = [];
-  const notable: { readonly use: Use; readonly traits: number }[] = [];
+  const notable: Use[] = [];
+  const traitsOfNotable: number[] = [];
   const { uses } = facts;
   for (let i = 0; i < uses.length; i++) {
     const use = uses[i] as Use;
     const { path, form } = use;
     if (form === 'import') imports.push(use);
     const traits = traitsOf(path);
-    if (traits !== 0) notable.push({ use, traits });
+    if (traits !== 0) {
+      notable.push(use);
+      traitsOfNotable.push(traits);
+    }
     const entry = entryOf(context.language, path);
     if (entry === undefined || entry.when?.(use) === false) continue;
-    const one = { use, entry };
+    const one = new LocatedUse(use, entry);
     located.push(one);
     if (form === 'import') continue;
     if (form === 'read') {
@@ -119,8 +133,8 @@ export function sceneOf(facts: Facts, context: RuleContext): Scene {
     return list;
   };
   const having = (wanted: PathTrait): readonly Use[] => {
-    const found = notable.filter(({ traits }) => (traits & wanted) !== 0);
-    return found.length === 0 ? NO_USES : found.map(({ use }) => use);
+    const found = notable.filter((_, i) => ((traitsOfNotable[i] as number) & wanted) !== 0);
+    return found.length === 0 ? NO_USES : found;
   };
   const { texts } = facts.strings;
   return {
@@ -144,7 +158,10 @@ function placedAmong(texts: readonly TextFact[]): Scene['placed'] {
   return (places) => {
     const before = known.get(places);
     if (before !== undefined) return before;
-    distinct ??= new Set(texts.map(({ value }) => value));
+    if (distinct === undefined) {
+      distinct = new Set();
+      for (const { value } of texts) distinct.add(value);
+    }
     let named: Map<string, Place> | undefined;
     distinct.forEach((value) => {
       const place = placeOf(places, value);
