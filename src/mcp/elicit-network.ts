@@ -31,7 +31,8 @@ export function elicitNetwork(
       const isYes = action === 'accept' && content?.decision === 'allow';
       return { kind: isYes ? 'allow' : 'refuse' };
     } catch (error) {
-      if (about.signal.aborted) throw about.signal.reason;
+      // Another call may wait for the same answer.
+      if (about.signal.aborted) return { kind: 'silent', why: 'the call that asked was cancelled' };
       const why = shownWord((error as Error).message, 200);
       return { kind: 'silent', why: `the person was asked, and no answer came: ${why}` };
     }

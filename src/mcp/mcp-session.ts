@@ -24,24 +24,32 @@ type Told<T> = T extends ObservedEvent ? Omit<T, 'id' | 'tenant' | 'sandbox'> : 
 
 export class McpSession {
   readonly setup: McpSetup;
-  /** Names it in the audit log. No secret, unlike the id that a client of HTTP shows. */
+  /** Names it in the audit log, where it begins and ends. No secret, unlike the id that a client of HTTP shows. */
   readonly name: string = newId('sandbox').replace('sandbox_', 'session-');
-  /** Its subject and its name: sessions never share a network namespace. */
+  /**
+   * Its subject and its place among the sessions of that: those at one time share nothing, and what is kept by tenant does
+   * not grow with every session that there ever was.
+   */
   readonly tenant: string;
   readonly network: NetworkRequests;
   readonly #kept = new Map<string, KeptSandbox>();
   readonly #ended = new Map<string, string>();
   readonly #abort = new AbortController();
-  readonly #throwAway = new Set<Promise<unknown>>();
+  /** Waited for when it ends. */
+  readonly #running = new Set<Promise<unknown>>();
   #opening = 0;
   #opened = 0;
   #calls = 0;
   #closing: Promise<void> | undefined;
 
-  /** @param subject whose session it is: `stdio`, or the name of a token */
-  constructor(setup: McpSetup, subject: string) {
+  /**
+   * @param subject whose session it is: `stdio`, or the name of a token
+   * @param place that no other session of the subject has while this one is there
+   */
+  constructor(setup: McpSetup, subject: string, place = 0) {
     this.setup = setup;
-    this.tenant = `mcp/${subject}/${this.name}`;
+    this.tenant = `mcp/${subject}/${place}`;
+    this.record({ kind: 'state', state: 'SessionOpened' });
     this.network = new NetworkRequests(setup.network);
   }
 
@@ -80,12 +88,7 @@ export class McpSession {
       return await use(sandbox, place);
     };
     const running = run();
-    this.#throwAway.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#throwAway.delete(running);
-    }
+    return await this.#tracked(running);
   }
 
   /** @throws QUOTA_EXCEEDED, and what `Caisson.create` throws */
@@ -101,7 +104,7 @@ export class McpSession {
     const place = places.place(where.workspace, where);
     this.#opening++;
     try {
-      const sandbox = await this.#create(place, signal);
+      const sandbox = await this.#tracked(this.#create(place, signal));
       const kept = new KeptSandbox({
         id: `sandbox-${++this.#opened}`,
         sandbox,
@@ -153,7 +156,17 @@ export class McpSession {
 
   async #close(why: string): Promise<void> {
     this.#abort.abort(sessionClosed());
-    await Promise.allSettled([...this.list().map((kept) => kept.close(why)), ...this.#throwAway]);
+    await Promise.allSettled([...this.list().map((kept) => kept.close(why)), ...this.#running]);
+    this.record({ kind: 'state', state: 'SessionClosed', reason: why });
+  }
+
+  async #tracked<T>(running: Promise<T>): Promise<T> {
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
   }
 
   /** What cannot be called off is closed when it is there. */

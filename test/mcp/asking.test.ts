@@ -84,7 +84,13 @@ describe('asking for network', { skip }, () => {
       ({ event, details }) => event === 'network' && details.rule === 'mcp.request:person',
     );
     assert.equal(request?.details.allowed, true);
-    assert.match(request?.tenant ?? '', /^mcp\/stdio\/session-/);
+    assert.equal(request?.tenant, 'mcp/stdio/0');
+    const states = records.filter(({ event }) => event === 'state');
+    assert.deepEqual(
+      states.map(({ details }) => details.state),
+      ['SessionOpened', 'SessionClosed'],
+    );
+    assert.match(states[0]?.run ?? '', /^session-[0-9a-f]{32}$/);
     const changed = records.find(({ event }) => event === 'network-changed');
     assert.equal(changed?.tenant, request?.tenant);
     assert.equal(changed?.run, request?.run);

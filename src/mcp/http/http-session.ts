@@ -11,6 +11,8 @@ import { BODY_MAX } from './read-body.ts';
 export interface HttpSessionSetup {
   readonly setup: McpSetup;
   readonly subject: string;
+  /** That no other session of the subject has while this one is there. */
+  readonly place: number;
   readonly idleMs: number;
   /** Told once, when nothing of it is left. */
   readonly onEnd: (session: HttpSession) => void;
@@ -20,6 +22,7 @@ export class HttpSession {
   /** 256 bits: whoever does not know it cannot guess it. And it is of no use with another's token. */
   readonly id: string = randomBytes(32).toString('base64url');
   readonly subject: string;
+  readonly place: number;
   readonly #setup: HttpSessionSetup;
   readonly #session: McpSession;
   readonly #transport: StreamableHTTPServerTransport;
@@ -30,7 +33,8 @@ export class HttpSession {
   constructor(setup: HttpSessionSetup) {
     this.#setup = setup;
     this.subject = setup.subject;
-    this.#session = new McpSession(setup.setup, setup.subject);
+    this.place = setup.place;
+    this.#session = new McpSession(setup.setup, setup.subject, setup.place);
     this.#transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => this.id,
       // Answered when nothing is left.

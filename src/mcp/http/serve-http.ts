@@ -150,9 +150,13 @@ export class HttpServer implements AsyncDisposable {
       const whose = this.#sessions.size >= most ? 'of everybody' : `of ${subject}`;
       throw problem('RATE_LIMITED', `there are as many sessions ${whose} as there may be`);
     }
+    const taken = new Set(own.map((each) => each.place));
+    let place = 0;
+    while (taken.has(place)) place++;
     const session = new HttpSession({
       setup,
       subject,
+      place,
       idleMs,
       onEnd: (ended) => this.#sessions.delete(ended.id),
     });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { shownWord, visible } from '../guest-text.ts';
 import { tool } from '../tool.ts';
 import { answerSchema, path, sandboxId } from '../tool-schemas.ts';
+import { requireWorkspace } from './show-changes.ts';
 
 const LISTED_MAX = 200;
 
@@ -35,6 +36,7 @@ export const applyChanges = tool({
   call: async ({ sandbox, only }, { session }) => {
     const kept = session.kept(sandbox);
     using _ = kept.use();
+    requireWorkspace(kept);
     const { applied, skipped } = await kept.sandbox.apply({
       skipProtected: true,
       ...(only === undefined ? {} : { only: only.map(plain) }),

@@ -100,7 +100,9 @@ async function inEngine(
     tenant: session.tenant,
     signal,
     ...(where.timeout_ms === undefined ? {} : { timeoutMs: where.timeout_ms }),
-    ...(policy.limits.memoryBytes === null ? {} : { memoryBytes: policy.limits.memoryBytes }),
+    ...(memoryBytes === undefined || policy.limits.memoryBytes === null
+      ? {}
+      : { memoryBytes: policy.limits.memoryBytes }),
   });
   const ranIn = { policy, sandbox: undefined, setup, isEngine: true } as const;
   return renderOutcome(withoutExport(evaluation), ranIn);

@@ -1,6 +1,8 @@
 /** What was changed in an overlaid workspace. */
 import { z } from 'zod';
+import { CaissonError } from '../../core/error.ts';
 import { fence, shownText, shownWord, visible } from '../guest-text.ts';
+import type { KeptSandbox } from '../kept-sandbox.ts';
 import { tool } from '../tool.ts';
 import { answerSchema, sandboxId } from '../tool-schemas.ts';
 
@@ -32,6 +34,7 @@ export const showChanges = tool({
   call: async ({ sandbox }, { session, setup }) => {
     const kept = session.kept(sandbox);
     using _ = kept.use();
+    requireWorkspace(kept);
     const changes = await kept.sandbox.changes();
     const diff = shownText(await changes.diff({ most: DIFF_MAX }));
     const listed = changes.entries.slice(0, CHANGES_MAX).map((change) => ({
@@ -68,3 +71,13 @@ export const showChanges = tool({
     };
   },
 });
+
+/** @throws REQUEST_INVALID */
+export function requireWorkspace({ id, place }: KeptSandbox): void {
+  if (place.kind === 'overlay') return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'mcp',
+    message: `${id} is private: there is no workspace in it that could have changed`,
+    hint: 'read_file brings out what it holds; open_sandbox takes workspace "overlay" where there is one',
+  });
+}

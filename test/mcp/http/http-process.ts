@@ -1,7 +1,7 @@
 /** A `caisson mcp --http` of its own, and requests to it as no client would make them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type IncomingHttpHeaders, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { entry, type Place } from '../../cli/caisson.ts';
 
@@ -68,14 +68,15 @@ function send(
   { method = 'POST', path, headers = {}, body }: Sent = {},
 ): Promise<Reply> {
   const { hostname, port, pathname } = new URL(url);
+  // A connection of its own: what one left unsent would be the next one's.
+  const agent = new Agent({ keepAlive: true });
   return new Promise((resolve, reject) => {
     const sent = request(
       {
         hostname,
         port,
         method,
-        // A connection of its own: what one left unsent would be the next one's.
-        agent: false,
+        agent,
         path: path ?? pathname,
         headers: {
           accept: 'application/json, text/event-stream',
@@ -88,6 +89,7 @@ function send(
         const done = (): void => {
           resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text });
           sent.destroy();
+          agent.destroy();
         };
         answer.setEncoding('utf8').on('data', (piece: string) => {
           text += piece;
@@ -96,7 +98,7 @@ function send(
         answer.once('end', done);
       },
     );
-    sent.once('error', reject);
+    sent.on('error', reject);
     sent.end(body);
   });
 }
