@@ -4,7 +4,7 @@
  * Whether a key is good is proven by its scrypt hash once, and remembered for a while; whether it may still be used is
  * asked at each request of the record as it is then, also where `caisson access` has just changed it.
  */
-import { CaissonError } from '../../core/error.ts';
+import { CaissonError, isCaissonError } from '../../core/error.ts';
 import type { ApiKeyRecord, KeySecret, KeyStore, StoredKey } from '../../store/key-record.ts';
 import type { Caller } from './caller.ts';
 import { FailedAttempts } from './failed-attempts.ts';
@@ -86,19 +86,23 @@ export class ApiKeys implements AsyncDisposable {
     digest: string,
     remembered: Proof | undefined,
   ): Promise<Caller> {
-    if (remembered === undefined) this.#failures.check(address);
-    const proof = remembered ?? (await this.#search(token, digest));
-    const known = proof && (await this.#know(proof.id));
-    if (proof === undefined || known === undefined) {
-      this.#failures.count(address);
-      throw unauthenticated('the API key is not known');
-    }
-    this.#verified.set(digest, proof, REMEMBERED_MS);
+    const id = idOfToken(token);
+    const isThere = id !== undefined && (await this.#store.get(id)) !== undefined;
+    const named = isThere ? id : undefined;
     try {
+      if (remembered === undefined) this.#failures.check(address, named);
+      const proof = remembered ?? (await this.#search(token, digest));
+      const known = proof && (await this.#know(proof.id));
+      if (proof === undefined || known === undefined) {
+        throw unauthenticated('the API key is not known');
+      }
+      this.#verified.set(digest, proof, REMEMBERED_MS);
       return this.#admit(known, proof, digest);
     } catch (error) {
       // One that ended is proven anew each time: that has to have an end, too.
-      this.#failures.count(address);
+      if (isCaissonError(error) && error.code === 'UNAUTHENTICATED') {
+        this.#failures.count(address, named);
+      }
       throw error;
     }
   }

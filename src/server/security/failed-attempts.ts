@@ -1,6 +1,7 @@
 /**
- * Credentials that were wrong, counted by where they came from: whoever tries many waits. Guessing is hopeless anyway; this
- * keeps what a wrong guess costs us small, and says in the log that somebody tries.
+ * Credentials that were wrong, counted by where they came from and by the key that they name, where there is one: whoever
+ * tries many waits. Guessing is hopeless anyway; this keeps what a wrong guess costs us small. Many share an address behind a
+ * proxy: what one of them gets wrong must not keep the others out, who name keys that are there.
  */
 import { CaissonError } from '../../core/error.ts';
 import { TokenBucket } from '../../network/token-bucket.ts';
@@ -20,9 +21,9 @@ export class FailedAttempts {
     this.#steadyMs = steadyMs;
   }
 
-  /** @param address empty: a unix socket @throws RATE_LIMITED */
-  check(address: string): void {
-    const bucket = this.#byOrigin.get(originOf(address));
+  /** @param address empty: a unix socket @param key id of one that is there @throws RATE_LIMITED */
+  check(address: string, key?: string): void {
+    const bucket = this.#byOrigin.get(originOf(address, key));
     const waitMs = bucket?.waitMs() ?? 0;
     if (waitMs === 0) return;
     throw new CaissonError('RATE_LIMITED', {
@@ -33,8 +34,8 @@ export class FailedAttempts {
     });
   }
 
-  count(address: string): void {
-    const origin = originOf(address);
+  count(address: string, key?: string): void {
+    const origin = originOf(address, key);
     let bucket = this.#byOrigin.get(origin);
     if (bucket === undefined) {
       if (this.#byOrigin.size >= MOST_ADDRESSES) {
@@ -51,8 +52,8 @@ export class FailedAttempts {
 }
 
 /** Whoever has an IPv6 address has 2^64 of them. */
-function originOf(address: string): string {
+function originOf(address: string, key = ''): string {
   const plain = plainAddress(address.replace(/%.*$/, '')) ?? address;
   const parsed = parseAddress(plain);
-  return parsed?.family === 6 ? `6:${parsed.bits >> 64n}` : plain;
+  return `${key} ${parsed?.family === 6 ? `6:${parsed.bits >> 64n}` : plain}`;
 }

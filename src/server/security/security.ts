@@ -4,7 +4,6 @@ import type { Config } from '../config/config.ts';
 import { ApiKeys } from './api-keys.ts';
 import { BearerTokens } from './bearer-tokens.ts';
 import { Ceilings } from './ceilings.ts';
-import { FailedAttempts } from './failed-attempts.ts';
 import { Gate } from './gate.ts';
 import { KeyRegistry } from './key-registry.ts';
 import { Quotas } from './quotas.ts';
@@ -42,14 +41,12 @@ export async function openSecurity(options: SecurityOptions): Promise<Security> 
   const { auth } = config;
   const steadyMs = () => clock.steadyMs();
   const revision = () => store.revision();
-  const failures = new FailedAttempts(steadyMs);
   const tenants = await Tenants.open({ store: store.tenants, revision, defaults: config, clock });
   const settings = (tenant: string) => tenants.settings(tenant);
   const apiKeys = new ApiKeys({
     store: store.keys,
     revision,
     clock,
-    failures,
     ...(hashing === undefined ? {} : { hashing }),
   });
   const rateLimits = new RateLimits(settings, steadyMs);
@@ -65,7 +62,6 @@ export async function openSecurity(options: SecurityOptions): Promise<Security> 
       openMetrics: config.telemetry.metrics === 'open',
       tenants,
       rateLimits,
-      failures,
     }),
     keys: new KeyRegistry(store.keys, { clock, hasher: apiKeys.hasher }),
     tenants,

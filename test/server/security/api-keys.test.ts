@@ -272,49 +272,53 @@ describe('a registry of keys', () => {
 });
 
 describe('wrong credentials', () => {
-  test('make whoever sends many wait, and nobody else', async () => {
+  test('make whoever sends many wait, and nobody else who has a key', async () => {
     await using place = await securityPlace();
     const { token } = await place.key('viewer');
-    const { token: fresh } = await place.key('viewer');
-    const wrong = `Bearer ${newToken(newKeyId())}`;
-    await enter(place.security, `Bearer ${token}`, { address: '192.0.2.66' });
-    let waited = 0;
-    for (let i = 0; i < 40; i++) {
-      await assert.rejects(
-        () => enter(place.security, wrong, { address: '192.0.2.66' }),
-        (error: { code: string; details: { retryAfterSeconds?: number } }) => {
-          if (error.code === 'RATE_LIMITED') waited = error.details.retryAfterSeconds ?? 0;
-          return true;
-        },
-      );
-    }
-    assert.ok(waited > 0);
-    await assert.rejects(
-      () => enter(place.security, `Bearer ${fresh}`, { address: '192.0.2.66' }),
-      { code: 'RATE_LIMITED' },
-    );
-    // A key that was proven before goes on, wherever it comes from.
-    await enter(place.security, `Bearer ${token}`, { address: '192.0.2.66' });
-    await enter(place.security, `Bearer ${fresh}`, { address: '192.0.2.67' });
-    place.time.steady += waited * 1000;
-    const { token: third } = await place.key('viewer');
-    await enter(place.security, `Bearer ${third}`, { address: '192.0.2.66' });
+    const { id, token: other } = await place.key('viewer');
+    const flood = async (wrong: () => string) => {
+      let waits = 0;
+      for (let i = 0; i < 40; i++) {
+        await assert.rejects(
+          () => enter(place.security, `Bearer ${wrong()}`),
+          ({ code, details }: { code: string; details: { retryAfterSeconds?: number } }) => {
+            if (code === 'RATE_LIMITED') waits = details.retryAfterSeconds ?? 0;
+            return code === 'RATE_LIMITED' || code === 'UNAUTHENTICATED';
+          },
+        );
+      }
+      return waits;
+    };
+    assert.ok((await flood(() => newToken(newKeyId()))) > 0);
+    await enter(place.security, `Bearer ${token}`);
+    // Whoever knows the id of a key keeps it from being proven from where they are, and from nowhere else.
+    const waits = await flood(() => newToken(id));
+    assert.ok(waits > 0);
+    await assert.rejects(() => enter(place.security, `Bearer ${other}`), { code: 'RATE_LIMITED' });
+    await enter(place.security, `Bearer ${other}`, { address: '192.0.2.67' });
+    // Proven there, it is known here, too.
+    await enter(place.security, `Bearer ${other}`);
+    place.time.steady += waits * 1000;
+    await assert.rejects(() => enter(place.security, `Bearer ${newToken(id)}`), {
+      code: 'UNAUTHENTICATED',
+    });
   });
 
   test('from one IPv6 network count together, and IPv4 in either form', async () => {
     await using place = await securityPlace();
-    const { token } = await place.key('viewer');
     const wrong = `Bearer ${newToken(newKeyId())}`;
     for (let i = 0; i < 40; i++) {
       await assert.rejects(() => enter(place.security, wrong, { address: `2001:db8::${i + 1}` }));
       await assert.rejects(() => enter(place.security, wrong, { address: '::ffff:198.51.100.1' }));
     }
-    for (const address of ['2001:db8::ffff', '198.51.100.1']) {
-      await assert.rejects(() => enter(place.security, `Bearer ${token}`, { address }), {
-        code: 'RATE_LIMITED',
-      });
+    for (const [address, code] of [
+      ['2001:db8::ffff', 'RATE_LIMITED'],
+      ['2001:db8::ffff%eth0', 'RATE_LIMITED'],
+      ['198.51.100.1', 'RATE_LIMITED'],
+      ['2001:db8:0:1::1', 'UNAUTHENTICATED'],
+    ] as const) {
+      await assert.rejects(() => enter(place.security, wrong, { address }), { code });
     }
-    await enter(place.security, `Bearer ${token}`, { address: '2001:db8:0:1::1' });
   });
 
   test('an ended key that is sent over and over has to wait, too', async () => {
@@ -335,18 +339,22 @@ describe('wrong credentials', () => {
     assert.equal((await Promise.all(all)).length, 1000);
   });
 
-  test('a flood of different ones is turned away before it fills the memory', async () => {
+  test('a flood of made-up ones is turned away before it fills the memory, and holds up no key', async () => {
     const hasher = new SecretHasher({ cost: 2 ** 12, blockSize: 8, parallelization: 1 });
+    const kept = await hasher.hash('a key');
+    const done: string[] = [];
     const flood = Array.from({ length: 200 }, () =>
       hasher.pretend('x').then(
-        () => 'reckoned',
-        ({ code }) => code as string,
+        () => done.push('pretended'),
+        ({ code }) => done.push(code),
       ),
     );
-    const said = await Promise.all(flood);
-    assert.equal(said.filter((each) => each === 'reckoned').length, 66);
-    assert.equal(said.filter((each) => each === 'RATE_LIMITED').length, 134);
-    await hasher.pretend('after it');
+    const real = hasher.find('a key', [kept]).then((found) => done.push(String(found === kept)));
+    await Promise.all([...flood, real]);
+    assert.equal(done.filter((each) => each === 'pretended').length, 66);
+    assert.equal(done.filter((each) => each === 'RATE_LIMITED').length, 134);
+    const reckoned = done.filter((each) => each !== 'RATE_LIMITED');
+    assert.ok(reckoned.indexOf('true') <= 4, `it was number ${reckoned.indexOf('true')}`);
   });
 });
 
