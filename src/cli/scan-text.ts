@@ -93,8 +93,6 @@ const SKIPPED: Readonly<Record<SkipReason, string>> = {
   wasm: 'WebAssembly, which caisson prove is for',
   link: 'links, which are not followed',
   special: 'pipes, sockets or devices',
-  'archive-too-deep': 'archives in archives in archives',
-  'foreign-archive': 'archives of formats that are not read here',
   empty: 'empty',
 };
 

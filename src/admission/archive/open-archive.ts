@@ -8,19 +8,20 @@ import { ArchiveEnds, type ArchiveEntry, type ByteSource, type ReadArchive } fro
 import { pieces } from './byte-source.ts';
 import { gunzip } from './gunzip.ts';
 import { readTar } from './tar.ts';
+import { unzstd } from './unzstd.ts';
 import { readZip } from './zip.ts';
 
-export type ArchiveFormat = 'tar' | 'gzip' | 'zip';
+export type ArchiveFormat = 'tar' | 'gzip' | 'zstd' | 'zip';
 
 /** What is known by its first bytes, and not read. */
 const FOREIGN: readonly (readonly [string, readonly number[]])[] = [
   ['bzip2', [0x42, 0x5a, 0x68]],
   ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
   ['7z', [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c]],
   ['rar', [0x52, 0x61, 0x72, 0x21, 0x1a, 0x07]],
 ];
 
+const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
 const TAR_MAGIC_AT = 257;
 /** Bytes that {@link archiveFormat} wants to see. */
 export const MAGIC_BYTES = 264;
@@ -30,6 +31,7 @@ export function archiveFormat(
   head: Uint8Array,
 ): ArchiveFormat | { readonly foreign: string } | undefined {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
+  if (ZSTD.every((byte, at) => head[at] === byte)) return 'zstd';
   // A first entry, or the directory of an empty one.
   if (head[0] === 0x50 && head[1] === 0x4b && (head[2] === 3 || head[2] === 5)) return 'zip';
   if (Buffer.from(head.subarray(TAR_MAGIC_AT, TAR_MAGIC_AT + 5)).equals(Buffer.from('ustar'))) {
@@ -41,7 +43,7 @@ export function archiveFormat(
 
 /** Names by which something says that it is an archive: npm's and PyPI's, and what is met around them. */
 export function isArchiveName(path: string): boolean {
-  return /\.(tgz|tar|tar\.(gz|bz2|xz|zst)|tbz2?|txz|zip|whl|egg|pyz|jar|crate|gem|7z|rar|nupkg|vsix)$/i.test(
+  return /\.(tgz|tar|tar\.(gz|bz2|xz|zst)|tbz2?|txz|tzst|zip|whl|egg|pyz|jar|crate|gem|7z|rar|nupkg|vsix)$/i.test(
     path,
   );
 }
@@ -76,5 +78,6 @@ function entriesOf(
   options: ReadArchive,
 ): AsyncGenerator<ArchiveEntry, void, undefined> {
   if (format === 'zip') return readZip(source, options);
+  if (format === 'zstd') return readTar(unzstd(source, options), options);
   return readTar(format === 'tar' ? pieces(source) : gunzip(source, options), options);
 }

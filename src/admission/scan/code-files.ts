@@ -21,10 +21,6 @@ export type SkipReason =
   | 'link'
   /** Pipes, sockets, devices. */
   | 'special'
-  /** Archives in archives in archives. */
-  | 'archive-too-deep'
-  /** bzip2, xz, zstd, 7z, rar. */
-  | 'foreign-archive'
   | 'empty';
 
 export type FileKind = { readonly language: ScanLanguage } | { readonly skip: SkipReason };

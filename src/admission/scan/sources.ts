@@ -210,8 +210,7 @@ async function* inArchive(
 ): AsyncGenerator<Source, void, undefined> {
   if (typeof format === 'object') {
     const reason = `${format.foreign} is not read here: unpack it in a sandbox, and scan the directory`;
-    if (name === '') yield { kind: 'unread', name, reason };
-    else yield { kind: 'skipped', name, reason: 'foreign-archive' };
+    yield { kind: 'unread', name, reason };
     return;
   }
   const found: Source[] = [];
@@ -243,7 +242,8 @@ async function* inArchive(
         : undefined;
     if (inner !== undefined && bytes !== undefined) {
       if (depth >= DEEPEST_ARCHIVE) {
-        yield { kind: 'skipped', name: entry, reason: 'archive-too-deep' };
+        const reason = `an archive in ${DEEPEST_ARCHIVE} others: unpack it in a sandbox, and scan the directory`;
+        yield { kind: 'unread', name: entry, reason };
       } else {
         // What an inner archive expands to counts for the outer one, or a few of them would be a bomb.
         const innerLimits = { ...limits, expandedBytes: Math.max(0, left) };

@@ -1,7 +1,7 @@
 /** Archives that are right, and archives that lie: what is read, and what is told. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deflateRawSync, gzipSync } from 'node:zlib';
+import { deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import {
   ARCHIVE_LIMITS,
@@ -311,6 +311,21 @@ test('100,000 entries are read one by one; one more is a bomb', async () => {
   const { kinds, odd } = await read(gzipSync(many, { level: 1 }), { ratio: 1e9 });
   assert.equal(kinds.filter((kind) => kind === 'duplicate').length, 99_999);
   assert.equal(odd.at(-1)?.kind, 'bomb');
+});
+
+test('zstd: frames one after the other, what stands behind them, a cut, a bomb', async () => {
+  const block = Buffer.concat([tarEntry({ name: 'x.js', content: '1' }), Buffer.alloc(1024)]);
+  const [head, rest] = [block.subarray(0, 700), block.subarray(700)];
+  const packed = Buffer.concat([zstdCompressSync(head), zstdCompressSync(rest)]);
+  assert.equal(archiveFormat(packed), 'zstd');
+  assert.deepEqual((await read(packed)).kinds, []);
+  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+  for (const hidden of [skippable, Buffer.from('payload'), Buffer.alloc(64)]) {
+    assert.deepEqual((await read(Buffer.concat([packed, hidden]))).kinds, ['hidden-data']);
+  }
+  assert.ok((await read(packed.subarray(0, -3))).kinds.includes('damaged'));
+  const bomb = zstdCompressSync(Buffer.concat([block, Buffer.alloc(64 * 2 ** 20)]));
+  assert.ok((await read(bomb)).kinds.includes('bomb'));
 });
 
 test('formats that are not read are named', () => {

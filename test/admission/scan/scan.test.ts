@@ -140,6 +140,19 @@ test('what could not be looked at is no good score', async () => {
   const foreign = await run([tree.at('a.tar.bz2')]);
   assert.equal(foreign.decision, 'incomplete');
   assert.match(foreign.unread[0]?.reason ?? '', /bzip2/);
+  using below = new Tree();
+  below.put({ 'in/a.tar.bz2': 'BZh91AY', 'in/b.tar.xz': '', 'c.js': 'good' });
+  writeFileSync(below.at('in/b.tar.xz'), Buffer.from('\xfd7zXZ\0', 'latin1'));
+  const within = await run([below.at('.')]);
+  assert.equal(within.decision, 'incomplete');
+  assert.deepEqual(
+    within.unread.map(({ path, reason }) => [/in\/.*/.exec(path)?.[0], reason.split(' ')[0]]),
+    [
+      ['in/a.tar.bz2', 'bzip2'],
+      ['in/b.tar.xz', 'xz'],
+    ],
+    'none is passed over without its name',
+  );
   tree.put({ 'd.rb': 'puts 1', 'e.js': '' });
   assert.equal((await run([tree.at('d.rb')])).decision, 'incomplete');
   assert.equal((await run([tree.at('e.js')])).decision, 'passed');

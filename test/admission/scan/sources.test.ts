@@ -337,9 +337,7 @@ test('sdist and wheel: setup.py is run on installation; archives in archives are
   assert.ok(sources[0]?.kind === 'code' && sources[0].code.runsOnInstall);
   let nested = wheel;
   for (let i = 0; i < 5; i++) nested = zip([{ name: 'n.zip', content: nested }]);
-  assert.deepEqual(told(await inArchive(nested, 'n.zip')), [
-    '!/n.zip!/n.zip!/n.zip: -archive-too-deep',
-  ]);
+  assert.deepEqual(told(await inArchive(nested, 'n.zip')), ['!/n.zip!/n.zip!/n.zip: unread ']);
 });
 
 test('bombs in archives count together', async () => {
