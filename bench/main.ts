@@ -45,6 +45,7 @@ import { signing } from './suites/signing.ts';
 import { slots } from './suites/slots.ts';
 import { soak } from './suites/soak.ts';
 import { spaced } from './suites/spaced.ts';
+import { telemetry } from './suites/telemetry.ts';
 import { threat } from './suites/threat.ts';
 import { wasm } from './suites/wasm.ts';
 import { wasmFuel } from './suites/wasm-fuel.ts';
@@ -60,6 +61,7 @@ const SUITES: readonly Suite[] = [
   slots,
   manager,
   monitor,
+  telemetry,
   soak,
   audit,
   sideChannels,

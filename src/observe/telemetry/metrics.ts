@@ -176,6 +176,11 @@ const OPERATIONS: ReadonlySet<string> = new Set([
   'caisson.module.execute',
 ]);
 
+/** Whether the duration of such a span is a metric. */
+export function isMeasured(name: string, kind: SpanOptions['kind']): boolean {
+  return kind === 'server' || OPERATIONS.has(name);
+}
+
 /** A code of ours, or `_OTHER`: names of others' errors have no bound. */
 function codeOf(code: string): string {
   return Object.hasOwn(errorCodes, code) ? code : '_OTHER';

@@ -4,7 +4,7 @@ import { defaultResource, type Resource, resourceFromAttributes } from '@opentel
 import { type IMetricReader, MeterProvider } from '@opentelemetry/sdk-metrics';
 import { version } from '../../core/version.ts';
 import { AuditShipping } from './audit-records.ts';
-import { Metrics } from './metrics.ts';
+import { isMeasured, Metrics } from './metrics.ts';
 import type { OpenTelemetry } from './open-telemetry.ts';
 import { type Failed, metricReader, recordProcessor, spanProcessor } from './otlp.ts';
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus-text.ts';
@@ -55,6 +55,7 @@ export async function start(
       ...(tracer === undefined ? {} : { tracer }),
       observer: metrics.observe,
       measure: metrics.measure,
+      measures: isMeasured,
       reachesGuests: settled.intoGuests,
     }),
     metrics,

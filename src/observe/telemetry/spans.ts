@@ -37,6 +37,8 @@ export interface SpansSetup {
   readonly tracer?: Tracer;
   readonly observer?: Observer;
   readonly measure?: Measure;
+  /** Which spans `measure` wants to be told of; without a tracer there are no others. */
+  readonly measures?: (name: string, kind: SpanOptions['kind']) => boolean;
   readonly reachesGuests: boolean;
 }
 
@@ -48,12 +50,15 @@ const KINDS = {
 
 /** Not below anything, and nothing below it. */
 const NOTHING: Span = { context: undefined, set: () => {}, end: () => {} };
+/** Of which nobody is told. */
+const UNTOLD: Span = { ...NOTHING };
 
 export class Spans implements Telemetry {
   readonly observer?: Observer;
   readonly reachesGuests: boolean;
   readonly #tracer: Tracer | undefined;
   readonly #measure: Measure | undefined;
+  readonly #measures: SpansSetup['measures'];
   readonly #here = new AsyncLocalStorage<Span>();
 
   constructor(setup: SpansSetup) {
@@ -61,6 +66,7 @@ export class Spans implements Telemetry {
     this.reachesGuests = setup.reachesGuests && setup.tracer !== undefined;
     this.#tracer = setup.tracer;
     this.#measure = setup.measure;
+    this.#measures = setup.measures;
   }
 
   get active(): Span | undefined {
@@ -70,8 +76,9 @@ export class Spans implements Telemetry {
   begin(name: string, options: SpanOptions = {}): Span {
     const isApart = options.parent === undefined && this.#here.getStore() === NOTHING;
     if (isApart) return NOTHING;
-    const startMs = options.startMs ?? performance.now();
     const { kind = 'internal', attributes = {} } = options;
+    if (this.#tracer === undefined && this.#measures?.(name, kind) !== true) return UNTOLD;
+    const startMs = options.startMs ?? performance.now();
     const span = this.#tracer?.startSpan(
       name,
       {
@@ -82,18 +89,17 @@ export class Spans implements Telemetry {
       this.#parent(options),
     );
     const measure = this.#measure;
-    if (span === undefined && measure === undefined) return NOTHING;
     return new Begun(span, startMs, attributes, (seconds, all) =>
       measure?.(name, kind, seconds, all),
     );
   }
 
   within<T>(span: Span, work: () => T): T {
-    return this.#here.run(span, work);
+    return this.#tracer === undefined ? work() : this.#here.run(span, work);
   }
 
   apart<T>(work: () => T): T {
-    return this.#here.run(NOTHING, work);
+    return this.#tracer === undefined ? work() : this.#here.run(NOTHING, work);
   }
 
   #parent({ parent, origin }: SpanOptions): Context {
