@@ -4,7 +4,7 @@ import type { CapturedOutput, Outcome } from '../core/outcome.ts';
 import { KeptOutput } from '../sandbox/outcome.ts';
 import { admissionReport } from './admission-report.ts';
 
-const outputSchema = z
+export const outputSchema = z
   .object({
     text: z.string().check(z.describe('What was kept, as UTF-8; a line tells where it was cut')),
     totalBytes: z.int().check(z.describe('How many bytes the guest wrote')),

@@ -10,7 +10,16 @@ import {
   revokeKey,
   rotateKey,
 } from './access.ts';
+import {
+  listSigners,
+  revokeSigner,
+  scanCode,
+  signSource,
+  trustSigner,
+  verifySource,
+} from './admission.ts';
 import { queryAudit, streamAudit } from './audit.ts';
+import { applyChanges, diffChanges, listChanges } from './changes.ts';
 import { executeEffect, registerEffect } from './effects.ts';
 import { streamInSandbox, streamRun } from './events.ts';
 import {
@@ -27,6 +36,17 @@ import {
   writeFile,
   writeTree,
 } from './files.ts';
+import {
+  discardSnapshot,
+  forkSandbox,
+  listSnapshots,
+  openSnapshot,
+  pauseSandbox,
+  resumeSandbox,
+  sandboxUsage,
+  sandboxViolations,
+  takeSnapshot,
+} from './lifecycle.ts';
 import {
   changeModule,
   evaluateSource,
@@ -47,6 +67,14 @@ import {
   storePolicy,
   validatePolicy,
 } from './policies.ts';
+import {
+  connectPort,
+  inspectNetwork,
+  listPorts,
+  publishPort,
+  unpublishPort,
+  updateNetwork,
+} from './ports.ts';
 import type { Route } from './route.ts';
 import {
   createSandbox,
@@ -56,6 +84,7 @@ import {
   listSandboxes,
   runCommand,
 } from './sandboxes.ts';
+import { closeShell, listShells, openShell, runInShell } from './shells.ts';
 import { spawnInSandbox, spawnRun } from './spawn.ts';
 import { poolStatistics, threatStatistics } from './statistics.ts';
 
@@ -82,6 +111,28 @@ export const routes: readonly Route[] = [
   watchFiles,
   readTree,
   writeTree,
+  pauseSandbox,
+  resumeSandbox,
+  forkSandbox,
+  takeSnapshot,
+  listSnapshots,
+  openSnapshot,
+  discardSnapshot,
+  sandboxUsage,
+  sandboxViolations,
+  listChanges,
+  diffChanges,
+  applyChanges,
+  inspectNetwork,
+  updateNetwork,
+  publishPort,
+  listPorts,
+  unpublishPort,
+  connectPort,
+  openShell,
+  listShells,
+  runInShell,
+  closeShell,
   registerEffect,
   executeEffect,
   evaluateSource,
@@ -108,6 +159,12 @@ export const routes: readonly Route[] = [
   validatePolicy,
   explainPolicy,
   comparePolicies,
+  scanCode,
+  signSource,
+  verifySource,
+  listSigners,
+  trustSigner,
+  revokeSigner,
   queryAudit,
   streamAudit,
   threatStatistics,

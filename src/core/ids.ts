@@ -3,7 +3,7 @@
  */
 
 /** `run_0192…`: sorts by time of making, cannot be guessed. */
-export function newId(prefix: 'run' | 'sandbox' | 'overlay' | 'workspace'): string {
+export function newId(prefix: 'run' | 'sandbox' | 'overlay' | 'workspace' | 'shell'): string {
   if (used === random.length) {
     crypto.getRandomValues(random);
     used = 0;

@@ -66,25 +66,32 @@ export class Changes {
     const { most = Number.POSITIVE_INFINITY } = options;
     let out = '';
     let shown = 0;
+    for await (const part of this.diffParts()) {
+      if (out.length > most) {
+        return `${out}… and ${this.entries.length - shown} other changes, which are not shown\n`;
+      }
+      shown++;
+      out += part;
+    }
+    return out;
+  }
+
+  /** The same, one change at a time: a guest can make it as long as it likes. */
+  async *diffParts(): AsyncGenerator<string> {
     for (const layer of this.#overlay.layers) {
       await using upper = await Beneath.open(layer.upper);
       await using lower = await Beneath.open(layer.lower);
       for (const change of ofLayer(layer, this.entries)) {
-        if (out.length > most) {
-          return `${out}… and ${this.entries.length - shown} other changes, which are not shown\n`;
-        }
-        shown++;
         const name = `${layer.prefix}${change.path}`;
         if (change.type === 'file') {
           const before = change.kind === 'added' ? '' : await textOf(lower, change.path);
           const after = change.kind === 'deleted' ? '' : await textOf(upper, change.path);
-          out += unifiedDiff(name, before, after, change.kind);
+          yield unifiedDiff(name, before, after, change.kind);
         } else {
-          out += `${change.kind} ${change.type} ${JSON.stringify(name)}\n`;
+          yield `${change.kind} ${change.type} ${JSON.stringify(name)}\n`;
         }
       }
     }
-    return out;
   }
 
   /**

@@ -1,5 +1,5 @@
 /** One guest process on one WebSocket: src/api/spawn.ts says what goes over it. */
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type * as z from 'zod/mini';
 import { outcomeToWire } from '../api/outcome.ts';
@@ -13,6 +13,7 @@ import {
 import { CaissonError } from '../core/error.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
 import type { Asked } from './http/implement.ts';
+import { InputQueue } from './http/input-queue.ts';
 import { parseJson } from './http/parse.ts';
 import { CLOSE, SocketChannel } from './http/socket-channel.ts';
 
@@ -32,9 +33,6 @@ export interface GuestSessionOptions<S extends z.ZodMiniType> {
 
 /** Asked of it before it runs. */
 const MOST_EARLY = 32;
-/** What each message costs beside its bytes, so that a flood of tiny ones is held back like few large ones. */
-const MESSAGE_COST = 256;
-const TELL_EVERY = STDIN_WINDOW / 4;
 
 export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean | undefined }>>(
   app: ConstructorParameters<typeof SocketChannel>[1],
@@ -69,10 +67,14 @@ export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean |
       if (!hasStarted) throw invalid('the first message is the start document, as text');
       if (message[0] !== CHANNEL.stdin)
         throw invalid('a binary message begins with a byte 0: stdin');
+      if (stdin.isEnded) throw invalid('stdin has been ended');
       stdin.add(message.subarray(1));
     },
   });
-  const stdin = new StdinQueue(channel);
+  const stdin = new InputQueue(channel, {
+    window: STDIN_WINDOW,
+    onTaken: (bytes) => channel.json({ type: 'taken', bytes } satisfies WireSpawnEvent),
+  });
   channel.ended.then(() => {
     clearTimeout(late);
     if (isDetached) stdin.end();
@@ -120,7 +122,7 @@ async function pump(stream: Readable, number: number, channel: SocketChannel): P
 }
 
 /** @throws REQUEST_INVALID for a signal that there is not */
-function obey(guest: GuestProcess, control: WireSpawnControl, stdin: StdinQueue): void {
+function obey(guest: GuestProcess, control: WireSpawnControl, stdin: InputQueue): void {
   switch (control.type) {
     case 'signal':
       guest.signal(control.signal as NodeJS.Signals);
@@ -134,63 +136,6 @@ function obey(guest: GuestProcess, control: WireSpawnControl, stdin: StdinQueue)
     case 'kill':
       guest.kill();
       break;
-  }
-}
-
-/** What came for the guest's stdin and has not been taken; past a window the client is not read from. */
-class StdinQueue {
-  readonly #channel: SocketChannel;
-  readonly #pieces: Buffer[] = [];
-  #cost = 0;
-  #taken = 0;
-  #told = 0;
-  #isEnded = false;
-  #isWriting = false;
-  #into: Writable | undefined;
-
-  constructor(channel: SocketChannel) {
-    this.#channel = channel;
-  }
-
-  add(piece: Buffer): void {
-    if (this.#isEnded) throw invalid('stdin has been ended');
-    if (piece.length === 0) return;
-    this.#pieces.push(piece);
-    this.#cost += piece.length + MESSAGE_COST;
-    if (this.#cost > STDIN_WINDOW) this.#channel.pause();
-    this.#flow();
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    this.#flow();
-  }
-
-  lead(into: Writable): void {
-    this.#into = into;
-    this.#flow();
-  }
-
-  #flow(): void {
-    if (this.#into === undefined || this.#isWriting) return;
-    const piece = this.#pieces.shift();
-    if (piece === undefined) {
-      if (this.#isEnded) this.#into.end();
-      return;
-    }
-    this.#isWriting = true;
-    // A guest that has closed its end takes everything: nobody waits for it.
-    this.#into.write(piece, () => {
-      this.#isWriting = false;
-      this.#cost -= piece.length + MESSAGE_COST;
-      this.#taken += piece.length;
-      if (this.#taken - this.#told >= TELL_EVERY) {
-        this.#told = this.#taken;
-        this.#channel.json({ type: 'taken', bytes: this.#taken } satisfies WireSpawnEvent);
-      }
-      if (this.#cost < STDIN_WINDOW / 2) this.#channel.resume();
-      this.#flow();
-    });
   }
 }
 

@@ -18,6 +18,7 @@ import { openSecurity } from './security/security.ts';
 import { ServedSandboxes } from './served-sandboxes.ts';
 import type { Service } from './service.ts';
 import { ThreatCounts } from './threat-counts.ts';
+import { ViolationLog } from './violation-log.ts';
 import { Workspaces } from './workspaces.ts';
 
 const PRUNE_EVERY_MS = 600_000;
@@ -57,6 +58,7 @@ export async function openService(
     : undefined;
   const threats = opened.adopt(new ThreatCounts(state, onFault), (each) => each.close());
   const workspaces = await Workspaces.open(state, config.workspaces);
+  const violations = new ViolationLog();
   const caisson = opened.use(
     await Caisson.open({
       // Nothing of the service’s own environment may reach a guest.
@@ -65,6 +67,7 @@ export async function openService(
       ...(audit === undefined ? {} : { audit }),
       observer: (event) => {
         threats.observer(event);
+        violations.observer(event);
         observer?.(event);
       },
       ...(facts === undefined ? {} : { facts }),
@@ -117,6 +120,7 @@ export async function openService(
     caisson,
     manager,
     sandboxes,
+    violations,
     places,
     modulesOf: (tenant) => modules.of(tenant),
     audit,

@@ -1,19 +1,29 @@
 /** The sandboxes that the service keeps for its callers, each for its own tenant alone. */
 import { CaissonError, isCaissonError } from '../core/error.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { ManagedInfo } from '../sandbox/manager/managed-info.ts';
 import type { ManagedSandbox } from '../sandbox/manager/managed-sandbox.ts';
 import type { ManagedCreateOptions } from '../sandbox/manager/manager-options.ts';
 import type { SandboxManager } from '../sandbox/manager/sandbox-manager.ts';
+import { ServedSnapshots } from './served-snapshots.ts';
 import type { Workspace } from './workspaces.ts';
 
 /** Something that ends with a sandbox: its workspace, its place in a quota. */
 export type Ending = () => Promise<void> | void;
 
+/** What it was made of, for others like it. */
+export interface About {
+  readonly policy: Policy;
+  readonly workspace: Workspace | undefined;
+}
+
 export class ServedSandboxes {
+  readonly snapshots = new ServedSnapshots();
   readonly #manager: SandboxManager;
   readonly #onFault: (error: unknown) => void;
   readonly #open = new Map<string, ManagedSandbox>();
   readonly #endings = new Map<string, Promise<void>>();
+  readonly #about = new WeakMap<ManagedSandbox, About>();
 
   /** @param onFault told of what could not be cleaned up */
   constructor(manager: SandboxManager, onFault: (error: unknown) => void) {
@@ -22,21 +32,25 @@ export class ServedSandboxes {
   }
 
   /** @param ending is done once it has ended, whoever ended it, or where it could not be made */
-  async create(options: ManagedCreateOptions, ending: Ending): Promise<ManagedSandbox> {
+  create(options: ManagedCreateOptions, about: About, ending: Ending): Promise<ManagedSandbox> {
+    return this.keep(() => this.#manager.create(options), about, ending);
+  }
+
+  /** One that is made another way, such as a fork. */
+  async keep(
+    make: () => Promise<ManagedSandbox>,
+    about: About,
+    ending: Ending,
+  ): Promise<ManagedSandbox> {
     let sandbox: ManagedSandbox;
     try {
-      sandbox = await this.#manager.create(options);
+      sandbox = await make();
     } catch (error) {
       await ending();
       throw error;
     }
-    this.keep(sandbox, ending);
-    return sandbox;
-  }
-
-  /** One that was made another way, such as a fork. */
-  keep(sandbox: ManagedSandbox, ending: Ending): void {
     const { id } = sandbox;
+    this.#about.set(sandbox, about);
     this.#open.set(id, sandbox);
     const ended = this.#manager
       .wait(id)
@@ -47,6 +61,13 @@ export class ServedSandboxes {
       .catch(this.#onFault)
       .finally(() => this.#endings.delete(id));
     this.#endings.set(id, ended);
+    return sandbox;
+  }
+
+  about(sandbox: ManagedSandbox): About {
+    const about = this.#about.get(sandbox);
+    if (about === undefined) throw new CaissonError('INTERNAL', { layer: 'server' });
+    return about;
   }
 
   /** @throws NOT_FOUND, also for another tenant’s; SANDBOX_CLOSED where it has ended */
@@ -87,7 +108,7 @@ export class ServedSandboxes {
 
   /** Settles when what went with sandboxes that have ended is gone too. */
   async settled(): Promise<void> {
-    await Promise.all(this.#endings.values());
+    await Promise.all([...this.#endings.values(), this.snapshots.close()]);
   }
 }
 

@@ -9,6 +9,7 @@ import type { Places } from './places.ts';
 import type { Security } from './security/security.ts';
 import type { ServedSandboxes } from './served-sandboxes.ts';
 import type { ThreatCounts } from './threat-counts.ts';
+import type { ViolationLog } from './violation-log.ts';
 
 export interface Service {
   readonly config: Config;
@@ -17,6 +18,8 @@ export interface Service {
   readonly caisson: Caisson;
   readonly manager: SandboxManager;
   readonly sandboxes: ServedSandboxes;
+  /** What was refused in each of them. */
+  readonly violations: ViolationLog;
   /** From what a request names to where it happens. */
   readonly places: Places;
   /** The registry of a tenant, with a database of its own. */

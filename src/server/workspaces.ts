@@ -6,9 +6,13 @@ import { newId } from '../core/ids.ts';
 import { openStateDirectory } from '../sandbox/state-directory.ts';
 
 export interface Workspace {
+  /** `private`, or the operator’s name of it. */
+  readonly name: string;
   /** Of the host. */
   readonly path: string;
-  /** Removes it where it is private. */
+  /** Another one who uses it: it stays until all have released it. */
+  share(): Workspace;
+  /** Removes it where it is private, and nobody uses it any more. Idempotent. */
   release(): Promise<void>;
 }
 
@@ -41,10 +45,10 @@ export class Workspaces {
     if (name === 'private') {
       const path = join(this.#directory, newId('workspace'));
       await mkdir(path, { mode: 0o700 });
-      return { path, release: () => remove(path) };
+      return new PrivateUses(path).use();
     }
     const path = allowed.includes(name) ? this.#offered[name] : undefined;
-    if (path !== undefined) return { path, release: async () => {} };
+    if (path !== undefined) return offered(name, path);
     throw new CaissonError('REQUEST_INVALID', {
       layer: 'server',
       message: `there is no workspace ${JSON.stringify(name)}`,
@@ -54,6 +58,36 @@ export class Workspaces {
           : `write private, or one of ${allowed.join(', ')}`,
     });
   }
+}
+
+/** Who uses a private directory. */
+class PrivateUses {
+  readonly #path: string;
+  #uses = 0;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  use(): Workspace {
+    this.#uses += 1;
+    let isReleased = false;
+    return {
+      name: 'private',
+      path: this.#path,
+      share: () => this.use(),
+      release: async () => {
+        if (isReleased) return;
+        isReleased = true;
+        this.#uses -= 1;
+        if (this.#uses === 0) await remove(this.#path);
+      },
+    };
+  }
+}
+
+function offered(name: string, path: string): Workspace {
+  return { name, path, share: () => offered(name, path), release: async () => {} };
 }
 
 /** Guests leave directories behind that their owner cannot look into. */

@@ -78,7 +78,7 @@ async function files(
     in: where = id,
     who = key,
   }: {
-    body?: BodyInit;
+    body?: RequestInit['body'];
     headers?: Record<string, string>;
     in?: string;
     who?: string;
@@ -98,7 +98,7 @@ async function files(
 }
 
 const at = (path: string): string => `/files?path=${encodeURIComponent(path)}`;
-const put = (path: string, body: BodyInit, headers: Record<string, string> = {}) =>
+const put = (path: string, body: RequestInit['body'], headers: Record<string, string> = {}) =>
   files('PUT', at(path), { body, headers });
 const post = (what: string, body: unknown) =>
   files('POST', `/files/${what}`, {

@@ -62,7 +62,7 @@ async function send(
   const response = await fetch(`${service.address}/api/sandboxes/${as.id}/tree?path=${to}`, {
     method: 'PUT',
     headers: { authorization: `Bearer ${as.key}`, 'content-type': type },
-    body: archive as BodyInit,
+    body: archive as NonNullable<RequestInit['body']>,
     duplex: 'half',
   } as RequestInit);
   const text = await response.text();

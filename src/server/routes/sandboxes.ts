@@ -32,6 +32,7 @@ export function serveSandboxes(app: FastifyInstance, service: Service): void {
         idleTimeoutMs: body.idleTimeoutMs ?? config.manager.idleTimeoutMs,
         signal,
       },
+      { policy, workspace },
       releasing(workspace, () => lease.release()),
     );
     return { ...infoToWire(sandboxes.inspect(caller.tenant, sandbox.id)), cwd: sandbox.cwd };

@@ -1,0 +1,141 @@
+/** What is done with a sandbox that is there. */
+import type { FastifyInstance } from 'fastify';
+import {
+  discardSnapshot,
+  forkSandbox,
+  listSnapshots,
+  openSnapshot,
+  pauseSandbox,
+  resumeSandbox,
+  sandboxUsage,
+  sandboxViolations,
+  takeSnapshot,
+  type WireSnapshot,
+} from '../../api/lifecycle.ts';
+import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
+import type { ManagedForkOptions } from '../../sandbox/manager/manager-options.ts';
+import type { Caller } from '../http/gatekeeper.ts';
+import { implement } from '../http/implement.ts';
+import { page } from '../http/page.ts';
+import { type About, releasing } from '../served-sandboxes.ts';
+import type { KeptSnapshot } from '../served-snapshots.ts';
+import type { Service } from '../service.ts';
+import { infoToWire, managedOf } from './sandboxes.ts';
+
+export function serveLifecycle(app: FastifyInstance, service: Service): void {
+  const { manager, sandboxes, security, violations } = service;
+  const { snapshots } = sandboxes;
+
+  implement(app, pauseSandbox, async ({ params, caller }) => {
+    sandboxes.inspect(caller.tenant, params.id);
+    await manager.pause(params.id);
+    return infoToWire(sandboxes.inspect(caller.tenant, params.id));
+  });
+
+  implement(app, resumeSandbox, async ({ params, caller }) => {
+    sandboxes.inspect(caller.tenant, params.id);
+    await manager.resume(params.id);
+    return infoToWire(sandboxes.inspect(caller.tenant, params.id));
+  });
+
+  /** Like one that was there: its policy must be within what its tenant may now, it has places in quotas of its own. */
+  const twin = async (
+    { tenant }: Caller,
+    about: About,
+    make: () => Promise<ManagedSandbox>,
+  ): Promise<{ id: string; cwd: string }> => {
+    security.ceilings.of(tenant).admitPolicy(about.policy);
+    const lease = security.quotas.reserve(tenant, { kept: 1 });
+    const workspace = about.workspace?.share();
+    const { policy } = about;
+    return await sandboxes.keep(
+      make,
+      { policy, workspace },
+      releasing(workspace, () => lease.release()),
+    );
+  };
+
+  implement(app, forkSandbox, async ({ params, body = {}, caller, signal }) => {
+    const sandbox = sandboxes.get(caller.tenant, params.id);
+    const options = { ...twinOf(body), signal };
+    const { id, cwd } = await twin(caller, sandboxes.about(sandbox), () => sandbox.fork(options));
+    return { ...infoToWire(sandboxes.inspect(caller.tenant, id)), cwd };
+  });
+
+  implement(app, takeSnapshot, async ({ params, caller }) => {
+    const { tenant } = caller;
+    const sandbox = sandboxes.get(tenant, params.id);
+    const { policyDigest } = sandboxes.inspect(tenant, params.id);
+    snapshots.requireRoom(tenant);
+    const lease = security.quotas.reserve(tenant, { kept: 1 });
+    const about = sandboxes.about(sandbox);
+    const workspace = about.workspace?.share();
+    const ending = releasing(workspace, () => lease.release());
+    try {
+      const snapshot = await sandbox.snapshot();
+      const kept = {
+        tenant,
+        snapshot,
+        sandbox: params.id,
+        policyDigest,
+        createdMs: Date.now(),
+        about: { policy: about.policy, workspace },
+        ending,
+      };
+      snapshots.add(kept);
+      return snapshotToWire(kept);
+    } catch (error) {
+      await ending();
+      throw error;
+    }
+  });
+
+  implement(app, listSnapshots, ({ query, caller }) =>
+    page(snapshots.list(caller.tenant), ({ snapshot }) => snapshot.id, query, snapshotToWire),
+  );
+
+  implement(app, openSnapshot, async ({ params, body = {}, caller, signal }) => {
+    const { snapshot, about } = snapshots.get(caller.tenant, params.id);
+    const options = { ...twinOf(body), signal };
+    const { id, cwd } = await twin(caller, about, () => snapshot.open(options));
+    return { ...infoToWire(sandboxes.inspect(caller.tenant, id)), cwd };
+  });
+
+  implement(app, discardSnapshot, async ({ params, caller }) => {
+    await snapshots.discard(caller.tenant, params.id);
+    return undefined;
+  });
+
+  implement(app, sandboxUsage, ({ params, caller }) =>
+    sandboxes.get(caller.tenant, params.id).usage(),
+  );
+
+  implement(app, sandboxViolations, ({ params, caller }) => {
+    const { sandbox } = sandboxes.inspect(caller.tenant, params.id);
+    const { items, dropped } = violations.of(sandbox);
+    return {
+      items: items.map(({ atMs, run, violation }) => ({
+        atMs,
+        ...(run === undefined ? {} : { run }),
+        ...violation,
+      })),
+      dropped,
+    };
+  });
+}
+
+function twinOf(
+  body: Parameters<typeof managedOf>[0] & { readonly idleTimeoutMs?: number | undefined },
+): Omit<ManagedForkOptions, 'signal'> {
+  const { idleTimeoutMs } = body;
+  return { ...managedOf(body), ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }) };
+}
+
+function snapshotToWire({
+  snapshot,
+  sandbox,
+  createdMs,
+  policyDigest,
+}: KeptSnapshot): WireSnapshot {
+  return { id: snapshot.id, sandbox, createdMs, policyDigest };
+}
