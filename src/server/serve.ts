@@ -1,7 +1,7 @@
 /** The service: listens, answers, and on a signal comes to an orderly end. */
 import { chmod, readFile, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, RouteOptions } from 'fastify';
 import { CaissonError } from '../core/error.ts';
 import type { Observer } from '../core/ports.ts';
 import type { HostFacts } from '../plan/facts.ts';
@@ -17,6 +17,8 @@ const LAST_ANSWERS_MS = 1000;
 export interface ServeOptions {
   /** Told of everything that happens, beside the audit log. */
   readonly observer?: Observer;
+  /** Told of every route as it is registered. */
+  readonly onRoute?: (route: RouteOptions) => void;
   /** Facts of this host where they are known already; default: they are found out. */
   readonly facts?: HostFacts;
 }
@@ -45,10 +47,11 @@ export interface Serving extends AsyncDisposable {
 export async function serve(config: Config, options: ServeOptions = {}): Promise<Serving> {
   requireSafeAddress(config);
   const { listen, limits } = config;
+  const { onRoute, ...known } = options;
   let app: FastifyInstance | undefined;
   const service = await openService(config, {
     onFault: (error) => app?.log.error({ err: error }, 'in the background'),
-    ...options,
+    ...known,
   });
   try {
     const tls = listen.tls === undefined ? undefined : await readTls(listen.tls);
@@ -61,6 +64,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       isDraining: () => service.isDraining,
       ...(tls === undefined ? {} : { tls }),
     });
+    if (onRoute !== undefined) app.addHook('onRoute', onRoute);
     serveRoutes(app, service);
     const address = await listenAt(app, listen);
     let stopping: Promise<void> | undefined;

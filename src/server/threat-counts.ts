@@ -39,6 +39,11 @@ export class ThreatCounts {
     return this.#store(tenant).occurrences(sinceMs);
   }
 
+  /** Where scans of a tenant keep what they found. @throws STORE_UNUSABLE */
+  storeOf(tenant: string): ThreatStore {
+    return this.#store(tenant);
+  }
+
   close(): void {
     this.#write();
     for (const store of this.#stores.values()) store.close();

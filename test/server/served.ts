@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Role, Scope } from '../../src/api/scope.ts';
 import { type ConfigDocument, parseConfig } from '../../src/server/config/config.ts';
 import { type ServeOptions, type Serving, serve } from '../../src/server/serve.ts';
 
@@ -11,13 +12,17 @@ export interface Served extends AsyncDisposable {
   readonly state: string;
   /** A key of that role, as it goes into `Authorization: Bearer`. */
   key(role: string, tenant?: string): Promise<string>;
+  keyOfScopes(scopes: readonly Scope[], tenant?: string): Promise<string>;
   /** A request with a key, or without any. */
   ask(
     method: string,
     path: string,
     options?: {
       readonly key?: string | undefined;
+      /** Sent as JSON. */
       readonly body?: unknown;
+      /** Sent as it is. */
+      readonly raw?: string;
       readonly headers?: Readonly<Record<string, string>>;
       readonly signal?: AbortSignal;
     },
@@ -38,22 +43,21 @@ export async function served(
     listen: { port: 0, ...document.listen },
   });
   const serving = await serve(config, options);
+  const newKey = async (grant: {
+    tenant: string;
+    roles: readonly Role[];
+    scopes: readonly Scope[];
+  }) => {
+    const { keys } = serving.service.security;
+    return (await keys.create({ ...grant, name: 'of a test', by: 'test' })).token;
+  };
   return {
     serving,
     address: serving.address,
     state,
-    key: async (role, tenant = 'acme') => {
-      const { security } = serving.service;
-      const created = await security.keys.create({
-        tenant,
-        name: role,
-        roles: [role as never],
-        scopes: [],
-        by: 'test',
-      });
-      return created.token;
-    },
-    ask: async (method, path, { key, body, headers, signal } = {}) => {
+    key: (role, tenant = 'acme') => newKey({ tenant, roles: [role as Role], scopes: [] }),
+    keyOfScopes: (scopes, tenant = 'acme') => newKey({ tenant, roles: [], scopes }),
+    ask: async (method, path, { key, body, raw, headers, signal } = {}) => {
       const response = await fetch(`${serving.address}${path}`, {
         method,
         headers: {
@@ -62,6 +66,7 @@ export async function served(
           ...headers,
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(raw === undefined ? {} : { body: raw }),
         ...(signal === undefined ? {} : { signal }),
       });
       const text = await response.text();

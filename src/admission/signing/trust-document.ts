@@ -81,32 +81,32 @@ const sigstoreSchema = z.strictObject({
     ),
 });
 
-const signerSchema = z
-  .strictObject({
-    name: name.check(z.describe('What messages, policies and groups call it')),
-    key: z
-      .optional(z.string().check(z.maxLength(4096)))
-      .check(z.describe('Public key of Ed25519: PEM (SPKI), or a JWK as JSON')),
-    sigstore: z
-      .optional(sigstoreSchema)
-      .check(z.describe('Instead of a key: whom a Sigstore certificate must name')),
-    scope: z.optional(scopeSchema).check(z.describe('What it may sign; default: everything')),
-    from: z.optional(time).check(z.describe('Not trusted before; default: always')),
-    until: z.optional(time).check(z.describe('Not trusted from then on; default: for ever')),
-    revoked: z
-      .optional(
-        z.strictObject({
-          at: time.check(z.describe('When it was revoked; of all its signatures none counts')),
-          reason: z.string().check(z.minLength(1), z.maxLength(512), z.describe('Why')),
-        }),
-      )
-      .check(z.describe('Whether it is trusted no more')),
-  })
-  .check(
-    z.refine((signer) => (signer.key === undefined) !== (signer.sigstore === undefined), {
-      error: 'write either key or sigstore',
-    }),
-  );
+export const signerFields = {
+  name: name.check(z.describe('What messages, policies and groups call it')),
+  key: z
+    .optional(z.string().check(z.maxLength(4096)))
+    .check(z.describe('Public key of Ed25519: PEM (SPKI), or a JWK as JSON')),
+  sigstore: z
+    .optional(sigstoreSchema)
+    .check(z.describe('Instead of a key: whom a Sigstore certificate must name')),
+  scope: z.optional(scopeSchema).check(z.describe('What it may sign; default: everything')),
+  from: z.optional(time).check(z.describe('Not trusted before; default: always')),
+  until: z.optional(time).check(z.describe('Not trusted from then on; default: for ever')),
+  revoked: z
+    .optional(
+      z.strictObject({
+        at: time.check(z.describe('When it was revoked; of all its signatures none counts')),
+        reason: z.string().check(z.minLength(1), z.maxLength(512), z.describe('Why')),
+      }),
+    )
+    .check(z.describe('Whether it is trusted no more')),
+};
+
+const signerSchema = z.strictObject(signerFields).check(
+  z.refine((signer) => (signer.key === undefined) !== (signer.sigstore === undefined), {
+    error: 'write either key or sigstore',
+  }),
+);
 
 const groupSchema = z.strictObject({
   name: name.check(z.describe('What policies call it')),

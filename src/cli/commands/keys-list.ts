@@ -1,4 +1,5 @@
 /** `caisson keys list`. */
+import { shownSigner } from '../../admission/signing/shown-signer.ts';
 import type { GroupDocument } from '../../admission/signing/trust-document.ts';
 import type { TrustedSigner } from '../../admission/signing/trust-registry.ts';
 import type { Action } from '../command.ts';
@@ -10,7 +11,7 @@ export const action: Action<typeof listFlags> = async ({ flags }) => {
   const trust = trustFileOf(flags);
   const { signers, groups } = trust.current();
   const now = Date.now();
-  const rows = signers.map((signer) => ({ ...rowOf(signer), state: stateOf(signer, now) }));
+  const rows = signers.map((signer) => shownSigner(signer, now));
   return {
     exit: 0,
     document: { trust: trust.path, signers: rows, groups },
@@ -29,23 +30,6 @@ export const action: Action<typeof listFlags> = async ({ flags }) => {
         : [],
   };
 };
-
-function rowOf({ name, keyId, sigstore, scope, revoked, fromMs, untilMs }: TrustedSigner) {
-  return {
-    name,
-    key: keyId ?? `${sigstore?.issuer} ${sigstore?.subject}`,
-    scope,
-    ...(Number.isFinite(fromMs) ? { from: new Date(fromMs).toISOString() } : {}),
-    ...(Number.isFinite(untilMs) ? { until: new Date(untilMs).toISOString() } : {}),
-    ...(revoked === undefined ? {} : { revoked }),
-  };
-}
-
-function stateOf({ revoked, fromMs, untilMs }: TrustedSigner, now: number): string {
-  if (revoked !== undefined) return 'revoked';
-  if (now < fromMs) return 'not yet';
-  return now < untilMs ? 'trusted' : 'expired';
-}
 
 function scopeText({ ids, kinds, walls }: TrustedSigner['scope']): string {
   const parts = [

@@ -1,14 +1,10 @@
 /** `caisson keys trust NAME`. */
 import { dirname, relative, resolve } from 'node:path';
-import { keyIdOf } from '../../admission/signing/ed25519.ts';
+import { withEntry } from '../../admission/signing/change-trust.ts';
 import { readPublicKeyFile } from '../../admission/signing/key-file.ts';
 import { parsePublicKey, publicKeyPem } from '../../admission/signing/key-text.ts';
 import { trustMaterial } from '../../admission/signing/sigstore.ts';
-import type {
-  GroupDocument,
-  SignerDocument,
-  TrustDocument,
-} from '../../admission/signing/trust-document.ts';
+import type { GroupDocument, SignerDocument } from '../../admission/signing/trust-document.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { Action, FlagValues } from '../command.ts';
 import { readWhole } from '../signed-code.ts';
@@ -90,49 +86,6 @@ function groupOf(name: string, of: readonly string[], flags: Values): GroupDocum
     threshold: threshold === undefined ? members.length : Number(threshold),
     ...(ids === undefined ? {} : { ids: [...ids] }),
   };
-}
-
-/** @throws REQUEST_INVALID where the name is taken, or the key was revoked */
-function withEntry(
-  document: TrustDocument,
-  entry: SignerDocument | GroupDocument,
-  replace: boolean,
-): TrustDocument {
-  const { signers, groups = [] } = document;
-  const old = [...signers, ...groups].find(({ name }) => name === entry.name);
-  if (old !== undefined && !replace) {
-    throw invalid(`${entry.name} is there already`, 'give --replace, or choose another name');
-  }
-  if ('of' in entry) {
-    if (old !== undefined && !('of' in old))
-      throw invalid(`${entry.name} is a signer`, 'choose another name');
-    return { ...document, groups: [...groups.filter(({ name }) => name !== entry.name), entry] };
-  }
-  if (old !== undefined && 'of' in old)
-    throw invalid(`${entry.name} is a group`, 'choose another name');
-  // A key that was revoked would come back under the eyes of nobody.
-  const revoked = signers.find((each) => each.revoked !== undefined && isSameKey(each, entry));
-  if (revoked !== undefined) {
-    throw invalid(
-      `that key was revoked, as ${revoked.name}: ${revoked.revoked?.reason}`,
-      'make a new key: caisson keys generate DIRECTORY',
-    );
-  }
-  if (old?.revoked !== undefined) {
-    throw invalid(
-      `${entry.name} was revoked, and stays so`,
-      'trust the new key under another name',
-    );
-  }
-  return { ...document, signers: [...signers.filter(({ name }) => name !== entry.name), entry] };
-}
-
-function isSameKey(a: SignerDocument, b: SignerDocument): boolean {
-  return a.key !== undefined && b.key !== undefined && idOf(a.key) === idOf(b.key);
-}
-
-function idOf(key: string): string {
-  return keyIdOf(parsePublicKey(key));
 }
 
 function invalid(message: string, hint: string): CaissonError {

@@ -1,0 +1,66 @@
+/** Whom the service trusts. It counts for every tenant, so operators alone change it. */
+import type { FastifyInstance } from 'fastify';
+import { withEntry, withRevoked } from '../../admission/signing/change-trust.ts';
+import { parsePublicKey, publicKeyPem } from '../../admission/signing/key-text.ts';
+import { shownSigner } from '../../admission/signing/shown-signer.ts';
+import type { TrustRegistry } from '../../admission/signing/trust-registry.ts';
+import { listSigners, revokeSigner, trustSigner } from '../../api/admission.ts';
+import { CaissonError } from '../../core/error.ts';
+import type { Caller } from '../http/gatekeeper.ts';
+import { implement } from '../http/implement.ts';
+import type { Service } from '../service.ts';
+import { trustFileOf } from '../trust-file.ts';
+
+export function serveTrust(app: FastifyInstance, service: Service): void {
+  const trust = trustFileOf(service);
+
+  implement(app, listSigners, () => {
+    const { signers, groups } = trust.current();
+    const nowMs = Date.now();
+    return {
+      signers: signers.map((signer) => shownSigner(signer, nowMs)),
+      groups: groups.map((group) => ({ ...group })),
+    };
+  });
+
+  implement(app, trustSigner, ({ body, caller }) => {
+    requireOperator(caller);
+    const { name, key, scope, from, until, replace = false } = body;
+    const entry = {
+      name,
+      key: publicKeyPem(parsePublicKey(key)),
+      ...(scope === undefined ? {} : { scope }),
+      ...(from === undefined ? {} : { from }),
+      ...(until === undefined ? {} : { until }),
+    };
+    const registry = trust.update(Date.now(), (document) => withEntry(document, entry, replace));
+    return shown(registry, name);
+  });
+
+  implement(app, revokeSigner, ({ params, body, caller }) => {
+    requireOperator(caller);
+    const nowMs = Date.now();
+    let { name } = params;
+    const registry = trust.update(nowMs, (document) => {
+      const revoked = withRevoked(document, name, { reason: body.reason, nowMs });
+      name = revoked.name;
+      return revoked.document;
+    });
+    return shown(registry, name);
+  });
+}
+
+function requireOperator({ isOperator, subject }: Caller): void {
+  if (isOperator) return;
+  throw new CaissonError('FORBIDDEN', {
+    layer: 'server',
+    message: `${subject} may not change whom the service trusts`,
+    hint: 'it counts for every tenant: ask an operator',
+  });
+}
+
+function shown({ signers }: TrustRegistry, name: string) {
+  const signer = signers.find((each) => each.name === name);
+  if (signer !== undefined) return shownSigner(signer, Date.now());
+  throw new CaissonError('NOT_FOUND', { layer: 'server', message: `there is no signer ${name}` });
+}
