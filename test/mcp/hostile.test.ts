@@ -175,6 +175,22 @@ describe('hostile calls', () => {
     assert.ok(flood.text.length < 50_000);
   });
 
+  test('changes without end are shown in part', async () => {
+    const other = await mcp.open();
+    await mcp.call('run_command', {
+      sandbox: other,
+      command:
+        'for i in 1 2 3 4 5 6 7 8 9; do yes "a line of a text that is long" | head -c 1000000 >f$i; done; mkdir d; for i in $(seq 500); do echo >d/$i; done',
+    });
+    const { text, structured } = await mcp.call('show_changes', { sandbox: other });
+    assert.equal(structured.total, 510);
+    assert.equal(structured.changes.length, 200);
+    assert.ok(structured.left_out > 1_000_000);
+    assert.ok(text.length < 80_000, `${text.length}`);
+    assert.match(text, /… and \d+ other changes, which are not shown/);
+    await mcp.call('close_sandbox', { sandbox: other });
+  });
+
   test('more calls than may be under way are told so; the others are answered', async () => {
     const calls = Array.from({ length: 30 }, () =>
       mcp.call('run_command', { sandbox, argv: ['sleep', '0.5'] }),

@@ -60,7 +60,7 @@ export const action: Action<McpFlags> = async ({ flags }) => {
   };
   if (flags.http === undefined) await serveStdio(setup, stop);
   else await serveHttp(setup, flags, tokens, stop);
-  // Its stdout belongs to the client: nothing is said there, not even with --json.
+  // Its stdout belonged to the client: --json has its document when that is gone.
   return { exit: 0, document: {} };
 };
 

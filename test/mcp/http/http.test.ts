@@ -187,6 +187,34 @@ describe('with tokens', () => {
   });
 });
 
+test('a person is asked over HTTP too, and each by their own client', async () => {
+  using place = makePlace();
+  await using http = await startHttp(place, ['--ask', '--token-file', withTokens(place)]);
+  const questions: string[] = [];
+  await using ann = await connectMcp(http.url, bearer(ANN), (message) => {
+    questions.push(`ann: ${message.split('\n')[0]}`);
+    return { action: 'accept', content: { decision: 'allow' } };
+  });
+  await using bob = await connectMcp(http.url, bearer(BOB), (message) => {
+    questions.push(`bob: ${message.split('\n')[0]}`);
+    return { action: 'decline' };
+  });
+  const ask = async (mcp: typeof ann) => {
+    const request = { sandbox: await mcp.open(), host: 'pypi.org', reason: 'a package' };
+    return (await mcp.call('request_network', request)).structured;
+  };
+  const [yes, no] = await Promise.all([ask(ann), ask(bob)]);
+  assert.deepEqual([yes.granted, yes.decided_by], [true, 'person']);
+  assert.deepEqual([no.granted, no.decided_by], [false, 'person']);
+  assert.deepEqual(questions.sort(), [
+    'ann: Code in sandbox-1 wants to connect to pypi.org.',
+    'bob: Code in sandbox-1 wants to connect to pypi.org.',
+  ]);
+  const granted = async (mcp: typeof ann) =>
+    (await mcp.call('list_sandboxes')).structured.sandboxes[0].granted;
+  assert.deepEqual([await granted(ann), await granted(bob)], [['pypi.org'], []]);
+});
+
 test('a session that its client ends, and a server that is told to stop, leave no guest', async () => {
   using place = makePlace();
   await using http = await startHttp(place);
