@@ -312,59 +312,86 @@ function makeInstance(run: Run, shape: Shape, args: readonly Known[], callee: Kn
 }
 
 function hostOf(run: Run): DialectHost {
-  run.host ??= makeHost(run);
+  run.host ??= new Host(run);
   return run.host;
 }
 
-function makeHost(run: Run): DialectHost {
-  return {
-    invoke: (callee, args, self, node) => {
-      let joined: Known | undefined;
-      for (const head of headsOf(callee)) {
-        joined = join(joined, callHead(run, node, head, args, self, undefined, undefined, true));
-      }
-      return joined ?? UNKNOWN;
-    },
-    member: (object, key) => readMember(run, object, key),
-    write: (object, key, value) => writeMember(run, object, keyOf(key), value),
-    list: (items, like) => {
-      run.spend(items.length);
-      return run.listOf(items, 0, 0, like);
-    },
-    use: (node, path, form, args, receiver) =>
-      callPath(run, node, path, form, args, receiver, undefined, undefined, false),
-    tell: (node, text, hidden) => run.recorder.folded(text, node.start, node.end, hidden),
-    compute: (callee, args) =>
-      callee.closure === undefined ? undefined : compute(run, callee.closure, args),
-    append: (list, values, atStart = false) => {
-      const { shape } = list;
-      if (shape === undefined) return;
-      for (const value of values) shape.add(value);
-      const isOrdered = run.loops === 0 && run.conditions === 0 && shape.list !== undefined;
-      if (isOrdered && run.closure.walks <= 1 && (shape.list?.length ?? 0) < 10_000) {
-        if (atStart) shape.list?.unshift(...values);
-        else shape.list?.push(...values);
-      } else for (const value of values) shape.rest = join(shape.rest, value);
-    },
-    sink: (node) => {
-      const value = {
-        kind: 'function',
-        parameters: [],
-        body: [],
-        arrow: true,
-        start: node.start,
-        end: node.end,
-      } as const;
-      const closure = run.closureOf(value);
-      closure.sink = run.newCell();
-      const { sink } = closure;
-      return {
-        callee: new Known(undefined, undefined, 0, NOTHING, undefined, undefined, closure),
-        value: () => {
-          run.watch(sink);
-          return sink.all ?? UNKNOWN;
-        },
-      };
-    },
-  };
+/** A class, since functions that are properties of a literal are made in old space, and would keep the run from there. */
+class Host implements DialectHost {
+  readonly #run: Run;
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  invoke(callee: Known, args: readonly Known[], self: Known | undefined, node: Call): Known {
+    let joined: Known | undefined;
+    for (const head of headsOf(callee)) {
+      const value = callHead(this.#run, node, head, args, self, undefined, undefined, true);
+      joined = join(joined, value);
+    }
+    return joined ?? UNKNOWN;
+  }
+
+  member(object: Known, key: Known): Known {
+    return readMember(this.#run, object, key);
+  }
+
+  write(object: Known, key: Known, value: Known): void {
+    writeMember(this.#run, object, keyOf(key), value);
+  }
+
+  list(items: readonly Known[], like?: Known): Known {
+    this.#run.spend(items.length);
+    return this.#run.listOf(items, 0, 0, like);
+  }
+
+  use(
+    node: Call,
+    path: string,
+    form: 'call' | 'new' | 'import',
+    args: readonly Known[],
+    receiver?: Known,
+  ): Known {
+    return callPath(this.#run, node, path, form, args, receiver, undefined, undefined, false);
+  }
+
+  tell(node: Call, text: string, hidden: Known['hidden']): void {
+    this.#run.recorder.folded(text, node.start, node.end, hidden);
+  }
+
+  compute(callee: Known, args: readonly Known[]): Known | undefined {
+    const { closure } = callee;
+    return closure === undefined ? undefined : compute(this.#run, closure, args);
+  }
+
+  append({ shape }: Known, values: readonly Known[], atStart = false): void {
+    if (shape === undefined) return;
+    for (const value of values) shape.add(value);
+    const { loops, conditions, closure } = this.#run;
+    const isOrdered = loops === 0 && conditions === 0 && shape.list !== undefined;
+    if (isOrdered && closure.walks <= 1 && (shape.list?.length ?? 0) < 10_000) {
+      if (atStart) shape.list?.unshift(...values);
+      else shape.list?.push(...values);
+    } else for (const value of values) shape.rest = join(shape.rest, value);
+  }
+
+  sink(node: Call): { readonly callee: Known; readonly value: () => Known } {
+    const run = this.#run;
+    const closure = run.closureOf({
+      kind: 'function',
+      parameters: [],
+      body: [],
+      arrow: true,
+      start: node.start,
+      end: node.end,
+    });
+    const sink = run.newCell();
+    closure.sink = sink;
+    const value = (): Known => {
+      run.watch(sink);
+      return sink.all ?? UNKNOWN;
+    };
+    return { callee: closure.value, value };
+  }
 }

@@ -5,7 +5,14 @@
  */
 import type { Value } from '../facts.ts';
 import { callFunction } from './exact-machine.ts';
-import { type Exact, ExactFunction, Inexact, type Machine, Thrown } from './exact-values.ts';
+import {
+  type Exact,
+  ExactFunction,
+  type ExactLanguage,
+  Inexact,
+  type Machine,
+  Thrown,
+} from './exact-values.ts';
 import { type Cell, type Closure, Known, NOTHING, ofConstant, type Shape } from './known.ts';
 import type { Run } from './run.ts';
 
@@ -40,19 +47,7 @@ export function compute(run: Run, closure: Closure, args: readonly Known[]): Kno
   const known = key === undefined ? undefined : world.remembered.get(closure)?.get(key);
   if (known !== undefined) return known;
   const allowed = Math.min(MOST_STEPS, world.stepsLeft);
-  const machine: Machine = {
-    exact: run.dialect.exact,
-    operate: run.dialect.operate,
-    stepsLeft: allowed,
-    depth: 0,
-    free: (name, scope) => freeValue(run, world, name, scope),
-    assignFree: (name, scope, value) => {
-      const cell = scope.find(name);
-      if (cell === undefined) throw new Inexact();
-      world.overlay.set(cell, value);
-    },
-    isLate: () => run.isLate(),
-  };
+  const machine = new RunMachine(run, run.dialect.exact, world, allowed);
   world.isBusy = true;
   try {
     const given = args.map((arg) => toExact(world, arg));
@@ -82,6 +77,38 @@ export function compute(run: Run, closure: Closure, args: readonly Known[]): Kno
   } finally {
     world.isBusy = false;
     world.stepsLeft -= allowed - machine.stepsLeft;
+  }
+}
+
+/** A class for the reason that `Host` of calls.ts is one. */
+class RunMachine implements Machine {
+  readonly exact: ExactLanguage;
+  readonly operate: Machine['operate'];
+  stepsLeft: number;
+  depth = 0;
+  readonly #run: Run;
+  readonly #world: World;
+
+  constructor(run: Run, exact: ExactLanguage, world: World, stepsLeft: number) {
+    this.exact = exact;
+    this.operate = run.dialect.operate;
+    this.stepsLeft = stepsLeft;
+    this.#run = run;
+    this.#world = world;
+  }
+
+  free(name: string, scope: Closure['scope']): Exact {
+    return freeValue(this.#run, this.#world, name, scope);
+  }
+
+  assignFree(name: string, scope: Closure['scope'], value: Exact): void {
+    const cell = scope.find(name);
+    if (cell === undefined) throw new Inexact();
+    this.#world.overlay.set(cell, value);
+  }
+
+  isLate(): boolean {
+    return this.#run.isLate();
   }
 }
 

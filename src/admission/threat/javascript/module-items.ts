@@ -4,6 +4,7 @@ import type { Expression, Pattern, Statement } from '../tree.ts';
 import { evaluate, lowerExpression } from './expressions.ts';
 import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
 import { AssignmentNode } from './nodes.ts';
+import { ImportNode } from './statement-nodes.ts';
 import { lowerInto } from './statements.ts';
 
 export function lowerModuleItem(state: Lowering, node: ESTree.Node): boolean {
@@ -19,11 +20,11 @@ export function lowerModuleItem(state: Lowering, node: ESTree.Node): boolean {
               : textOf(specifier.imported),
         local: specifier.local.name,
       }));
-      state.add({ kind: 'import', module: String(node.source.value), bindings, start, end });
+      state.add(new ImportNode(String(node.source.value), bindings, start, end));
       return true;
     }
     case 'ExportAllDeclaration':
-      state.add({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
+      state.add(new ImportNode(String(node.source.value), [], start, end));
       return true;
     case 'ExportDefaultDeclaration': {
       const { declaration } = node as { declaration: ESTree.Node };
@@ -48,7 +49,7 @@ export function lowerModuleItem(state: Lowering, node: ESTree.Node): boolean {
 function lowerNamedExports(state: Lowering, node: ESTree.ExportNamedDeclaration): void {
   const { start, end } = spanOf(node);
   if (node.source) {
-    state.add({ kind: 'import', module: String(node.source.value), bindings: [], start, end });
+    state.add(new ImportNode(String(node.source.value), [], start, end));
     return;
   }
   const { declaration } = node as { declaration?: ESTree.Node | null };

@@ -3,6 +3,13 @@ import type { ESTree } from 'meriyah';
 import type { Expression, Pattern } from '../tree.ts';
 import { lowerExpression } from './expressions.ts';
 import { constant, type Lowering, member, name, spanOf } from './lowering.ts';
+import {
+  DefaultPattern,
+  EntriesPattern,
+  EntryPattern,
+  ListPattern,
+  RestPattern,
+} from './pattern-nodes.ts';
 
 export function lowerPattern(state: Lowering, node: ESTree.Node): Pattern {
   const fits = state.enter();
@@ -29,43 +36,29 @@ function lowerKind(state: Lowering, node: ESTree.Node): Pattern {
         end,
       );
     case 'ArrayPattern':
-    case 'ArrayExpression':
-      return {
-        kind: 'list-pattern',
-        items: (node.elements as readonly (ESTree.Node | null)[]).map((item) =>
-          item === null ? undefined : lowerPattern(state, item),
-        ),
-        start,
-        end,
-      };
+    case 'ArrayExpression': {
+      const items = (node.elements as readonly (ESTree.Node | null)[]).map((item) =>
+        item === null ? undefined : lowerPattern(state, item),
+      );
+      return new ListPattern(items, start, end);
+    }
     case 'ObjectPattern':
     case 'ObjectExpression':
       return lowerEntriesPattern(state, node.properties, start, end);
     case 'AssignmentPattern':
     case 'AssignmentExpression':
-      return {
-        kind: 'default-pattern',
-        target: lowerPattern(state, node.left),
-        value: lowerExpression(state, node.right as ESTree.Node),
+      return new DefaultPattern(
+        lowerPattern(state, node.left),
+        lowerExpression(state, node.right as ESTree.Node),
         start,
         end,
-      };
+      );
     case 'RestElement':
     case 'SpreadElement':
-      return { kind: 'rest-pattern', target: lowerPattern(state, node.argument), start, end };
+      return new RestPattern(lowerPattern(state, node.argument), start, end);
     default:
       // What stands here where a tolerant parser went on: it is evaluated, and bound to nothing.
       return member(lowerExpression(state, node), constant('', start, start), start, end);
-  }
-}
-
-class EntryPattern {
-  readonly key: Expression;
-  readonly target: Pattern;
-
-  constructor(key: Expression, target: Pattern) {
-    this.key = key;
-    this.target = target;
   }
 }
 
@@ -85,7 +78,7 @@ function lowerEntriesPattern(
       rest = lowerPattern(state, property.argument);
     }
   }
-  return { kind: 'entries-pattern', entries: state.take(from), rest, start, end };
+  return new EntriesPattern(state.take(from), rest, start, end);
 }
 
 /** A key that is written out is a constant text; numbers are, too: `a[0]` and `a['0']` are one. */

@@ -192,3 +192,19 @@ export class TryNode implements Of<'try'> {
     this.finalizer = finalizer;
   }
 }
+
+export class ImportNode implements Of<'import'> {
+  readonly kind = 'import';
+  readonly start: number;
+  readonly end: number;
+  readonly module: string;
+  readonly bindings: Of<'import'>['bindings'];
+  use: object | undefined = undefined;
+
+  constructor(module: string, bindings: Of<'import'>['bindings'], start: number, end: number) {
+    this.start = start;
+    this.end = end;
+    this.module = module;
+    this.bindings = bindings;
+  }
+}
