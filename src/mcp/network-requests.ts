@@ -4,7 +4,7 @@
  */
 import { CaissonError } from '../core/error.ts';
 import { effectiveDestinations } from '../policy/compare-network.ts';
-import { formatDestination, parseDestination } from '../policy/destination.ts';
+import { parseDestination } from '../policy/destination.ts';
 import { containsDestination } from '../policy/destination-set.ts';
 import type { Destination, NetworkPolicy } from '../policy/policy.ts';
 import { specialAddress } from '../policy/special-address.ts';
@@ -35,7 +35,7 @@ export type PersonAnswer =
   /** Nobody decided. */
   | { readonly kind: 'silent'; readonly why: string };
 
-/** Puts one destination to a person; undefined where the client cannot. */
+/** Puts one destination, `host:port`, to a person; undefined where the client cannot. */
 export type AskPerson = (destination: string, reason: string) => Promise<PersonAnswer>;
 
 export class NetworkRequests {
@@ -77,7 +77,8 @@ export class NetworkRequests {
     const ruled = this.#asking.rules.answer(point);
     if (ruled === 'deny') return decided(false, 'rule', 'a rule of the person refuses it');
     if (ruled === 'allow') return decided(true, 'rule', 'a rule of the person allows it');
-    return await this.#put(formatDestination(rule), request.reason, person, decided);
+    const shown = `${host.includes(':') ? `[${host}]` : host}:${request.port}`;
+    return await this.#put(shown, request.reason, person, decided);
   }
 
   async #put(

@@ -55,7 +55,7 @@ test('rules answer first: deny wins, allow grants, the rest is the person’s', 
   assert.deepEqual(asked, []);
   // `*` is any name and no address, as in a policy.
   assert.deepEqual(await told(decide('8.8.8.8', 8443)), [true, 'person']);
-  assert.deepEqual(asked, ['8.8.8.8/32:8443']);
+  assert.deepEqual(asked, ['8.8.8.8:8443']);
 });
 
 test('without rule, leave or client nobody says yes', async () => {
@@ -83,7 +83,7 @@ test('a no is remembered, silence is not, and a person is not worn down', async 
   assert.match(again.reason, /refused it before/);
   assert.equal((await decide('two.test')).reason, 'away');
   await decide('two.test');
-  assert.deepEqual(asked, ['one.test', 'two.test', 'two.test']);
+  assert.deepEqual(asked, ['one.test:443', 'two.test:443', 'two.test:443']);
   for (let at = 0; at < 40; at++) await decide(`host-${at}.test`);
   assert.equal(asked.length, 20);
 });
@@ -99,7 +99,7 @@ test('one question at a time, and of one destination one', async () => {
   await new Promise(setImmediate);
   assert.deepEqual(
     waiting.map(({ destination }) => destination),
-    ['a.test'],
+    ['a.test:443'],
   );
   waiting[0]?.answer({ kind: 'allow' });
   await decisions[0];

@@ -207,8 +207,8 @@ test('a person is asked over HTTP too, and each by their own client', async () =
   assert.deepEqual([yes.granted, yes.decided_by], [true, 'person']);
   assert.deepEqual([no.granted, no.decided_by], [false, 'person']);
   assert.deepEqual(questions.sort(), [
-    'ann: Code in sandbox-1 wants to connect to pypi.org.',
-    'bob: Code in sandbox-1 wants to connect to pypi.org.',
+    'ann: Code in sandbox-1 wants to connect to pypi.org:443.',
+    'bob: Code in sandbox-1 wants to connect to pypi.org:443.',
   ]);
   const granted = async (mcp: typeof ann) =>
     (await mcp.call('list_sandboxes')).structured.sandboxes[0].granted;
