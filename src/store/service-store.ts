@@ -13,8 +13,8 @@ export interface ServiceStore extends AsyncDisposable {
   readonly policies: PolicyStore;
   readonly idempotency: IdempotencyStore;
   /**
-   * Another number whenever a key or a tenant was added or changed, by anybody: `caisson access` works on the same file.
-   * Takes microseconds, so that it can be asked before each request.
+   * Another number whenever a key or a tenant was added or changed: here at once, by another process (`caisson access` works
+   * on the same file) some milliseconds later. Takes a microsecond, so that it can be asked before each request.
    *
    * @throws STORE_UNUSABLE where the file was taken away
    */

@@ -5,6 +5,7 @@ import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { MOST_ANSWER_BYTES } from '../../src/store/idempotency-record.ts';
 import type { ApiKeyRecord } from '../../src/store/key-record.ts';
 import { SqliteServiceStore } from '../../src/store/sqlite-service-store.ts';
@@ -144,6 +145,7 @@ describe('the revision', () => {
     const path = fresh();
     await using store = SqliteServiceStore.open(path);
     renameSync(path, `${path}.away`);
+    await setTimeout(20);
     assert.throws(() => store.revision(), { code: 'STORE_UNUSABLE' });
   });
 

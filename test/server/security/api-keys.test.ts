@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { ApiKeys } from '../../../src/server/security/api-keys.ts';
 import { KeyRegistry } from '../../../src/server/security/key-registry.ts';
 import { idOfToken, newKeyId, newToken } from '../../../src/server/security/key-token.ts';
@@ -148,6 +149,7 @@ describe('a key ends', () => {
     await enter(place.security, `Bearer ${token}`);
     await using other = SqliteServiceStore.open(SqliteServiceStore.fileIn(place.directory));
     await new KeyRegistry(other.keys).revoke('acme', id, { by: 'cli' });
+    await setTimeout(20);
     await assert.rejects(
       () => enter(place.security, `Bearer ${token}`),
       refused('UNAUTHENTICATED', /revoked/),

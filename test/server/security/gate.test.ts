@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { Route } from '../../../src/api/route.ts';
 import { SCOPES } from '../../../src/api/scope.ts';
 import { requireScope, tenantFor } from '../../../src/server/security/caller.ts';
@@ -160,6 +161,7 @@ describe('the gate', () => {
     const { token } = await place.key('viewer');
     await enter(place.security, `Bearer ${token}`);
     renameSync(join(place.directory, 'service.db'), join(place.directory, 'away.db'));
+    await setTimeout(20);
     await assert.rejects(
       async () => await place.security.gate.authenticate(knock(`Bearer ${token}`)),
       { code: 'STORE_UNUSABLE' },

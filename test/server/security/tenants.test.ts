@@ -1,6 +1,7 @@
 /** Tenants: which there are, what holds for each, how much they may have and how often they may ask. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Route } from '../../../src/api/route.ts';
 import { type Amounts, Quotas } from '../../../src/server/security/quotas.ts';
@@ -75,6 +76,7 @@ describe('tenants', () => {
     await using other = SqliteServiceStore.open(SqliteServiceStore.fileIn(place.directory));
     const record = { id: 'initech', description: '', createdMs: 1, createdBy: 'x' };
     await other.tenants.add({ ...record, settings: { quotas: { later: 1 } } });
+    await setTimeout(20);
     const { token } = await place.key('viewer', 'initech');
     await enter(place.security, `Bearer ${token}`);
     const { security } = place;
