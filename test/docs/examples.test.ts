@@ -126,6 +126,7 @@ const documents = [
   'docs/audit.md',
   'docs/network.md',
   'docs/srt-settings.md',
+  'docs/deployment.md',
   'docs/manager.md',
   'docs/mcp.md',
   'docs/modules.md',
