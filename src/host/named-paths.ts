@@ -2,7 +2,7 @@
  * The paths that a policy names, looked at on this host: each must be there, and where it leads must be known, since
  * the launcher follows no link.
  */
-import { realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { CaissonError } from '../core/error.ts';
 import type { NamedPath } from '../plan/root.ts';
 import { WORKSPACE } from '../policy/path.ts';
@@ -19,6 +19,19 @@ export function lookAtNamedPaths(
   workspace: string | undefined,
 ): readonly NamedPath[] {
   if (policy.view === 'host') return [];
+  return [...includedPaths(policy, workspace), ...missingCarveOuts(policy, workspace)];
+}
+
+/** Whether there is something to look at. */
+export function namesPaths({ read, write }: Policy): boolean {
+  return (
+    [read, write].some(({ rules }) =>
+      rules.some(({ path, include }) => include && path !== '/' && path !== WORKSPACE),
+    ) || write.rules.some(({ include }) => !include)
+  );
+}
+
+function includedPaths(policy: Policy, workspace: string | undefined): NamedPath[] {
   const named = new Set(
     [policy.read, policy.write].flatMap(({ rules }) =>
       rules.flatMap(({ path, include }) => (include && path !== '/' ? [path] : [])),
@@ -32,6 +45,20 @@ export function lookAtNamedPaths(
     const { real, kind } = lookAt(host, path);
     if (real !== host) throw escapes(path, real);
     return [{ path, real: path, kind }];
+  });
+}
+
+/** What is carved out and there holds by a mount over it. What is not there, the guest could make. */
+function missingCarveOuts(policy: Policy, workspace: string | undefined): NamedPath[] {
+  const carved = policy.write.rules.filter(({ include }) => !include);
+  return carved.flatMap(({ path }): NamedPath[] => {
+    const inWorkspace = isWithin(path, WORKSPACE);
+    // A staged workspace is a copy, of which only what the policy says comes out.
+    if (inWorkspace && (workspace === undefined || policy.workspace.mode === 'staged')) return [];
+    const host = inWorkspace ? `${workspace}${path.slice(WORKSPACE.length)}` : path;
+    return lstatSync(host, { throwIfNoEntry: false }) === undefined
+      ? [{ path, real: host, kind: 'missing' }]
+      : [];
   });
 }
 

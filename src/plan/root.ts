@@ -19,7 +19,8 @@ export interface NamedPath {
   readonly path: string;
   /** Where it leads, links resolved. */
   readonly real: string;
-  readonly kind: 'file' | 'directory';
+  /** `missing`: carved out of what may be written, and not there. */
+  readonly kind: 'file' | 'directory' | 'missing';
 }
 
 export interface RootInput {
@@ -57,6 +58,7 @@ export function compileRoot(
   findings: Findings,
 ): Root {
   const hostPaths = compileHostPaths(policy, facts);
+  refuseMissing(input, findings);
   const system = systemMounts(policy, facts);
   const bytes = policy.limits.scratchBytes ?? DEFAULT_SCRATCH_BYTES;
   const scratch = [
@@ -67,7 +69,7 @@ export function compileRoot(
   ].sort();
   const early = hostPaths.filter((entry) => isEarlyBind(entry));
   const late = hostPaths
-    .filter((entry) => !isOwnScratch(entry) && !isEarlyBind(entry))
+    .filter((entry) => !isOwnScratch(entry) && !isEarlyBind(entry) && !isMissing(entry, input))
     .map((entry) => toLate(entry, input, bytes));
 
   const systemDirectories = system.flatMap((mount) =>
@@ -149,6 +151,19 @@ function isOwnScratch({ path, use, inside }: HostPath): boolean {
   return use === 'scratch' && inside === 'absent' && !isWithin(path, WORKSPACE);
 }
 
+/** What is carved out of a directory that may be written and is not there, the guest could make. */
+function refuseMissing({ named = [] }: RootInput, findings: Findings): void {
+  const missing = named.filter(({ kind }) => kind === 'missing').map(({ path }) => path);
+  if (missing.length === 0) return;
+  findings.cannot({
+    id: 'filesystem.write:missing',
+    clause: 'filesystem.write',
+    reason: `${missing.join(', ')} is carved out of what may be written and is not there: the guest could make it`,
+    cure: 'make it first (mkdir, touch), or take it out of the policy',
+    acceptable: true,
+  });
+}
+
 /** Below the synthetic /etc no mount point can be made late. What is only read there is bound with the root. */
 function isEarlyBind({ path, use }: HostPath): boolean {
   return use === 'read' && isWithin(path, '/etc') && path !== '/etc';
@@ -175,6 +190,11 @@ function toLate({ path, use }: HostPath, input: RootInput, bytes: number): LateM
     access: use === 'write' ? 'write' : 'read',
     ...(isFile(path, input) ? { file: true } : {}),
   };
+}
+
+/** Nothing can be mounted where nothing is. */
+function isMissing({ path }: HostPath, input: RootInput): boolean {
+  return input.named?.some((named) => named.path === path && named.kind === 'missing') ?? false;
 }
 
 function isFile(path: string, input: RootInput): boolean {

@@ -6,10 +6,9 @@ import { realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { CaissonError } from '../core/error.ts';
-import { lookAtNamedPaths } from '../host/named-paths.ts';
+import { lookAtNamedPaths, namesPaths } from '../host/named-paths.ts';
 import { resolveToolchain, type Toolchain } from '../host/toolchain.ts';
 import type { CompileOptions } from '../plan/compile.ts';
-import { WORKSPACE } from '../policy/path.ts';
 import { containsPath } from '../policy/path-set.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { EnvironmentSource } from './caller-environment.ts';
@@ -99,9 +98,7 @@ export class PlaceFinder {
   #names(policy: Policy): boolean {
     let names = this.#naming.get(policy);
     if (names === undefined) {
-      names = [policy.read, policy.write].some(({ rules }) =>
-        rules.some(({ path, include }) => include && path !== '/' && path !== WORKSPACE),
-      );
+      names = namesPaths(policy);
       this.#naming.set(policy, names);
     }
     return names;

@@ -9,10 +9,11 @@ import type { AuditOptions } from '../observe/audit/audit-options.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import { defaultStateDirectory, openStateDirectory } from '../sandbox/state-directory.ts';
 import { SqliteServiceStore } from '../store/sqlite-service-store.ts';
-import { type Config, tenantConfig } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import { readHeadersFile } from './config/headers-file.ts';
 import { readPolicySetting } from './config/policy-setting.ts';
 import { Idempotency } from './http/idempotency.ts';
+import { openServiceTelemetry } from './open-telemetry.ts';
 import { Places } from './places.ts';
 import { openSecurity } from './security/security.ts';
 import { ServedSandboxes } from './served-sandboxes.ts';
@@ -53,9 +54,15 @@ export async function openService(
   );
   const store = opened.use(SqliteServiceStore.open(SqliteServiceStore.fileIn(state)));
   const security = opened.adopt(await openSecurity({ config, store }), (each) => each.close());
-  const audit = config.audit.enabled
-    ? opened.use(await AuditLog.open(await auditOptions(config, state)))
-    : undefined;
+  const auditing = config.audit.enabled ? await auditOptions(config, state) : undefined;
+  const audit = auditing === undefined ? undefined : opened.use(await AuditLog.open(auditing));
+  const telemetry = opened.use(await openServiceTelemetry(config));
+  if (audit !== undefined && auditing !== undefined) {
+    telemetry.shipAudit({ directory: auditing.directory, id: audit.id });
+    opened.use(telemetry.watch({ audit: () => audit.status }));
+    // What was recorded last is sent, too; what cannot be written is told when the log is closed.
+    opened.defer(() => audit.flush().catch(() => {}));
+  }
   const threats = opened.adopt(new ThreatCounts(state, onFault), (each) => each.close());
   const workspaces = await Workspaces.open(state, config.workspaces);
   const violations = new ViolationLog();
@@ -65,6 +72,7 @@ export async function openService(
       environment: {},
       stateDirectory: state,
       ...(audit === undefined ? {} : { audit }),
+      telemetry,
       observer: (event) => {
         threats.observer(event);
         violations.observer(event);
@@ -83,9 +91,10 @@ export async function openService(
       warmSlots,
       keepEnded: config.retention.endedSandboxes,
       perTenant: (tenant) => security.quotas.poolOf(tenant),
-      weight: (tenant) => tenantConfig(config, tenant).weight ?? 1,
+      weight: (tenant) => security.tenants.settings(tenant).weight ?? 1,
     }),
   );
+  opened.use(telemetry.watch({ pool: () => manager.load() }));
   const idempotency = new Idempotency(
     store.idempotency,
     newId('run'),
@@ -124,6 +133,7 @@ export async function openService(
     places,
     modulesOf: (tenant) => modules.of(tenant),
     audit,
+    telemetry,
     threats,
     store,
     security,

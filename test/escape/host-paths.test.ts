@@ -315,3 +315,33 @@ test('a link in the place of a workspace or a named path is resolved once, befor
   symlinkSync(home, parent);
   await assert.rejects(wall.run(late), isCaissonError);
 });
+
+test('what is carved out of what may be written is not made by the guest where it is not there', {
+  skip: needs.rootAndGcc,
+}, async () => {
+  using range = new Range();
+  const workspace = range.directory('work');
+  const beside = range.directory('beside');
+  const policy: PolicyDocument = {
+    version: 1,
+    level: 'strict',
+    filesystem: { write: ['.', '!./hooks', beside, `!${beside}/hooks`] },
+  };
+  await using caisson = await Caisson.open();
+  const make = (accept: string[] = []) =>
+    caisson.run(
+      ['sh', '-c', `for d in . ${beside}; do mkdir -p $d/hooks; echo evil > $d/hooks/run; done`],
+      { policy, workspace, accept },
+    );
+  await assert.rejects(make(), codes('UNENFORCEABLE'));
+  assert.deepEqual([readdirSync(workspace), readdirSync(beside)], [[], []]);
+  // Ablated: who accepts it gets what it says.
+  assert.equal((await make(['filesystem.write:missing'])).code, 0);
+  assert.equal(readFileSync(join(beside, 'hooks/run'), 'utf8'), 'evil\n');
+  for (const directory of [workspace, beside])
+    writeFileSync(join(directory, 'hooks/run'), 'ours\n');
+  await make();
+  for (const directory of [workspace, beside]) {
+    assert.equal(readFileSync(join(directory, 'hooks/run'), 'utf8'), 'ours\n');
+  }
+});
