@@ -139,6 +139,9 @@ export function nextAfterError(
   details: Readonly<Record<string, unknown>>,
 ): string[] {
   const missing = details.errno === 'ENOENT';
+  if (details.engine === true) {
+    return ['open_sandbox, then run_code with its id as `sandbox`: the node inside runs it.'];
+  }
   switch (code) {
     case 'COMMAND_NOT_FOUND':
       return [

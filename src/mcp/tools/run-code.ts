@@ -94,7 +94,7 @@ async function inEngine(
   }
   const { memoryBytes } = placeOf(where);
   const policy = setup.places.engine({ memoryBytes });
-  const evaluation = await setup.caisson.evaluate(language, asModule(code), {
+  const evaluated = setup.caisson.evaluate(language, asModule(code), {
     policy,
     accept: setup.accept,
     tenant: session.tenant,
@@ -104,8 +104,24 @@ async function inEngine(
       ? {}
       : { memoryBytes: policy.limits.memoryBytes }),
   });
+  const evaluation = await evaluated.catch((error: unknown) => {
+    throw withoutEngine(error);
+  });
   const ranIn = { policy, sandbox: undefined, setup, isEngine: true } as const;
   return renderOutcome(withoutExport(evaluation), ranIn);
+}
+
+/** Where the engine's host cannot start, an interpreter inside often can. */
+function withoutEngine(error: unknown): unknown {
+  if (!isCaissonError(error) || error.code !== 'WALL_UNAVAILABLE') return error;
+  const { code, message, hint } = error;
+  return new CaissonError(code, {
+    layer: 'mcp',
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    details: { ...error.details, engine: true },
+    cause: error,
+  });
 }
 
 /** What waits at its top level is a module, whether or not it exports anything. */
