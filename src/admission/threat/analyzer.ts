@@ -16,7 +16,7 @@ import { frontEndOf, openFrontEnd } from './front-ends.ts';
 import { type Interpreted, interpret } from './interpret/interpreter.ts';
 import type { ModelOpinion } from './model.ts';
 import { declaredBy, type ThreatProfile } from './profiles.ts';
-import { judge, nestedCode, sceneOf } from './rules.ts';
+import { judge, MOST_FINDINGS, nestedCode, sceneOf, strongest } from './rules.ts';
 import { scoreOf, withModel } from './score.ts';
 import type { ProgramTree } from './tree.ts';
 
@@ -49,7 +49,9 @@ export type AnalysisNote =
   | 'too-deep'
   | 'invalid-utf8'
   | 'polyglot'
-  | 'steps-limit';
+  | 'steps-limit'
+  /** Code in texts has more findings than a report holds: the strongest stand there. */
+  | 'findings-limit';
 
 export interface Analysis {
   readonly language: AnalysisLanguage;
@@ -131,7 +133,8 @@ export class Analyzer {
     const seen = examineUntil(source, language, deadline);
     const declares = declaredBy(options.profile ?? 'effect', options.declares);
     const findings = findingsOf(seen, language, options.path, declares, deadline, 0);
-    return { ...seen, findings };
+    if (findings.length <= MOST_FINDINGS) return { ...seen, findings };
+    return { ...seen, findings: strongest(findings), notes: [...seen.notes, 'findings-limit'] };
   }
 }
 

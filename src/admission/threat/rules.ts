@@ -37,8 +37,17 @@ const RULES: readonly Rule[] = [
   resources,
 ];
 
-/** Findings of a file that a report holds at most: the strongest. */
-const MOST = 200;
+/** Findings that a report holds at most: the strongest. */
+export const MOST_FINDINGS = 200;
+
+/** By place. What there is too much of is left out, the weakest first. */
+export function strongest(findings: Finding[]): Finding[] {
+  const kept =
+    findings.length <= MOST_FINDINGS
+      ? findings
+      : findings.sort((a, b) => b.score - a.score).slice(0, MOST_FINDINGS);
+  return kept.sort((a, b) => a.range.start - b.range.start || (a.rule < b.rule ? -1 : 1));
+}
 
 /** Sorted by place; the same rule at the same place once, with its highest score. */
 export function judge(scene: Scene): Finding[] {
@@ -51,10 +60,7 @@ export function judge(scene: Scene): Finding[] {
       if (known === undefined || known.score < finding.score) byPlace.set(key, finding);
     }
   }
-  const findings = [...byPlace.values()];
-  const kept =
-    findings.length <= MOST ? findings : findings.sort((a, b) => b.score - a.score).slice(0, MOST);
-  return kept.sort((a, b) => a.range.start - b.range.start || (a.rule < b.rule ? -1 : 1));
+  return strongest([...byPlace.values()]);
 }
 
 function tell(scene: Scene, found: Found): Finding {
