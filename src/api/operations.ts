@@ -49,7 +49,7 @@ export const metrics = defineRoute({
   tag,
   summary: 'Figures for Prometheus',
   description:
-    'Asked without credentials where the configuration says so (`telemetry.metrics.public`).',
+    'Of every tenant together: for operators; without credentials where the configuration says `telemetry.metrics: open`.',
   scope: 'statistics:read',
   answers: { 200: { description: 'Text exposition', content: 'text/plain' } },
 });

@@ -59,6 +59,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     app = await openApplication({
       gatekeeper: service.security.gate,
       idempotency: service.idempotency,
+      telemetry: service.telemetry,
       limits,
       requests,
       isDraining: () => service.isDraining,

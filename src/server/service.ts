@@ -2,6 +2,7 @@
 import type { Caisson } from '../compose.ts';
 import type { Modules } from '../modules/modules.ts';
 import type { AuditLog } from '../observe/audit/audit-log.ts';
+import type { OpenTelemetry } from '../observe/telemetry/open-telemetry.ts';
 import type { SandboxManager } from '../sandbox/manager/sandbox-manager.ts';
 import type { ServiceStore } from '../store/service-store.ts';
 import type { Config } from './config/config.ts';
@@ -26,6 +27,7 @@ export interface Service {
   modulesOf(tenant: string): Promise<Modules>;
   /** Absent where the configuration says that none is kept. */
   readonly audit: AuditLog | undefined;
+  readonly telemetry: OpenTelemetry;
   readonly threats: ThreatCounts;
   readonly store: ServiceStore;
   readonly security: Security;

@@ -16,12 +16,14 @@ import {
 } from 'fastify';
 import type { Route } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
+import type { Telemetry } from '../../core/telemetry.ts';
 import type { Config } from '../config/config.ts';
 import { type Caller, type Gatekeeper, NOBODY } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Idempotency } from './idempotency.ts';
 import { OpenStreams } from './open-streams.ts';
 import { replyProblem } from './problem-reply.ts';
+import { traceRequests } from './request-spans.ts';
 import type { Requests } from './requests.ts';
 import { RoutePaths } from './route-paths.ts';
 
@@ -47,6 +49,8 @@ export interface ApplicationOptions {
   readonly idempotency?: Idempotency;
   readonly limits: Config['limits'];
   readonly requests: Requests;
+  /** Absent: nobody is told of requests. */
+  readonly telemetry?: Telemetry;
   /** No new work is taken. */
   readonly isDraining: () => boolean;
   /** Bytes of one message of a WebSocket; default 1 MiB. */
@@ -116,6 +120,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     reply.raw.once('close', () => options.requests.end());
     done();
   });
+  if (options.telemetry !== undefined) traceRequests(app, options.telemetry);
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).headers(STRICT_HEADERS);
     request.caller = NOBODY;
