@@ -11,6 +11,7 @@ import {
   type JWTPayload,
   type JWTVerifyGetKey,
   jwtVerify,
+  type RemoteJWKSet,
 } from 'jose';
 import { CaissonError } from '../../core/error.ts';
 import type { Caller } from './caller.ts';
@@ -99,6 +100,8 @@ class Verifier {
   readonly #issuer: TokenIssuer;
   readonly #clock: ServiceClock;
   #keys: JWTVerifyGetKey | undefined;
+  /** The same, where they are asked for. */
+  #remote: RemoteJWKSet | undefined;
   #opening: Promise<JWTVerifyGetKey> | undefined;
   #failedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -133,8 +136,9 @@ class Verifier {
   }
 
   async #open(): Promise<JWTVerifyGetKey> {
+    const isLeftAlone = this.#clock.steadyMs() - this.#failedAtMs < RETRY_MS;
+    if (isLeftAlone && this.#remote?.fresh !== true) throw this.#unavailable();
     if (this.#keys !== undefined) return this.#keys;
-    if (this.#clock.steadyMs() - this.#failedAtMs < RETRY_MS) throw this.#unavailable();
     this.#opening ??= this.#discover().finally(() => {
       this.#opening = undefined;
     });
@@ -146,11 +150,12 @@ class Verifier {
     const { keys, issuer, jwksUri } = this.#issuer;
     if (keys !== undefined) return createLocalJWKSet(keys);
     try {
-      return createRemoteJWKSet(new URL(jwksUri ?? (await discoverKeys(issuer))), {
+      this.#remote = createRemoteJWKSet(new URL(jwksUri ?? (await discoverKeys(issuer))), {
         timeoutDuration: FETCH_TIMEOUT_MS,
         cooldownDuration: COOLDOWN_MS,
         cacheMaxAge: KEYS_KEPT_MS,
       });
+      return this.#remote;
     } catch (cause) {
       this.#failedAtMs = this.#clock.steadyMs();
       throw this.#unavailable(cause);
@@ -181,6 +186,8 @@ class Verifier {
     ) {
       return unauthenticated('the token is malformed');
     }
+    // Not for a key that nobody knows, or tokens with made-up ones would keep the others out.
+    if (this.#remote?.fresh !== true) this.#failedAtMs = this.#clock.steadyMs();
     return this.#unavailable(error);
   }
 

@@ -286,6 +286,29 @@ describe('a token', () => {
     assert.equal((await tokens.authenticate(await jwt({ jti: 'another' }))).tenant, 'acme');
   });
 
+  test('whose issuer is down makes us ask it now and then, and not for each', async () => {
+    tokens = new BearerTokens(
+      [{ ...rules, issuer: provider.issuer, jwksUri: `${provider.issuer}/jwks` }],
+      clock,
+    );
+    time.steady += 10_000;
+    provider.fails = true;
+    const before = provider.asked.length;
+    for (let i = 0; i < 20; i++)
+      await refused(jwt(), /cannot be had/, 'AUTHENTICATION_UNAVAILABLE');
+    assert.equal(provider.asked.length - before, 1);
+    provider.fails = false;
+    time.steady += 10_000;
+    await tokens.authenticate(await jwt());
+    // With its keys at hand, tokens by made-up keys keep nobody out while it is down.
+    provider.fails = true;
+    for (let i = 0; i < 5; i++) {
+      const text = await jwt({}, { kid: `made up ${i}` });
+      await assert.rejects(async () => await tokens.authenticate(text));
+      await tokens.authenticate(await jwt({ jti: `${i}` }));
+    }
+  });
+
   test('whose keys cannot be had is neither taken nor wrong', async () => {
     for (const issuer of [
       { ...rules, issuer: provider.issuer, jwksUri: `${provider.issuer}/jwks` },
