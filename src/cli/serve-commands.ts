@@ -1,4 +1,5 @@
 /** `caisson serve`, and its flags. */
+import { resolve } from 'node:path';
 import { CaissonError } from '../core/error.ts';
 import { command, type FlagValues } from './command.ts';
 
@@ -58,7 +59,10 @@ export function configFlagsOf(
   }
   for (const [flag, key] of Object.entries(SHORT) as [keyof typeof SHORT, string][]) {
     const value = flags[flag];
-    if (value !== undefined) found[key] = value;
+    if (value === undefined) continue;
+    // Where whoever types it stands; in a file, paths are absolute.
+    const isPath = (flag === 'socket' || flag === 'state') && typeof value === 'string';
+    found[key] = isPath ? resolve(value) : value;
   }
   return found;
 }

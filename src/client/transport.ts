@@ -4,6 +4,7 @@
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { resolve as resolvePath } from 'node:path';
 import type { Readable } from 'node:stream';
 import { errorOf, type Problem, problemSchema } from '../api/problem.ts';
 import {
@@ -57,7 +58,7 @@ export class Transport {
       throw invalid('a service has either a URL or a socket', 'give url, or socketPath');
     }
     this.base = baseOf(url ?? 'http://localhost');
-    this.socketPath = socketPath;
+    this.socketPath = socketPath === undefined ? undefined : resolvePath(socketPath);
     this.ca = ca;
     this.#authorization = apiKey === undefined ? undefined : `Bearer ${apiKey}`;
     const settings = { keepAlive: true, maxSockets: connections };
