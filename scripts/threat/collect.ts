@@ -27,6 +27,7 @@ export interface Collected {
   readonly path: string;
   readonly date: number;
   readonly heldOutOnly?: boolean;
+  readonly seenByAuthors?: boolean;
   /** Of abstract tokens. */
   readonly tokens: number;
   readonly bytes: number;

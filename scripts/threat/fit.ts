@@ -1,9 +1,9 @@
 /** Fits forests to units, chooses the operating point, and scores units by them. */
 import { FEATURES, INCREASING } from '../../src/admission/threat/features.ts';
-import { withModel } from '../../src/admission/threat/score.ts';
+import { probabilityFor, withModel } from '../../src/admission/threat/score.ts';
 import { boost, type Forest, marginOf } from './boost.ts';
 import type { Row } from './inspect.ts';
-import { type Scored, thresholdAt } from './metrics.ts';
+import type { Scored } from './metrics.ts';
 import type { Unit } from './units.ts';
 
 export type Rows = ReadonlyMap<string, Row>;
@@ -94,31 +94,38 @@ export const combined =
   (row: Row): number =>
     withModel(row.score, probabilityOf(marginOf(forest, row.features), calibration));
 
+/** Of the log-odds that trees give: so steep that few benign files come near. */
+const SLOPE = 2;
+
 /**
- * The operating point: slope and offset by which most malicious weight of the validation part is refused, while no more
- * of its benign weight is than {@link REFUSED_ON_VALIDATION} (or than by rules alone, where that is more already).
+ * The operating point: the largest offset by which no more of the benign weight of the validation part is refused than
+ * {@link REFUSED_ON_VALIDATION}; where rules alone refuse that much already, the model refuses nothing more there.
  */
 export function calibrate(forest: Forest, validation: readonly Unit[], rows: Rows): Calibration {
-  const margins = scoreUnits(validation, rows, (row) => marginOf(forest, row.features));
-  let best: { readonly calibration: Calibration; readonly caught: number } | undefined;
-  for (const rate of [0.0005, 0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.03, 0.05, 0.08]) {
-    const middle = thresholdAt(margins, rate);
-    for (const slope of [0.5, 1, 2, 4]) {
-      const calibration = { slope, offset: -slope * middle };
-      const scored = scoreUnits(validation, rows, combined(forest, calibration));
-      const share = (malicious: boolean): number => {
-        const these = scored.filter((one) => one.malicious === malicious);
-        const total = these.reduce((sum, one) => sum + one.weight, 0);
-        const above = these.reduce((sum, one) => sum + (one.score >= REFUSED ? one.weight : 0), 0);
-        return above / total;
-      };
-      if (share(false) > REFUSED_ON_VALIDATION) continue;
-      const caught = share(true);
-      if (best === undefined || caught > best.caught) best = { calibration, caught };
-    }
-  }
-  return best?.calibration ?? { slope: 4, offset: -4 * (thresholdAt(margins, 0.0005) + 1) };
+  const needed = logit(probabilityFor(REFUSED));
+  // The offset from which a file is refused; that of a unit is the lowest of its files.
+  const refusedFrom = (row: Row): number =>
+    row.score >= REFUSED
+      ? Number.NEGATIVE_INFINITY
+      : needed - SLOPE * marginOf(forest, row.features);
+  const benign = validation
+    .filter((unit) => !unit.malicious)
+    .map((unit) => ({
+      from: -highest(unit, rows, (row) => -refusedFrom(row)),
+      weight: unit.weight,
+    }))
+    .sort((a, b) => a.from - b.from);
+  const allowed = REFUSED_ON_VALIDATION * benign.reduce((sum, { weight }) => sum + weight, 0);
+  let above = 0;
+  const first = benign.find(({ from, weight }) => {
+    above += weight;
+    return above > allowed && Number.isFinite(from);
+  });
+  // Scores are rounded to one decimal: nothing may be refused by that.
+  return { slope: SLOPE, offset: (first?.from ?? 0) - 0.01 };
 }
+
+const logit = (probability: number): number => Math.log(probability / (1 - probability));
 
 /** Names with the gain they have in a forest, largest first: how often they are asked, by what hangs on the answer. */
 export function importance(forest: Forest): (readonly [string, number])[] {

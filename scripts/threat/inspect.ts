@@ -7,13 +7,15 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 
 import { join } from 'node:path';
 import { Analyzer } from '../../src/admission/threat/analyzer.ts';
 import { featuresOf } from '../../src/admission/threat/features.ts';
-import { scoreOf } from '../../src/admission/threat/score.ts';
+import { scoreOfStrongest, strongestOf } from '../../src/admission/threat/score.ts';
 import type { Collected } from './collect.ts';
 
 export interface Row {
   readonly digest: string;
   readonly features: readonly number[];
-  /** Of rules alone, under the profile `package`. */
+  /** Of each family the highest score of its findings under the profile `package`, in falling order. */
+  readonly strongest: readonly number[];
+  /** Of rules alone: what score.ts makes of them. */
   readonly score: number;
   /** Families of findings that score 40 or more. */
   readonly families: readonly string[];
@@ -25,11 +27,13 @@ export interface Row {
 
 const THREAT = join(import.meta.dirname, '../../src/admission/threat');
 
-/** Of all that an analysis is made by, the model aside: rows of other sources are other rows. */
+/** Of all that an analysis is made by, model and score aside: rows of other sources are other rows. */
 function sourcesDigest(): string {
   const hash = createHash('sha256');
   const files = readdirSync(THREAT, { recursive: true, encoding: 'utf8' });
-  for (const file of files.filter((name) => name.endsWith('.ts') && !/model/.test(name)).sort()) {
+  for (const file of files
+    .filter((name) => name.endsWith('.ts') && !/model|score/.test(name))
+    .sort()) {
     hash.update(file).update(readFileSync(join(THREAT, file)));
   }
   return hash.digest('hex').slice(0, 12);
@@ -54,8 +58,8 @@ export async function inspectAll(
   if (existsSync(path)) {
     for (const line of readFileSync(path, 'utf8').split('\n')) {
       if (line === '') continue;
-      const row: Row = JSON.parse(line);
-      rows.set(row.digest, row);
+      const row: Omit<Row, 'score'> = JSON.parse(line);
+      rows.set(row.digest, { ...row, score: scoreOfStrongest(row.strongest) });
     }
   }
   const [number = 0, of = 1] = shard?.split('/').map(Number) ?? [];
@@ -80,18 +84,18 @@ export async function inspectAll(
       (best, one) => (one.score > (best?.score ?? 0) ? one : best),
       undefined,
     );
-    const row: Row = {
+    const row: Omit<Row, 'score'> = {
       digest: sample.digest,
       features: [...featuresOf({ facts, measures, findings, language: sample.language })].map(
         (value) => Math.round(value * 1e4) / 1e4,
       ),
-      score: scoreOf(findings),
+      strongest: strongestOf(findings),
       families: [...new Set(findings.filter((one) => one.score >= 40).map((one) => one.family))],
       ...(strongest !== undefined && { rule: strongest.rule }),
       notes,
       milliseconds: Math.round((performance.now() - begun) * 100) / 100,
     };
-    rows.set(sample.digest, row);
+    rows.set(sample.digest, { ...row, score: scoreOfStrongest(row.strongest) });
     pending += `${JSON.stringify(row)}\n`;
     if (pending.length > 1 << 20) {
       appendFileSync(path, pending);

@@ -1,8 +1,9 @@
 /**
  * Where samples come from. `--corpora DIR` holds, by these names (docs/threat/data-sheet.md says where each is had):
  * bare git repositories `javascript-malware-collection`, `pypi_malregistry`, `js-malicious-dataset`,
- * `malicious-npm-packages`, `cemetery`; `npm/node_modules`; `python/standard` and `python/debian`;
- * `python-source` with archives of sources.
+ * `malicious-npm-packages`, `cemetery`, `npm-zoo`, `worm`; `npm/node_modules`; `python/standard` and `python/debian`;
+ * `python-source` with archives of sources; and, had later than these and held out as a whole, `npm-later/node_modules`,
+ * `python-later/debian` and `python-source-later`.
  * A source that is not there is left out and named.
  */
 import { spawnSync } from 'node:child_process';
@@ -21,6 +22,8 @@ export interface Sample {
   /** YYYYMMDD; 0: not known. */
   readonly date: number;
   readonly heldOutOnly?: boolean;
+  /** Those who wrote the rules may have read it. */
+  readonly seenByAuthors?: boolean;
   readonly bytes: Buffer;
 }
 
@@ -40,6 +43,9 @@ function languageOf(path: string): Sample['language'] | undefined {
 
 const plausible = (date: number): number => (date >= 20100101 && date <= 20261231 ? date : 0);
 
+/** Rules were written with files in view whose git blob has a SHA-1 that begins with 0 to 7. */
+const wasSeen = ({ object }: GitFile): boolean => (object[0] as string) < '8';
+
 /** Droppers for Windows Script Host, mailed in 2015–2017; the day is in the path. */
 async function* collection(repository: string): AsyncGenerator<Sample> {
   const files = gitFiles(repository).filter((f) => f.path.endsWith('.js') && f.size <= LARGEST);
@@ -51,6 +57,7 @@ async function* collection(repository: string): AsyncGenerator<Sample> {
       package: file.path,
       path: file.path,
       date: plausible(Number(/\/(\d{8})\//.exec(file.path)?.[1] ?? 0)),
+      seenByAuthors: wasSeen(file),
       bytes,
     };
   }
@@ -70,6 +77,7 @@ async function* exploitKits(repository: string): AsyncGenerator<Sample> {
       package: file.path,
       path: file.path,
       date: plausible(Number(day === null ? 0 : `${day[1]}${day[2]}${day[3]}`)),
+      seenByAuthors: wasSeen(file),
       bytes,
     };
   }
@@ -100,16 +108,26 @@ async function* pypi(repository: string): AsyncGenerator<Sample> {
         package: file.path.split('/').slice(0, 2).join('@'),
         path: entry.path,
         date,
+        seenByAuthors: wasSeen(file),
         bytes: entry.bytes,
       };
     }
   }
 }
 
-/** Packages that were taken down from npm, 2019–2021: few, so that they are measured only. */
+/** Which package a path is of, in repositories of malware of npm. */
+const NPM_PACKAGES: Readonly<Record<string, (path: string) => string>> = {
+  'malicious-npm-packages': (path) => path.split('/').slice(0, 2).join('@'),
+  cemetery: (path) => path.split('/')[0] as string,
+  'npm-zoo': (path) => path.split('/')[1] as string,
+  worm: () => 'worm',
+};
+
+/** Packages that were taken down from npm, 2018–2026: few, so that they are measured only. */
 async function* npm(repository: string, source: string): AsyncGenerator<Sample> {
-  const files = gitFiles(repository).filter((f) => f.size <= 16 * LARGEST);
-  const of = (file: GitFile): string => file.path.split('/').slice(0, 2).join('@');
+  const files = gitFiles(repository).filter(
+    (f) => f.size <= 16 * LARGEST && (source !== 'npm-zoo' || f.path.startsWith('packages/')),
+  );
   for await (const [file, bytes] of gitContents(repository, files)) {
     const entries = file.path.endsWith('.tgz')
       ? archiveEntries(file.path, bytes)
@@ -120,7 +138,7 @@ async function* npm(repository: string, source: string): AsyncGenerator<Sample> 
         source,
         language: languageOf(entry.path) as Sample['language'],
         malicious: true,
-        package: source === 'cemetery' ? (file.path.split('/')[0] as string) : of(file),
+        package: (NPM_PACKAGES[source] as (path: string) => string)(file.path),
         path: entry.path,
         date: 0,
         heldOutOnly: true,
@@ -185,19 +203,42 @@ function* packagesBelow(folder: string): Generator<readonly [string, string]> {
   }
 }
 
-/** Popular packages and what they depend on, as installed. Copies nested in packages are left out. */
-async function* npmBenign(root: string): AsyncGenerator<Sample> {
+/**
+ * Popular packages and what they depend on, as installed. Copies nested in packages are left out.
+ *
+ * @param earlier packages of that name in the folder are left out
+ */
+async function* npmBenign(root: string, earlier?: string): AsyncGenerator<Sample> {
+  const known = new Set(earlier === undefined ? [] : packageNames(earlier));
+  const source = earlier === undefined ? 'npm' : 'npm-later';
   for (const [name, path] of packagesBelow(join(root, 'node_modules'))) {
+    if (known.has(name)) continue;
     const files = filesBelow(path, (entry) => entry === 'node_modules' || entry === '.git');
-    yield* readAll(files, path, { source: 'npm', package: name });
+    yield* readAll(files, path, { source, package: name, ...later(earlier) });
   }
 }
 
-async function* pythonBenign(root: string): AsyncGenerator<Sample> {
+/** What was had later than `earlier` is held out as a whole. */
+const later = (earlier: string | undefined): Pick<Sample, 'heldOutOnly'> =>
+  earlier === undefined ? {} : { heldOutOnly: true };
+
+/** Of all packages below a folder, those nested in packages, too. */
+function* packageNames(root: string): Generator<string> {
+  const folder = join(root, 'node_modules');
+  if (!existsSync(folder)) return;
+  for (const [name, path] of packagesBelow(folder)) {
+    yield name;
+    yield* packageNames(path);
+  }
+}
+
+async function* pythonBenign(root: string, earlier?: string): AsyncGenerator<Sample> {
   for (const part of ['standard', 'debian']) {
     const folder = join(root, part);
     if (!existsSync(folder)) continue;
+    const known = new Set(earlier === undefined ? [] : readdirSync(join(earlier, part)));
     for (const entry of readdirSync(folder)) {
+      if (known.has(entry)) continue;
       const path = join(folder, entry);
       const isFolder = statSync(path).isDirectory();
       if (!isFolder && !entry.endsWith('.py')) continue;
@@ -205,7 +246,11 @@ async function* pythonBenign(root: string): AsyncGenerator<Sample> {
         ? filesBelow(path, (name) => name === '__pycache__' || name === 'node_modules')
         : [path];
       const python = files.filter((file) => file.endsWith('.py'));
-      yield* readAll(python, folder, { source: `python-${part}`, package: `${part}/${entry}` });
+      yield* readAll(python, folder, {
+        source: earlier === undefined ? `python-${part}` : 'python-later',
+        package: `${part}/${entry}`,
+        ...later(earlier),
+      });
     }
   }
 }
@@ -214,8 +259,11 @@ async function* pythonBenign(root: string): AsyncGenerator<Sample> {
  * `setup.py` of sources as they were released, from Debian's source packages: what it installs holds none, while nearly
  * all malware of PyPI has one, so that without them a model would learn to fear installation itself.
  */
-async function* setupFiles(root: string): AsyncGenerator<Sample> {
+async function* setupFiles(root: string, earlier?: string): AsyncGenerator<Sample> {
+  const nameOf = (archive: string): string => archive.split('_')[0] as string;
+  const known = new Set(earlier === undefined ? [] : readdirSync(earlier).map(nameOf));
   for (const name of readdirSync(root).sort()) {
+    if (known.has(nameOf(name))) continue;
     const packed = /^(.*)_[^_]*\.orig\.tar\.(gz|xz)$/.exec(name);
     if (packed === null) continue;
     const path = join(root, name);
@@ -226,9 +274,10 @@ async function* setupFiles(root: string): AsyncGenerator<Sample> {
     for (const entry of archiveEntries('source.tar.gz', bytes)) {
       if (!/^[^/]+\/setup\.py$/.test(entry.path) || entry.bytes.length > LARGEST) continue;
       yield {
-        source: 'python-source',
+        source: earlier === undefined ? 'python-source' : 'python-source-later',
         language: 'python',
         malicious: false,
+        ...later(earlier),
         package: `source/${packed[1]}`,
         path: entry.path,
         date: 0,
@@ -238,14 +287,23 @@ async function* setupFiles(root: string): AsyncGenerator<Sample> {
   }
 }
 
-const SOURCES: readonly (readonly [string, (path: string) => AsyncGenerator<Sample>])[] = [
-  ['npm', npmBenign],
-  ['python', pythonBenign],
-  ['python-source', setupFiles],
+/** In the order in which they are read: of equal benign files the first stays. */
+const SOURCES: readonly (readonly [
+  name: string,
+  read: (path: string, corpora: string) => AsyncGenerator<Sample>,
+])[] = [
+  ['npm', (path) => npmBenign(path)],
+  ['python', (path) => pythonBenign(path)],
+  ['python-source', (path) => setupFiles(path)],
+  ['npm-later', (path, corpora) => npmBenign(path, join(corpora, 'npm'))],
+  ['python-later', (path, corpora) => pythonBenign(path, join(corpora, 'python'))],
+  ['python-source-later', (path, corpora) => setupFiles(path, join(corpora, 'python-source'))],
   ['pypi_malregistry', pypi],
   ['js-malicious-dataset', exploitKits],
   ['malicious-npm-packages', (path) => npm(path, 'malicious-npm-packages')],
   ['cemetery', (path) => npm(path, 'cemetery')],
+  ['npm-zoo', (path) => npm(path, 'npm-zoo')],
+  ['worm', (path) => npm(path, 'worm')],
   ['javascript-malware-collection', collection],
 ];
 
@@ -257,7 +315,7 @@ export async function* samples(
     const path = join(corpora, name);
     if (existsSync(path)) {
       tell(`reading ${name}`);
-      yield* read(path);
+      yield* read(path, corpora);
     } else {
       tell(`${name} is not there: left out`);
     }

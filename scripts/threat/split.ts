@@ -1,17 +1,23 @@
 /**
- * The rule by which samples are train, validation or held-out. Rules are tuned and the model is fitted on `train`,
- * the operating point is chosen on `validation`, and `held-out` is measured once.
+ * The rule by which samples are train, validation or held-out. The model is fitted on `train`, the operating point is
+ * chosen on `validation`, and `held-out` is measured once.
  *
  * - A cluster of near-duplicates is on one side as a whole.
- * - Malicious: clusters of one source in the order in which their first member was seen; the first 60 % are train, the
- *   next 20 % validation, the last 20 % held-out, where the clusters that one package brought weigh 1 together.
- *   Clusters first seen on one day stay together. A member of a train cluster that was seen after the train part ended
- *   is dropped: nobody could have learned from it. Where no day is known, the digest decides as it does for packages.
- * - Benign: by package, a digest of its name; a cluster is where its alphabetically first package is, and members of
- *   packages on another side are dropped.
+ * - Malicious: clusters of one source in the order in which their first member was seen, where the clusters that one
+ *   package brought weigh 1 together; the first 66 % are train. Of the later ones those with a member that authors of
+ *   rules may have read are validation, and the others held-out. Clusters first seen on one day are all train or all
+ *   later. A member of a train cluster that was seen after the train part ended is dropped: nobody could have learned
+ *   from it. Where no day is known, a digest of the name decides what is train.
+ * - Benign: by package, a digest of its name, train or validation; a cluster is where its alphabetically first package
+ *   is, and members of packages on another side are dropped.
+ * - Benign packages named `heldOutOnly` were had after all rules and earlier models had been made: they are held-out, but
+ *   for files of clusters that stand in other packages, too.
  * - A cluster with benign members holds no malicious ones: malicious packages carry files of the packages that they
  *   imitate. Those are dropped as malicious and counted.
- * - Sources named `heldOutOnly` are never trained on.
+ * - Malicious sources named `heldOutOnly` are never trained on.
+ *
+ * This is the second split. The first one's held-out part (its later days, and a fifth of the benign packages) has been
+ * measured, in sums; the benign part of this one is new, and its malware is what nobody who wrote rules may have read.
  */
 import { createHash } from 'node:crypto';
 
@@ -25,43 +31,32 @@ export interface Placed {
   readonly date: number;
   readonly cluster: number;
   readonly heldOutOnly?: boolean;
+  readonly seenByAuthors?: boolean;
 }
 
-export const TRAIN_SHARE = 0.6;
-export const VALIDATION_SHARE = 0.2;
+export const TRAIN_SHARE = 0.66;
 
-export function partOfPackage(name: string): Part {
-  const share =
-    createHash('sha256').update(`caisson-threat-split:${name}`).digest().readUInt32BE() / 2 ** 32;
-  if (share < TRAIN_SHARE) return 'train';
-  return share < TRAIN_SHARE + VALIDATION_SHARE ? 'validation' : 'held-out';
-}
+export const isTrainName = (name: string): boolean =>
+  createHash('sha256').update(`caisson-threat-split-2:${name}`).digest().readUInt32BE() / 2 ** 32 <
+  TRAIN_SHARE;
 
-interface Boundaries {
-  /** First day that is no longer train, and first that is held-out. */
-  readonly validation: number;
-  readonly heldOut: number;
-}
-
-/** Quantiles of days, each with what it weighs. */
-function boundariesOf(days: readonly (readonly [day: number, weight: number])[]): Boundaries {
+/** The first day that is no longer train: a quantile of days, each with what it weighs. */
+function boundaryOf(days: readonly (readonly [day: number, weight: number])[]): number {
   const sorted = days.toSorted(([a], [b]) => a - b);
   const total = sorted.reduce((sum, [, weight]) => sum + weight, 0);
-  const at = (share: number): number => {
-    let below = 0;
-    for (const [day, weight] of sorted) {
-      below += weight;
-      if (below > share * total) return day;
-    }
-    return sorted.at(-1)?.[0] ?? 0;
-  };
-  return { validation: at(TRAIN_SHARE), heldOut: at(TRAIN_SHARE + VALIDATION_SHARE) };
+  let below = 0;
+  for (const [day, weight] of sorted) {
+    below += weight;
+    if (below > TRAIN_SHARE * total) return day;
+  }
+  return sorted.at(-1)?.[0] ?? 0;
 }
 
 export interface Split {
   /** For each sample; undefined: dropped. */
   readonly parts: readonly (Part | undefined)[];
-  readonly boundaries: Readonly<Record<string, Boundaries>>;
+  /** Of each malicious source with days: the first one that is not train. */
+  readonly boundaries: Readonly<Record<string, number>>;
   /** Malicious samples that stand in a cluster with benign ones. */
   readonly mixed: number;
 }
@@ -91,44 +86,61 @@ function originsOf(
 }
 
 export function split(samples: readonly Placed[]): Split {
-  const benign = originsOf(samples, (sample) => !sample.malicious);
-  const isMixed = (sample: Placed): boolean => sample.malicious && benign.has(sample.cluster);
+  const benign = originsOf(samples, (sample) => !sample.malicious && sample.heldOutOnly !== true);
+  const later = originsOf(samples, (sample) => !sample.malicious && sample.heldOutOnly === true);
+  const isMixed = ({ malicious, cluster }: Placed): boolean =>
+    malicious && (benign.has(cluster) || later.has(cluster));
   const origins = originsOf(
     samples,
     (sample) => sample.malicious && sample.heldOutOnly !== true && !isMixed(sample),
   );
-  // A package that brings many new clusters weighs what one that brings one does.
-  const brought = new Map<string, number>();
-  const nameOf = (origin: Origin): string => `${origin.source}\n${origin.package}`;
-  for (const origin of origins.values()) {
-    brought.set(nameOf(origin), (brought.get(nameOf(origin)) ?? 0) + 1);
-  }
-  const days = new Map<string, [number, number][]>();
-  for (const origin of origins.values()) {
-    if (origin.date === 0) continue;
-    const known = days.get(origin.source) ?? [];
-    known.push([origin.date, 1 / (brought.get(nameOf(origin)) as number)]);
-    days.set(origin.source, known);
-  }
-  const boundaries: Record<string, Boundaries> = {};
-  for (const [source, known] of days) boundaries[source] = boundariesOf(known);
-  const partOf = (origin: Origin): Part => {
+  const seen = new Set(
+    samples.filter((one) => one.seenByAuthors === true).map((one) => one.cluster),
+  );
+  const boundaries = boundariesOf(origins.values());
+  const partOf = (origin: Origin, cluster: number): Part => {
     const boundary = boundaries[origin.source];
-    if (origin.date === 0 || boundary === undefined) return partOfPackage(origin.package);
-    if (origin.date < boundary.validation) return 'train';
-    return origin.date < boundary.heldOut ? 'validation' : 'held-out';
+    const isTrain =
+      origin.date === 0 || boundary === undefined
+        ? isTrainName(origin.package)
+        : origin.date < boundary;
+    if (isTrain) return 'train';
+    return seen.has(cluster) ? 'validation' : 'held-out';
   };
+  const ofName = (name: string): Part => (isTrainName(name) ? 'train' : 'validation');
   const parts = samples.map((sample): Part | undefined => {
     if (!sample.malicious) {
-      const part = partOfPackage((benign.get(sample.cluster) as Origin).package);
-      return partOfPackage(sample.package) === part ? part : undefined;
+      const first = benign.get(sample.cluster);
+      if (sample.heldOutOnly === true) return first === undefined ? 'held-out' : undefined;
+      const part = ofName((first as Origin).package);
+      return ofName(sample.package) === part ? part : undefined;
     }
     if (isMixed(sample)) return undefined;
     const origin = origins.get(sample.cluster);
     if (sample.heldOutOnly === true) return origin === undefined ? 'held-out' : undefined;
-    const part = partOf(origin as Origin);
+    const part = partOf(origin as Origin, sample.cluster);
     if (sample.date === 0 || sample.source !== (origin as Origin).source) return part;
-    return partOf(sample) === part ? part : undefined;
+    return part === 'train' && partOf(sample, sample.cluster) !== part ? undefined : part;
   });
   return { parts, boundaries, mixed: samples.filter(isMixed).length };
+}
+
+function boundariesOf(origins: Iterable<Origin>): Record<string, number> {
+  const all = [...origins];
+  const nameOf = (origin: Origin): string => `${origin.source}\n${origin.package}`;
+  // A package that brings many new clusters weighs what one that brings one does.
+  const brought = new Map<string, number>();
+  for (const origin of all) brought.set(nameOf(origin), (brought.get(nameOf(origin)) ?? 0) + 1);
+  const days = Map.groupBy(
+    all.filter((origin) => origin.date !== 0),
+    (origin) => origin.source,
+  );
+  return Object.fromEntries(
+    [...days].map(([source, members]) => [
+      source,
+      boundaryOf(
+        members.map((one) => [one.date, 1 / (brought.get(nameOf(one)) as number)] as const),
+      ),
+    ]),
+  );
 }

@@ -14,6 +14,8 @@ export interface Unit {
   readonly files: readonly string[];
   /** Bytes and lines of its longest file: what the length baseline sees. */
   readonly lengths: readonly [bytes: number, longestLine: number, meanLine: number];
+  /** YYYYMMDD on which it was seen, of a package as its archive says; 0: not known. */
+  readonly date: number;
   readonly group: string;
   /** 1 for a group of near-duplicates together. */
   readonly weight: number;
@@ -28,7 +30,7 @@ const languageOf = (sample: Collected): Unit['language'] =>
 const OF_CLUSTER = 4;
 /** Files of a benign package: a few of many packages teach more than many of a few. */
 const OF_BENIGN: Readonly<Record<Unit['language'], Readonly<Record<Part, number>>>> = {
-  javascript: { train: 3, validation: 6, 'held-out': 8 },
+  javascript: { train: 3, validation: 6, 'held-out': 4 },
   // Debian's packages are few and large.
   python: { train: 12, validation: 25, 'held-out': 25 },
 };
@@ -86,6 +88,7 @@ export function fileUnits(samples: readonly Collected[]): Unit[] {
         part: one.part as Part,
         files: [one.digest],
         lengths: lengthsOf(one),
+        date: one.date,
         group: one.malicious ? group : one.package,
         weight: 1 / taken.length,
         copies: members.length / taken.length,
@@ -95,10 +98,16 @@ export function fileUnits(samples: readonly Collected[]): Unit[] {
   return units;
 }
 
+/** Malware of npm: measured, never trained on. */
+export const MEASURED_ONLY: readonly string[] = [
+  'malicious-npm-packages',
+  'cemetery',
+  'npm-zoo',
+  'worm',
+];
+
 const isOfPackage = (one: Collected): boolean =>
-  one.source === 'pypi_malregistry' ||
-  one.source === 'malicious-npm-packages' ||
-  one.source === 'cemetery';
+  one.source === 'pypi_malregistry' || MEASURED_ONLY.includes(one.source);
 
 /**
  * Packages of malware, whole: which of their files does the harm is nobody's knowledge. A package counts in a part
@@ -138,6 +147,7 @@ export function maliciousPackages(samples: readonly Collected[]): Unit[] {
       part,
       files: [...new Set(files)],
       lengths: lengthsOf(longest),
+      date: first.date,
       group: '',
       weight: 1,
       copies: 1,
@@ -167,6 +177,7 @@ export function benignPackages(samples: readonly Collected[]): Unit[] {
       part: first.part as Part,
       files: members.map((one) => one.digest),
       lengths: lengthsOf(members.reduce((a, b) => (b.bytes > a.bytes ? b : a))),
+      date: 0,
       group,
       weight: 1,
       copies: 1,

@@ -13,7 +13,7 @@ import type {
   VerifiedSigner,
 } from '../core/admission.ts';
 import type { AdmissionPolicy, ScanPolicy, WallName } from '../policy/policy.ts';
-import { applyWaivers } from './threat/waivers.ts';
+import { applyWaivers, isModelWaived } from './threat/waivers.ts';
 import { unseenFinding } from './unseen-finding.ts';
 import { nextExpiry } from './waiver-expiry.ts';
 
@@ -207,14 +207,17 @@ async function look(
       language === 'command'
         ? unseenFinding(path, String(source), declares)
         : await parts.analyze(data, { language, ...options });
-    const findings = applyWaivers(looked.findings, scan.waivers, {
+    const context = {
       digest: [createHash('sha256').update(data).digest('hex'), candidate.digest],
       path,
       nowMs: now,
-    });
-    const own = findings.some(({ waived }) => waived !== undefined)
-      ? await parts.score(findings, looked.model?.probability)
-      : looked.score;
+    };
+    const findings = applyWaivers(looked.findings, scan.waivers, context);
+    const isUnheard = isModelWaived(scan.waivers, context);
+    const own =
+      isUnheard || findings.some(({ waived }) => waived !== undefined)
+        ? await parts.score(findings, isUnheard ? undefined : looked.model?.probability)
+        : looked.score;
     if (looked.model?.because !== undefined) {
       reasons.push(`the trained model speaks against ${path}: ${looked.model.because.join(', ')}`);
     }

@@ -7,7 +7,7 @@ import type { Finding } from '../../core/admission.ts';
 import type { AnalysisOptions } from '../threat/analyzer.ts';
 import { scoreOf, withModel } from '../threat/score.ts';
 import { RULES_VERSION } from '../threat/version.ts';
-import { applyWaivers } from '../threat/waivers.ts';
+import { applyWaivers, isModelWaived } from '../threat/waivers.ts';
 import { AnalysisCache, analysisKey } from './analysis-cache.ts';
 import { AnalysisThreads, type ThreadAnalysis, unanalysed } from './analysis-threads.ts';
 import { behaviourFindings } from './behaviour-findings.ts';
@@ -219,7 +219,7 @@ class Run {
     // Of a known analysis the path is that of whichever file it was made of.
     const own = analysis.findings.map((finding) => ({ ...finding, path: about.path }));
     const findings = applyWaivers(own, waivers, about);
-    const score = scoreWith(analysis, findings);
+    const score = isModelWaived(waivers, about) ? scoreOf(findings) : scoreWith(analysis, findings);
     const text = score >= listFrom ? bytes?.toString('utf8') : undefined;
     const shown = findings.map((finding) => {
       const snippet = text === undefined ? undefined : snippetOf(text, finding.range);

@@ -33,6 +33,25 @@ export function applyWaivers(
   });
 }
 
+/** The rule that a waiver names to say that somebody has looked at what the trained model alone speaks against. */
+const OF_MODEL = 'model';
+
+/** Whether the model has no say: for exactly one file only, since it knows nothing of what it will read next. */
+export function isModelWaived(
+  waivers: readonly AdmissionWaiver[],
+  { digest = [], path, nowMs }: WaiverContext,
+): boolean {
+  const digests = [digest].flat().map(plain);
+  return waivers.some(
+    (waiver) =>
+      waiver.rule === OF_MODEL &&
+      waiver.digest !== undefined &&
+      digests.includes(plain(waiver.digest)) &&
+      (waiver.path === undefined || waiver.path === path) &&
+      Date.parse(waiver.expires) > nowMs,
+  );
+}
+
 function covers(waiver: AdmissionWaiver, finding: Finding, context: WaiverContext): boolean {
   if (waiver.rule === undefined && waiver.family === undefined) return false;
   const digests = [context.digest ?? []].flat().map(plain);

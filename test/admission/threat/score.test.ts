@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { scoreOf, withModel } from '../../../src/admission/threat/score.ts';
+import { probabilityFor, scoreOf, withModel } from '../../../src/admission/threat/score.ts';
 import type { Finding, ThreatFamily } from '../../../src/core/admission.ts';
 
 const finding = (family: ThreatFamily, score: number, waived?: string): Finding => ({
@@ -48,11 +48,26 @@ test('between 0 and 100, never below the strongest, the same in any order', () =
   );
 });
 
-test('a model below one half, none, or one that is no number changes nothing; a sure one adds', () => {
+test('a model below one half, none, or one that is no number changes nothing', () => {
   assert.equal(withModel(40, undefined), 40);
   assert.equal(withModel(40, 0.5), 40);
   assert.equal(withModel(40, Number.NaN), 40);
-  assert.ok(withModel(40, 1) > 80);
-  assert.ok(withModel(40, 0.9) < withModel(40, 0.95));
-  assert.equal(withModel(100, 1), 100);
+  assert.equal(withModel(0, 0.01), 0);
+});
+
+test('a model that is sure refuses alone, and takes nothing away', () => {
+  assert.equal(withModel(0, probabilityFor(80)), 80);
+  assert.equal(withModel(0, 1), 100);
+  assert.equal(withModel(95, 0.6), 95);
+  fc.assert(
+    fc.property(
+      fc.double({ min: 0, max: 100, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (score, a, b) => {
+        const [less, more] = [withModel(score, Math.min(a, b)), withModel(score, Math.max(a, b))];
+        assert.ok(score <= less && less <= more && more <= 100);
+      },
+    ),
+  );
 });

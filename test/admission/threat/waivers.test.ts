@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { scoreOf } from '../../../src/admission/threat/score.ts';
-import { applyWaivers } from '../../../src/admission/threat/waivers.ts';
+import { applyWaivers, isModelWaived } from '../../../src/admission/threat/waivers.ts';
 import type { Finding } from '../../../src/core/admission.ts';
 import type { AdmissionWaiver } from '../../../src/policy/policy.ts';
 
@@ -64,6 +64,17 @@ test('an expired one does not count, and the finding says so', () => {
   const [valid] = applyWaivers([FINDING], [expired, waiver({ family: 'child-process' })], context);
   assert.equal(valid?.waived, 'looked at by us');
   assert.equal(scoreOf(valid === undefined ? [FINDING] : [valid]), 0);
+});
+
+test('the model is waived by its name, for exactly one file and until it expires', () => {
+  const isWaived = (parts: Partial<AdmissionWaiver>): boolean =>
+    isModelWaived([waiver({ rule: 'model', ...parts })], context);
+  assert.equal(isWaived({ digest: DIGEST }), true);
+  assert.equal(isWaived({}), false, 'no digest');
+  assert.equal(isWaived({ digest: 'b'.repeat(64) }), false);
+  assert.equal(isWaived({ digest: DIGEST, path: 'other.js' }), false);
+  assert.equal(isWaived({ digest: DIGEST, expires: '2026-11-22T12:00:00Z' }), false);
+  assert.equal(isModelWaived([waiver({ rule: FINDING.rule, digest: DIGEST })], context), false);
 });
 
 test('nothing that was handed in is changed', () => {

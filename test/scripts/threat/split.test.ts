@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Part, type Placed, partOfPackage, split } from '../../../scripts/threat/split.ts';
+import { isTrainName, type Placed, split } from '../../../scripts/threat/split.ts';
 
 const malicious = (cluster: number, date: number, name = `m${cluster}-${date}`): Placed => ({
   source: 'old',
@@ -17,19 +17,29 @@ const benign = (cluster: number, name: string): Placed => ({
   cluster,
 });
 
-const packageIn = (part: Part): string => {
-  for (let number = 0; ; number++) if (partOfPackage(`p${number}`) === part) return `p${number}`;
+const packageIn = (part: 'train' | 'validation'): string => {
+  for (let number = 0; ; number++) {
+    if (isTrainName(`p${number}`) === (part === 'train')) return `p${number}`;
+  }
 };
 
 describe('the split', () => {
   const samples = Array.from({ length: 100 }, (_, at) => malicious(at, 20160101 + at));
 
-  test('is by day: 60, 20, 20', () => {
+  test('is by day: what comes after the first 66 % is held out', () => {
     const { parts } = split(samples);
-    assert.equal(parts.filter((part) => part === 'train').length, 60);
-    assert.equal(parts.filter((part) => part === 'validation').length, 20);
+    assert.equal(parts.filter((part) => part === 'train').length, 66);
     assert.equal(parts[0], 'train');
     assert.equal(parts[99], 'held-out');
+  });
+
+  test('holds out no cluster of which an author of rules may have read a member', () => {
+    const read = samples.map((one, at) => (at % 2 === 0 ? { ...one, seenByAuthors: true } : one));
+    const { parts } = split([...read, { ...malicious(99, 20170101), seenByAuthors: true }]);
+    assert.equal(parts[0], 'train');
+    assert.equal(parts[98], 'validation');
+    assert.equal(parts[97], 'held-out');
+    assert.equal(parts[99], 'validation', 'a later member was read');
   });
 
   test('puts no cluster on two sides, and drops what came later', () => {
@@ -49,7 +59,7 @@ describe('the split', () => {
   test('lets a package that brings many clusters weigh what one does', () => {
     const bulky = Array.from({ length: 400 }, (_, at) => malicious(1000 + at, 20170101, 'bulky'));
     const { boundaries } = split([...samples, ...bulky]);
-    assert.equal(boundaries.old?.validation, 20160101 + 60);
+    assert.equal(boundaries.old, 20160101 + 66);
   });
 
   test('drops malicious files that stand in benign packages, and counts them', () => {
@@ -60,12 +70,24 @@ describe('the split', () => {
   });
 
   test('puts benign clusters where their first package is, and drops the rest of them', () => {
-    const [train, heldOut] = [packageIn('train'), packageIn('held-out')];
-    const { parts } = split([benign(1, train), benign(1, heldOut), benign(2, heldOut)]);
-    const first = train < heldOut ? 0 : 1;
-    assert.equal(parts[first], first === 0 ? 'train' : 'held-out');
+    const [train, validation] = [packageIn('train'), packageIn('validation')];
+    const { parts } = split([benign(1, train), benign(1, validation), benign(2, validation)]);
+    const first = train < validation ? 0 : 1;
+    assert.equal(parts[first], first === 0 ? 'train' : 'validation');
     assert.equal(parts[1 - first], undefined);
-    assert.equal(parts[2], 'held-out');
+    assert.equal(parts[2], 'validation');
+  });
+
+  test('holds out benign packages that were had later, but for what stands in earlier ones', () => {
+    const later = (cluster: number): Placed => ({ ...benign(cluster, 'p0'), heldOutOnly: true });
+    const { parts, mixed } = split([
+      benign(1, packageIn('train')),
+      later(1),
+      later(2),
+      malicious(2, 0),
+    ]);
+    assert.deepEqual(parts, ['train', undefined, 'held-out', undefined]);
+    assert.equal(mixed, 1);
   });
 
   test('never trains on what is held out only', () => {
@@ -80,6 +102,6 @@ describe('the split', () => {
     const undated = Array.from({ length: 300 }, (_, at) => malicious(at, 0, `u${at}`));
     const { parts } = split(undated);
     const train = parts.filter((part) => part === 'train').length;
-    assert.ok(train > 150 && train < 210, String(train));
+    assert.ok(train > 170 && train < 230, String(train));
   });
 });
