@@ -19,12 +19,17 @@ const CALLER: Caller = Object.freeze({
   isOperator: true,
 });
 
-/** @param address empty: a unix socket @throws UNAUTHENTICATED */
-export function anonymousCaller(headers: IncomingHttpHeaders, address: string): Caller {
+/**
+ * @param address of the other end; undefined: a unix socket. Not to be told from the connection: one over TCP that has been
+ * closed by then has no address either
+ * @throws UNAUTHENTICATED
+ */
+export function anonymousCaller(headers: IncomingHttpHeaders, address: string | undefined): Caller {
   const isPage =
     headers.origin !== undefined ||
     (headers['sec-fetch-site'] !== undefined && headers['sec-fetch-site'] !== 'none');
-  const isHere = address === '' || (isLoopback(address) && namesLoopback(headers.host ?? ''));
+  const isHere =
+    address === undefined || (isLoopback(address) && namesLoopback(headers.host ?? ''));
   if (!isPage && isHere) return CALLER;
   throw new CaissonError('UNAUTHENTICATED', {
     layer: 'server',

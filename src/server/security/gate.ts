@@ -18,6 +18,8 @@ export interface GateOptions {
   readonly tokens?: BearerTokens | undefined;
   /** Programs of this machine need no credentials. */
   readonly anonymous: boolean;
+  /** It listens on a unix socket, and nowhere else. */
+  readonly onSocket: boolean;
   /** /metrics is for whoever asks. */
   readonly openMetrics: boolean;
   readonly tenants: Tenants;
@@ -68,7 +70,8 @@ export class Gate implements Gatekeeper {
   }
 
   #anonymous({ headers, address }: Knock): Caller {
-    if (this.#options.anonymous) return anonymousCaller(headers, address);
+    const { anonymous, onSocket } = this.#options;
+    if (anonymous) return anonymousCaller(headers, onSocket ? undefined : address);
     throw notTaken('there are no credentials');
   }
 

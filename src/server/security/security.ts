@@ -15,7 +15,7 @@ import { Tenants } from './tenants.ts';
 export interface SecurityOptions {
   readonly config: Pick<
     Config,
-    'auth' | 'tenants' | 'tenantDefaults' | 'ceiling' | 'accept' | 'telemetry'
+    'listen' | 'auth' | 'tenants' | 'tenantDefaults' | 'ceiling' | 'accept' | 'telemetry'
   >;
   readonly store: ServiceStore;
   readonly clock?: ServiceClock;
@@ -59,6 +59,7 @@ export async function openSecurity(options: SecurityOptions): Promise<Security> 
       keys: auth.apiKeys ? apiKeys : undefined,
       tokens: auth.oidc.length > 0 ? new BearerTokens(auth.oidc, clock) : undefined,
       anonymous: auth.anonymous,
+      onSocket: config.listen.socketPath !== undefined,
       openMetrics: config.telemetry.metrics === 'open',
       tenants,
       rateLimits,

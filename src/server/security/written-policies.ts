@@ -14,6 +14,8 @@ export type WrittenPolicy = string | Readonly<Record<string, unknown>>;
 const MOST_ENTRIES = 128;
 const DEEPEST = 8;
 const MOST_REMEMBERED = 1000;
+/** Characters. A longer one is parsed each time: what is remembered must not fill the memory. */
+const LONGEST_REMEMBERED = 16 * 1024;
 
 export class WrittenPolicies {
   readonly #known = new Map<string, Policy>();
@@ -25,6 +27,7 @@ export class WrittenPolicies {
     if (policy !== undefined) this.#known.delete(text);
     else
       policy = typeof written === 'string' ? named(written) : policyFromDocument(JSON.parse(text));
+    if (text.length > LONGEST_REMEMBERED) return policy;
     if (this.#known.size >= MOST_REMEMBERED) {
       const [oldest] = this.#known.keys();
       if (oldest !== undefined) this.#known.delete(oldest);

@@ -116,7 +116,14 @@ describe('without credentials', () => {
     ] as const) {
       assert.equal((await ask(address, { host })).isOperator, true);
     }
-    assert.equal((await ask('', {})).tenant, 'default');
+    await using socket = await securityPlace({
+      auth: { anonymous: true },
+      listen: { socketPath: '/run/caisson.sock' },
+    });
+    const overSocket = (headers: Record<string, string>) =>
+      enter(socket.security, undefined, { address: '', headers });
+    assert.equal((await overSocket({})).tenant, 'default');
+    await assert.rejects(() => overSocket({ origin: 'http://localhost:8640' }), unauthenticated);
     for (const [address, headers] of [
       ['192.0.2.1', { host: 'localhost' }],
       ['127.0.0.1', { host: 'evil.example' }],
@@ -129,7 +136,9 @@ describe('without credentials', () => {
       ['127.0.0.1', { host: 'localhost', origin: 'https://evil.example' }],
       ['127.0.0.1', { host: 'localhost', origin: 'null' }],
       ['127.0.0.1', { host: 'localhost', 'sec-fetch-site': 'cross-site' }],
-      ['', { origin: 'http://localhost:8640' }],
+      // A connection over TCP that was closed meanwhile has no address.
+      ['', { host: 'localhost' }],
+      ['', {}],
       ['not an address', { host: 'localhost' }],
     ] as const) {
       await assert.rejects(
