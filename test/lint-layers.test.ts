@@ -71,9 +71,9 @@ const forbidden: [title: string, file: string, text: string, finding: RegExp][] 
   ['a computed import hides', 'src/host/a.ts', 'await import(process.title)', /computed import/],
   [
     'neighbours on one line',
-    'src/cli/a.ts',
+    'src/server/a.ts',
     "import '../mcp/b.ts'",
-    /cli and mcp stand on one line/,
+    /server and mcp stand on one line/,
   ],
   ['more neighbours', 'src/learn/a.ts', "import '../hermetic/b.ts'", /stand on one line/],
   ['compose is above index', 'src/compose.ts', "import './index.ts'", /compose stands above index/],
