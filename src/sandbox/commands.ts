@@ -94,6 +94,9 @@ export class Commands {
     const start = (): GuestExecution => {
       journal?.started(entry, shown);
       const execution = open.spawn(job, this.#ties(options.signal));
+      execution.result.catch((error) => {
+        if (isCaissonError(error)) journal?.refused(entry, error);
+      });
       return release?.execution(execution) ?? execution;
     };
     const startAdmitted = async (): Promise<GuestExecution> => {

@@ -53,6 +53,16 @@ test('what happens in a sandbox that stays carries its id', async () => {
   assert.equal(ended?.sandbox, sandbox.id);
 });
 
+test('what was started in a sandbox that stays and does not come to run is told, too', async () => {
+  const events: ObservedEvent[] = [];
+  await using caisson = await Caisson.open({ observer: (event) => events.push(event) });
+  await using sandbox = await caisson.create();
+  await assert.rejects(sandbox.spawn(['no-such-command']).outcome, { code: 'COMMAND_NOT_FOUND' });
+  const [, started, refused] = events;
+  assert.deepEqual([started?.kind, refused?.kind, events.length], ['started', 'refused', 3]);
+  assert.equal(started?.id, refused?.id);
+});
+
 test('nothing runs that cannot be recorded', async () => {
   const base = mkdtempSync(join(tmpdir(), 'caisson-'));
   const full = new CaissonError('INTERNAL', { layer: 'observe', message: 'the log is full' });
