@@ -92,29 +92,41 @@ export class GuestProcess implements AsyncIterable<OutputChunk> {
 
   /** Both streams, piece by piece as they arrive. Leaving the loop early does not stop the program. */
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk> {
-    const pending = new Map<
-      string,
-      Promise<{ name: 'stdout' | 'stderr'; next: IteratorResult<Buffer> }>
-    >();
     const iterators = {
       stdout: this.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>,
       stderr: this.stderr[Symbol.asyncIterator]() as AsyncIterator<Buffer>,
     };
+    const come: { name: 'stdout' | 'stderr'; next: IteratorResult<Buffer> }[] = [];
+    let failure: { readonly error: unknown } | undefined;
+    let wake = (): void => {};
+    // No race of promises: a stream that stays silent would hold on to all that the other one ever gave.
     const ask = (name: 'stdout' | 'stderr'): void => {
-      const asked = iterators[name].next().then((next) => ({ name, next }));
-      // Left early, the question that is still open fails, and nobody waits for it.
-      asked.catch(() => {});
-      pending.set(name, asked);
+      iterators[name].next().then(
+        (next) => {
+          come.push({ name, next });
+          wake();
+        },
+        (error: unknown) => {
+          failure ??= { error };
+          wake();
+        },
+      );
     };
     ask('stdout');
     ask('stderr');
+    let open = 2;
     try {
-      while (pending.size > 0) {
-        const { name, next } = await Promise.race(pending.values());
-        if (next.done === true) pending.delete(name);
+      while (open > 0) {
+        const first = come.shift();
+        if (first === undefined) {
+          if (failure !== undefined) throw failure.error;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        } else if (first.next.done === true) open--;
         else {
-          ask(name);
-          yield { stream: name, data: next.value };
+          ask(first.name);
+          yield { stream: first.name, data: first.next.value };
         }
       }
     } finally {

@@ -50,50 +50,82 @@ async function* framesOf(
   request: string,
   everyMs: number,
 ): AsyncGenerator<string> {
-  const iterator = source[Symbol.asyncIterator]();
-  const gone = Promise.withResolvers<'gone'>();
-  const onAbort = (): void => gone.resolve('gone');
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
+  const next = new NextEvent(source, signal);
   try {
     // At once: the client learns that it was let in, proxies that something comes.
     yield ': caisson\n\n';
-    for (let next = ask(iterator); ; ) {
-      const won = await soonest(next, gone.promise, everyMs);
-      if (won === 'gone') return;
-      if (won === 'late') yield ':\n\n';
-      else if (won.done === true) return;
-      else {
-        yield frameOf(won.value);
-        next = ask(iterator);
-      }
+    for (;;) {
+      const come = await next.within(everyMs);
+      if (come === 'gone') return;
+      if (come === 'late') yield ':\n\n';
+      else if (come.done === true) return;
+      else yield frameOf(come.value);
     }
   } catch (error) {
     yield frameOf({ event: 'problem', data: problemOf(toProblemError(error), request) });
   } finally {
-    signal.removeEventListener('abort', onAbort);
-    // Not waited for: it may be at something that ends only with its signal.
-    iterator.return?.().catch(() => {});
+    next.leave();
   }
 }
 
-function ask(iterator: AsyncIterator<ServerEvent>): Promise<IteratorResult<ServerEvent>> {
-  const next = iterator.next();
-  next.catch(() => {});
-  return next;
-}
+/** No race of promises: one that stays open, such as that the client goes, would hold on to every event there was. */
+class NextEvent {
+  readonly #iterator: AsyncIterator<ServerEvent>;
+  readonly #signal: AbortSignal;
+  #come: IteratorResult<ServerEvent> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #isAsked = false;
+  #wake = (): void => {};
+  readonly #onAbort = (): void => this.#wake();
 
-async function soonest<T>(
-  next: Promise<T>,
-  gone: Promise<'gone'>,
-  everyMs: number,
-): Promise<T | 'gone' | 'late'> {
-  const late = Promise.withResolvers<'late'>();
-  const timer = setTimeout(late.resolve, everyMs, 'late');
-  try {
-    return await Promise.race([next, gone, late.promise]);
-  } finally {
-    clearTimeout(timer);
+  constructor(source: AsyncIterable<ServerEvent>, signal: AbortSignal) {
+    this.#iterator = source[Symbol.asyncIterator]();
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#onAbort);
+  }
+
+  /** @throws what the source throws */
+  async within(ms: number): Promise<IteratorResult<ServerEvent> | 'gone' | 'late'> {
+    if (!this.#isAsked) this.#ask();
+    if (!this.#isSettled) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        timer = setTimeout(resolve, ms);
+      });
+      clearTimeout(timer);
+    }
+    if (this.#signal.aborted) return 'gone';
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#come === undefined) return 'late';
+    const come = this.#come;
+    this.#come = undefined;
+    this.#isAsked = false;
+    return come;
+  }
+
+  leave(): void {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    // Not waited for: it may be at something that ends only with its signal.
+    this.#iterator.return?.().catch(() => {});
+  }
+
+  get #isSettled(): boolean {
+    return this.#signal.aborted || this.#come !== undefined || this.#failure !== undefined;
+  }
+
+  #ask(): void {
+    this.#isAsked = true;
+    this.#iterator.next().then(
+      (come) => {
+        this.#come = come;
+        this.#wake();
+      },
+      (error: unknown) => {
+        this.#failure = { error };
+        this.#wake();
+      },
+    );
   }
 }
 
