@@ -15,7 +15,8 @@ import { readPolicySetting } from './config/policy-setting.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { openServiceTelemetry } from './open-telemetry.ts';
 import { Places } from './places.ts';
-import { openSecurity } from './security/security.ts';
+import { openSecurity, type Security } from './security/security.ts';
+import type { WrittenPolicy } from './security/written-policies.ts';
 import { ServedSandboxes } from './served-sandboxes.ts';
 import type { Service } from './service.ts';
 import { ThreatCounts } from './threat-counts.ts';
@@ -104,7 +105,7 @@ export async function openService(
   const prune = setInterval(() => idempotency.prune().catch(onFault), PRUNE_EVERY_MS);
   prune.unref();
   opened.defer(() => clearInterval(prune));
-  const modules = new TenantModules(caisson, config, state);
+  const modules = new TenantModules(caisson, config, state, security);
   const places = new Places({
     fallback: await readPolicySetting(config.policy),
     store,
@@ -154,10 +155,12 @@ class TenantModules {
   readonly #caisson: Caisson;
   readonly #config: Config;
   readonly #directory: string;
+  readonly #security: Security;
   readonly #open = new Map<string, Promise<Modules>>();
 
-  constructor(caisson: Caisson, config: Config, state: string) {
+  constructor(caisson: Caisson, config: Config, state: string, security: Security) {
     this.#caisson = caisson;
+    this.#security = security;
     this.#config = config;
     this.#directory = openStateDirectory(join(state, 'modules'));
   }
@@ -175,12 +178,16 @@ class TenantModules {
 
   async #openFor(tenant: string): Promise<Modules> {
     const { policy, modules } = this.#config;
-    return await this.#caisson.modules({
+    const { quotas, ceilings } = this.#security;
+    const written = (await readPolicySetting(policy)) as WrittenPolicy;
+    const registry = await this.#caisson.modules({
       path: join(this.#directory, `${tenant}.db`),
       tenant,
       ceilings: modules,
-      policy: (await readPolicySetting(policy)) as never,
+      policy: ceilings.of(tenant).admit(written),
     });
+    quotas.seed(tenant, { modules: (await registry.list()).length });
+    return registry;
   }
 }
 

@@ -9,8 +9,6 @@ import {
   updateNetwork,
 } from '../../api/ports.ts';
 import { CaissonError } from '../../core/error.ts';
-import { policyFromDocument } from '../../policy/parse.ts';
-import type { Policy } from '../../policy/policy.ts';
 import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import type { PublishedPort } from '../../sandbox/ports.ts';
 import { implement, implementSocket } from '../http/implement.ts';
@@ -36,8 +34,7 @@ export function servePorts(app: FastifyInstance, { sandboxes, security }: Servic
   implement(app, updateNetwork, async ({ params, body, caller }) => {
     const sandbox = sandboxes.get(caller.tenant, params.id);
     const { policy } = sandboxes.about(sandbox);
-    const changed = withNetwork(policy, body.network);
-    security.ceilings.of(caller.tenant).admitPolicy(changed);
+    const changed = security.ceilings.of(caller.tenant).admitNetwork(policy, body.network);
     await sandbox.updateNetwork(changed.network);
     return { ...(sandbox.network ?? changed.network) };
   });
@@ -83,13 +80,6 @@ export function servePorts(app: FastifyInstance, { sandboxes, security }: Servic
       sandboxes.get(caller.tenant, params.id);
     },
   );
-}
-
-/** @throws POLICY_INVALID */
-function withNetwork(policy: Policy, network: Readonly<Record<string, unknown>>): Policy {
-  const { level } = policy;
-  const written = policyFromDocument({ version: 1, level, network } as never);
-  return { ...policy, network: written.network };
 }
 
 function portToWire({ guestPort, host, port }: PublishedPort) {

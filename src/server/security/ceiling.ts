@@ -90,6 +90,12 @@ export class Ceiling {
     return within;
   }
 
+  /** Another network for a policy that was admitted, as a request writes it. @throws as {@link admit} */
+  admitNetwork(policy: Policy, network: Readonly<Record<string, unknown>>): Policy {
+    const written = this.#written.parse({ version: 1, level: policy.level, network });
+    return this.admitPolicy({ ...policy, network: written.network });
+  }
+
   #within(policy: Policy): Policy {
     const filled: Policy = { ...policy, limits: this.#fillLimits(policy) };
     const compared: Policy = {

@@ -52,7 +52,11 @@ export async function openSecurity(options: SecurityOptions): Promise<Security> 
   const rateLimits = new RateLimits(settings, steadyMs);
   const ceilings = new Ceilings({ settings, ceiling: config.ceiling, accept: config.accept });
   // What is wrong with a ceiling is told at the start, and not to the first request.
-  for (const { id } of await tenants.list()) ceilings.of(id);
+  const quotas = new Quotas(settings);
+  for (const { id } of await tenants.list()) {
+    ceilings.of(id);
+    quotas.seed(id, { policies: await store.policies.count(id) });
+  }
   const close = () => apiKeys.close();
   return {
     gate: new Gate({
@@ -66,7 +70,7 @@ export async function openSecurity(options: SecurityOptions): Promise<Security> 
     }),
     keys: new KeyRegistry(store.keys, { clock, hasher: apiKeys.hasher }),
     tenants,
-    quotas: new Quotas(settings),
+    quotas,
     rateLimits,
     ceilings,
     close,

@@ -4,8 +4,10 @@ import { describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Route } from '../../../src/api/route.ts';
+import { parseConfig } from '../../../src/server/config/config.ts';
 import { type Amounts, Quotas } from '../../../src/server/security/quotas.ts';
 import { RateLimits } from '../../../src/server/security/rate-limits.ts';
+import { openSecurity } from '../../../src/server/security/security.ts';
 import { ServiceClock } from '../../../src/server/security/service-clock.ts';
 import { SqliteServiceStore } from '../../../src/store/sqlite-service-store.ts';
 import { enter, securityPlace } from './place.ts';
@@ -175,6 +177,26 @@ describe('quotas', () => {
       ),
       { numRuns: 200 },
     );
+  });
+
+  test('count what was stored before the service started', async () => {
+    await using place = await securityPlace();
+    const policy = {
+      tenant: 'acme',
+      name: 'p',
+      digest: 'd',
+      document: {},
+      createdMs: 1,
+      createdBy: 'x',
+    };
+    await place.store.policies.add(policy);
+    await place.store.policies.add({ ...policy, digest: 'e' });
+    await using again = await openSecurity({
+      config: parseConfig({ tenants: { acme: {} } }),
+      store: place.store,
+    });
+    assert.equal(again.quotas.used('acme').policies, 2);
+    assert.equal(again.quotas.used('globex').policies, 0);
   });
 
   test('of the pool go to the manager by its own names', () => {
