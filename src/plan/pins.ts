@@ -31,15 +31,16 @@ export function withPins(
   workspace: string | undefined,
 ): readonly Bound[] {
   const byTarget = new Map(late.map((mount) => [mount.target, mount]));
-  const writable = late.flatMap((mount) => {
-    const overlay =
-      mount.layers !== undefined ||
-      (template.workspace === 'overlay' && mount.target === workspace);
-    return mount.kind === 'bind' && mount.access === 'write' && !overlay ? [mount] : [];
-  });
-  for (const { target, ...mount } of late) {
+  const isOverlay = (mount: Bound): boolean =>
+    mount.layers !== undefined || (template.workspace === 'overlay' && mount.target === workspace);
+  const writable = late.flatMap((mount) =>
+    mount.kind === 'bind' && mount.access === 'write' && !isOverlay(mount) ? [mount] : [],
+  );
+  for (const mount of late) {
+    const { target } = mount;
     if (mount.kind === 'scratch' && mount.hides !== true) continue;
-    if (mount.kind === 'bind' && mount.access === 'write') continue;
+    // An overlay holds what may not be made in it only where it is.
+    if (mount.kind === 'bind' && mount.access === 'write' && !isOverlay(mount)) continue;
     // `late` is sorted: the first that holds the target is the topmost.
     const top = writable.find((above) => above.target !== target && isWithin(target, above.target));
     if (top === undefined) continue;

@@ -112,6 +112,42 @@ test('what is allowed is written, and nothing else; what srt always denies is no
   assert.equal(existsSync(join(place.work, 'src/second')), false);
 });
 
+test('the working directory cannot be put aside, and another one in its place', () => {
+  using place = makePlace();
+  const inner = join(place.work, 'a/b');
+  mkdirSync(inner, { recursive: true });
+  const words = [
+    'run',
+    ...write(place, { filesystem: { allowWrite: ['../..'] } }),
+    '--',
+    'sh',
+    '-c',
+  ];
+  const script = `echo x > ../beside; mv ../../a ../../moved; mv ../b ../c; mkdir -p ${inner}/.git/hooks; echo x > ${inner}/.git/hooks/post-checkout; echo x > made`;
+  const { stderr } = place.caisson([...words, script], { cwd: inner });
+  assert.match(stderr, /busy/i);
+  assert.equal(existsSync(join(inner, '.git/hooks/post-checkout')), false);
+  assert.equal(existsSync(join(place.work, 'moved')), false);
+  assert.equal(existsSync(join(place.work, 'a/beside')), true, stderr);
+  assert.equal(existsSync(join(inner, 'made')), true, stderr);
+});
+
+test('all may be written but what is denied, and what is always denied', () => {
+  using place = makePlace();
+  mkdirSync(home(place, 'other'));
+  mkdirSync(home(place, 'shut'));
+  const settings = { filesystem: { allowWrite: ['/'], denyWrite: ['~/shut'] } };
+  const script = `echo x > ${home(place, 'other/made')}; echo x > ${home(place, 'shut/made')}; echo x > .bashrc; echo x > made`;
+  const { stderr } = run(place, settings, script);
+  assert.deepEqual(
+    [home(place, 'other/made'), home(place, 'shut/made'), '.bashrc', 'made'].map((path) =>
+      existsSync(path.startsWith('/') ? path : join(place.work, path)),
+    ),
+    [true, false, false, true],
+    stderr,
+  );
+});
+
 test('the settings themselves stay as they are', () => {
   using place = makePlace();
   const file = join(place.work, 'srt.json');

@@ -256,3 +256,21 @@ test('what shows below a hidden directory is mounted in an empty one of the sand
     ],
   );
 });
+
+test('directories that lead to an overlay below what is written directly are held where they are', () => {
+  const filesystem = { write: ['/home/ada', '.'], workspace: 'overlay' as const };
+  const inner = '/home/ada/a/b/work';
+  const policy = policyFromDocument({ level: 'moderate', filesystem });
+  const { job } = compile(policy, capableHost, { workspace: inner });
+  const overlay = { upper: '/state/upper', work: '/state/work' };
+  const bindings = { argv: ['true'], env: {}, workspace: inner, overlay };
+  assert.deepEqual(
+    bindJob(job, bindings).mounts.map(({ kind, target }) => [kind, target]),
+    [
+      ['bind', '/home/ada'],
+      ['bind', '/home/ada/a'],
+      ['bind', '/home/ada/a/b'],
+      ['overlay', inner],
+    ],
+  );
+});
