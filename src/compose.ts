@@ -106,7 +106,7 @@ export class Caisson {
   readonly #options: CaissonOptions;
   readonly #recorder: Recorder | undefined;
   readonly #telemetry: Telemetry | undefined;
-  readonly #book = new PolicyBook();
+  readonly #book = new PolicyBook((entry) => this.#forget(entry));
   readonly #places: PlaceFinder;
   readonly #environment: Readonly<Record<string, string | undefined>>;
   readonly #registry: BackendRegistry;
@@ -675,6 +675,13 @@ export class Caisson {
   #known(options: PlaceOptions): PolicyEntry | undefined {
     if (this.#closed) throw closedError();
     return this.#book.known(options.policy ?? 'strict');
+  }
+
+  /** What was made for a policy that nobody has used for long; false: something of it is running. */
+  #forget(entry: PolicyEntry): boolean {
+    if (!this.#programs.forget(entry)) return false;
+    this.#runners.forget(entry);
+    return true;
   }
 
   #state(): string {

@@ -208,6 +208,16 @@ export class Runners {
     runner.kind.keepReady?.(slots);
   }
 
+  /** Its sandboxes that wait end, and its plans are let go of; what runs goes on. */
+  forget({ runners }: PolicyEntry): void {
+    for (const runner of runners.values()) {
+      Promise.resolve(runner)
+        .then(({ kind }) => kind.close())
+        .catch(() => {});
+    }
+    runners.clear();
+  }
+
   keepWarm(runner: Runner): void {
     if (runner.kind.keepReady === undefined || this.#prepared.has(runner)) return;
     runner.kind.keepReady(1);

@@ -81,6 +81,7 @@ const GRANT = /^[A-Za-z_$][\w$]*$/;
 export class Evaluator {
   readonly #setup: EvaluatorSetup;
   readonly #pools = new Map<string, EvaluationPool>();
+  #underWay = 0;
 
   constructor(setup: EvaluatorSetup) {
     this.#setup = setup;
@@ -92,6 +93,20 @@ export class Evaluator {
     options: EvaluateOptions,
     id: string,
     admission: AdmissionReport = UNCHECKED,
+  ): Promise<Evaluation> {
+    this.#underWay++;
+    try {
+      return await this.#evaluate(program, options, id, admission);
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #evaluate(
+    program: Program,
+    options: EvaluateOptions,
+    id: string,
+    admission: AdmissionReport,
   ): Promise<Evaluation> {
     const { policy, journal } = this.#setup;
     const granted = grantsOf(options.grants);
@@ -156,6 +171,10 @@ export class Evaluator {
     journal?.ended({ id }, argv, evaluation);
     await release?.line();
     return evaluation;
+  }
+
+  get isBusy(): boolean {
+    return this.#underWay > 0;
   }
 
   async close(): Promise<void> {

@@ -23,14 +23,28 @@ export interface PolicyEntry {
   readonly runners: Map<string, Promise<Runner> | Runner>;
 }
 
+/** Policies that are remembered; the one that was used longest ago is forgotten first. */
+const MOST_POLICIES = 1000;
+
 export class PolicyBook {
   readonly #byName = new Map<string, PolicyEntry>();
   readonly #byPolicy = new WeakMap<object, PolicyEntry>();
   readonly #byDigest = new Map<string, PolicyEntry>();
+  readonly #forget: (entry: PolicyEntry) => boolean;
+  readonly #most: number;
+
+  /** @param forget lets go of what was made for it, and says whether it could: something may be running */
+  constructor(forget: (entry: PolicyEntry) => boolean = () => true, most: number = MOST_POLICIES) {
+    this.#forget = forget;
+    this.#most = most;
+  }
 
   /** Known already: names, and normalised policies seen before. Documents never are: their owner may change them. */
   known(input: PolicyInput): PolicyEntry | undefined {
-    return typeof input === 'string' ? this.#byName.get(input) : this.#byPolicy.get(input);
+    const entry = typeof input === 'string' ? this.#byName.get(input) : this.#byPolicy.get(input);
+    if (entry === undefined || this.#byDigest.get(entry.digest) !== entry) return undefined;
+    this.#touch(entry);
+    return entry;
   }
 
   /** @throws POLICY_INVALID */
@@ -53,18 +67,31 @@ export class PolicyBook {
     return this.#add(policyFromDocument(input, { home: homedir() }));
   }
 
-  entries(): Iterable<PolicyEntry> {
-    return this.#byDigest.values();
-  }
-
   #add(policy: Policy): PolicyEntry {
     const digest = digestPolicy(policy);
-    let entry = this.#byDigest.get(digest);
-    if (entry === undefined) {
-      entry = { policy, digest, runners: new Map() };
-      this.#byDigest.set(digest, entry);
-    }
+    const known = this.#byDigest.get(digest);
+    if (known !== undefined) return this.#touch(known);
+    const entry: PolicyEntry = { policy, digest, runners: new Map() };
+    this.#byDigest.set(digest, entry);
+    if (this.#byDigest.size > this.#most) this.#makeRoom();
     return entry;
+  }
+
+  /** The one that was used last is last. */
+  #touch(entry: PolicyEntry): PolicyEntry {
+    this.#byDigest.delete(entry.digest);
+    this.#byDigest.set(entry.digest, entry);
+    return entry;
+  }
+
+  #makeRoom(): void {
+    let left = this.#byDigest.size - this.#most;
+    for (const entry of this.#byDigest.values()) {
+      if (left === 0) return;
+      if (!this.#forget(entry)) continue;
+      this.#byDigest.delete(entry.digest);
+      left -= 1;
+    }
   }
 }
 

@@ -51,6 +51,18 @@ export class Programs {
     return evaluator;
   }
 
+  /** Ends the hosts of a policy, unless something is evaluated there. */
+  forget({ digest }: PolicyEntry): boolean {
+    const found = [...this.#evaluators].filter(([key]) => key.startsWith(`${digest}\0`));
+    if (found.some(([, evaluator]) => evaluator.isBusy)) return false;
+    for (const [key, evaluator] of found) {
+      this.#evaluators.delete(key);
+      // Whoever goes on with it gets another one.
+      evaluator.close().catch(() => {});
+    }
+    return true;
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#evaluators.values()].map((evaluator) => evaluator.close()));
     this.#evaluators.clear();
