@@ -9,6 +9,8 @@ type Json = Readonly<Record<string, unknown>>;
 
 const EVERYWHERE = [
   'REQUEST_INVALID',
+  'REQUEST_TIMEOUT',
+  'HEADERS_TOO_LARGE',
   'NOT_FOUND',
   'RATE_LIMITED',
   'DRAINING',
@@ -22,7 +24,8 @@ const WITH_KEY = ['IDEMPOTENCY_MISMATCH', 'CONFLICT'] as const;
 export function errorsOf(route: Route): readonly ErrorCode[] {
   const codes: ErrorCode[] = [...(route.errors ?? []), ...EVERYWHERE];
   if (route.scope !== 'public') codes.push(...WITH_CALLER);
-  if (route.body !== undefined) codes.push(...WITH_BODY);
+  // One that is not asked for is looked at, too, but for GET.
+  if (route.body !== undefined || route.method !== 'GET') codes.push(...WITH_BODY);
   if (route.idempotent === true) codes.push(...WITH_KEY);
   return [...new Set(codes)];
 }
@@ -115,11 +118,17 @@ function bodyOf({ body, bodyOptional }: Route): Json {
   return { required, content: { 'application/json': { schema: jsonSchema(body, 'input') } } };
 }
 
-function answersOf({ answers }: Route): Record<string, Json> {
+function answersOf({ method, answers }: Route): Record<string, Json> {
+  // A document that was read has an ETag.
+  const isKept = method === 'GET' && answers[200]?.schema !== undefined;
   return Object.fromEntries(
-    Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)]),
+    Object.entries({ ...answers, ...(isKept ? { 304: NOT_CHANGED } : {}) }).map(
+      ([status, answer]) => [status, answerOf(answer)],
+    ),
   );
 }
+
+const NOT_CHANGED = { description: 'It is what `If-None-Match` names' } satisfies Answer;
 
 function answerOf({ description, schema, content }: Answer): Json {
   const headers = { 'X-Request-Id': { $ref: '#/components/headers/RequestId' } };

@@ -144,6 +144,8 @@ export const errorCodes = {
   CONFLICT: { message: 'something else is there already', status: 409, exit: 73 },
   PRECONDITION_FAILED: { message: 'it is not what it was', status: 412, exit: 73 },
   TOO_LARGE: { message: 'it is larger than it may be', status: 413, exit: 65 },
+  REQUEST_TIMEOUT: { message: 'the request did not arrive in time', status: 408, exit: 75 },
+  HEADERS_TOO_LARGE: { message: 'the headers are larger than they may be', status: 431, exit: 65 },
   MEDIA_TYPE_UNSUPPORTED: {
     message: 'that type of content is not understood',
     status: 415,

@@ -40,7 +40,7 @@ export class CaptureExec implements Channel {
     if (type === frameType.STARTED) return;
     this.#end();
     try {
-      if (type === frameType.ERROR) throw launcherError(body);
+      if (type === frameType.ERROR) throw launcherError(body, this.#ties);
       // The promise settles only now that the guest is gone: an aborted run leaves nothing behind either.
       const { signal } = this.#ties;
       if (signal?.aborted === true) throw abortedError(signal);

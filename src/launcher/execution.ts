@@ -103,7 +103,7 @@ export class Execution implements Channel {
         this.#finish(body);
         break;
       case frameType.ERROR:
-        this.gone(launcherError(body));
+        this.gone(launcherError(body, this.#ties));
         break;
       default:
         break;

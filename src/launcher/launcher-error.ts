@@ -6,9 +6,11 @@ import { getSystemErrorMap } from 'node:util';
 import { CaissonError, type ErrorCode } from '../core/error.ts';
 import { fileSystemName } from './file-system-name.ts';
 import { decodeErrorBody, type ErrorBody } from './protocol/frame.ts';
+import type { Ties } from './ties.ts';
 
 const ENOENT = 2;
 const E2BIG = 7;
+const EBUSY = 16;
 
 const errorClass = {
   message: 1,
@@ -22,8 +24,17 @@ const errorClass = {
 } as const;
 
 /** The body of an ERROR frame as a CaissonError. */
-export function launcherError(body: Buffer): CaissonError {
+export function launcherError(
+  body: Buffer,
+  { inSandbox = false }: Pick<Ties, 'inSandbox'> = {},
+): CaissonError {
   const error = decodeErrorBody(body);
+  if (inSandbox && ENDED_EARLY.has(error.step)) {
+    return new CaissonError('SANDBOX_CLOSED', {
+      layer: 'launcher',
+      message: 'the sandbox ended before that was done',
+    });
+  }
   if (error.class === errorClass.unsupported && error.step === 'idmapped mount') {
     return withoutIdmap(error);
   }
@@ -51,6 +62,12 @@ function withoutIdmap({ step, errno, what }: ErrorBody): CaissonError {
 /** An overlay is no way out: its lower layer is idmapped, too. */
 const WITHOUT_IDMAP =
   'put it on ext4, xfs, btrfs or tmpfs (in Docker: a volume, docker run -v DIR:/work …), or run as the ordinary user who owns it';
+
+/** As native/launcher says it: sandbox.c, agent.c. */
+const ENDED_EARLY: ReadonlySet<string> = new Set([
+  'sandbox ended before its job',
+  'files agent ended',
+]);
 
 function classify({ class: kind, errno, step }: ErrorBody): { code: ErrorCode; hint?: string } {
   switch (kind) {
@@ -86,6 +103,10 @@ function classify({ class: kind, errno, step }: ErrorBody): { code: ErrorCode; h
     case errorClass.unknownId:
       return { code: 'SANDBOX_CLOSED' };
     default:
+      // cgroup v1 refuses a limit below what is in use already, by its first process (memory.rst, 2.1).
+      if (step === 'set cgroup limit' && errno === EBUSY) {
+        return { code: 'POLICY_INVALID', hint: 'raise limits.memory of the policy' };
+      }
       return errno === ENOENT && step.includes('mount')
         ? { code: 'PATH_MISSING', hint: 'create the path or take it out of the policy' }
         : { code: 'LAUNCHER_FAILED', hint: 'caisson doctor shows what this host offers' };

@@ -51,12 +51,12 @@ export class LauncherSandbox implements Channel {
 
   run(job: Job, ties?: Ties): Promise<RawResult> {
     this.#needOpen();
-    return this.#connection.capture({ sandbox: this.#id }, job, ties);
+    return this.#connection.capture({ sandbox: this.#id }, job, { ...ties, inSandbox: true });
   }
 
   spawn(job: Job, ties?: Ties): Execution {
     this.#needOpen();
-    return this.#connection.stream({ sandbox: this.#id }, job, ties);
+    return this.#connection.stream({ sandbox: this.#id }, job, { ...ties, inSandbox: true });
   }
 
   files(request: FilesRequest): Promise<FilesReply> {
@@ -133,7 +133,7 @@ export class LauncherSandbox implements Channel {
         this.#finish(closedError());
         break;
       case frameType.ERROR: {
-        const error = launcherError(body);
+        const error = launcherError(body, { inSandbox: this.#isOpen });
         if (this.#isOpen) this.#rejectWaiting(error);
         else this.gone(error);
         break;

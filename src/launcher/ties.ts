@@ -15,6 +15,8 @@ export interface Ties {
   readonly onDial?: OnDial;
   /** It does not keep this process alive. */
   readonly background?: boolean;
+  /** In a sandbox that stays: where that ends before the command begins, it is closed, and nothing is wrong. */
+  readonly inSandbox?: boolean;
   /** What a monitor calls it. */
   readonly name?: string;
 }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { ServerOptions } from 'node:https';
+import type { Socket } from 'node:net';
 import { fastifyWebsocket } from '@fastify/websocket';
 import {
   type FastifyHttpOptions,
@@ -18,6 +19,8 @@ import type { Route } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
 import type { Config } from '../config/config.ts';
+import { Arrivals, checkEvery } from './arrivals.ts';
+import { replyClientError } from './client-error.ts';
 import { type Caller, type Gatekeeper, NOBODY } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Idempotency } from './idempotency.ts';
@@ -26,6 +29,7 @@ import { replyProblem } from './problem-reply.ts';
 import { traceRequests } from './request-spans.ts';
 import type { Requests } from './requests.ts';
 import { RoutePaths } from './route-paths.ts';
+import { STRICT_HEADERS } from './strict-headers.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -63,24 +67,22 @@ export interface ApplicationOptions {
 const MiB = 2 ** 20;
 const UPLOAD_TIMEOUT_MS = 3600_000;
 
-/** Told to browsers and caches: nothing here is a page, and nothing may be kept. */
-const STRICT_HEADERS = {
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-} as const;
-
 export async function openApplication(options: ApplicationOptions): Promise<FastifyInstance> {
   const { gatekeeper, tls, limits, logLevel = 'warn' } = options;
+  const http = {
+    headersTimeout: limits.headersTimeoutMs,
+    connectionsCheckingInterval: checkEvery(limits.headersTimeoutMs),
+    maxHeaderSize: 16 * 1024,
+  };
+  const arrivals = new Arrivals(limits.requestTimeoutMs);
+  /** The last request of a connection. */
+  const latest = new WeakMap<Socket, FastifyReply>();
   const settings: FastifyHttpOptions<Server> = {
     bodyLimit: limits.bodyBytes,
     // Of a whole request, an upload too: Node has one limit for all. A body that stands still is ended sooner.
     requestTimeout: UPLOAD_TIMEOUT_MS,
     keepAliveTimeout: limits.keepAliveMs,
-    http: { headersTimeout: limits.headersTimeoutMs, maxHeaderSize: 16 * 1024 },
+    http,
     // Ids are ours: what a client calls its request is nobody's business in our log.
     requestIdHeader: false,
     genReqId: () => randomUUID(),
@@ -98,13 +100,16 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
       stream: process.stderr,
     },
     frameworkErrors: (error, _, reply) => replyProblem(reply, error),
+    clientErrorHandler: (error, socket) => {
+      replyClientError(error, socket as Socket, isAnswering(latest.get(socket as Socket)));
+    },
   };
   const app =
     tls === undefined
       ? fastify(settings)
       : (fastify({
           ...settings,
-          https: { minVersion: 'TLSv1.2', ...tls },
+          https: { ...http, minVersion: 'TLSv1.2', ...tls },
         } as FastifyHttpOptions<Server>) as FastifyInstance);
 
   const paths = new RoutePaths();
@@ -114,7 +119,18 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   app.decorate('streams', new OpenStreams(limits.maxStreams));
   app.decorateRequest('caller');
   app.addHook('onRoute', ({ config }) => paths.add(config?.contract));
-  app.addHook('onRequest', (_, reply, done) => {
+  app.server.on('checkExpectation', (request, response) => {
+    // One that nobody knows is none (RFC 9110, 10.1.1: it MAY be refused).
+    app.server.emit('request', request, response);
+  });
+  app.addHook('onClose', () => arrivals.close());
+  app.addHook('preHandler', (request, _, done) => {
+    arrivals.arrived(request);
+    done();
+  });
+  app.addHook('onRequest', (request, reply, done) => {
+    latest.set(request.raw.socket, reply);
+    arrivals.expect(request, reply);
     options.requests.begin();
     // Of an upgraded connection too: it is closed when its WebSocket is.
     reply.raw.once('close', () => options.requests.end());
@@ -149,6 +165,16 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     },
   });
   return app;
+}
+
+/**
+ * Whether what the connection sent now is no part of the request that is being answered: what is wrong with the body of
+ * that one can still be its answer.
+ */
+function isAnswering(reply: FastifyReply | undefined): boolean {
+  if (reply === undefined) return false;
+  const { complete } = reply.request.raw;
+  return complete ? !reply.raw.writableFinished : reply.raw.headersSent;
 }
 
 /** Whoever looks is still answered; the connection ends with the answer. */

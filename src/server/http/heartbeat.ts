@@ -5,6 +5,7 @@
  */
 import type { FastifyReply } from 'fastify';
 import { problemOf } from '../../api/problem.ts';
+import { errorCodes } from '../../core/error.ts';
 import type { Answer } from './answer.ts';
 import { toProblemError } from './problem-reply.ts';
 
@@ -42,7 +43,8 @@ export async function withHeartbeat(
     raw.end(body);
   } catch (error) {
     const known = toProblemError(error);
-    reply.log.error({ err: known, code: known.code }, 'failed after its status was sent');
+    const level = errorCodes[known.code].status >= 500 ? 'error' : 'info';
+    reply.log[level]({ err: known, code: known.code }, 'failed after its status was sent');
     raw.end(JSON.stringify({ problem: problemOf(known, reply.request.id) }));
   } finally {
     clearInterval(beat);

@@ -2,6 +2,7 @@
 import type { FastifyReply } from 'fastify';
 import { asCaissonError, PROBLEM_TYPE, problemOf } from '../../api/problem.ts';
 import { CaissonError, errorCodes, isCaissonError } from '../../core/error.ts';
+import { STRICT_HEADERS } from './strict-headers.ts';
 
 /** What Fastify, the HTTP parser and Node say, in codes of ours. https://fastify.dev/docs/latest/Reference/Errors/ */
 const CODES: Readonly<Record<string, () => CaissonError>> = {
@@ -48,10 +49,11 @@ export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply 
   const after = known.details.retryAfterSeconds;
   if (typeof after === 'number') reply.header('retry-after', String(Math.ceil(after)));
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="caisson"');
+  // Bytes: to a text Fastify adds a charset, which this type has none of (RFC 9457, 6.1).
   return reply
     .code(status)
-    .type(PROBLEM_TYPE)
-    .send(JSON.stringify(problemOf(known, id)));
+    .headers({ ...STRICT_HEADERS, 'x-request-id': id, 'content-type': PROBLEM_TYPE })
+    .send(Buffer.from(JSON.stringify(problemOf(known, id))));
 }
 
 function invalid(message: string): CaissonError {
