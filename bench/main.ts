@@ -40,6 +40,7 @@ import { monitor } from './suites/monitor.ts';
 import { network } from './suites/network.ts';
 import { proof } from './suites/proof.ts';
 import { seccomp } from './suites/seccomp.ts';
+import { serviceStreams } from './suites/service-streams.ts';
 import { sideChannels } from './suites/side-channels.ts';
 import { signing } from './suites/signing.ts';
 import { slots } from './suites/slots.ts';
@@ -64,6 +65,7 @@ const SUITES: readonly Suite[] = [
   telemetry,
   soak,
   audit,
+  serviceStreams,
   sideChannels,
   isolate,
   wasm,

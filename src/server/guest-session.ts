@@ -112,11 +112,7 @@ async function relay({ guest, id }: Begun, channel: SocketChannel): Promise<void
 /** The guest is read no faster than its client reads. */
 async function pump(stream: Readable, number: number, channel: SocketChannel): Promise<void> {
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    if (!channel.isOpen) continue;
-    const message = Buffer.allocUnsafe(chunk.length + 1);
-    message[0] = number;
-    chunk.copy(message, 1);
-    const behind = channel.binary(message);
+    const behind = channel.channel(number, chunk);
     if (behind !== undefined) await behind;
   }
 }

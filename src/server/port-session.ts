@@ -47,6 +47,7 @@ export function servePort(
         return;
       }
       connected.allowHalfOpen = true;
+      channel.json({ type: 'open' });
       input.lead(connected);
       for await (const chunk of connected.iterator({ destroyOnReturn: false })) {
         const behind = channel.binary(chunk as Buffer);

@@ -320,7 +320,7 @@ while True:
     tunnel.socket.send('{"type":"end"}');
     assert.equal(await tunnel.closed, 1000);
     assert.deepEqual(tunnel.received(), Buffer.concat([bytes, Buffer.from('END')]));
-    assert.deepEqual(tunnel.texts, ['{"type":"end"}']);
+    assert.deepEqual(tunnel.texts, ['{"type":"open"}', '{"type":"end"}']);
     // Its client goes in the middle: the guest sees the end.
     const left = await open(`/api/sandboxes/${id}/ports/8080`);
     left.socket.send('x');

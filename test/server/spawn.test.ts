@@ -299,6 +299,27 @@ describe('spawn', () => {
     }
   });
 
+  test('a key that is revoked ends what is open', async () => {
+    const { keys } = service.serving.service.security;
+    const made = await keys.create({
+      tenant: 'acme',
+      name: 'short',
+      roles: ['developer'],
+      scopes: [],
+      by: 'test',
+    });
+    const guest = await GuestSocket.open(service.address, path, made.token);
+    guest.say({ argv: ['sleep', '8989'] });
+    await until(() => running('8989') === 1, 'it did not start');
+    const response = await fetch(`${service.address}/api/sandboxes/${id}/files/watch?path=/tmp`, {
+      headers: { authorization: `Bearer ${made.token}` },
+    });
+    await keys.revoke('acme', made.key.id, { by: 'test' });
+    await until(() => running('8989') === 0, 'it goes on');
+    await guest.closed;
+    await assert.rejects(response.text());
+  });
+
   test('so many streams of one tenant, and no more', async () => {
     await until(() => openStreams() === 0, 'a stream counts on');
     const others = await Promise.all(Array.from({ length: 8 }, () => open()));

@@ -116,7 +116,18 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   app.server.maxConnections = limits.maxConnections;
   app.decorate('idempotency', options.idempotency);
   app.decorate('heartbeat', { firstMs: limits.heartbeatMs, everyMs: limits.heartbeatMs });
-  app.decorate('streams', new OpenStreams(limits.maxStreams));
+  app.decorate(
+    'streams',
+    new OpenStreams({
+      most: limits.maxStreams,
+      askEveryMs: 2 * limits.heartbeatMs,
+      admit: async (request) => {
+        const { contract } = request.routeOptions.config;
+        const caller = await gatekeeper.authenticate(knockOf(request));
+        if (contract !== undefined) requireScope(caller, contract);
+      },
+    }),
+  );
   app.decorateRequest('caller');
   app.addHook('onRoute', ({ config }) => paths.add(config?.contract));
   app.server.on('checkExpectation', (request, response) => {

@@ -27,12 +27,12 @@ const LAST_ID_MAX = 256;
  */
 export function eventStream(
   app: FastifyInstance,
-  { caller, signal, id }: Pick<Asked, 'caller' | 'signal' | 'id'>,
+  { request, signal, id }: Pick<Asked, 'request' | 'signal' | 'id'>,
   source: AsyncIterable<ServerEvent>,
 ): Readable {
-  const close = app.streams.open(caller.tenant);
+  const close = app.streams.open(request, () => stream.destroy());
   const frames = framesOf(source, signal, id, app.heartbeat.everyMs);
-  const stream = Readable.from(frames, { objectMode: false, highWaterMark: 64 * 1024 });
+  const stream: Readable = Readable.from(frames, { objectMode: false, highWaterMark: 64 * 1024 });
   stream.once('close', close);
   signal.addEventListener('abort', () => stream.destroy(), { once: true });
   return stream;

@@ -90,7 +90,11 @@ export function implementSocket<R extends Route>(
     wsHandler: (socket, request) => {
       const { id, caller } = request;
       const controller = new AbortController();
-      const close = app.streams.open(caller.tenant);
+      const close = app.streams.open(request, () => {
+        socket.close(1008);
+        // Who is not let in any more need not agree.
+        socket.terminate();
+      });
       socket.once('close', () => {
         close();
         controller.abort();

@@ -10,6 +10,9 @@ import { toProblemError } from './problem-reply.ts';
 
 /** So much waits in this process for a client that does not take it; then its sender waits too. */
 const HIGH_BYTES = 1024 * 1024;
+/** Of most pieces of output, with the byte before them. */
+const PIECE = 64 * 1024 + 1;
+const MOST_FREE = (2 * HIGH_BYTES) / PIECE;
 /** Text messages are few by nature: so many in a second are a flood. */
 const TEXT_PER_SECOND = 500;
 /** RFC 6455, 7.4.1. */
@@ -25,6 +28,7 @@ export class SocketChannel {
   readonly #socket: WebSocket;
   readonly #request: string;
   readonly #waiting: (() => void)[] = [];
+  readonly #free: Buffer[] = [];
   readonly #ended = Promise.withResolvers<void>();
   #unanswered = 0;
   #isPaused = false;
@@ -76,10 +80,36 @@ export class SocketChannel {
     if (this.isOpen) this.#socket.send(JSON.stringify(message));
   }
 
+  /**
+   * The same behind a byte that says which channel it is of.
+   *
+   * The message is put together in memory that is used again once it has been sent: at hundreds of megabytes a second
+   * that spares the collector thousands of buffers.
+   */
+  channel(number: number, bytes: Buffer): Promise<void> | undefined {
+    if (!this.isOpen) return undefined;
+    const length = bytes.length + 1;
+    const memory =
+      length <= PIECE ? (this.#free.pop() ?? Buffer.allocUnsafeSlow(PIECE)) : undefined;
+    const message = memory?.subarray(0, length) ?? Buffer.allocUnsafe(length);
+    message[0] = number;
+    bytes.copy(message, 1);
+    return this.#send(message, () => {
+      if (memory !== undefined && this.#free.length < MOST_FREE) this.#free.push(memory);
+    });
+  }
+
   /** @returns where the client is behind: settles when it has taken enough, or has gone */
   binary(message: Uint8Array): Promise<void> | undefined {
     if (!this.isOpen) return undefined;
-    this.#socket.send(message, { binary: true }, () => this.#flow());
+    return this.#send(message, () => {});
+  }
+
+  #send(message: Uint8Array, sent: () => void): Promise<void> | undefined {
+    this.#socket.send(message, { binary: true }, () => {
+      sent();
+      this.#flow();
+    });
     if (this.#socket.bufferedAmount < HIGH_BYTES) return undefined;
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
