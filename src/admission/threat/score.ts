@@ -37,7 +37,7 @@ export function scoreOfStrongest([first = 0, ...others]: readonly number[]): num
 
 /**
  * The higher one of what rules say and what the model says (0–1, calibrated). It has counted what rules found already,
- * among other things: on the train part rules weigh a twentieth beside it (data-sheet.md), and to add both counted
+ * among other things: on the train part rules weigh a twentieth beside it (docs/threat/model-card.md), and to add both counted
  * findings twice. Up to one half it says nothing, from there on it rises to 100; it takes nothing away.
  */
 export function withModel(score: number, probability: number | undefined): number {
