@@ -154,7 +154,8 @@ function withRoomBelow(mounts: readonly Bound[]): Bound[] {
 /** Whether a toolchain's directory shows already, or is hidden by name, which stands. */
 function shows(target: string, template: JobTemplate, mounts: readonly Bound[]): boolean {
   const above = mounts.filter((mount) => isWithin(target, mount.target));
-  return above.length > 0 || template.system.some((path) => isWithin(target, path));
+  if (above.length > 0) return true;
+  return [...template.system, ...(template.hidden ?? [])].some((path) => isWithin(target, path));
 }
 
 function toMount(

@@ -134,6 +134,7 @@ function compileProcess(
       mounts: root.late,
       places: root.places,
       system: root.system,
+      ...hiddenOf(policy),
       idmap: facts.idmap === 0,
       landlockAbi: kind.landlock?.abi ?? 0,
       workspace: !root.workspace ? 'none' : staged ? 'overlay' : policy.workspace.mode,
@@ -192,6 +193,13 @@ function compileHostView(
       environment,
     },
   };
+}
+
+function hiddenOf({ read }: Policy): { readonly hidden?: readonly string[] } {
+  const hidden = read.rules.flatMap(({ path, include }) =>
+    !include && path.startsWith('/') ? [path] : [],
+  );
+  return hidden.length === 0 ? {} : { hidden };
 }
 
 /** What a policy keeps from the guest that a child of the caller has. */

@@ -228,6 +228,8 @@ export interface JobTemplate {
   readonly places: readonly string[];
   /** The host's directories that every sandbox of the kind shows. */
   readonly system: readonly string[];
+  /** What the policy carves out of reading by name: no toolchain shows there. */
+  readonly hidden?: readonly string[];
   /** Whether idmapped mounts work here: the guest then reads as the owner would. */
   readonly idmap: boolean;
   /** ABI of the plan's Landlock rules; 0 where the plan has none. */

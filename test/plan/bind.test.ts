@@ -274,3 +274,21 @@ test('directories that lead to an overlay below what is written directly are hel
     ],
   );
 });
+
+test('a toolchain does not show where the policy hides by name, in a directory of its own or deeper', () => {
+  const toolchain = {
+    binds: [{ source: '/home/ada/.pyenv', target: '/home/ada/.pyenv' }],
+    path: [],
+    env: [],
+  };
+  const targets = (read: string[]) =>
+    bound(
+      { level: 'moderate', filesystem: { read, write: [] } },
+      { toolchain },
+      { ...capableHost, topLevel: ['/home', '/srv'] },
+    ).mounts.flatMap(({ kind, target }) => (kind === 'bind' ? [target] : []));
+  assert.ok(targets(['/srv']).includes('/home/ada/.pyenv'));
+  for (const hidden of ['/home', '/home/ada', '/home/ada/.pyenv']) {
+    assert.ok(!targets(['/', `!${hidden}`]).includes('/home/ada/.pyenv'), hidden);
+  }
+});
