@@ -29,7 +29,7 @@ export const commandEvents = {
   }),
   stdout: outputEvent,
   stderr: outputEvent,
-  /** The last one. Its output is empty: the events had it. */
+  /** The last one. The events had its output: none of it is kept here. */
   outcome: outcomeSchema,
   /** The last one, where it came to no outcome. */
   problem: problemSchema,

@@ -40,6 +40,9 @@ export const openShell = defineRoute({
     program: z
       .optional(z.enum(['bash', 'sh']))
       .check(z.describe('Default bash where the sandbox has it, else sh')),
+    outputBytes: z
+      .optional(z.int().check(z.gte(1), z.lte(16 * 2 ** 20)))
+      .check(z.describe('Of each command and stream, kept; default and at most 16 MiB')),
   }),
   bodyOptional: true,
   answers: { 201: { description: 'It is there', schema: shellSchema } },
@@ -73,9 +76,7 @@ export const runInShell = defineRoute({
   scope: 'sandboxes:write',
   params: shellParams,
   body: z.strictObject({
-    command: z
-      .string()
-      .check(z.minLength(1), z.maxLength(512 * 1024), z.describe('As one types it')),
+    command: z.string().check(z.maxLength(512 * 1024), z.describe('As one types it')),
     timeoutMs: z
       .optional(z.int().check(z.gte(1), z.lte(20 * 24 * 3600 * 1000)))
       .check(z.describe('Then the shell is ended; the next command gets a new one')),
