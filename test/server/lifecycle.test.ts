@@ -416,3 +416,46 @@ describe('violations and usage', () => {
     assert.equal((await ask('GET', `/api/sandboxes/${id}/violations`)).status, 200);
   });
 });
+
+test('the service ends, whatever its streams are at', async () => {
+  const other = await served({ audit: { enabled: false } });
+  const its = await other.key('developer');
+  const { body } = await other.ask('POST', '/api/sandboxes', { key: its, body: {} });
+  const path = `/api/sandboxes/${(body as Any).id}`;
+  const guest = await GuestSocket.open(other.address, `${path}/spawn`, its);
+  guest.say({ argv: ['yes'] });
+  await guest.event('started');
+  // It hears nothing any more.
+  guest.socket.pause();
+  const headers = { authorization: `Bearer ${its}` };
+  const watched = await fetch(`${other.address}${path}/files/watch?path=/tmp`, { headers });
+  const events = await fetch(`${other.address}${path}/stream`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify({ argv: ['yes'] }),
+  });
+  assert.deepEqual([watched.status, events.status], [200, 200]);
+  const ended = other[Symbol.asyncDispose]().then(() => 'ended');
+  const late = sleep(15_000, 'it waits for its clients', { ref: false });
+  assert.equal(await Promise.race([ended, late]), 'ended');
+  guest.socket.terminate();
+});
+
+test('secrets come with the request, and never go inside', async () => {
+  const { status, text } = await ask('POST', '/api/runs', {
+    argv: ['sh', '-c', 'echo "<$TOKEN>"; env'],
+    policy: {
+      level: 'strict',
+      network: {
+        mode: 'filtered',
+        allow: ['one.example:443'],
+        intercept: true,
+        secrets: { TOKEN: ['one.example'] },
+      },
+    },
+    secrets: { TOKEN: 'the-value-itself' },
+  });
+  assert.equal(status, 200, text);
+  assert.match(text, /<.{8,}>/);
+  assert.ok(!text.includes('the-value-itself'));
+});

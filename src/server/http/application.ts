@@ -65,6 +65,7 @@ export interface ApplicationOptions {
 }
 
 const MiB = 2 ** 20;
+const LAST_WORDS_MS = 500;
 const UPLOAD_TIMEOUT_MS = 3600_000;
 
 export async function openApplication(options: ApplicationOptions): Promise<FastifyInstance> {
@@ -168,6 +169,10 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
   await app.register(fastifyWebsocket, {
     options: { maxPayload: options.messageBytes ?? MiB, perMessageDeflate: false },
+    preClose: (done) => {
+      closeSockets(app);
+      done();
+    },
     errorHandler: (error, socket, request) => {
       // What clients send that is no WebSocket is no fault of ours: ws has closed it, and said why.
       const isTheirs = String((error as NodeJS.ErrnoException).code).startsWith('WS_ERR_');
@@ -176,6 +181,16 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     },
   });
   return app;
+}
+
+/** Who does not answer soon that it has heard of the end is not waited for. */
+function closeSockets({ websocketServer }: FastifyInstance): void {
+  const { clients } = websocketServer;
+  for (const client of clients) client.close(1001);
+  const timer = setTimeout(() => {
+    for (const client of clients) client.terminate();
+  }, LAST_WORDS_MS);
+  websocketServer.close(() => clearTimeout(timer));
 }
 
 /**
