@@ -159,12 +159,13 @@ export class Execution implements Channel {
 class OutputGate {
   readonly stream: Readable;
   readonly #queue: Buffer[] = [];
-  readonly #consumed: (bytes: number) => void;
+  readonly #grant: (bytes: number) => void;
+  #owed = 0;
   #wanted = false;
   #finished = false;
 
-  constructor(consumed: (bytes: number) => void) {
-    this.#consumed = consumed;
+  constructor(grant: (bytes: number) => void) {
+    this.#grant = grant;
     this.stream = new Readable({
       highWaterMark: 64 * 1024,
       read: () => {
@@ -192,6 +193,15 @@ class OutputGate {
   finish(): void {
     this.#finished = true;
     this.#flow();
+  }
+
+  /** Several pieces at once: each grant wakes the launcher. */
+  #consumed(bytes: number): void {
+    this.#owed += bytes;
+    if (this.#owed < STREAM_WINDOW / 4) return;
+    const owed = this.#owed;
+    this.#owed = 0;
+    this.#grant(owed);
   }
 
   #flow(): void {
