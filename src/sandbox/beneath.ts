@@ -15,12 +15,10 @@ import {
   readdir,
   readlink,
   rename,
-  rm,
   rmdir,
   symlink,
   unlink,
 } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CaissonError } from '../core/error.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_CREAT, O_EXCL, O_WRONLY } = constants;
@@ -188,18 +186,6 @@ export class Beneath {
 
 export function isErrno(error: unknown, ...codes: string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException | null)?.code ?? '');
-}
-
-/** Removes a directory tree of ours, also where a guest (or overlayfs, its work directory) left no permission to look in. */
-export async function removeTree(parent: string, name: string): Promise<void> {
-  const remove = () => rm(join(parent, name), { recursive: true, force: true, maxRetries: 3 });
-  try {
-    await remove();
-  } catch (error) {
-    if (!isErrno(error, 'EACCES', 'EPERM')) throw error;
-    await openUp(join(parent, name));
-    await remove();
-  }
 }
 
 /** open(2), the same number on x86-64 and aarch64; Node does not name it. */

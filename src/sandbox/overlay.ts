@@ -15,9 +15,9 @@ import { isId, newId } from '../core/ids.ts';
 import { identityOf, ownWorld } from '../host/process-identity.ts';
 import { copyLayer } from '../launcher/layer.ts';
 import type { PathSet } from '../policy/policy.ts';
-import { removeTree } from './beneath.ts';
+import { inProgress } from './in-progress.ts';
+import { removeTree } from './remove-tree.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
-import { inProgress } from './work-in-progress.ts';
 
 const recordSchema = z.strictObject({
   version: z.literal(1).check(z.describe('Version of this file')),

@@ -25,10 +25,10 @@ import type { Ask } from '../network/questions.ts';
 import type { BindInput } from '../plan/bind.ts';
 import type { JobTemplate } from '../plan/plan.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
+import { inProgress } from './in-progress.ts';
 import { packetViolations, Refusals } from './network-refusals.ts';
 import type { SandboxPorts } from './ports.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
-import { inProgress } from './work-in-progress.ts';
 
 export interface SandboxNetworkSetup {
   readonly proxy: ProxyClient;

@@ -1,8 +1,9 @@
 /** Directories that sandboxes of the service work on: private ones, which it makes and removes, and those of its operator. */
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { CaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
+import { removeTree } from '../sandbox/remove-tree.ts';
 import { openStateDirectory } from '../sandbox/state-directory.ts';
 
 export interface Workspace {
@@ -32,7 +33,7 @@ export class Workspaces {
    */
   static async open(state: string, offered: Readonly<Record<string, string>>): Promise<Workspaces> {
     const directory = openStateDirectory(join(openStateDirectory(state), 'workspaces'));
-    for (const name of await readdir(directory)) await remove(join(directory, name));
+    for (const name of await readdir(directory)) await removeTree(directory, name);
     return new Workspaces(directory, offered);
   }
 
@@ -80,7 +81,7 @@ class PrivateUses {
         if (isReleased) return;
         isReleased = true;
         this.#uses -= 1;
-        if (this.#uses === 0) await remove(this.#path);
+        if (this.#uses === 0) await removeTree(dirname(this.#path), basename(this.#path));
       },
     };
   }
@@ -88,9 +89,4 @@ class PrivateUses {
 
 function offered(name: string, path: string): Workspace {
   return { name, path, share: () => offered(name, path), release: async () => {} };
-}
-
-/** Guests leave directories behind that their owner cannot look into. */
-async function remove(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 3 });
 }
