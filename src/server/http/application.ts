@@ -23,6 +23,7 @@ import { Arrivals, checkEvery } from './arrivals.ts';
 import { replyClientError } from './client-error.ts';
 import { type Caller, type Gatekeeper, NOBODY } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
+import { requireOneHost } from './host-header.ts';
 import type { Idempotency } from './idempotency.ts';
 import { OpenStreams } from './open-streams.ts';
 import { replyProblem } from './problem-reply.ts';
@@ -74,6 +75,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: checkEvery(limits.headersTimeoutMs),
     maxHeaderSize: 16 * 1024,
+    requireHostHeader: false,
   };
   const arrivals = new Arrivals(limits.requestTimeoutMs);
   /** The last request of a connection. */
@@ -152,6 +154,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).headers(STRICT_HEADERS);
     request.caller = NOBODY;
+    requireOneHost(request.raw, reply);
     const { contract } = request.routeOptions.config;
     if (options.isDraining()) refuseWork(reply, contract);
     // Without a contract nobody has said who may: notFound answers.

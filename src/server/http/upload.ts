@@ -17,7 +17,7 @@ export interface UploadLimits {
  * Hands the body to whoever takes it. Where that fails, what is still to come is thrown away for a while, so that the
  * client, which may still be sending, hears why.
  *
- * @throws TOO_LARGE; REQUEST_INVALID where nothing more came; ABORTED where its client went away; what `count` throws
+ * @throws TOO_LARGE; REQUEST_TIMEOUT where nothing more came; ABORTED where its client went away; what `count` throws
  */
 export async function takeUpload<T>(
   body: NodeJS.ReadableStream,
@@ -43,21 +43,34 @@ async function* chunksOf(
   body: Readable,
   { mostBytes, idleMs, count }: UploadLimits,
 ): AsyncGenerator<Buffer> {
-  const wait = (): NodeJS.Timeout => setTimeout(() => body.destroy(stalled(idleMs)), idleMs);
-  let timer = wait();
+  // Neither left early nor late it is destroyed: with it its connection would go, and the answer.
+  const chunks = body.iterator({ destroyOnReturn: false });
   let total = 0;
   try {
-    // Left early it is not destroyed: with it its connection would go, and the answer.
-    for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-      clearTimeout(timer);
-      total += chunk.length;
+    for (;;) {
+      const next = await within(chunks.next(), idleMs);
+      if (next.done === true) return;
+      total += next.value.length;
       if (total > mostBytes) throw tooLarge(mostBytes);
       count?.(total);
-      yield chunk;
-      timer = wait();
+      yield next.value;
     }
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? goneAway(error) : error;
+  } finally {
+    // Not waited for: behind a piece that never comes it would never be done.
+    chunks.return?.().catch(() => {});
+  }
+}
+
+/** @throws REQUEST_TIMEOUT */
+async function within<T>(next: Promise<T>, idleMs: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(stalled(idleMs)), idleMs);
+  // What comes of it when nobody waits any more.
+  next.catch(() => {});
+  try {
+    return await Promise.race([next, late.promise]);
   } finally {
     clearTimeout(timer);
   }
@@ -73,7 +86,7 @@ function tooLarge(mostBytes: number): CaissonError {
 }
 
 function stalled(idleMs: number): CaissonError {
-  return new CaissonError('REQUEST_INVALID', {
+  return new CaissonError('REQUEST_TIMEOUT', {
     layer: 'server',
     message: `nothing more of the body came for ${idleMs} ms`,
   });
