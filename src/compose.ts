@@ -4,27 +4,24 @@
  * Over 300 lines: the public surface, with what each method promises.
  */
 import { availableParallelism } from 'node:os';
-import type { CommandRequest } from './admission/command-candidate.ts';
 import { ChildBackend } from './backends/child/child-backend.ts';
 import { HostPool } from './backends/host-pool.ts';
 import { ProcessBackend } from './backends/process/process-backend.ts';
-import type { EngineName, EvaluationPool, Program } from './backends/program.ts';
 import { BackendRegistry } from './backends/registry.ts';
-import { AdmissionGate, type Admitted } from './compose/admission-gate.ts';
+import { AdmissionGate } from './compose/admission-gate.ts';
 import type { CaissonAdmissionOptions } from './compose/admission-options.ts';
-import { scriptsOutside } from './compose/guest-scripts.ts';
+import { inlinePool } from './compose/inline-pool.ts';
 import { closedError, Launchers } from './compose/launchers.ts';
-import { ANY_COMMAND, commandOf, Runners, unisolated } from './compose/runners.ts';
+import { recorderOf } from './compose/recorder.ts';
 import {
-  requestOf,
-  tracedAdmission,
-  tracedCreate,
-  tracedRequest,
-  tracedStart,
-} from './compose/steps.ts';
+  type CreateOptions,
+  Requests,
+  type RunOptions,
+  type SpawnRunOptions,
+} from './compose/requests.ts';
+import { Runners, unisolated } from './compose/runners.ts';
 import { tracedPool } from './compose/traced-pool.ts';
-import type { AdmissionReport } from './core/admission.ts';
-import { CaissonError, isCaissonError, type Result, toResult } from './core/error.ts';
+import { CaissonError, type Result, toResult } from './core/error.ts';
 import { newId } from './core/ids.ts';
 import type { Outcome } from './core/outcome.ts';
 import type { Observer, Recorder } from './core/ports.ts';
@@ -45,20 +42,17 @@ import type { Policy } from './policy/policy.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { Evaluation } from './sandbox/evaluation.ts';
 import type { EvaluateOptions } from './sandbox/evaluator.ts';
-import type { ExecOptions, SpawnOptions } from './sandbox/exec-options.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
 import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
 import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
 import { Networks } from './sandbox/networks.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
-import { type Place, PlaceFinder, workspaceOf } from './sandbox/place.ts';
+import { PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
 import { type EngineLanguage, type ProgramSource, programOf } from './sandbox/program.ts';
 import { Programs } from './sandbox/programs.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
-import { Runner } from './sandbox/run.ts';
-import type { NetworkOptions } from './sandbox/run-network.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { defaultStateDirectory } from './sandbox/state-directory.ts';
 
@@ -83,11 +77,8 @@ export interface CaissonOptions {
   readonly telemetry?: Telemetry;
 }
 
+export type { CreateOptions, RunOptions, SpawnRunOptions } from './compose/requests.ts';
 export type { PlaceOptions } from './sandbox/place-options.ts';
-
-export interface RunOptions extends ExecOptions, PlaceOptions, NetworkOptions {}
-export interface SpawnRunOptions extends SpawnOptions, PlaceOptions, NetworkOptions {}
-export interface CreateOptions extends PlaceOptions, NetworkOptions {}
 
 export interface PrepareOptions extends PlaceOptions {
   /** Sandboxes kept ready; default 4. */
@@ -99,9 +90,6 @@ export interface PrepareOptions extends PlaceOptions {
 }
 
 const DEFAULT_SLOTS = 4;
-/** How a program is evaluated behind the stronger wall, whatever was asked for. */
-const ALONE = { keep: 'nothing', placement: 'process' } as const;
-
 export class Caisson {
   readonly #options: CaissonOptions;
   readonly #recorder: Recorder | undefined;
@@ -119,6 +107,7 @@ export class Caisson {
   readonly #programs: Programs;
   readonly #runners: Runners;
   readonly #gate: AdmissionGate;
+  readonly #requests: Requests;
   #closed = false;
 
   private constructor(options: CaissonOptions) {
@@ -173,6 +162,16 @@ export class Caisson {
       state: () => this.#state(),
       sandboxes: this.#sandboxes,
     });
+    this.#requests = new Requests({
+      book: this.#book,
+      places: this.#places,
+      runners: this.#runners,
+      programs: this.#programs,
+      gate: this.#gate,
+      recorder: this.#recorder,
+      telemetry: this.#telemetry,
+      isClosed: () => this.#closed,
+    });
   }
 
   /**
@@ -194,57 +193,7 @@ export class Caisson {
    * COMMAND_NOT_EXECUTABLE, PATH_MISSING, WORKSPACE_UNSUPPORTED, RESOURCE_EXHAUSTED, ABORTED, LAUNCHER_*
    */
   run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    return this.#run(argv, options, newId('run'));
-  }
-
-  /** @param source that the command was made of */
-  #run(
-    argv: readonly string[],
-    options: RunOptions,
-    id: string,
-    decided?: AdmissionReport,
-    source?: CommandRequest['source'],
-  ): Promise<Outcome> {
-    if (this.#telemetry === undefined) return this.#runOne(argv, options, id, decided, source);
-    return tracedRequest(this.#telemetry, 'caisson.run', requestOf(options, argv), () =>
-      this.#runOne(argv, options, id, decided, source),
-    );
-  }
-
-  async #runOne(
-    argv: readonly string[],
-    options: RunOptions,
-    id: string,
-    decided: AdmissionReport | undefined,
-    source: CommandRequest['source'],
-  ): Promise<Outcome> {
-    try {
-      let entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-      let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
-      let report = decided;
-      if (
-        entry.policy.admission !== undefined ||
-        decided !== undefined ||
-        this.#telemetry !== undefined
-      ) {
-        const made = source === undefined ? {} : { source };
-        const asked = { argv, input: options.input, ...made };
-        const admitted = await this.#admitted(entry, asked, options, place, decided);
-        ({ report } = admitted);
-        if (admitted.isStrengthened) {
-          entry = admitted.entry;
-          place = this.#places.find(entry.policy, place.workspace, argv[0]);
-        }
-      }
-      const found = this.#runners.find(entry, options, place);
-      const runner = found instanceof Runner ? found : await found;
-      const words = commandOf(argv, place);
-      const outcome = await runner.run(words, options, place.workspace, id, report);
-      if (runner.runs === 2) this.#runners.keepWarm(runner);
-      return outcome;
-    } catch (error) {
-      throw this.#refused(id, options, error);
-    }
+    return this.#requests.run(argv, options, newId('run'));
   }
 
   safeRun(argv: readonly string[], options: RunOptions = {}): Promise<Result<Outcome>> {
@@ -253,46 +202,7 @@ export class Caisson {
 
   /** As {@link run}, with streams: output while it is written, input, signals, a terminal. */
   spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
-    return this.#spawn(argv, options, newId('run'));
-  }
-
-  async #spawn(
-    argv: readonly string[],
-    options: SpawnRunOptions,
-    id: string,
-  ): Promise<GuestProcess> {
-    if (this.#telemetry === undefined) return await this.#spawnOne(argv, options, id);
-    return await tracedStart(this.#telemetry, requestOf(options, argv), () =>
-      this.#spawnOne(argv, options, id),
-    );
-  }
-
-  async #spawnOne(
-    argv: readonly string[],
-    options: SpawnRunOptions,
-    id: string,
-  ): Promise<GuestProcess> {
-    try {
-      let entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-      let place = this.#places.find(entry.policy, workspaceOf(options.workspace), argv[0]);
-      let report: AdmissionReport | undefined;
-      if (entry.policy.admission !== undefined || this.#telemetry !== undefined) {
-        const asked = { argv, input: { unseen: true } } as const;
-        const admitted = await this.#admitted(entry, asked, options, place);
-        ({ report } = admitted);
-        if (admitted.isStrengthened) {
-          entry = admitted.entry;
-          place = this.#places.find(entry.policy, place.workspace, argv[0]);
-        }
-      }
-      const runner = await this.#runners.find(entry, options, place);
-      const words = commandOf(argv, place);
-      const guest = await runner.spawn(words, options, place.workspace, id, report);
-      guest.outcome.catch((error) => this.#refused(id, options, error));
-      return guest;
-    } catch (error) {
-      throw this.#refused(id, options, error);
-    }
+    return this.#requests.spawn(argv, options, newId('run'));
   }
 
   safeSpawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<Result<GuestProcess>> {
@@ -313,55 +223,10 @@ export class Caisson {
     options: EvaluateOptions & PlaceOptions = {},
   ): Promise<Evaluation> {
     // Ignored, it would be missed without a word.
-    if (options.workspace !== undefined) throw this.#refused(newId('run'), options, noWorkspace());
-    return await this.#evaluate(() => programOf(source, language), options);
-  }
-
-  /** @param decided of the module that it is, where it is one */
-  #evaluate(
-    program: () => Program,
-    options: EvaluateOptions & PlaceOptions,
-    decided?: AdmissionReport,
-  ): Promise<Evaluation> {
-    if (this.#telemetry === undefined) return this.#evaluateOne(program, options, decided);
-    return tracedRequest(this.#telemetry, 'caisson.evaluate', requestOf(options), () =>
-      this.#evaluateOne(program, options, decided),
-    );
-  }
-
-  async #evaluateOne(
-    program: () => Program,
-    options: EvaluateOptions & PlaceOptions,
-    decided: AdmissionReport | undefined,
-  ): Promise<Evaluation> {
-    const id = newId('run');
-    try {
-      const entry = this.#known(options) ?? (await this.#book.entry(options.policy ?? 'strict'));
-      const found =
-        this.#telemetry === undefined
-          ? this.#admitProgram(entry, program, options, decided)
-          : tracedAdmission(this.#telemetry, () =>
-              this.#admitProgram(entry, program, options, decided),
-            );
-      const admitted = found instanceof Promise ? await found : found;
-      const { report, isStrengthened } = admitted;
-      const evaluator = this.#programs.evaluator(admitted.entry, options, isStrengthened);
-      const behind = isStrengthened ? { ...options, ...ALONE } : options;
-      return await evaluator.evaluate(program(), behind, id, report);
-    } catch (error) {
-      throw this.#refused(id, options, error);
+    if (options.workspace !== undefined) {
+      throw this.#requests.refused(newId('run'), options, noWorkspace());
     }
-  }
-
-  #admitProgram(
-    entry: PolicyEntry,
-    program: () => Program,
-    options: EvaluateOptions & PlaceOptions,
-    decided: AdmissionReport | undefined,
-  ): Admitted | Promise<Admitted> {
-    return decided === undefined
-      ? this.#gate.program(entry, program, options)
-      : this.#gate.placed(entry, decided, 'the module');
+    return await this.#requests.evaluate(() => programOf(source, language), options);
   }
 
   safeEvaluate(
@@ -420,7 +285,7 @@ export class Caisson {
     return evalSource(
       {
         evaluate: (...asked) => this.evaluate(...asked),
-        run: (argv, where, made) => this.#run(argv, where, newId('run'), undefined, made),
+        run: (argv, where, made) => this.#requests.run(argv, where, newId('run'), undefined, made),
         policy: (input) => this.policy(input),
       },
       language,
@@ -447,19 +312,7 @@ export class Caisson {
    */
   async create(options: CreateOptions | PolicyInput = {}): Promise<Sandbox> {
     const where: CreateOptions = isPlace(options) ? options : { policy: options };
-    if (this.#telemetry === undefined) return await this.#create(where);
-    return await tracedCreate(this.#telemetry, requestOf(where), () => this.#create(where));
-  }
-
-  async #create(where: CreateOptions): Promise<Sandbox> {
-    try {
-      const entry = this.#known(where) ?? (await this.#book.entry(where.policy ?? 'strict'));
-      const place = this.#places.find(entry.policy, workspaceOf(where.workspace), ANY_COMMAND);
-      const runner = await this.#runners.find(entry, where, place);
-      return await runner.open(place.workspace, where);
-    } catch (error) {
-      throw this.#refused(newId('sandbox'), where, error);
-    }
+    return await this.#requests.create(where);
   }
 
   safeCreate(options: CreateOptions | PolicyInput = {}): Promise<Result<Sandbox>> {
@@ -488,8 +341,8 @@ export class Caisson {
     const { SandboxManager } = await import('./sandbox/manager/sandbox-manager.ts');
     const manager = await SandboxManager.open(
       {
-        run: (argv, place, id) => this.#run(argv, place, id),
-        spawn: (argv, place, id) => this.#spawn(argv, place, id),
+        run: (argv, place, id) => this.#requests.run(argv, place, id),
+        spawn: (argv, place, id) => this.#requests.spawn(argv, place, id),
         freeze: async (id, frozen) => {
           const holder = this.#launchers.holderOf(id);
           if (holder === undefined) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
@@ -528,8 +381,9 @@ export class Caisson {
     const { Modules } = await import('./modules/modules.ts');
     const modules = await Modules.open(
       {
-        evaluate: (program, where, decided) => this.#evaluate(() => program, where, decided),
-        run: (argv, where, decided) => this.#run(argv, where, newId('run'), decided),
+        evaluate: (program, where, decided) =>
+          this.#requests.evaluate(() => program, where, decided),
+        run: (argv, where, decided) => this.#requests.run(argv, where, newId('run'), decided),
         policy: async (input) => (await this.#book.entry(input)).policy,
         admit: (candidate, policy, workspace) => this.#gate.module(candidate, policy, workspace),
         observer: this.#recorder?.observer,
@@ -634,49 +488,6 @@ export class Caisson {
     await this.close();
   }
 
-  /** @param decided of the module that it is: the stricter of both holds */
-  #admitted(
-    entry: PolicyEntry,
-    asked: Omit<CommandRequest, 'read'>,
-    options: RunOptions | SpawnRunOptions,
-    place: Place,
-    decided?: AdmissionReport,
-  ): Promise<Admitted> {
-    if (this.#telemetry === undefined) return this.#admit(entry, asked, options, place, decided);
-    return tracedAdmission(this.#telemetry, () =>
-      this.#admit(entry, asked, options, place, decided),
-    );
-  }
-
-  async #admit(
-    entry: PolicyEntry,
-    asked: Omit<CommandRequest, 'read'>,
-    options: RunOptions | SpawnRunOptions,
-    place: Place,
-    decided: AdmissionReport | undefined,
-  ): Promise<Admitted> {
-    const own = decided ?? { decision: 'unchecked' };
-    const before = await this.#gate.placed(entry, own, asked.argv[0] ?? '');
-    if (entry.policy.admission === undefined) return before;
-    const read = scriptsOutside(entry.policy, place, options.cwd);
-    const now = await this.#gate.command(entry, { ...asked, read }, options);
-    return before.isStrengthened ? before : now;
-  }
-
-  /** Recorded, and handed back to be thrown. */
-  #refused(id: string, { tenant }: PlaceOptions, error: unknown): unknown {
-    if (!isCaissonError(error)) return error;
-    const { code, message } = error;
-    const about = tenant === undefined ? { id } : { id, tenant };
-    this.#recorder?.observer({ kind: 'refused', code, message, ...about });
-    return error;
-  }
-
-  #known(options: PlaceOptions): PolicyEntry | undefined {
-    if (this.#closed) throw closedError();
-    return this.#book.known(options.policy ?? 'strict');
-  }
-
   /** What was made for a policy that nobody has used for long; false: something of it is running. */
   #forget(entry: PolicyEntry): boolean {
     if (!this.#programs.forget(entry)) return false;
@@ -695,40 +506,6 @@ function noWorkspace(): CaissonError {
     message: 'a program that is evaluated has no files, and so no workspace',
     hint: 'leave workspace out and hand in what it needs as arguments; WASM has wasm.preopens, and run, or eval of python and shell, has a workspace',
   });
-}
-
-async function inlinePool(engine: EngineName, memoryBytes: number): Promise<EvaluationPool> {
-  if (engine !== 'isolate') {
-    throw new CaissonError('REQUEST_INVALID', {
-      layer: 'backends',
-      message: 'WASM is not evaluated in this process',
-      hint: 'leave the placement out',
-    });
-  }
-  const { InlinePool } = await import('./backends/isolate/inline-pool.ts');
-  return new InlinePool(memoryBytes);
-}
-
-/** All are told; the audit log alone can hold a run up. */
-function recorderOf({ observer: asked, audit, telemetry }: CaissonOptions): Recorder | undefined {
-  const observer = both(asked, telemetry?.observer);
-  if (observer === undefined) return audit;
-  if (audit === undefined) return { observer, ready: () => undefined };
-  return {
-    observer: (event) => {
-      audit.observer(event);
-      observer(event);
-    },
-    ready: () => audit.ready(),
-  };
-}
-
-function both(one: Observer | undefined, other: Observer | undefined): Observer | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  return (event) => {
-    one(event);
-    other(event);
-  };
 }
 
 function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions {
