@@ -14,7 +14,7 @@ export interface FileEvent {
 }
 
 export interface WatchOptions {
-  /** Default 200. */
+  /** Default 200; longer where a look takes more than a quarter of that. */
   readonly intervalMs?: number;
   /** Also what lies in directories below; default true. */
   readonly recursive?: boolean;
@@ -30,10 +30,13 @@ export async function* watchTree(
   options: WatchOptions,
 ): AsyncGenerator<FileEvent> {
   const { recursive = true, most = Number.POSITIVE_INFINITY, intervalMs = 200, signal } = options;
+  let from = performance.now();
   let before = await look(files, path, recursive, most, signal);
   for (;;) {
-    await pause(intervalMs, signal);
+    // A tree that takes long to look at is looked at less often: at most a fifth of the time goes into it.
+    await pause(Math.max(intervalMs, 4 * (performance.now() - from)), signal);
     if (hasEnded(signal)) return;
+    from = performance.now();
     const now = await look(files, path, recursive, most, signal);
     if (hasEnded(signal)) return;
     for (const [name, stamp] of now) {
