@@ -48,7 +48,8 @@ export const streamAudit = defineRoute({
   path: '/api/audit/stream',
   tag,
   summary: 'Records of the tenant as they are written, as server-sent events',
-  description: 'Events `record`; with Last-Event-ID (a `seq`), what was missed comes first.',
+  description:
+    'Event `begin` first, with the id to come back with; then `record`. With Last-Event-ID (a `seq`), what was missed comes first.',
   scope: 'audit:read',
   query: z.strictObject(filters),
   answers: { 200: { description: 'Events', content: 'text/event-stream' } },

@@ -1,6 +1,6 @@
 /** What was changed in an overlaid workspace. */
 import * as z from 'zod/mini';
-import { idParam, pageFields, pageOf } from './query.ts';
+import { idParam, pageFields, pageOf, wholeNumber } from './query.ts';
 import { defineRoute } from './route.ts';
 
 export const changeSchema = z.object({
@@ -42,6 +42,15 @@ export const diffChanges = defineRoute({
   summary: 'The same as a unified diff of what is text, and a line for everything else',
   scope: 'sandboxes:read',
   params: idParam,
+  query: z.strictObject({
+    most: z.optional(
+      wholeNumber(
+        0,
+        Number.MAX_SAFE_INTEGER,
+        'It ends with the change that goes beyond so many characters, and says so; default none',
+      ),
+    ),
+  }),
   answers: { 200: { description: 'A unified diff', content: 'text/plain; charset=utf-8' } },
   errors: ERRORS,
 });

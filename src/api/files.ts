@@ -74,11 +74,18 @@ export const writeFile = defineRoute({
   path: '/api/sandboxes/{id}/files',
   summary: 'Make or replace a file',
   description:
-    'In one step, at the end: half an upload is never seen. A link in its place is replaced. Takes `If-Match` (an ETag that was told, or *) and `If-None-Match: *`.',
+    'In one step, at the end, unless `existing` says otherwise: half an upload is never seen. A link in its place is replaced. Takes `If-Match` (an ETag that was told, or *) and `If-None-Match: *`.',
   query: z.strictObject({
     path: guestPath,
     mode: z.optional(mode('Permission bits, octal; default as they are, 644 for a new file')),
     parents: z.optional(yesOrNo('Whether missing directories are made; default false')),
+    existing: z
+      .optional(z.enum(['replaced', 'overwritten', 'appended']))
+      .check(
+        z.describe(
+          'What becomes of a file that is there: replaced in one step at the end (default), or written to where it stands, piece by piece as the bytes come; a link is refused then',
+        ),
+      ),
   }),
   body: { bytes: 'application/octet-stream', description: 'What is in it' },
   answers: {
@@ -198,6 +205,7 @@ export const watchFiles = defineRoute({
     path: guestPath,
     recursive: z.optional(yesOrNo('Whether what lies deeper is watched; default true')),
     intervalMs: z.optional(wholeNumber(50, 60_000, 'How often it is looked; default 500')),
+    most: z.optional(wholeNumber(1, 10_000, 'Files that may be there at most; default 10,000')),
   }),
   answers: { 200: { description: 'Events', content: 'text/event-stream' } },
 });

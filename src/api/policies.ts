@@ -134,6 +134,9 @@ export const validatePolicy = defineRoute({
         allowed: z.boolean().check(z.describe('And within the ceiling')),
         digest: z.optional(z.string()).check(z.describe('Of the normalised policy')),
         level: z.optional(z.string()).check(z.describe('Its level')),
+        document: z
+          .optional(document)
+          .check(z.describe('What it says once nothing is left to a default, or to the ceiling')),
         problems,
         witness: z
           .optional(z.string())

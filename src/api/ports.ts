@@ -93,7 +93,7 @@ export const connectPort = defineRoute({
   path: '/api/sandboxes/{id}/ports/{port}',
   summary: 'A connection to a TCP port inside',
   description:
-    'A WebSocket: binary messages are its bytes, {"type":"end"} as text the end of one direction, {"type":"problem"} why there is none.',
+    'A WebSocket: {"type":"open"} says that it is connected, binary messages are its bytes, {"type":"end"} as text the end of one direction, {"type":"problem"} why there is none.',
   params: portParams,
   answers: { 101: { description: 'A WebSocket' } },
   errors: [...GONE, 'NETWORK_FAILED'],

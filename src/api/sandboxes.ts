@@ -54,6 +54,15 @@ const claims = z
     certificate: z
       .optional(z.base64().check(z.maxLength(6 * 2 ** 20)))
       .check(z.describe('Of WASM: a wasm-pcc/v1 certificate: docs/proof.md')),
+    limits: z
+      .optional(
+        z.strictObject({
+          timeoutMs: z.optional(z.int()).check(z.describe('Milliseconds')),
+          cpuMs: z.optional(z.int()).check(z.describe('Milliseconds')),
+          memoryBytes: z.optional(z.int()).check(z.describe('Bytes')),
+        }),
+      )
+      .check(z.describe('Of its executions, as they were signed')),
   })
   .check(z.describe('What vouches for the code, where the policy asks'));
 
@@ -109,6 +118,9 @@ export const sandboxSchema = z.object({
   unrecorded: z.optional(z.string()).check(z.describe('Why its state is not in the store')),
   cwd: z.optional(z.string()).check(z.describe('Directory that commands start in, inside')),
   usage: z.optional(usageSchema).check(z.describe('Where it was asked for and it runs')),
+  network: z
+    .optional(z.record(z.string(), z.unknown()))
+    .check(z.describe('What it may reach, where it was asked for and has a filtered network')),
 });
 export type WireSandbox = z.infer<typeof sandboxSchema>;
 

@@ -1,16 +1,41 @@
 /** From what the library takes to what a service takes. What cannot go over the wire is refused, never left out. */
+import { isUtf8 } from 'node:buffer';
 import type { BodyInputOf } from '../api/route.ts';
-import type { runCommand } from '../api/sandboxes.ts';
-import { CaissonError } from '../core/error.ts';
+import type { createSandbox, runCommand } from '../api/sandboxes.ts';
+import type { TraceContext } from '../core/telemetry.ts';
 import { documentOf } from '../policy/to-document.ts';
 import type { ExecOptions } from '../sandbox/exec-options.ts';
-import type { ManagedOptions } from '../sandbox/manager/manager-options.ts';
+import type { ManagedCreateOptions, ManagedOptions } from '../sandbox/manager/manager-options.ts';
+import type { CodeClaims } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
+import type { NetworkOptions } from '../sandbox/run-network.ts';
+import { localOnly } from './local-only.ts';
+import { base64 } from './source.ts';
 
 type Body = BodyInputOf<typeof runCommand>;
 export type WirePlace = Pick<Body, 'policy' | 'workspace' | 'accept' | 'secrets' | 'claims'>;
-export type WireManaged = Pick<Body, 'labels' | 'priority' | 'queueTimeoutMs' | 'ttlMs'>;
+export type WireManaged = Pick<
+  BodyInputOf<typeof createSandbox>,
+  'labels' | 'priority' | 'queueTimeoutMs' | 'ttlMs' | 'idleTimeoutMs'
+>;
 export type WireCommand = Pick<Body, 'cwd' | 'env' | 'timeoutMs' | 'input' | 'inputBase64'>;
+
+/** Policies that the tenant has stored go by `NAME` and `NAME@VERSION`. */
+export type RemotePolicyInput = PolicyInput | (string & {});
+
+/** As the library's, with policies that the tenant has stored; `workspace` is `private`, or one that the operator offers. */
+export type Remotely<O extends { readonly policy?: PolicyInput }> = Omit<O, 'policy'> & {
+  readonly policy?: RemotePolicyInput;
+};
+
+/** A request that is done once, however often it is sent. */
+export interface Once {
+  /**
+   * Whoever sends it again, with the same key, gets the same answer: safe to repeat after a connection broke, which the
+   * client then does by itself. What was asked for goes on when its client goes away, an abort included.
+   */
+  readonly idempotencyKey?: string;
+}
 
 /** What the options of the library have, and a service does not. */
 const LOCAL = {
@@ -25,49 +50,36 @@ const LOCAL = {
 } as const;
 
 /** @throws REQUEST_INVALID */
-export function placeToWire(options: ManagedOptions): WirePlace & WireManaged {
+export function placeToWire(options: Remotely<ManagedOptions & NetworkOptions>): WirePlace {
   refuseLocal(options);
-  const { policy, workspace, accept, claims, labels, priority, queueTimeoutMs, ttlMs } = options;
-  const { secrets } = options as { secrets?: Readonly<Record<string, string | Uint8Array>> };
+  const { policy, workspace, accept, claims, secrets } = options;
   return {
     ...(policy === undefined ? {} : { policy: policyToWire(policy) }),
     ...(workspace === undefined ? {} : { workspace }),
     ...(accept === undefined || accept.length === 0 ? {} : { accept: [...accept] }),
-    ...(secrets === undefined
-      ? {}
-      : {
-          secrets: Object.fromEntries(
-            Object.entries(secrets).map(([name, value]) => [
-              name,
-              typeof value === 'string' ? value : Buffer.from(value).toString('utf8'),
-            ]),
-          ),
-        }),
-    ...(claims === undefined
-      ? {}
-      : {
-          claims: {
-            ...(claims.name === undefined ? {} : { name: claims.name }),
-            ...(claims.declares === undefined ? {} : { declares: [...claims.declares] }),
-            ...(claims.signatures === undefined ? {} : { signatures: [...claims.signatures] }),
-            ...(claims.certificate === undefined
-              ? {}
-              : { certificate: Buffer.from(claims.certificate).toString('base64') }),
-          },
-        }),
+    ...(secrets === undefined ? {} : { secrets: secretsToWire(secrets) }),
+    ...(claims === undefined ? {} : { claims: claimsToWire(claims) }),
+  };
+}
+
+export function managedToWire(options: Pick<ManagedCreateOptions, keyof WireManaged>): WireManaged {
+  const { labels, priority, queueTimeoutMs, ttlMs, idleTimeoutMs } = options;
+  return {
     ...(labels === undefined ? {} : { labels }),
     ...(priority === undefined ? {} : { priority }),
     ...(queueTimeoutMs === undefined ? {} : { queueTimeoutMs }),
     ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
   };
 }
 
-export function policyToWire(policy: PolicyInput): string | Record<string, unknown> {
+export function policyToWire(policy: RemotePolicyInput): string | Record<string, unknown> {
   if (typeof policy === 'string') return policy;
   const document = 'view' in policy && 'walls' in policy ? documentOf(policy as never) : policy;
   return document as Record<string, unknown>;
 }
 
+/** @throws REQUEST_INVALID */
 export function commandToWire(options: ExecOptions): WireCommand {
   refuseLocal(options);
   const { cwd, env, timeoutMs, input } = options;
@@ -79,19 +91,53 @@ export function commandToWire(options: ExecOptions): WireCommand {
       ? {}
       : typeof input === 'string'
         ? { input }
-        : { inputBase64: Buffer.from(input).toString('base64') }),
+        : { inputBase64: base64(input) }),
   };
+}
+
+/** What goes beside a request: what makes it be done once, and where its spans belong. */
+export function onceOf({ idempotencyKey, trace }: Once & { readonly trace?: TraceContext }): {
+  readonly idempotencyKey?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+} {
+  return {
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(trace === undefined ? {} : { headers: traceHeaders(trace) }),
+  };
+}
+
+/** W3C Trace Context. */
+function traceHeaders({ traceparent, tracestate }: TraceContext): Record<string, string> {
+  return { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
 }
 
 /** @throws REQUEST_INVALID that names the option */
 export function refuseLocal(options: object): void {
   for (const [name, reason] of Object.entries(LOCAL)) {
-    if ((options as Readonly<Record<string, unknown>>)[name] === undefined) continue;
-    throw new CaissonError('REQUEST_INVALID', {
-      layer: 'client',
-      message: `${name} is an option of the library alone: ${reason}`,
-      hint: 'leave it out, or open a Caisson here',
-      details: { option: name },
-    });
+    const value = (options as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined && value !== false) throw localOnly(name, reason);
   }
+}
+
+/** @throws REQUEST_INVALID for bytes that are no text */
+function secretsToWire(secrets: NonNullable<NetworkOptions['secrets']>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(secrets).map(([name, value]) => {
+      if (typeof value === 'string') return [name, value];
+      const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+      if (isUtf8(bytes)) return [name, bytes.toString('utf8')];
+      throw localOnly(`the secret ${name}`, 'only what is UTF-8 can be sent');
+    }),
+  );
+}
+
+function claimsToWire(claims: CodeClaims): NonNullable<WirePlace['claims']> {
+  const { name, declares, signatures, certificate, limits } = claims;
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(declares === undefined ? {} : { declares: [...declares] }),
+    ...(signatures === undefined ? {} : { signatures: [...signatures] }),
+    ...(certificate === undefined ? {} : { certificate: base64(certificate) }),
+    ...(limits === undefined ? {} : { limits }),
+  };
 }

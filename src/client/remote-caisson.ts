@@ -1,58 +1,97 @@
 /**
  * A Caisson that is somewhere else: the library's shape, over HTTP. A program that runs things here runs them there by
  * opening this one instead.
+ *
+ * Over 300 lines: the public surface, with what each method promises.
  */
+import type { signSource, verifySource } from '../api/admission.ts';
 import { evaluationFromWire } from '../api/evaluation.ts';
 import { evaluateSource } from '../api/modules.ts';
 import { health } from '../api/operations.ts';
 import { outcomeFromWire } from '../api/outcome.ts';
+import { explainPolicy } from '../api/policies.ts';
+import type { ValueOf } from '../api/route.ts';
 import { createSandbox, runCommand } from '../api/sandboxes.ts';
 import { spawnRun } from '../api/spawn.ts';
 import { valueToWire } from '../api/value.ts';
-import type { Caisson } from '../compose.ts';
-import { type Result, toResult } from '../core/error.ts';
+import { CaissonError, type Result, toResult } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
 import { type CallOptions, callFunction } from '../functions/call.ts';
 import type { EvalLanguage, EvalOptions } from '../functions/eval-source.ts';
 import { type Sandboxed, sandboxedOn } from '../functions/sandboxed.ts';
+import type { Explanation } from '../plan/explain.ts';
+import { policyFromDocument } from '../policy/parse.ts';
+import type { Policy } from '../policy/policy.ts';
+import { type Problem, policyInvalid } from '../policy/problems.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateOptions } from '../sandbox/evaluator.ts';
 import type { ExecOptions, SpawnOptions } from '../sandbox/exec-options.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
 import type { ManagedCreateOptions, ManagedOptions } from '../sandbox/manager/manager-options.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
+import type { PolicyInput } from '../sandbox/policy-book.ts';
 import type { EngineLanguage, ProgramSource } from '../sandbox/program.ts';
-import { commandToWire, placeToWire, refuseLocal } from './place.ts';
+import type { NetworkOptions } from '../sandbox/run-network.ts';
+import { localOnly, refuseMethods } from './local-only.ts';
+import {
+  commandToWire,
+  managedToWire,
+  type Once,
+  onceOf,
+  placeToWire,
+  policyToWire,
+  type Remotely,
+  type RemotePolicyInput,
+  refuseLocal,
+  type WireManaged,
+} from './place.ts';
+import { RemoteKeys, RemoteTenants } from './remote-access.ts';
+import {
+  type RemoteScanOptions,
+  type RemoteScanReport,
+  type RemoteSubject,
+  RemoteTrust,
+  scanRemotely,
+  signRemotely,
+  verifyRemotely,
+} from './remote-admission.ts';
+import { remoteFailed } from './remote-answer.ts';
+import { RemoteAudit } from './remote-audit.ts';
 import { RemoteModules } from './remote-modules.ts';
+import { RemoteSandboxes, RemoteStatistics } from './remote-overview.ts';
+import { RemotePolicies } from './remote-policies.ts';
 import { spawnRemote } from './remote-process.ts';
 import { RemoteSandbox } from './remote-sandbox.ts';
+import type { SharedCaisson } from './shared.ts';
 import { sourceToWire, wasmToWire } from './source.ts';
 import { type ConnectOptions, Transport } from './transport.ts';
 
-/** What of the library's surface is here, with the library's own types. */
-type Shared = Pick<
-  Caisson,
-  | 'run'
-  | 'safeRun'
-  | 'spawn'
-  | 'safeSpawn'
-  | 'evaluate'
-  | 'safeEvaluate'
-  | 'eval'
-  | 'safeEval'
-  | 'call'
-  | 'safeCall'
-  | 'sandboxed'
-  | 'close'
->;
+type RunOptions = Remotely<ManagedOptions> & ExecOptions & Once;
+type SpawnRunOptions = Remotely<ManagedOptions> & SpawnOptions;
+/** As the library's, and how it is looked after. */
+export type RemoteCreateOptions = Remotely<ManagedCreateOptions & NetworkOptions> & Once;
+type Evaluating<O extends { readonly policy?: PolicyInput }> = Remotely<O>;
 
-type RunOptions = ManagedOptions & ExecOptions;
-
-export class RemoteCaisson implements Shared, AsyncDisposable {
+export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
   readonly #transport: Transport;
+  /** What is there, and what ended last. */
+  readonly sandboxes: RemoteSandboxes;
+  readonly policies: RemotePolicies;
+  readonly audit: RemoteAudit;
+  readonly statistics: RemoteStatistics;
+  readonly trust: RemoteTrust;
+  readonly keys: RemoteKeys;
+  readonly tenants: RemoteTenants;
 
   private constructor(transport: Transport) {
     this.#transport = transport;
+    this.sandboxes = new RemoteSandboxes(transport);
+    this.policies = new RemotePolicies(transport);
+    this.audit = new RemoteAudit(transport);
+    this.statistics = new RemoteStatistics(transport);
+    this.trust = new RemoteTrust(transport);
+    this.keys = new RemoteKeys(transport);
+    this.tenants = new RemoteTenants(transport);
   }
 
   /**
@@ -76,9 +115,16 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
 
   /** As `Caisson.run`. */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    refuseName(options);
     const { signal } = options;
-    const body = { argv: [...argv], ...commandToWire(options), ...placeToWire(options) };
-    return outcomeFromWire(await this.#transport.ask(runCommand, { body, signal }));
+    const body = {
+      argv: [...argv],
+      ...commandToWire(options),
+      ...placeToWire(options),
+      ...managedOf(options),
+    };
+    const asked = { body, signal, ...onceOf(options) };
+    return outcomeFromWire(await this.#transport.ask(runCommand, asked));
   }
 
   safeRun(argv: readonly string[], options: RunOptions = {}): Promise<Result<Outcome>> {
@@ -86,15 +132,14 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
   }
 
   /** As `Caisson.spawn`; its `started` is 0, for the process has no number here. */
-  async spawn(
-    argv: readonly string[],
-    options: ManagedOptions & SpawnOptions = {},
-  ): Promise<GuestProcess> {
+  async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
+    refuseName(options);
     const { pty, signal } = options;
     const start = {
       argv: [...argv],
       ...commandToWire(options),
       ...placeToWire(options),
+      ...managedOf(options),
       ...(pty === undefined ? {} : { pty }),
     };
     const path = this.#transport.pathOf(spawnRun, {});
@@ -103,10 +148,7 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
     return guest;
   }
 
-  safeSpawn(
-    argv: readonly string[],
-    options: ManagedOptions & SpawnOptions = {},
-  ): Promise<Result<GuestProcess>> {
+  safeSpawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<Result<GuestProcess>> {
     return toResult(() => this.spawn(argv, options));
   }
 
@@ -114,7 +156,7 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
   async evaluate(
     language: EngineLanguage,
     source: ProgramSource,
-    options: EvaluateOptions & PlaceOptions = {},
+    options: Evaluating<EvaluateOptions & PlaceOptions> = {},
   ): Promise<Evaluation> {
     const { args = [], ...rest } = options;
     return await this.#evaluate(language, source, rest, { args: valueToWire(args, 'devalue') });
@@ -123,7 +165,7 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
   safeEvaluate(
     language: EngineLanguage,
     source: ProgramSource,
-    options: EvaluateOptions & PlaceOptions = {},
+    options: Evaluating<EvaluateOptions & PlaceOptions> = {},
   ): Promise<Result<Evaluation>> {
     return toResult(() => this.evaluate(language, source, options));
   }
@@ -132,7 +174,7 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
   async eval(
     language: EvalLanguage,
     source: ProgramSource,
-    options: EvalOptions = {},
+    options: Evaluating<EvalOptions> = {},
   ): Promise<Evaluation> {
     const { input, stdin, words, env, ...rest } = options;
     return await this.#evaluate(language, source, rest, {
@@ -146,7 +188,7 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
   safeEval(
     language: EvalLanguage,
     source: ProgramSource,
-    options: EvalOptions = {},
+    options: Evaluating<EvalOptions> = {},
   ): Promise<Result<Evaluation>> {
     return toResult(() => this.eval(language, source, options));
   }
@@ -177,17 +219,99 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
     return sandboxedOn(() => this, fn, options);
   }
 
-  /** A sandbox that stays, as `Caisson.create` makes one; it ends with {@link RemoteSandbox.close}, or by its limits. */
-  async create(options: ManagedCreateOptions = {}): Promise<RemoteSandbox> {
-    const { idleTimeoutMs, signal } = options;
+  /**
+   * A sandbox that stays, as `Caisson.create` makes one; it ends with {@link RemoteSandbox.close}, by its limits, after an
+   * hour without a request, or with the service, and not with this client.
+   */
+  async create(options: RemoteCreateOptions | RemotePolicyInput = {}): Promise<RemoteSandbox> {
+    const where = isPlace(options) ? options : { policy: options };
+    const { name, signal } = where;
     const body = {
-      ...placeToWire(options),
-      ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
+      ...placeToWire(where),
+      ...managedToWire(where),
+      ...(name === undefined ? {} : { name }),
     };
-    return new RemoteSandbox(
-      this.#transport,
-      await this.#transport.ask(createSandbox, { body, signal }),
-    );
+    const asked = { body, signal, ...onceOf(where) };
+    return new RemoteSandbox(this.#transport, await this.#transport.ask(createSandbox, asked));
+  }
+
+  safeCreate(
+    options: RemoteCreateOptions | RemotePolicyInput = {},
+  ): Promise<Result<RemoteSandbox>> {
+    return toResult(() => this.create(options));
+  }
+
+  /** One that is there already, whoever made it. @throws NOT_FOUND, SANDBOX_CLOSED where it has ended */
+  async sandbox(id: string): Promise<RemoteSandbox> {
+    const found = await this.sandboxes.inspect(id);
+    // Told of those alone that are there.
+    if (found.cwd !== undefined) return new RemoteSandbox(this.#transport, found);
+    throw new CaissonError('SANDBOX_CLOSED', {
+      layer: 'client',
+      message: `${id} is ${found.kind === 'run' ? 'a run' : found.state}`,
+      hint: 'only a sandbox that stays, and is there, takes commands and files',
+    });
+  }
+
+  /** As `Caisson.policy`: also one that is stored, as the tenant may use it. @throws POLICY_INVALID, POLICY_BEYOND_CEILING */
+  async policy(input: RemotePolicyInput): Promise<{ policy: Policy; digest: string }> {
+    const { valid, allowed, digest, document, problems, witness } =
+      await this.policies.validate(input);
+    if (!valid) throw policyInvalid(problems as readonly Problem[]);
+    if (!allowed) {
+      throw new CaissonError('POLICY_BEYOND_CEILING', {
+        layer: 'client',
+        ...(witness === undefined ? {} : { message: witness }),
+      });
+    }
+    if (digest === undefined || document === undefined) {
+      throw remoteFailed('it does not say what the policy is');
+    }
+    return { policy: policyFromDocument(document as never), digest };
+  }
+
+  /** As `Caisson.explain`, on the host of the service. */
+  async explain(
+    policy: RemotePolicyInput = 'strict',
+    options: PlaceOptions = {},
+  ): Promise<Explanation> {
+    refuseLocal(options);
+    if (options.workspace !== undefined) {
+      throw localOnly('workspace', 'a service explains policies without one');
+    }
+    const body = { policy: policyToWire(policy) };
+    return (await this.#transport.ask(explainPolicy, { body })) as unknown as Explanation;
+  }
+
+  /**
+   * Looks for dangerous code; nothing of it is run.
+   *
+   * @param files by path, /-separated; the ending of a name says what it is
+   */
+  async scan(
+    files: Readonly<Record<string, string | Uint8Array>>,
+    options: RemoteScanOptions = {},
+  ): Promise<RemoteScanReport> {
+    return await scanRemotely(this.#transport, files, options);
+  }
+
+  /** Signs with the key of the service. @throws KEY_INVALID where it has none */
+  async sign(subject: RemoteSubject): Promise<ValueOf<typeof signSource>> {
+    return await signRemotely(this.#transport, subject);
+  }
+
+  /**
+   * Whether code is signed by those whom the service trusts for it; a no is an answer, too.
+   *
+   * @param signatures DSSE envelopes or Sigstore bundles, as text or parsed
+   * @param options `by`: signers or groups of which one must have signed
+   */
+  async verify(
+    subject: RemoteSubject,
+    signatures: readonly (string | object)[],
+    options: { readonly by?: readonly string[] } = {},
+  ): Promise<ValueOf<typeof verifySource>> {
+    return await verifyRemotely(this.#transport, subject, signatures, options.by);
   }
 
   /** The registered modules of the key's tenant. */
@@ -207,7 +331,7 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
   async #evaluate(
     language: EvalLanguage,
     source: ProgramSource,
-    options: Omit<EvaluateOptions, 'args'> & PlaceOptions,
+    options: Remotely<Omit<EvaluateOptions, 'args'> & PlaceOptions>,
     what: object,
   ): Promise<Evaluation> {
     refuseLocal(options);
@@ -236,8 +360,57 @@ export class RemoteCaisson implements Shared, AsyncDisposable {
       ...(wasm === undefined ? {} : { wasm: wasmToWire(wasm) }),
     };
     return evaluationFromWire(
-      await this.#transport.ask(evaluateSource, { body, signal }),
+      await this.#transport.ask(evaluateSource, { body, signal, ...onceOf(options) }),
       'devalue',
     );
   }
 }
+
+refuseMethods(RemoteCaisson.prototype, {
+  doctor: 'a service tells with GET /readyz whether it can work, and explain() what it enforces',
+  facts: 'explain() tells what the host of a service enforces',
+  manager: 'a service has one; sandboxes.list() and statistics.pool() tell of it',
+  monitor: 'sandboxes.inspect() tells what one uses, /metrics of all',
+  prepare: 'a service keeps ready what is wanted most, by itself',
+  pendingChanges: 'changes go with their sandbox; snapshot() keeps them',
+  changes: 'changes are asked of their sandbox',
+});
+
+/** How it is looked after; a run ends by itself. */
+function managedOf(options: Remotely<ManagedOptions>): Omit<WireManaged, 'idleTimeoutMs'> {
+  const { idleTimeoutMs: _, ...managed } = managedToWire(options);
+  return managed;
+}
+
+/** @throws REQUEST_INVALID */
+function refuseName({ name }: NetworkOptions): void {
+  if (name !== undefined) throw localOnly('name', 'others reach the sandbox that create() makes');
+}
+
+/** A policy has what no options have: docs of `Caisson.create`. */
+function isPlace(options: RemoteCreateOptions | RemotePolicyInput): options is RemoteCreateOptions {
+  if (typeof options === 'string') return false;
+  return Object.keys(options).every((key) => OPTIONS.has(key));
+}
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof RemoteCreateOptions>([
+  'policy',
+  'workspace',
+  'accept',
+  'secrets',
+  'name',
+  'claims',
+  'trace',
+  'labels',
+  'priority',
+  'queueTimeoutMs',
+  'ttlMs',
+  'idleTimeoutMs',
+  'signal',
+  'idempotencyKey',
+  'allowUnisolated',
+  'tenant',
+  'ask',
+  'publish',
+  'onPublished',
+]);

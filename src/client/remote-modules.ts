@@ -17,29 +17,14 @@ import type {
   ModuleRegistration,
   ModuleStatistics,
 } from '../modules/module-schemas.ts';
-import type { Inspected, Modules, Registered } from '../modules/modules.ts';
+import type { Inspected, Registered } from '../modules/modules.ts';
+import { pagesOf } from './pages.ts';
 import { refuseLocal } from './place.ts';
+import type { SharedModules } from './shared.ts';
 import { base64 } from './source.ts';
 import type { Transport } from './transport.ts';
 
-type Shared = Pick<
-  Modules,
-  | 'register'
-  | 'safeRegister'
-  | 'list'
-  | 'inspect'
-  | 'execute'
-  | 'safeExecute'
-  | 'enable'
-  | 'disable'
-  | 'remove'
-  | 'statistics'
-  | 'close'
->;
-
-const PAGE = 1000;
-
-export class RemoteModules implements Shared, AsyncDisposable {
+export class RemoteModules implements SharedModules, AsyncDisposable {
   readonly #transport: Transport;
 
   constructor(transport: Transport) {
@@ -62,20 +47,11 @@ export class RemoteModules implements Shared, AsyncDisposable {
 
   async list(filter: ModuleFilter = {}): Promise<ModuleInfo[]> {
     const { enabled, ...rest } = filter;
-    const found: ModuleInfo[] = [];
-    let after: string | undefined;
-    do {
-      const query = {
-        ...rest,
-        ...(enabled === undefined ? {} : { enabled: enabled ? 'true' : 'false' }),
-        ...(after === undefined ? {} : { after }),
-        limit: PAGE,
-      };
-      const page = await this.#transport.ask(listModules, { query: query as never });
-      found.push(...page.items);
-      after = page.next;
-    } while (after !== undefined);
-    return found;
+    const query = {
+      ...rest,
+      ...(enabled === undefined ? {} : { enabled: enabled ? 'true' : 'false' }),
+    };
+    return await pagesOf(this.#transport, listModules, { query: query as never });
   }
 
   async inspect(reference: string, options: { readonly code?: boolean } = {}): Promise<Inspected> {

@@ -1,12 +1,16 @@
 /**
- * Requests to a service, by the routes that it promises. Answers that are no success become the error that the service
- * tells of; an answer that is not the service's becomes REMOTE_FAILED.
+ * Requests to a service, by the routes that it promises. What is no success becomes the error that the service tells of;
+ * what is not the service's becomes REMOTE_FAILED. Redirects are not followed: credentials go to one address alone.
  */
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { resolve as resolvePath } from 'node:path';
 import type { Readable } from 'node:stream';
-import { errorOf, type Problem, problemSchema } from '../api/problem.ts';
 import {
   type BodyInputOf,
   type ParamsOf,
@@ -16,6 +20,7 @@ import {
   type ValueOf,
 } from '../api/route.ts';
 import { CaissonError } from '../core/error.ts';
+import { documentOf, failure, refusalOf, textOf } from './remote-answer.ts';
 
 export interface ConnectOptions {
   /** `http://127.0.0.1:8640`, `https://…`. */
@@ -28,6 +33,10 @@ export interface ConnectOptions {
   readonly ca?: string | Buffer;
   /** Connections at once; default 256. */
   readonly connections?: number;
+  /** So long without a byte and the service is given up; default 120,000 ms. It says something every few seconds. */
+  readonly silenceMs?: number;
+  /** Of one answer that is kept in memory; default 128 MiB. Streams have no bound. */
+  readonly answerBytes?: number;
 }
 
 export interface AskOptions<R extends Route> {
@@ -35,49 +44,83 @@ export interface AskOptions<R extends Route> {
   readonly query?: QueryInputOf<R>;
   readonly body?: BodyInputOf<R>;
   /** Instead of a body of JSON. */
-  readonly stream?: Readable | Uint8Array | string;
+  readonly stream?: Readable | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** Statuses that are no failure, beside success. */
+  readonly also?: readonly number[];
+  /** It is done once, however often it is sent; it goes on when its client goes away. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+interface Sending {
+  readonly method: string;
+  readonly path: string;
+  readonly payload: Readable | Uint8Array | string | undefined;
+  readonly headers: Record<string, string>;
+  readonly signal: AbortSignal | undefined;
 }
 
 const DEFAULT_CONNECTIONS = 256;
-/** A service says something every few seconds, whatever it does. */
 const SILENCE_MS = 120_000;
-const MOST_PROBLEM_BYTES = 2 ** 20;
+const ANSWER_BYTES = 128 * 2 ** 20;
 
 export class Transport {
   readonly base: URL;
   readonly socketPath: string | undefined;
   readonly ca: string | Buffer | undefined;
+  readonly silenceMs: number;
+  readonly #answerBytes: number;
   readonly #agent: HttpAgent | HttpsAgent;
+  /** Its connections have served nobody before. */
+  readonly #fresh: HttpAgent | HttpsAgent;
   readonly #authorization: string | undefined;
+  #isClosed = false;
 
   /** @throws REQUEST_INVALID */
-  constructor({ url, socketPath, apiKey, ca, connections = DEFAULT_CONNECTIONS }: ConnectOptions) {
+  constructor({
+    url,
+    socketPath,
+    apiKey,
+    ca,
+    connections = DEFAULT_CONNECTIONS,
+    silenceMs = SILENCE_MS,
+    answerBytes = ANSWER_BYTES,
+  }: ConnectOptions) {
     if ((url === undefined) === (socketPath === undefined)) {
       throw invalid('a service has either a URL or a socket', 'give url, or socketPath');
     }
     this.base = baseOf(url ?? 'http://localhost');
     this.socketPath = socketPath === undefined ? undefined : resolvePath(socketPath);
     this.ca = ca;
+    this.silenceMs = silenceMs;
+    this.#answerBytes = answerBytes;
+    if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
+      throw invalid('the key has characters that no key has', 'look for a line break at its end');
+    }
     this.#authorization = apiKey === undefined ? undefined : `Bearer ${apiKey}`;
-    const settings = { keepAlive: true, maxSockets: connections };
-    this.#agent =
-      this.base.protocol === 'https:'
-        ? new HttpsAgent({ ...settings, ...(ca === undefined ? {} : { ca }) })
-        : new HttpAgent(settings);
+    const Agent = this.base.protocol === 'https:' ? HttpsAgent : HttpAgent;
+    const trusted = ca === undefined ? {} : { ca };
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections, ...trusted });
+    this.#fresh = new Agent({ keepAlive: false, maxSockets: connections, ...trusted });
   }
 
   get headers(): Record<string, string> {
     return this.#authorization === undefined ? {} : { authorization: this.#authorization };
   }
 
-  /** The path of a route, with what it asks. */
+  /** The path of a route, with what it asks. @throws REQUEST_INVALID for a name that would lead elsewhere */
   pathOf<R extends Route>(
     route: R,
     { params, query }: Pick<AskOptions<R>, 'params' | 'query'>,
   ): string {
-    const path = pathOf(route.path, (params ?? {}) as Record<string, string>);
+    const named = (params ?? {}) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(named)) {
+      if (/^\.{0,2}$/.test(String(value))) {
+        throw invalid(`${JSON.stringify(value)} is no ${name}`, 'give one that a service told');
+      }
+    }
+    const path = pathOf(route.path, named as Record<string, string>);
     const words = new URLSearchParams();
     for (const [name, value] of Object.entries((query ?? {}) as Record<string, unknown>)) {
       if (value !== undefined) words.set(name, String(value));
@@ -88,58 +131,84 @@ export class Transport {
 
   /** The document that a route answers with. @throws what the service says, REMOTE_FAILED, ABORTED */
   async ask<R extends Route>(route: R, options: AskOptions<R> = {}): Promise<ValueOf<R>> {
+    return (await this.askWithHeaders(route, options)).value;
+  }
+
+  async askWithHeaders<R extends Route>(
+    route: R,
+    options: AskOptions<R> = {},
+  ): Promise<{ readonly value: ValueOf<R>; readonly headers: IncomingMessage['headers'] }> {
     const response = await this.open(route, options);
-    const text = await textOf(response);
-    if (text.length === 0) return undefined as ValueOf<R>;
-    const value = parseJson(text);
-    // It failed after its status had been sent: docs/service.md, "Long calls".
-    if (isLate(value)) throw errorOf(value.problem);
-    return value as ValueOf<R>;
+    const { headers, statusCode = 0 } = response;
+    const text = await textOf(response, this.#answerBytes, options.signal);
+    return { value: documentOf(route, statusCode, text) as ValueOf<R>, headers };
+  }
+
+  /** An answer that is text, whole. */
+  async askText<R extends Route>(route: R, options: AskOptions<R> = {}): Promise<string> {
+    return await textOf(await this.open(route, options), this.#answerBytes, options.signal);
   }
 
   /** As {@link ask}, with the body of the answer as it comes. */
   async open<R extends Route>(route: R, options: AskOptions<R> = {}): Promise<IncomingMessage> {
-    const { body, stream, headers, signal } = options;
-    const payload = stream ?? (body === undefined ? undefined : JSON.stringify(body));
-    const response = await this.#send(route.method, this.pathOf(route, options), {
-      payload,
+    const { body, stream, headers, signal, also = [], idempotencyKey } = options;
+    if (this.#isClosed) throw closed();
+    const sending: Sending = {
+      method: route.method,
+      path: this.pathOf(route, options),
+      payload: stream ?? (body === undefined ? undefined : jsonOf(body)),
       signal,
       headers: {
         ...this.headers,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
         ...headers,
       },
-    });
+    };
+    // Whoever reads changes nothing; what has a key is done once.
+    const isRepeatable = route.method === 'GET' || idempotencyKey !== undefined;
+    const response = await this.#send(sending, isRepeatable);
     const { statusCode = 0 } = response;
-    if (statusCode >= 200 && statusCode < 300) return response;
-    throw await problemOf(response);
+    if ((statusCode >= 200 && statusCode < 300) || also.includes(statusCode)) return response;
+    throw await refusalOf(response, signal);
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#agent.destroy();
+    this.#fresh.destroy();
   }
 
-  #send(
-    method: string,
-    path: string,
-    {
-      payload,
-      headers,
-      signal,
-    }: {
-      readonly payload: Readable | Uint8Array | string | undefined;
-      readonly headers: Record<string, string>;
-      readonly signal: AbortSignal | undefined;
-    },
-  ): Promise<IncomingMessage> {
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  async #send(sending: Sending, isRepeatable: boolean): Promise<IncomingMessage> {
+    const first = await this.#sendOnce(sending, this.#agent);
+    if (!(first instanceof Broken)) return first;
+    const { payload, signal } = sending;
+    const isWhole = payload === undefined || isBytes(payload);
+    // It was idle, and the service closed it while the request was on its way: nothing is wrong with the service.
+    if (isRepeatable && isWhole && first.wasReset && signal?.aborted !== true && !this.#isClosed) {
+      const second = await this.#sendOnce(sending, this.#fresh);
+      if (!(second instanceof Broken)) return second;
+      throw failure(second.cause, signal);
+    }
+    throw this.#isClosed ? closed() : failure(first.cause, signal);
+  }
+
+  #sendOnce(
+    { method, path, payload, headers, signal }: Sending,
+    agent: HttpAgent,
+  ): Promise<IncomingMessage | Broken> {
+    const { promise, resolve } = Promise.withResolvers<IncomingMessage | Broken>();
     const { protocol, hostname, port } = this.base;
-    const isWhole = typeof payload === 'string' || payload instanceof Uint8Array;
+    const isWhole = isBytes(payload);
     const request = (protocol === 'https:' ? httpsRequest : httpRequest)({
-      agent: this.#agent,
+      agent,
       method,
       path,
-      timeout: SILENCE_MS,
+      timeout: this.silenceMs,
       headers: isWhole
         ? { ...headers, 'content-length': String(Buffer.byteLength(payload)) }
         : headers,
@@ -148,15 +217,63 @@ export class Transport {
         : { socketPath: this.socketPath }),
       ...(signal === undefined ? {} : { signal }),
     });
-    request.once('response', resolve);
-    request.once('timeout', () => request.destroy(new Error('it said nothing for too long')));
-    request.once('error', (cause: Error) => reject(failure(cause, signal)));
+    let response: IncomingMessage | undefined;
+    request.once('response', (answered) => {
+      response = answered;
+      // A fault that comes before somebody reads it is told to them then.
+      response.on('error', () => {});
+      resolve(response);
+    });
+    request.on('timeout', () => {
+      // Silence of ours: somebody takes the answer slowly, or makes the body slowly.
+      const isOurs = (response?.readableLength ?? 0) > 0 || isWaitingForBody(request, payload);
+      if (isOurs) request.setTimeout(this.silenceMs);
+      else request.destroy(new Error(`it said nothing for ${this.silenceMs} ms`));
+    });
+    request.on('error', (cause: NodeJS.ErrnoException) => {
+      const isReset = cause.code === 'ECONNRESET' || cause.code === 'EPIPE';
+      resolve(new Broken(cause, request.reusedSocket && isReset));
+    });
     if (payload === undefined || isWhole) request.end(payload);
     else {
       payload.once('error', (error) => request.destroy(error));
+      request.once('close', () => payload.destroy());
       payload.pipe(request);
     }
     return promise;
+  }
+}
+
+class Broken {
+  readonly cause: Error;
+  /** The connection had been used before, and was closed at its other end. */
+  readonly wasReset: boolean;
+
+  constructor(cause: Error, wasReset: boolean) {
+    this.cause = cause;
+    this.wasReset = wasReset;
+  }
+}
+
+function isBytes(payload: Sending['payload']): payload is string | Uint8Array {
+  return typeof payload === 'string' || payload instanceof Uint8Array;
+}
+
+function isWaitingForBody(request: ClientRequest, payload: Sending['payload']): boolean {
+  if (payload === undefined || isBytes(payload) || request.writableEnded) return false;
+  return !request.writableNeedDrain && request.socket?.connecting === false;
+}
+
+/** @throws REQUEST_INVALID for what JSON does not have */
+function jsonOf(body: unknown): string {
+  try {
+    return JSON.stringify(body);
+  } catch (cause) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'client',
+      message: `the request cannot be written as JSON: ${(cause as Error).message}`,
+      cause,
+    });
   }
 }
 
@@ -164,66 +281,16 @@ function baseOf(url: string): URL {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw invalid(`${JSON.stringify(url)} is no address of a service`, 'write http://HOST:PORT');
   }
-  return new URL(url);
+  const base = new URL(url);
+  if (base.username === '' && base.password === '') return base;
+  throw invalid('an address holds no credentials', 'give them as apiKey');
 }
 
-export async function textOf(
-  response: IncomingMessage,
-  most = Number.POSITIVE_INFINITY,
-): Promise<string> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const part of response as AsyncIterable<Buffer>) {
-      size += part.length;
-      if (size > most) break;
-      parts.push(part);
-    }
-  } catch (cause) {
-    throw remoteFailed('its answer ended in the middle', cause);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-export async function problemOf(response: IncomingMessage): Promise<CaissonError> {
-  const text = await textOf(response, MOST_PROBLEM_BYTES);
-  const parsed = problemSchema.safeParse(tryJson(text));
-  if (parsed.success) return errorOf(parsed.data);
-  return remoteFailed(`it answered ${response.statusCode}, and not as a service of Caisson does`);
-}
-
-function parseJson(text: string): unknown {
-  const value = tryJson(text);
-  if (value === undefined) throw remoteFailed('its answer is not JSON');
-  return value;
-}
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isLate(value: unknown): value is { readonly problem: Problem } {
-  if (typeof value !== 'object' || value === null || !('problem' in value)) return false;
-  return Object.keys(value).length === 1 && problemSchema.safeParse(value.problem).success;
-}
-
-export function failure(cause: unknown, signal: AbortSignal | undefined): CaissonError {
-  if (signal?.aborted === true) {
-    return new CaissonError('ABORTED', { layer: 'client', cause: signal.reason });
-  }
-  return remoteFailed((cause as Error).message, cause);
-}
-
-export function remoteFailed(message: string, cause?: unknown): CaissonError {
-  return new CaissonError('REMOTE_FAILED', {
+export function closed(): CaissonError {
+  return new CaissonError('SANDBOX_CLOSED', {
     layer: 'client',
-    message: `the service could not be asked: ${message}`,
-    hint: 'look whether it runs: GET /healthz',
-    cause,
+    message: 'the client is closed',
+    hint: 'open another one',
   });
 }
 

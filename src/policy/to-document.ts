@@ -9,12 +9,11 @@ import { formatHttpRule } from './http-rule.ts';
 import { namePatterns } from './name-set.ts';
 import { WORKSPACE } from './path.ts';
 import { isWithin } from './path-set.ts';
-import type { Destination, Limits, PathSet, Policy } from './policy.ts';
+import type { Destination, Limits, NetworkPolicy, PathSet, Policy } from './policy.ts';
 import { sideChannelDocument } from './side-channels.ts';
 
 /** A document that normalises to the same policy again (same digest), nothing left to a default. */
 export function documentOf(policy: Policy): PolicyDocument {
-  const { network } = policy;
   return {
     version: 1,
     name: policy.name,
@@ -34,21 +33,7 @@ export function documentOf(policy: Policy): PolicyDocument {
       apply: policy.workspace.apply,
       sys: policy.sys,
     },
-    network: {
-      mode: network.mode,
-      allow: network.allow.map(ruleText),
-      deny: network.deny.map(formatDestination),
-      listen: [...network.listen],
-      ...(network.intercept ? { intercept: true } : {}),
-      ...(network.group === undefined ? {} : { group: network.group }),
-      ...(network.secrets === undefined
-        ? {}
-        : {
-            secrets: Object.fromEntries(
-              network.secrets.map(({ name, hosts }) => [name, { hosts: [...hosts] }]),
-            ),
-          }),
-    },
+    network: networkDocument(policy.network),
     environment: {
       pass: namePatterns(policy.environment.pass),
       set: Object.fromEntries(policy.environment.set),
@@ -66,6 +51,25 @@ export function documentOf(policy: Policy): PolicyDocument {
     devices: [...policy.devices],
     hostname: policy.hostname,
     limits: limitTexts(policy.limits),
+  };
+}
+
+/** What a policy says under `network`. */
+export function networkDocument(network: NetworkPolicy): NonNullable<PolicyDocument['network']> {
+  return {
+    mode: network.mode,
+    allow: network.allow.map(ruleText),
+    deny: network.deny.map(formatDestination),
+    listen: [...network.listen],
+    ...(network.intercept ? { intercept: true } : {}),
+    ...(network.group === undefined ? {} : { group: network.group }),
+    ...(network.secrets === undefined
+      ? {}
+      : {
+          secrets: Object.fromEntries(
+            network.secrets.map(({ name, hosts }) => [name, { hosts: [...hosts] }]),
+          ),
+        }),
   };
 }
 

@@ -170,7 +170,8 @@ export function notPublishable(reason: string): CaissonError {
   });
 }
 
-function requirePublishable(
+/** @throws REQUEST_INVALID */
+export function requirePublishable(
   { mode, deny, listen }: NetworkPolicy,
   guestPort: number,
   host: string,

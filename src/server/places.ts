@@ -23,6 +23,9 @@ export interface AskedClaims {
   readonly signatures?: readonly string[] | undefined;
   /** Base64. */
   readonly certificate?: string | undefined;
+  readonly limits?:
+    | { readonly [K in 'timeoutMs' | 'cpuMs' | 'memoryBytes']?: number | undefined }
+    | undefined;
 }
 
 export interface Place extends PlaceOptions {
@@ -103,11 +106,13 @@ export class Places {
   }
 }
 
-function claimsOf({ name, declares, signatures, certificate }: AskedClaims): CodeClaims {
+function claimsOf(claims: AskedClaims): CodeClaims {
+  const { name, declares, signatures, certificate, limits } = claims;
   return {
     ...(name === undefined ? {} : { name }),
     ...(declares === undefined ? {} : { declares }),
     ...(signatures === undefined ? {} : { signatures }),
     ...(certificate === undefined ? {} : { certificate: Buffer.from(certificate, 'base64') }),
+    ...(limits === undefined ? {} : { limits: limits as NonNullable<CodeClaims['limits']> }),
   };
 }

@@ -82,6 +82,11 @@ export class ServedSandboxes {
     });
   }
 
+  /** One that has not ended. @param id of one that its caller may see */
+  find(id: string): ManagedSandbox | undefined {
+    return this.#open.get(id);
+  }
+
   /** @throws NOT_FOUND, also for another tenant’s */
   inspect(tenant: string, id: string): ManagedInfo {
     let found: ManagedInfo | undefined;

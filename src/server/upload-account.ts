@@ -17,8 +17,16 @@ export class UploadAccount {
     this.#lease = lease;
   }
 
-  /** @param path absolute, inside; of a tree with a slash at its end */
-  begin(path: string): Upload {
+  /**
+   * @param path absolute, inside; of a tree with a slash at its end
+   * @param existing what becomes of what is there: docs of `writeFile`
+   */
+  begin(
+    path: string,
+    existing: 'replaced' | 'overwritten' | 'appended' = path.endsWith('/')
+      ? 'appended'
+      : 'replaced',
+  ): Upload {
     let bytes = 0;
     const grow = (to: number): void => {
       this.#lease.resize({ workspaceBytes: this.#total + to - bytes });
@@ -30,11 +38,11 @@ export class UploadAccount {
       done: () => {
         const before = this.#files.get(path) ?? 0;
         // What was in a tree stays; a file takes the place of what was there.
-        const kept = path.endsWith('/') ? before + bytes : bytes;
+        const kept = existing === 'appended' ? before + bytes : bytes;
         this.#shrink(before + bytes - kept);
         if (this.#files.size < MOST_FILES || this.#files.has(path)) this.#files.set(path, kept);
       },
-      failed: () => grow(path.endsWith('/') ? bytes : 0),
+      failed: () => grow(existing === 'replaced' ? 0 : bytes),
     };
   }
 
@@ -71,6 +79,6 @@ export interface Upload {
   /** So many so far. @throws QUOTA_EXCEEDED */
   count(bytes: number): void;
   done(): void;
-  /** Nothing of it is there; of a tree, what came is. */
+  /** Nothing of it is there; of a tree, and of what is written where it stands, what came is. */
   failed(): void;
 }

@@ -72,13 +72,20 @@ function directoryOf({ audit }: Service): string {
   });
 }
 
-/** @param after what was missed since this record comes first */
+/**
+ * @param after what was missed since this record comes first
+ * @returns a number first: the last record of all before it began, so that nothing is missed by who comes again at once
+ */
 function* follow(
   directory: string,
   filter: RecordFilter,
   after: number | undefined,
-): Generator<AuditRecord | undefined> {
-  let seen = after ?? -1;
+): Generator<AuditRecord | number | undefined> {
+  const follower = followLog(directory, 0);
+  // Its place first: what is written while the log is read comes from there.
+  const last = follower.next().at(-1)?.seq ?? 0;
+  let seen = after ?? last;
+  yield seen;
   if (after !== undefined) {
     for (const record of readLog(directory, filter)) {
       if (record.seq <= seen) continue;
@@ -86,20 +93,22 @@ function* follow(
       yield record;
     }
   }
-  const follower = followLog(directory, 0, (record) => matches(record, filter));
   for (;;) {
-    for (const record of follower.next()) if (record.seq > seen) yield record;
+    for (const record of follower.next()) {
+      if (record.seq > seen && matches(record, filter)) yield record;
+    }
     yield undefined;
   }
 }
 
 async function* untilAborted(
-  records: Generator<AuditRecord | undefined>,
+  records: Generator<AuditRecord | number | undefined>,
   signal: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   for (const record of records) {
     if (signal.aborted) return;
     if (record === undefined) await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    else if (typeof record === 'number') yield { event: 'begin', data: {}, id: String(record) };
     else yield { event: 'record', data: record, id: String(record.seq) };
   }
 }

@@ -16,8 +16,10 @@ export function serveChanges(app: FastifyInstance, { sandboxes, security }: Serv
     return page(sorted, ({ path }) => path, query, changeToWire);
   });
 
-  implement(app, diffChanges, async ({ params, caller }) => {
+  implement(app, diffChanges, async ({ params, query, caller }) => {
     const changes = await sandboxes.get(caller.tenant, params.id).changes();
+    const { most } = query;
+    if (most !== undefined) return Readable.from([await changes.diff({ most })]);
     return Readable.from(changes.diffParts(), { objectMode: false });
   });
 

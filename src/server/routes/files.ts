@@ -93,15 +93,20 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
       const path = posix.resolve(sandbox.cwd, query.path);
       const exclusive = request.headers['if-none-match'] === '*';
       await requireMatch(sandbox, path, request.headers['if-match']);
-      const upload = accounts(sandbox, asked.caller.tenant).begin(path);
+      const upload = accounts(sandbox, asked.caller.tenant).begin(path, query.existing);
       try {
         const declared = request.headers['content-length'];
         const limits = { declared, mostBytes: uploadBytes, idleMs, count: upload.count };
         const size = await takeUpload(body, limits, async (chunks) => {
           if (query.parents === 'true') await files.mkdir(posix.dirname(path), { recursive: true });
-          return await files.writeStream(path, chunks, {
-            exclusive,
-            ...(query.mode === undefined ? {} : { mode: Number.parseInt(query.mode, 8) }),
+          const mode = query.mode === undefined ? {} : { mode: Number.parseInt(query.mode, 8) };
+          const { existing = 'replaced' } = query;
+          if (existing === 'replaced' || exclusive) {
+            return await files.writeStream(path, chunks, { exclusive, ...mode });
+          }
+          return await writeInPlace(files, path, chunks, {
+            append: existing === 'appended',
+            ...mode,
           });
         });
         upload.done();
@@ -176,7 +181,7 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
     const changes = sandbox.files.watch(query.path, {
       intervalMs: query.intervalMs ?? WATCH_EVERY_MS,
       recursive: query.recursive !== 'false',
-      most: MOST_WATCHED,
+      most: query.most ?? MOST_WATCHED,
       signal,
     });
     return eventStream(app, asked, changesOf(sandbox, changes));
@@ -212,6 +217,23 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
     },
     { bodyLimit: uploadBytes },
   );
+}
+
+/** As the library’s own `write` does, however much it is. @returns how many bytes came */
+async function writeInPlace(
+  files: ManagedSandbox['files'],
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  { append, mode }: { readonly append: boolean; readonly mode?: number },
+): Promise<number> {
+  let written = 0;
+  await files.write(path, '', { append });
+  for await (const chunk of chunks) {
+    await files.write(path, chunk, { append: true });
+    written += chunk.length;
+  }
+  if (mode !== undefined) await files.chmod(path, mode);
+  return written;
 }
 
 /** What stands still answers nothing: whoever asks would wait for nobody knows how long. */

@@ -20,7 +20,7 @@ import { page } from '../http/page.ts';
 import { type About, releasing } from '../served-sandboxes.ts';
 import type { KeptSnapshot } from '../served-snapshots.ts';
 import type { Service } from '../service.ts';
-import { infoToWire, managedOf } from './sandboxes.ts';
+import { infoToWire, keptToWire, managedOf } from './sandboxes.ts';
 
 export function serveLifecycle(app: FastifyInstance, service: Service): void {
   const { manager, sandboxes, security, violations } = service;
@@ -43,7 +43,7 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
     { tenant }: Caller,
     about: About,
     make: () => Promise<ManagedSandbox>,
-  ): Promise<{ id: string; cwd: string }> => {
+  ): Promise<ManagedSandbox> => {
     security.ceilings.of(tenant).admitPolicy(about.policy);
     const lease = security.quotas.reserve(tenant, { kept: 1 });
     const workspace = about.workspace?.share();
@@ -58,8 +58,8 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
   implement(app, forkSandbox, async ({ params, body = {}, caller, signal }) => {
     const sandbox = sandboxes.get(caller.tenant, params.id);
     const options = { ...twinOf(body), signal };
-    const { id, cwd } = await twin(caller, sandboxes.about(sandbox), () => sandbox.fork(options));
-    return { ...infoToWire(sandboxes.inspect(caller.tenant, id)), cwd };
+    const made = await twin(caller, sandboxes.about(sandbox), () => sandbox.fork(options));
+    return keptToWire(sandboxes.inspect(caller.tenant, made.id), made);
   });
 
   implement(app, takeSnapshot, async ({ params, caller }) => {
@@ -97,8 +97,8 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
   implement(app, openSnapshot, async ({ params, body = {}, caller, signal }) => {
     const { snapshot, about } = snapshots.get(caller.tenant, params.id);
     const options = { ...twinOf(body), signal };
-    const { id, cwd } = await twin(caller, about, () => snapshot.open(options));
-    return { ...infoToWire(sandboxes.inspect(caller.tenant, id)), cwd };
+    const made = await twin(caller, about, () => snapshot.open(options));
+    return keptToWire(sandboxes.inspect(caller.tenant, made.id), made);
   });
 
   implement(app, discardSnapshot, async ({ params, caller }) => {

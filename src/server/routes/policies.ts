@@ -13,6 +13,7 @@ import {
 import { CaissonError, isCaissonError } from '../../core/error.ts';
 import { diffPolicies } from '../../policy/compare.ts';
 import { digestPolicy } from '../../policy/digest.ts';
+import { documentOf } from '../../policy/to-document.ts';
 import type { PolicyStore, StoredPolicy } from '../../store/policy-record.ts';
 import { etagOf, Reply, render } from '../http/answer.ts';
 import { implement } from '../http/implement.ts';
@@ -102,7 +103,9 @@ export function servePolicies(app: FastifyInstance, service: Service): void {
     try {
       const policy = await places.policy(caller, body);
       const { level } = policy;
-      return { valid: true, allowed: true, digest: digestPolicy(policy), level, problems: [] };
+      const document = { ...documentOf(policy) };
+      const digest = digestPolicy(policy);
+      return { valid: true, allowed: true, digest, level, document, problems: [] };
     } catch (error) {
       if (!isCaissonError(error)) throw error;
       if (error.code === 'POLICY_BEYOND_CEILING') {

@@ -8,6 +8,7 @@ import {
   type WireSandbox,
 } from '../../api/sandboxes.ts';
 import type { ManagedInfo } from '../../sandbox/manager/managed-info.ts';
+import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import type { ManagedOptions } from '../../sandbox/manager/manager-options.ts';
 import { implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
@@ -35,7 +36,7 @@ export function serveSandboxes(app: FastifyInstance, service: Service): void {
       { policy, workspace },
       releasing(workspace, () => lease.release()),
     );
-    return { ...infoToWire(sandboxes.inspect(caller.tenant, sandbox.id)), cwd: sandbox.cwd };
+    return keptToWire(sandboxes.inspect(caller.tenant, sandbox.id), sandbox);
   });
 
   implement(app, listSandboxes, ({ query, caller }) => {
@@ -51,7 +52,8 @@ export function serveSandboxes(app: FastifyInstance, service: Service): void {
   implement(app, inspectSandbox, async ({ params, caller }) => {
     const info = sandboxes.inspect(caller.tenant, params.id);
     const usage = await info.usage();
-    return { ...infoToWire(info), ...(usage === undefined ? {} : { usage }) };
+    const kept = keptToWire(info, sandboxes.find(params.id));
+    return { ...kept, ...(usage === undefined ? {} : { usage }) };
   });
 
   implement(app, killSandbox, async ({ params, caller }) =>
@@ -72,6 +74,16 @@ export function managedOf(body: {
     ...(priority === undefined ? {} : { priority }),
     ...(queueTimeoutMs === undefined ? {} : { queueTimeoutMs }),
     ...(ttlMs === undefined ? {} : { ttlMs }),
+  };
+}
+
+/** With what is known of it alone while it is there. */
+export function keptToWire(info: ManagedInfo, sandbox: ManagedSandbox | undefined): WireSandbox {
+  const { cwd, network } = sandbox ?? {};
+  return {
+    ...infoToWire(info),
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(network === undefined ? {} : { network: { ...network } }),
   };
 }
 

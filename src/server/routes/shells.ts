@@ -39,8 +39,11 @@ export function serveShells(app: FastifyInstance, { sandboxes }: Service): void 
     const sandbox = sandboxes.get(caller.tenant, params.id);
     const all = of(sandbox);
     if (all.size >= MOST_SHELLS) throw tooMany('shells', MOST_SHELLS);
-    const { program } = body;
-    const shell = sandbox.shell(program === undefined ? {} : { program });
+    const { program, outputBytes } = body;
+    const shell = sandbox.shell({
+      ...(program === undefined ? {} : { program }),
+      ...(outputBytes === undefined ? {} : { outputBytes }),
+    });
     const kept = { id: newId('shell'), createdMs: Date.now(), shell, commands: 0 };
     all.set(kept.id, kept);
     return { id: kept.id, createdMs: kept.createdMs };
