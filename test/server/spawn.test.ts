@@ -1,6 +1,7 @@
 /** A guest process over a WebSocket, from the client's end and from the host's. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
@@ -297,6 +298,30 @@ describe('spawn', () => {
       assert.equal(seen, status);
       socket.terminate();
     }
+  });
+
+  test('a ping is answered; a flood of them whose answers nobody reads fills nothing', async () => {
+    const guest = await open();
+    guest.say({ argv: ['sleep', '5'] });
+    await guest.event('started');
+    const answered = new Promise((resolve) => guest.socket.once('pong', resolve));
+    guest.socket.ping('x');
+    assert.equal(String(await answered), 'x');
+    guest.socket.pause();
+    // As they go over the wire (RFC 6455, 5.2), a thousand at a time: 80 MB.
+    const ping = Buffer.concat([Buffer.of(0x89, 0x80 | 125, 0, 0, 0, 0), Buffer.alloc(125)]);
+    const many = Buffer.concat(Array.from({ length: 1000 }, () => ping));
+    const { _socket: wire } = guest.socket as unknown as { _socket: Socket };
+    for (let i = 0; i < 600; i++) wire.write(many);
+    let most = 0;
+    for (let i = 0; i < 100; i++) {
+      for (const { bufferedAmount } of service.serving.app.websocketServer.clients) {
+        most = Math.max(most, bufferedAmount);
+      }
+      await sleep(20);
+    }
+    assert.ok(most < 2 * 2 ** 20, `${most} bytes wait`);
+    guest.socket.terminate();
   });
 
   test('a key that is revoked ends what is open', async () => {

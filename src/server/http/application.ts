@@ -171,7 +171,12 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   // A stream, whatever it is; only routes that say so take it.
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
   await app.register(fastifyWebsocket, {
-    options: { maxPayload: options.messageBytes ?? MiB, perMessageDeflate: false },
+    // Pings are answered where the socket is looked after: who sends them and reads no answer would fill this memory.
+    options: {
+      maxPayload: options.messageBytes ?? MiB,
+      perMessageDeflate: false,
+      autoPong: false,
+    },
     preClose: (done) => {
       closeSockets(app);
       done();

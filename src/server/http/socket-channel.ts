@@ -49,6 +49,10 @@ export class SocketChannel {
       this.#ended.resolve();
       this.#flow();
     });
+    socket.on('ping', (data) => {
+      this.#unanswered = 0;
+      if (socket.bufferedAmount < HIGH_BYTES) socket.pong(data);
+    });
     socket.on('pong', () => {
       this.#unanswered = 0;
     });
