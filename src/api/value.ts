@@ -5,6 +5,7 @@
 import { parse, stringify } from 'devalue';
 import * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
+import { jsonSizeOf } from './json-size.ts';
 
 export type Encoding = 'json' | 'devalue';
 
@@ -25,9 +26,15 @@ const revivers = {
   },
 };
 
-/** @throws REQUEST_INVALID for what cannot be written so */
+/** Of a value as JSON: as much as an evaluation may return, with room for how it is written. */
+export const MOST_JSON_BYTES = 32 * 2 ** 20;
+
+/** @throws REQUEST_INVALID for what cannot be written so, or would be far longer than it is */
 export function valueToWire(value: unknown, encoding: Encoding = 'json'): unknown {
-  if (encoding === 'json' || value === undefined) return value;
+  if (encoding === 'json' || value === undefined) {
+    requireSized(value);
+    return value;
+  }
   try {
     return stringify(value, reducers);
   } catch (cause) {
@@ -44,6 +51,21 @@ export function valueFromWire(wire: unknown, encoding: Encoding = 'json'): unkno
   } catch (cause) {
     throw invalid('a value is not as devalue writes it', (cause as Error).message, cause);
   }
+}
+
+/**
+ * Of what is written out as JSON: parts that stand in many places in each, holes and bytes one by one.
+ *
+ * @throws REQUEST_INVALID
+ */
+export function requireSized(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (jsonSizeOf(value, MOST_JSON_BYTES) !== undefined) return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'api',
+    message: `the value would have more than ${MOST_JSON_BYTES} bytes as JSON, or no end`,
+    hint: 'make it smaller, or take the encoding devalue, which writes each part once',
+  });
 }
 
 function invalid(message: string, reason: string, cause: unknown): CaissonError {

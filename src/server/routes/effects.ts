@@ -1,6 +1,7 @@
 /** The two calls of plugin hosts. */
 import type { FastifyInstance } from 'fastify';
 import { executeEffect, registerEffect } from '../../api/effects.ts';
+import { valueToWire } from '../../api/value.ts';
 import { isCaissonError } from '../../core/error.ts';
 import type { ModuleExecution } from '../../modules/loaded-module.ts';
 import type { ModuleRegistration } from '../../modules/module-schemas.ts';
@@ -94,7 +95,7 @@ function toEffect(execution: ModuleExecution) {
   const { kind, code, value, error, usage, stdout, stderr, module, admission, auditId } = execution;
   return {
     ok: kind === 'exited' && code === 0,
-    ...(value === undefined ? {} : { result: value }),
+    ...(value === undefined ? {} : { result: valueToWire(value) }),
     ...(error === undefined ? {} : { error }),
     outcome: kind,
     durationMs: usage.wallMs,

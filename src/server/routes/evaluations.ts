@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { evaluationToWire } from '../../api/evaluation.ts';
 import { evaluateSource } from '../../api/modules.ts';
 import type { BodyOf } from '../../api/route.ts';
-import { valueFromWire } from '../../api/value.ts';
+import { requireSized, valueFromWire } from '../../api/value.ts';
 import type { WasmOptions } from '../../backends/program.ts';
 import type { EvalLanguage } from '../../functions/eval-source.ts';
 import type { ProgramSource } from '../../sandbox/program.ts';
@@ -34,6 +34,8 @@ export function serveEvaluations(app: FastifyInstance, service: Service): void {
     const args = argumentsOf(valueFromWire(body.args, encoding));
     const input = valueFromWire(body.input, encoding);
     const engine = ENGINES.find((each) => each === language);
+    // Other languages read it as JSON.
+    if (engine === undefined) requireSized(input);
     const evaluation =
       args !== undefined && engine !== undefined
         ? await caisson.evaluate(engine, source, { ...options, args })

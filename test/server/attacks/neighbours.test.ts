@@ -59,4 +59,57 @@ describe('the neighbours of a tenant', () => {
       assert.equal(stream.truncated, true);
     }
   });
+
+  const evaluate = (source: string, more: object = {}) =>
+    service.ask('POST', '/api/evaluations', {
+      key,
+      body: { language: 'javascript', source, args: [], ...more },
+    });
+  const ENDLESS = {
+    'parts in many places':
+      'export default () => { let a = ["x"]; for (let i = 0; i < 40; i++) a = [a, a]; return a; }',
+    'nothing but a length':
+      'export default () => { const a = []; a.length = 2 ** 32 - 1; return a; }',
+    'bytes as numbers': 'export default () => new Uint8Array(8 * 2 ** 20)',
+    'a circle': 'export default () => { const a = []; a.push(a); return a; }',
+  };
+  for (const [what, source] of Object.entries(ENDLESS)) {
+    test(`are answered while one returns ${what}`, async () => {
+      const { status, text } = await evaluate(source);
+      assert.equal(status, 400, text.slice(0, 300));
+      assert.match(text, /REQUEST_INVALID/);
+      await stands();
+    });
+  }
+
+  test('are answered while one sends such a value to be written out', async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => `[${i + 1},${i + 1}]`);
+    const { status, text } = await evaluate('print(1)', {
+      language: 'python',
+      encoding: 'devalue',
+      args: undefined,
+      input: `[${rows.join(',')},"x"]`,
+    });
+    assert.equal(status, 400, text.slice(0, 300));
+    await stands();
+  });
+
+  test('are answered while an effect returns parts in many places', async () => {
+    const code = ENDLESS['parts in many places'];
+    await service.ask('POST', '/api/effects/register', { key, body: { id: 'endless', code } });
+    const { status, text } = await service.ask('POST', '/api/effects/execute', {
+      key,
+      body: { id: 'endless' },
+    });
+    assert.equal(status, 400, text.slice(0, 300));
+    await stands();
+  });
+
+  test('a value that is shared crosses whole where each part is written once', async () => {
+    const source =
+      'export default () => { let a = ["x"]; for (let i = 0; i < 40; i++) a = [a, a]; return a; }';
+    const { status, body } = await evaluate(source, { encoding: 'devalue', args: '[[]]' });
+    assert.equal(status, 200);
+    assert.ok((body as { value: string }).value.length < 1000);
+  });
 });
