@@ -2,7 +2,7 @@
  * The paths that a policy names, looked at on this host: each must be there, and where it leads must be known, since
  * the launcher follows no link.
  */
-import { lstatSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { CaissonError } from '../core/error.ts';
 import type { NamedPath } from '../plan/root.ts';
 import { WORKSPACE } from '../policy/path.ts';
@@ -41,9 +41,7 @@ function includedPaths(policy: Policy, workspace: string | undefined): NamedPath
     if (!isWithin(path, WORKSPACE)) return [lookAt(path, path)];
     // A staged workspace is copied, by who looks at each path then (sandbox/stage.ts).
     if (workspace === undefined || policy.workspace.mode === 'staged') return [];
-    const host = `${workspace}${path.slice(WORKSPACE.length)}`;
-    const { real, kind } = lookAt(host, path);
-    if (real !== host) throw escapes(path, real);
+    const { kind } = lookBelow(workspace, path);
     return [{ path, real: path, kind }];
   });
 }
@@ -62,26 +60,55 @@ function missingCarveOuts(policy: Policy, workspace: string | undefined): NamedP
   });
 }
 
+/**
+ * A link is refused before anybody looks where it leads: whether something is there, and where that lies on the host, is not
+ * for who put the link into the workspace.
+ */
+function lookBelow(workspace: string, path: string): NamedPath {
+  let host = workspace;
+  let isDirectory = true;
+  for (const name of path.slice(WORKSPACE.length).split('/').slice(1)) {
+    host = `${host}/${name}`;
+    const found: Stats | undefined = isDirectory ? lstat(host, path) : undefined;
+    if (found === undefined) throw missing(path, undefined);
+    if (found.isSymbolicLink()) throw escapes(path);
+    isDirectory = found.isDirectory();
+  }
+  return { path, real: path, kind: isDirectory ? 'directory' : 'file' };
+}
+
 function lookAt(host: string, path: string): NamedPath {
   try {
     const real = realpathSync(host);
     return { path, real, kind: statSync(real).isDirectory() ? 'directory' : 'file' };
   } catch (cause) {
-    throw new CaissonError('PATH_MISSING', {
-      layer: 'host',
-      message: `the policy names ${path}, and ${host} is not there`,
-      hint: `make it (mkdir -p ${host}), or take it out of the policy`,
-      details: { path, host },
-      cause,
-    });
+    throw missing(path, cause);
   }
 }
 
-function escapes(path: string, real: string): CaissonError {
+function lstat(host: string, path: string): Stats | undefined {
+  try {
+    return lstatSync(host, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw missing(path, cause);
+  }
+}
+
+function missing(path: string, cause: unknown): CaissonError {
+  return new CaissonError('PATH_MISSING', {
+    layer: 'host',
+    message: `the policy names ${path}, and it is not there`,
+    hint: 'make it, or take it out of the policy',
+    details: { path },
+    cause,
+  });
+}
+
+function escapes(path: string): CaissonError {
   return new CaissonError('PATH_ESCAPES', {
     layer: 'host',
-    message: `${path} is a link, or lies behind one, and leads to ${real}`,
+    message: `${path} is a link, or lies behind one`,
     hint: 'name the place itself in the policy',
-    details: { path, real },
+    details: { path },
   });
 }

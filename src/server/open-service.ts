@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { Caisson } from '../compose.ts';
 import { newId } from '../core/ids.ts';
 import type { Observer } from '../core/ports.ts';
-import type { Modules } from '../modules/modules.ts';
 import { AuditLog } from '../observe/audit/audit-log.ts';
 import type { AuditOptions } from '../observe/audit/audit-options.ts';
 import type { HostFacts } from '../plan/facts.ts';
@@ -15,10 +14,10 @@ import { readPolicySetting } from './config/policy-setting.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { openServiceTelemetry } from './open-telemetry.ts';
 import { Places } from './places.ts';
-import { openSecurity, type Security } from './security/security.ts';
-import type { WrittenPolicy } from './security/written-policies.ts';
+import { openSecurity } from './security/security.ts';
 import { ServedSandboxes } from './served-sandboxes.ts';
 import type { Service } from './service.ts';
+import { TenantModules } from './tenant-modules.ts';
 import { ThreatCounts } from './threat-counts.ts';
 import { ViolationLog } from './violation-log.ts';
 import { Workspaces } from './workspaces.ts';
@@ -148,47 +147,6 @@ export async function openService(
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-/** The registries of the tenants, each in a database of its own; they end with their Caisson. */
-class TenantModules {
-  readonly #caisson: Caisson;
-  readonly #config: Config;
-  readonly #directory: string;
-  readonly #security: Security;
-  readonly #open = new Map<string, Promise<Modules>>();
-
-  constructor(caisson: Caisson, config: Config, state: string, security: Security) {
-    this.#caisson = caisson;
-    this.#security = security;
-    this.#config = config;
-    this.#directory = openStateDirectory(join(state, 'modules'));
-  }
-
-  async of(tenant: string): Promise<Modules> {
-    let found = this.#open.get(tenant);
-    if (found === undefined) {
-      found = this.#openFor(tenant);
-      this.#open.set(tenant, found);
-      // Whoever asks next tries again.
-      found.catch(() => this.#open.delete(tenant));
-    }
-    return await found;
-  }
-
-  async #openFor(tenant: string): Promise<Modules> {
-    const { policy, modules } = this.#config;
-    const { quotas, ceilings } = this.#security;
-    const written = (await readPolicySetting(policy)) as WrittenPolicy;
-    const registry = await this.#caisson.modules({
-      path: join(this.#directory, `${tenant}.db`),
-      tenant,
-      ceilings: modules,
-      policy: ceilings.of(tenant).admit(written),
-    });
-    quotas.seed(tenant, { modules: (await registry.list()).length });
-    return registry;
-  }
 }
 
 async function auditOptions({ audit }: Config, state: string): Promise<AuditOptions> {

@@ -90,3 +90,23 @@ class PrivateUses {
 function offered(name: string, path: string): Workspace {
   return { name, path, share: () => offered(name, path), release: async () => {} };
 }
+
+/**
+ * What a tenant might use when a sandbox was made, it may not any more.
+ *
+ * @param settings of the tenant, as they are now
+ * @throws FORBIDDEN
+ */
+export function requireWorkspace(
+  workspace: Workspace | undefined,
+  tenant: string,
+  { workspaces = [] }: { readonly workspaces?: readonly string[] | undefined },
+): void {
+  if (workspace === undefined || workspace.name === 'private') return;
+  if (workspaces.includes(workspace.name)) return;
+  throw new CaissonError('FORBIDDEN', {
+    layer: 'server',
+    message: `the workspace ${workspace.name} is no longer one of the tenant ${tenant}’s`,
+    hint: 'the operator lists workspaces under the tenant',
+  });
+}

@@ -6,13 +6,14 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { inProgress, removeAbandoned } from '../../src/sandbox/work-in-progress.ts';
+import { inProgress } from '../../src/sandbox/in-progress.ts';
+import { removeAbandoned } from '../../src/sandbox/work-in-progress.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'caisson-progress-'));
 after(() => rmSync(home, { recursive: true }));
 
 test('by boot, pid namespace, number and start', async () => {
-  const program = `import { inProgress } from ${JSON.stringify(join(import.meta.dirname, '../../src/sandbox/work-in-progress.ts'))};
+  const program = `import { inProgress } from ${JSON.stringify(join(import.meta.dirname, '../../src/sandbox/in-progress.ts'))};
 console.log(inProgress('theirs'));`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
   let theirs = '';

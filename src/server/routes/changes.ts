@@ -2,12 +2,11 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { applyChanges, diffChanges, listChanges, type WireChange } from '../../api/changes.ts';
-import { CaissonError } from '../../core/error.ts';
 import type { Change } from '../../sandbox/changes.ts';
 import { implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
 import type { Service } from '../service.ts';
-import type { Workspace } from '../workspaces.ts';
+import { requireWorkspace } from '../workspaces.ts';
 
 export function serveChanges(app: FastifyInstance, { sandboxes, security }: Service): void {
   implement(app, listChanges, async ({ params, query, caller }) => {
@@ -25,27 +24,14 @@ export function serveChanges(app: FastifyInstance, { sandboxes, security }: Serv
 
   implement(app, applyChanges, async ({ params, body = {}, caller }) => {
     const sandbox = sandboxes.get(caller.tenant, params.id);
-    requireMayWrite(sandboxes.about(sandbox).workspace, security.tenants.settings(caller.tenant));
+    const { tenant } = caller;
+    requireWorkspace(sandboxes.about(sandbox).workspace, tenant, security.tenants.settings(tenant));
     const { only, skipProtected } = body;
     const { applied, skipped } = await sandbox.apply({
       ...(only === undefined ? {} : { only }),
       ...(skipProtected === undefined ? {} : { skipProtected }),
     });
     return { applied: applied.map(changeToWire), skipped: skipped.map(changeToWire) };
-  });
-}
-
-/** What it might use when the sandbox was made, it may not any more. @throws FORBIDDEN */
-function requireMayWrite(
-  workspace: Workspace | undefined,
-  { workspaces = [] }: { readonly workspaces?: readonly string[] | undefined },
-): void {
-  if (workspace === undefined || workspace.name === 'private') return;
-  if (workspaces.includes(workspace.name)) return;
-  throw new CaissonError('FORBIDDEN', {
-    layer: 'server',
-    message: `the workspace ${workspace.name} is no longer this tenant’s to change`,
-    hint: 'the operator lists workspaces under the tenant',
   });
 }
 

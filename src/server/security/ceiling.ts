@@ -109,6 +109,10 @@ export class Ceiling {
       ...(policy.level === 'none' || policy.walls.includes('none')
         ? [{ clause: 'level', may: 'run without isolation' }]
         : []),
+      // It writes into the log of the host, where a guest can make as many records as it likes.
+      ...(policy.fileRefusals === 'audit' && this.policy.fileRefusals !== 'audit'
+        ? [{ clause: 'fileRefusals', may: 'have refusals recorded in the audit log of the host' }]
+        : []),
       ...excess(compared, over),
       ...this.#networkExcess(policy.network, compared, over),
     ];

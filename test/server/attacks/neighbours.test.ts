@@ -63,14 +63,14 @@ describe('the neighbours of a tenant', () => {
   const evaluate = (source: string, more: object = {}) =>
     service.ask('POST', '/api/evaluations', {
       key,
-      body: { language: 'javascript', source, args: [], ...more },
+      body: { language: 'javascript', source, args: [], memoryBytes: 256 * MiB, ...more },
     });
   const ENDLESS = {
     'parts in many places':
       'export default () => { let a = ["x"]; for (let i = 0; i < 40; i++) a = [a, a]; return a; }',
     'nothing but a length':
       'export default () => { const a = []; a.length = 2 ** 32 - 1; return a; }',
-    'bytes as numbers': 'export default () => new Uint8Array(8 * 2 ** 20)',
+    'bytes as numbers': 'export default () => new Uint8Array(6 * 2 ** 20)',
     'a circle': 'export default () => { const a = []; a.push(a); return a; }',
   };
   for (const [what, source] of Object.entries(ENDLESS)) {
