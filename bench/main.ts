@@ -40,6 +40,7 @@ import { monitor } from './suites/monitor.ts';
 import { network } from './suites/network.ts';
 import { proof } from './suites/proof.ts';
 import { seccomp } from './suites/seccomp.ts';
+import { service } from './suites/service.ts';
 import { serviceStreams } from './suites/service-streams.ts';
 import { sideChannels } from './suites/side-channels.ts';
 import { signing } from './suites/signing.ts';
@@ -65,6 +66,7 @@ const SUITES: readonly Suite[] = [
   telemetry,
   soak,
   audit,
+  service,
   serviceStreams,
   sideChannels,
   isolate,
