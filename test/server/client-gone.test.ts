@@ -1,0 +1,161 @@
+/** Clients that go away in the middle: nothing of what they asked for goes on, unless they said that they come again. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RawConnection, rawRequest } from './raw-http.ts';
+import { type Served, served } from './served.ts';
+
+describe('a client that goes away', () => {
+  let service: Served;
+  let key: string;
+
+  before(async () => {
+    service = await served();
+    key = await service.key('developer');
+  });
+  after(async () => {
+    await service[Symbol.asyncDispose]();
+  });
+
+  /** Sends it, and is gone after a moment. */
+  const leave = async (
+    path: string,
+    body: unknown,
+    afterMs: number,
+    more: readonly (readonly [string, string])[] = [],
+  ): Promise<void> => {
+    const text = JSON.stringify(body);
+    const connection = await RawConnection.open(service.address);
+    connection.send(
+      rawRequest(
+        'POST',
+        path,
+        [
+          ['host', 'localhost'],
+          ['authorization', `Bearer ${key}`],
+          ['content-type', 'application/json'],
+          ['content-length', String(Buffer.byteLength(text))],
+          ...more,
+        ],
+        text,
+      ),
+    );
+    await sleep(afterMs);
+    connection.socket.resetAndDestroy();
+  };
+  const workspaces = (): string[] => readdirSync(join(service.state, 'workspaces'));
+  const live = (): number =>
+    service.serving.service.manager
+      .list({ tenant: 'acme' })
+      .filter(({ state }) => ['Initializing', 'Running', 'Paused'].includes(state)).length;
+  /** Nothing runs, and no workspace is there. */
+  const nothingLeft = async (): Promise<void> => {
+    for (let i = 0; live() > 0 || workspaces().length > 0; i++) {
+      assert.ok(i < 500, `left: ${live()} sandboxes, ${workspaces().length} workspaces`);
+      await sleep(20);
+    }
+  };
+
+  for (const afterMs of [0, 5, 20, 60, 300]) {
+    test(`during a run, after ${afterMs} ms`, async () => {
+      await leave(
+        '/api/runs',
+        { argv: ['sleep', '60'], workspace: 'private', policy: 'moderate' },
+        afterMs,
+      );
+      await nothingLeft();
+    });
+
+    test(`during the making of a sandbox, after ${afterMs} ms`, async () => {
+      const before = live();
+      await leave('/api/sandboxes', { workspace: 'private', policy: 'moderate' }, afterMs);
+      await sleep(500);
+      // It may have been made before its client went; then it is known, and can be ended.
+      const { body } = await service.ask('GET', '/api/sandboxes?state=Running', { key });
+      const { items } = body as { items: { id: string }[] };
+      assert.equal(items.length, live() - before);
+      for (const { id } of items) await service.ask('DELETE', `/api/sandboxes/${id}`, { key });
+      await nothingLeft();
+    });
+  }
+
+  test('during a command in a sandbox: the command ends, the sandbox stays', async () => {
+    const made = await service.ask('POST', '/api/sandboxes', {
+      key,
+      body: { policy: 'moderate', workspace: 'private' },
+    });
+    const { id } = made.body as { id: string };
+    await leave(
+      `/api/sandboxes/${id}/exec`,
+      { argv: ['sh', '-c', 'sleep 1; echo x > late; sleep 60'] },
+      300,
+    );
+    await sleep(1500);
+    const [workspace = ''] = workspaces();
+    assert.ok(!existsSync(join(service.state, 'workspaces', workspace, 'late')));
+    const { text } = await service.ask('POST', `/api/sandboxes/${id}/exec`, {
+      key,
+      body: { argv: ['echo', 'well'] },
+    });
+    assert.match(text, /well/);
+    await service.ask('DELETE', `/api/sandboxes/${id}`, { key });
+    await nothingLeft();
+  });
+
+  test('with an idempotency key it goes on, and is answered when it comes again', async () => {
+    const body = { argv: ['sh', '-c', 'sleep 1; echo done'] };
+    await leave('/api/runs', body, 300, [['idempotency-key', 'i-come-again']]);
+    for (let i = 0; ; i++) {
+      const answer = await service.ask('POST', '/api/runs', {
+        key,
+        body,
+        headers: { 'idempotency-key': 'i-come-again' },
+      });
+      if (answer.status === 409) {
+        assert.ok(i < 100, 'it does not come to its end');
+        await sleep(100);
+        continue;
+      }
+      assert.equal(answer.headers.get('idempotency-replayed'), 'true');
+      assert.match(answer.text, /done/);
+      break;
+    }
+    await nothingLeft();
+  });
+
+  test('during an evaluation: the guest ends, and the next one runs', async () => {
+    const source = 'export default () => { for (;;) {} }';
+    await Promise.all(
+      [0, 10, 100, 300].map((afterMs) =>
+        leave('/api/evaluations', { language: 'javascript', source, timeoutMs: 60_000 }, afterMs),
+      ),
+    );
+    const { status, text } = await service.ask('POST', '/api/evaluations', {
+      key,
+      body: { language: 'javascript', source: 'export default () => 42', timeoutMs: 20_000 },
+    });
+    assert.equal(status, 200, text);
+    assert.equal((JSON.parse(text) as { value: number }).value, 42);
+    await nothingLeft();
+  });
+
+  test('many at once', async () => {
+    await Promise.all(
+      Array.from({ length: 30 }, (_, i) =>
+        leave(
+          '/api/runs',
+          { argv: ['sleep', '60'], workspace: 'private', policy: 'moderate' },
+          (i * 7) % 150,
+        ),
+      ),
+    );
+    await nothingLeft();
+    const { text } = await service.ask('POST', '/api/runs', {
+      key,
+      body: { argv: ['echo', 'well'] },
+    });
+    assert.match(text, /well/);
+  });
+});
