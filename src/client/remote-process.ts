@@ -100,7 +100,13 @@ export function spawnRemote(
       stdin,
       stdout,
       stderr,
-      kill: () => tell({ type: 'kill' }),
+      // Earlier it would be called off, which is no outcome.
+      kill: () => {
+        started.promise.then(
+          () => tell({ type: 'kill' }),
+          () => {},
+        );
+      },
       signal: (number: number) => tell({ type: 'signal', signal: nameOf(number) }),
       resize: (rows: number, columns: number) => tell({ type: 'resize', rows, columns }),
     },

@@ -20,8 +20,14 @@ export function serveEvaluations(app: FastifyInstance, service: Service): void {
     const { language, encoding = 'json', export: name, keep, compileOnly } = body;
     const { memoryBytes, cpuMs, timeoutMs, stdinBase64, words, env } = body;
     const source = sourceOf(body.source, language === 'wasm');
+    const args = argumentsOf(valueFromWire(body.args, encoding));
+    const input = valueFromWire(body.input, encoding);
+    const engine = ENGINES.find((each) => each === language);
+    // Other languages read it as JSON.
+    if (engine === undefined) requireSized(input);
+    const workspace = await places.workspace(caller, body);
     const options = {
-      ...places.place(caller, body, policy),
+      ...places.place(caller, body, policy, workspace),
       signal,
       ...(name === undefined ? {} : { export: name }),
       ...(keep === undefined ? {} : { keep }),
@@ -31,22 +37,21 @@ export function serveEvaluations(app: FastifyInstance, service: Service): void {
       ...(compileOnly === undefined ? {} : { compileOnly }),
       ...(body.wasm === undefined ? {} : { wasm: wasmOf(body.wasm) }),
     };
-    const args = argumentsOf(valueFromWire(body.args, encoding));
-    const input = valueFromWire(body.input, encoding);
-    const engine = ENGINES.find((each) => each === language);
-    // Other languages read it as JSON.
-    if (engine === undefined) requireSized(input);
-    const evaluation =
-      args !== undefined && engine !== undefined
-        ? await caisson.evaluate(engine, source, { ...options, args })
-        : await caisson.eval(language as EvalLanguage, source, {
-            ...options,
-            ...(input === undefined ? {} : { input }),
-            ...(stdinBase64 === undefined ? {} : { stdin: Buffer.from(stdinBase64, 'base64') }),
-            ...(words === undefined ? {} : { words }),
-            ...(env === undefined ? {} : { env }),
-          });
-    return evaluationToWire(evaluation, encoding);
+    try {
+      const evaluation =
+        args !== undefined && engine !== undefined
+          ? await caisson.evaluate(engine, source, { ...options, args })
+          : await caisson.eval(language as EvalLanguage, source, {
+              ...options,
+              ...(input === undefined ? {} : { input }),
+              ...(stdinBase64 === undefined ? {} : { stdin: Buffer.from(stdinBase64, 'base64') }),
+              ...(words === undefined ? {} : { words }),
+              ...(env === undefined ? {} : { env }),
+            });
+      return evaluationToWire(evaluation, encoding);
+    } finally {
+      await workspace?.release();
+    }
   });
 }
 
