@@ -20,6 +20,7 @@ import { page } from '../http/page.ts';
 import { type About, releasing } from '../served-sandboxes.ts';
 import type { KeptSnapshot } from '../served-snapshots.ts';
 import type { Service } from '../service.ts';
+import { requireWorkspace } from '../workspaces.ts';
 import { infoToWire, keptToWire, managedOf } from './sandboxes.ts';
 
 export function serveLifecycle(app: FastifyInstance, service: Service): void {
@@ -45,6 +46,7 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
     make: () => Promise<ManagedSandbox>,
   ): Promise<ManagedSandbox> => {
     security.ceilings.of(tenant).admitPolicy(about.policy);
+    requireWorkspace(about.workspace, tenant, security.tenants.settings(tenant));
     const lease = security.quotas.reserve(tenant, { kept: 1 });
     const workspace = about.workspace?.share();
     const { policy } = about;
