@@ -110,6 +110,7 @@ async function take(entry: Entry, into: Beneath, modes: Map<string, number>): Pr
       modes.set(path, mode);
       break;
     case 'symlink':
+      await requireFree(parent, name);
       await parent.replaceLink(name, header.linkname ?? '');
       break;
     case 'file':

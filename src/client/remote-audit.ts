@@ -51,9 +51,9 @@ export class RemoteAudit {
   }
 
   /** Oldest first. @throws AUDIT_UNAVAILABLE */
-  query(query: AuditQuery = {}): AsyncGenerator<RemoteAuditRecord> {
+  async *query(query: AuditQuery = {}): AsyncGenerator<RemoteAuditRecord> {
     const { after, sinceMs, untilMs, signal } = query;
-    return eachOf(this.#transport, queryAudit, {
+    yield* eachOf(this.#transport, queryAudit, {
       signal,
       query: {
         ...filterToWire(query),

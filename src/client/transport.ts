@@ -102,7 +102,7 @@ export class Transport {
     const Agent = this.base.protocol === 'https:' ? HttpsAgent : HttpAgent;
     const trusted = ca === undefined ? {} : { ca };
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections, ...trusted });
-    this.#fresh = new Agent({ keepAlive: false, maxSockets: connections, ...trusted });
+    this.#fresh = new Agent({ keepAlive: false, ...trusted });
   }
 
   get headers(): Record<string, string> {
