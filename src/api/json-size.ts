@@ -19,14 +19,14 @@ export function jsonSizeOf(value: unknown, most: number): number | undefined {
 
   const enter = (each: unknown): number | undefined => {
     if (typeof each === 'string') return each.length + 2;
-    if (typeof each !== 'object' || each === null) return 2;
+    if (typeof each !== 'object' || each === null) return 1;
     const before = known.get(each);
     if (before === 'open') return undefined;
     if (before !== undefined) return before;
     const flat = flatSizeOf(each);
     if (flat === undefined) {
       known.set(each, 'open');
-      stack.push({ of: each, parts: partsOf(each), size: 2 });
+      stack.push({ of: each, parts: partsOf(each), size: 1 });
       return 0;
     }
     known.set(each, flat);

@@ -6,6 +6,7 @@ import type { CodeClaims, PlaceOptions } from '../sandbox/place-options.ts';
 import type { ServiceStore } from '../store/service-store.ts';
 import type { Caller } from './http/gatekeeper.ts';
 import type { Security } from './security/security.ts';
+import { Turns } from './turns.ts';
 import type { Workspace, Workspaces } from './workspaces.ts';
 
 /** As the contract has it: src/api/sandboxes.ts, `placeFields`. */
@@ -37,11 +38,15 @@ export interface Place extends PlaceOptions {
 /** A level or a profile is one word; what a tenant has stored has a name with or without a version. */
 const STORED = /^[a-z0-9][a-z0-9._-]{0,63}(?:@(?<version>[1-9][0-9]{0,8}))?$/;
 
+/** Characters of a policy that is compared in no time. */
+const SHORT = 2048;
+
 export class Places {
   readonly #default: string | Readonly<Record<string, unknown>>;
   readonly #store: ServiceStore;
   readonly #security: Security;
   readonly #workspaces: Workspaces;
+  readonly #turns = new Turns();
 
   constructor(parts: {
     /** Of requests that name no policy. */
@@ -64,7 +69,11 @@ export class Places {
   async policy({ tenant }: Caller, { policy, accept = [] }: AskedPlace): Promise<Policy> {
     const named = policy ?? this.#default;
     const written = typeof named === 'string' ? await this.#named(tenant, named) : named;
-    return this.#security.ceilings.of(tenant).admit(written as never, { accept });
+    const admit = (): Policy =>
+      this.#security.ceilings.of(tenant).admit(written as never, { accept });
+    // Long lists take long to be compared, and nobody is answered meanwhile.
+    if (typeof written === 'string' || JSON.stringify(written).length <= SHORT) return admit();
+    return await this.#turns.take(tenant, admit);
   }
 
   /** @throws REQUEST_INVALID */

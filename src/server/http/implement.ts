@@ -11,9 +11,10 @@ import {
   type ValueOf,
 } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
-import { firstStatus, type Reply, send, toAnswer } from './answer.ts';
+import { firstStatus, Reply, send, toAnswer } from './answer.ts';
 import type { Caller } from './gatekeeper.ts';
 import { withHeartbeat } from './heartbeat.ts';
+import { LargeAnswers } from './large-answers.ts';
 import { parse } from './parse.ts';
 
 /** A request that was let in, and is as the contract says. */
@@ -48,7 +49,12 @@ export function implement<R extends Route>(
       const { idempotency } = app;
       const key = route.idempotent === true ? idempotency?.keyOf(request) : undefined;
       const asked = askedOf(route, request, reply, key !== undefined);
-      const work = async () => toAnswer(route, await handler(asked));
+      const work = async () => {
+        const answered = await handler(asked);
+        const value = answered instanceof Reply ? answered.value : answered;
+        await answersOf(app).room(request.caller.tenant, value, reply.raw);
+        return toAnswer(route, answered);
+      };
       const answer =
         key === undefined || idempotency === undefined
           ? work()
@@ -111,6 +117,14 @@ export function implementSocket<R extends Route>(
       handler(asked, socket);
     },
   });
+}
+
+const answers = new WeakMap<FastifyInstance, LargeAnswers>();
+
+function answersOf(app: FastifyInstance): LargeAnswers {
+  const found = answers.get(app) ?? new LargeAnswers();
+  answers.set(app, found);
+  return found;
 }
 
 /** Fastify's way to write a path. */

@@ -42,7 +42,8 @@ export const serviceCeilingDocument: PolicyDocument = {
     processes: 4096,
     openFiles: 16384,
     fileSize: '16GiB',
-    output: '64MiB',
+    // Kept for the answer in the memory of the service, and several times that as JSON; streams keep none.
+    output: '16MiB',
     scratch: '4GiB',
     core: 0,
     stack: '64MiB',
