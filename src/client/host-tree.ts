@@ -59,6 +59,8 @@ async function* piecesOf(file: FileHandle, size: number): AsyncGenerator<Buffer>
 
 async function add(archive: Pack, header: Headers, content?: AsyncIterable<Buffer>): Promise<void> {
   const sink = archive.entry(header);
+  // Of an archive that nobody takes any more: told by the write that fails.
+  sink.on('error', () => {});
   if (content !== undefined) {
     for await (const piece of content) {
       if (sink.write(piece) || (await drained(sink))) continue;

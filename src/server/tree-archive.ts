@@ -87,6 +87,8 @@ async function add(
 ): Promise<void> {
   const first = await content?.next();
   const sink = archive.entry(header);
+  // Where the archive fails, so does its entry; an error that nobody listens for would end the service.
+  sink.on('error', () => {});
   let left = header.size ?? 0;
   const put = async (bytes: Buffer): Promise<void> => {
     const part = bytes.subarray(0, left);

@@ -157,7 +157,7 @@ for (const { name: where, open } of whereabouts) {
         await sleep(50);
       }
       await watching;
-      assert.match(seen[0] ?? '', /^added watched\/\d+$/);
+      assert.match(seen[0] ?? '', /^(?:added|modified) watched\/\d+$/);
     });
 
     test('a shell keeps directory and variables; its commands come one after the other', async () => {

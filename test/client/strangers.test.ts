@@ -563,7 +563,9 @@ describe('archives that lead elsewhere', () => {
         if (path.includes('/stat')) return json(response, 200, info);
         const archive = pack();
         archive.on('error', () => {});
-        archive.entry({ name: 'a', size: 1000 }).write('x');
+        const entry = archive.entry({ name: 'a', size: 1000 });
+        entry.on('error', () => {});
+        entry.write('x');
         response.writeHead(200);
         archive.pipe(response);
         setTimeout(() => response.socket?.destroy(), 50);
