@@ -3,7 +3,7 @@
  * client goes away, and what an error looks like.
  */
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { fastifyWebsocket } from '@fastify/websocket';
@@ -76,6 +76,9 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     connectionsCheckingInterval: checkEvery(limits.headersTimeoutMs),
     maxHeaderSize: 16 * 1024,
     requireHostHeader: false,
+    // Another protocol that is offered, such as h2c, is not taken (RFC 9110, 7.8): its request is one like any.
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
+      headers.upgrade?.toLowerCase() === 'websocket',
   };
   const arrivals = new Arrivals(limits.requestTimeoutMs);
   /** The last request of a connection. */
@@ -102,7 +105,11 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
       // fd 2: what the service prints on stdout is for whoever started it.
       stream: process.stderr,
     },
-    frameworkErrors: (error, _, reply) => replyProblem(reply, error),
+    frameworkErrors: (error, request, reply) => {
+      // No hook has seen it.
+      if (isUpgrade(request)) reply.raw.once('finish', () => request.raw.socket.destroySoon());
+      replyProblem(reply, error);
+    },
     clientErrorHandler: (error, socket) => {
       replyClientError(error, socket as Socket, isAnswering(latest.get(socket as Socket)));
     },
@@ -115,6 +122,29 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
           https: { ...http, minVersion: 'TLSv1.2', ...tls },
         } as FastifyHttpOptions<Server>) as FastifyInstance);
 
+  // First: it ends the connection of an upgrade that a later hook refuses.
+  await app.register(fastifyWebsocket, {
+    // Pings are answered where the socket is looked after: who sends them and reads no answer would fill this memory.
+    options: {
+      maxPayload: options.messageBytes ?? MiB,
+      perMessageDeflate: false,
+      autoPong: false,
+    },
+    preClose: (done) => {
+      closeSockets(app);
+      done();
+    },
+    errorHandler: (error, socket, request) => {
+      // What clients send that is no WebSocket is no fault of ours: ws has closed it, and said why.
+      const isTheirs = String((error as NodeJS.ErrnoException).code).startsWith('WS_ERR_');
+      request.log[isTheirs ? 'info' : 'error']({ err: error }, 'a WebSocket failed');
+      if (!isTheirs) socket.close(1011);
+    },
+  });
+  app.server.prependListener('upgrade', (_, socket) => {
+    // Node has let go of it: where nobody answers, nothing else would end it with its client.
+    socket.once('end', () => socket.end());
+  });
   const paths = new RoutePaths();
   app.server.maxConnections = limits.maxConnections;
   app.decorate('idempotency', options.idempotency);
@@ -157,6 +187,8 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     requireOneHost(request.raw, reply);
     const { contract } = request.routeOptions.config;
     if (options.isDraining()) refuseWork(reply, contract);
+    // Else it would be one, to be closed at once.
+    if (contract !== undefined && contract.socket !== true && isUpgrade(request)) throw noSocket();
     // Without a contract nobody has said who may: notFound answers.
     if (contract === undefined || contract.scope === 'public' || gatekeeper.isOpen(contract)) {
       done();
@@ -179,24 +211,6 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   app.setNotFoundHandler((request, reply) => replyProblem(reply, paths.refuse(request)));
   // A stream, whatever it is; only routes that say so take it.
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
-  await app.register(fastifyWebsocket, {
-    // Pings are answered where the socket is looked after: who sends them and reads no answer would fill this memory.
-    options: {
-      maxPayload: options.messageBytes ?? MiB,
-      perMessageDeflate: false,
-      autoPong: false,
-    },
-    preClose: (done) => {
-      closeSockets(app);
-      done();
-    },
-    errorHandler: (error, socket, request) => {
-      // What clients send that is no WebSocket is no fault of ours: ws has closed it, and said why.
-      const isTheirs = String((error as NodeJS.ErrnoException).code).startsWith('WS_ERR_');
-      request.log[isTheirs ? 'info' : 'error']({ err: error }, 'a WebSocket failed');
-      if (!isTheirs) socket.close(1011);
-    },
-  });
   return app;
 }
 
@@ -229,6 +243,19 @@ function refuseWork(reply: FastifyReply, contract: Route | undefined): void {
 
 function knockOf({ headers, raw }: FastifyRequest) {
   return { headers, rawHeaders: raw.rawHeaders, address: raw.socket.remoteAddress ?? '' };
+}
+
+/** As Node has it; it tells no type. */
+function isUpgrade({ raw }: FastifyRequest): boolean {
+  return (raw as { readonly upgrade?: boolean | null }).upgrade === true;
+}
+
+function noSocket(): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'server',
+    message: 'this is no WebSocket',
+    hint: 'ask without an upgrade',
+  });
 }
 
 function requireScope({ scopes, subject }: Caller, { scope, id }: Route): void {
