@@ -126,6 +126,7 @@ const documents = [
   'docs/audit.md',
   'docs/network.md',
   'docs/service.md',
+  'docs/client.md',
   'docs/service-streams.md',
   'docs/srt-settings.md',
   'docs/access.md',

@@ -15,6 +15,7 @@ const PAGE = 100;
 const LOOK_EVERY_MS = 250;
 /** Others wait for a query no longer than so many records take. */
 const BREATHE_EVERY = 5000;
+const BREATH = Symbol('others come first');
 const NANOSECONDS = 1_000_000n;
 
 export function serveAudit(app: FastifyInstance, service: Service): void {
@@ -80,15 +81,17 @@ function* follow(
   directory: string,
   filter: RecordFilter,
   after: number | undefined,
-): Generator<AuditRecord | number | undefined> {
+): Generator<AuditRecord | typeof BREATH | number | undefined> {
   const follower = followLog(directory, 0);
   // Its place first: what is written while the log is read comes from there.
-  const last = follower.next().at(-1)?.seq ?? 0;
+  const last = follower.next().at(-1)?.seq ?? -1;
   let seen = after ?? last;
   yield seen;
   if (after !== undefined) {
-    for (const record of readLog(directory, filter)) {
-      if (record.seq <= seen) continue;
+    let looked = 0;
+    for (const record of readLog(directory)) {
+      if (++looked % BREATHE_EVERY === 0) yield BREATH;
+      if (record.seq <= seen || !matches(record, filter)) continue;
       seen = record.seq;
       yield record;
     }
@@ -102,12 +105,13 @@ function* follow(
 }
 
 async function* untilAborted(
-  records: Generator<AuditRecord | number | undefined>,
+  records: Generator<AuditRecord | typeof BREATH | number | undefined>,
   signal: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   for (const record of records) {
     if (signal.aborted) return;
     if (record === undefined) await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+    else if (record === BREATH) await sleep(0);
     else if (typeof record === 'number') yield { event: 'begin', data: {}, id: String(record) };
     else yield { event: 'record', data: record, id: String(record.seq) };
   }
