@@ -16,6 +16,11 @@ export interface ProgramsSetup {
   readonly journal: (entry: PolicyEntry, options: PlaceOptions) => Journal | undefined;
 }
 
+/**
+ * Evaluators of one tenant that stand at once, each with hosts of its own: past that, the one that nobody used for longest ends.
+ */
+const MOST_OF_A_TENANT = 32;
+
 export class Programs {
   readonly #setup: ProgramsSetup;
   readonly #evaluators = new Map<string, Evaluator>();
@@ -33,6 +38,11 @@ export class Programs {
     const accepted = accept === undefined ? '' : [...accept].sort().join(',');
     const key = `${entry.digest}\0${tenant ?? ''}\0${accepted}\0${allowUnisolated === true}${isAlone ? '\0alone' : ''}`;
     let evaluator = this.#evaluators.get(key);
+    if (evaluator !== undefined) {
+      // The one that was used last goes last.
+      this.#evaluators.delete(key);
+      this.#evaluators.set(key, evaluator);
+    }
     if (evaluator === undefined) {
       const options = {
         ...(tenant === undefined ? {} : { tenant }),
@@ -46,9 +56,23 @@ export class Programs {
         open: this.#setup.open(entry, options, isAlone),
         ...(journal === undefined ? {} : { journal }),
       });
+      this.#makeRoom(tenant ?? '');
       this.#evaluators.set(key, evaluator);
     }
     return evaluator;
+  }
+
+  #makeRoom(tenant: string): void {
+    const its = [...this.#evaluators].filter(([key]) => key.split('\0')[1] === tenant);
+    let left = its.length + 1 - MOST_OF_A_TENANT;
+    for (const [key, evaluator] of its) {
+      if (left <= 0) return;
+      if (evaluator.isBusy) continue;
+      this.#evaluators.delete(key);
+      left -= 1;
+      // Whoever goes on with it gets another one.
+      evaluator.close().catch(() => {});
+    }
   }
 
   /** Ends the hosts of a policy, unless something is evaluated there. */

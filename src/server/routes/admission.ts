@@ -20,21 +20,23 @@ import type { Service } from '../service.ts';
 import { trustFileOf } from '../trust-file.ts';
 
 export function serveAdmission(app: FastifyInstance, service: Service): void {
-  const { config, state, threats } = service;
+  const { config, state, threats, security } = service;
 
   implement(app, scanCode, async ({ body, caller, signal }) => {
     const { files, profile, declares, threshold, listFrom, model } = body;
-    await using place = await scannedFiles(state, files);
-    const report = await scan([place.directory], {
-      store: threats.storeOf(caller.tenant),
-      signal,
-      ...(profile === undefined ? {} : { profile }),
-      ...(declares === undefined ? {} : { declares }),
-      ...(threshold === undefined ? {} : { threshold }),
-      ...(listFrom === undefined ? {} : { listFrom }),
-      ...(model === undefined ? {} : { model }),
+    return await security.quotas.executions.during(caller.tenant, signal, async () => {
+      await using place = await scannedFiles(state, files);
+      const report = await scan([place.directory], {
+        store: threats.storeOf(caller.tenant),
+        signal,
+        ...(profile === undefined ? {} : { profile }),
+        ...(declares === undefined ? {} : { declares }),
+        ...(threshold === undefined ? {} : { threshold }),
+        ...(listFrom === undefined ? {} : { listFrom }),
+        ...(model === undefined ? {} : { model }),
+      });
+      return { ...place.named(report) };
     });
-    return { ...place.named(report) };
   });
 
   implement(app, signSource, async ({ body }) => {

@@ -51,11 +51,10 @@ export function serveEffects(app: FastifyInstance, service: Service): void {
   implement(app, executeEffect, async ({ body, caller, signal }) => {
     const modules = await service.modulesOf(caller.tenant);
     const { id, input, args = input === undefined ? [] : [input], export: name } = body;
-    const execution = await modules.execute(id, {
-      args,
-      signal,
-      ...(name === undefined ? {} : { export: name }),
-    });
+    const { executions } = service.security.quotas;
+    const execution = await executions.during(caller.tenant, signal, () =>
+      modules.execute(id, { args, signal, ...(name === undefined ? {} : { export: name }) }),
+    );
     return toEffect(execution);
   });
 }

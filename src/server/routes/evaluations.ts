@@ -15,6 +15,7 @@ const ENGINES = ['javascript', 'typescript', 'wasm'] as const;
 
 export function serveEvaluations(app: FastifyInstance, service: Service): void {
   const { caisson, places } = service;
+  const { executions } = service.security.quotas;
   implement(app, evaluateSource, async ({ body, caller, signal }) => {
     const policy = await places.policy(caller, body);
     const { language, encoding = 'json', export: name, keep, compileOnly } = body;
@@ -38,16 +39,17 @@ export function serveEvaluations(app: FastifyInstance, service: Service): void {
       ...(body.wasm === undefined ? {} : { wasm: wasmOf(body.wasm) }),
     };
     try {
-      const evaluation =
+      const evaluation = await executions.during(caller.tenant, signal, () =>
         args !== undefined && engine !== undefined
-          ? await caisson.evaluate(engine, source, { ...options, args })
-          : await caisson.eval(language as EvalLanguage, source, {
+          ? caisson.evaluate(engine, source, { ...options, args })
+          : caisson.eval(language as EvalLanguage, source, {
               ...options,
               ...(input === undefined ? {} : { input }),
               ...(stdinBase64 === undefined ? {} : { stdin: Buffer.from(stdinBase64, 'base64') }),
               ...(words === undefined ? {} : { words }),
               ...(env === undefined ? {} : { env }),
-            });
+            }),
+      );
       return evaluationToWire(evaluation, encoding);
     } finally {
       await workspace?.release();

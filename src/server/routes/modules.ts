@@ -65,7 +65,10 @@ export function serveModules(app: FastifyInstance, service: Service): void {
       ...(name === undefined ? {} : { export: name }),
       ...(input === undefined ? {} : { input }),
     };
-    const execution = await modules.execute(params.reference, options);
+    const { executions } = service.security.quotas;
+    const execution = await executions.during(caller.tenant, signal, () =>
+      modules.execute(params.reference, options),
+    );
     return { ...evaluationToWire(execution, encoding), module: execution.module };
   });
 

@@ -5,6 +5,7 @@
 import { CaissonError } from '../../core/error.ts';
 import type { PoolLimits } from '../../sandbox/manager/resources.ts';
 import type { TenantConfig } from '../config/tenant-config.ts';
+import { ExecutionRoom } from './execution-room.ts';
 
 /** What is counted here. Processor time, memory and processes of sandboxes the manager's pool counts: `poolOf`. */
 export type QuotaName = 'kept' | 'workspaceBytes' | 'modules' | 'policies' | 'waiting';
@@ -29,9 +30,12 @@ const WHAT: Readonly<Record<QuotaName, string>> = {
 export class Quotas {
   readonly #settings: (tenant: string) => TenantConfig;
   readonly #used = new Map<string, Map<QuotaName, number>>();
+  /** What runs outside of the manager's pool. */
+  readonly executions: ExecutionRoom;
 
   constructor(settings: (tenant: string) => TenantConfig) {
     this.#settings = settings;
+    this.executions = new ExecutionRoom(settings);
   }
 
   /**

@@ -1,0 +1,78 @@
+/** A tenant that has everything evaluated at once, each under a policy of its own: each of those has hosts of its own. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Served, served } from '../served.ts';
+
+const AT_ONCE = 4;
+const ASKED = 40;
+const ALONE = {
+  version: 1,
+  level: 'moderate',
+  filesystem: { workspace: 'none', read: [], write: [] },
+};
+
+describe('executions of one tenant', () => {
+  let service: Served;
+  let key: string;
+
+  before(async () => {
+    service = await served({
+      tenants: { acme: { quotas: { concurrency: AT_ONCE, waiting: ASKED } }, globex: {} },
+      audit: { enabled: false },
+    });
+    key = await service.key('developer');
+  });
+  after(async () => {
+    await service[Symbol.asyncDispose]();
+  });
+
+  /** Below this process, as the host sees them. */
+  const descendants = (): number => {
+    const parents = new Map<number, number>();
+    for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]));
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    const isOurs = (pid: number | undefined): boolean =>
+      pid !== undefined && (pid === process.pid || isOurs(parents.get(pid)));
+    return [...parents.values()].filter(isOurs).length;
+  };
+
+  test('start no more hosts than it may have sandboxes; the rest waits, and too much is refused', async () => {
+    const evaluate = (i: number) =>
+      service.ask('POST', '/api/evaluations', {
+        key,
+        body: {
+          language: 'javascript',
+          policy: { ...ALONE, environment: { set: { N: String(i) } } },
+          source: 'export default () => { const t = Date.now(); while (Date.now() - t < 100); }',
+          args: [],
+        },
+      });
+    const before = descendants();
+    let isOver = false;
+    let most = 0;
+    const watching = (async () => {
+      while (!isOver) {
+        most = Math.max(most, descendants() - before);
+        await sleep(50);
+      }
+    })();
+    const answers = await Promise.all(
+      Array.from({ length: ASKED + 3 * AT_ONCE }, (_, i) => evaluate(i)),
+    );
+    isOver = true;
+    await watching;
+    const refused = answers.filter(({ status }) => status === 429);
+    assert.equal(refused.length, 2 * AT_ONCE);
+    for (const { text } of refused) assert.match(text, /QUOTA_EXCEEDED/);
+    assert.ok(answers.filter(({ status }) => status === 200).length === ASKED + AT_ONCE);
+    assert.ok(most > 0 && most < 300, `${most} processes`);
+  });
+});
