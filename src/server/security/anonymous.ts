@@ -19,6 +19,9 @@ const CALLER: Caller = Object.freeze({
   isOperator: true,
 });
 
+/** RFC 7239; RFC 9110, 7.6.3; and what proxies send by custom. */
+const FORWARDING = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
+
 /**
  * @param address of the other end; undefined: a unix socket. Not to be told from the connection: one over TCP that has been
  * closed by then has no address either
@@ -28,8 +31,11 @@ export function anonymousCaller(headers: IncomingHttpHeaders, address: string | 
   const isPage =
     headers.origin !== undefined ||
     (headers['sec-fetch-site'] !== undefined && headers['sec-fetch-site'] !== 'none');
+  // A proxy of this machine asks for others.
+  const isForwarded = FORWARDING.some((name) => headers[name] !== undefined);
   const isHere =
-    address === undefined || (isLoopback(address) && namesLoopback(headers.host ?? ''));
+    !isForwarded &&
+    (address === undefined || (isLoopback(address) && namesLoopback(headers.host ?? '')));
   if (!isPage && isHere) return CALLER;
   throw new CaissonError('UNAUTHENTICATED', {
     layer: 'server',
