@@ -46,7 +46,7 @@ const oidc = z.strictObject({
     .string()
     .min(1)
     .exactOptional()
-    .describe('Claim of scopes, a list or a text with spaces; they narrow what the roles give.'),
+    .describe('Claim of scopes, a list or a text with spaces; beside what the roles give.'),
   jwksUri: url()
     .exactOptional()
     .describe('Where the keys are. Default: what the issuer’s discovery document says.'),
