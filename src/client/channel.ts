@@ -12,6 +12,12 @@ export interface ChannelListener {
   ended(error: CaissonError): void;
 }
 
+export interface ChannelOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Beside those of every request. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** A service sends its messages in pieces of a megabyte at most; an outcome may be larger. */
 const MOST_BYTES = 32 * 2 ** 20;
 
@@ -25,11 +31,16 @@ export class Channel {
   #silence: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
-  constructor(transport: Transport, path: string, listener: ChannelListener, signal?: AbortSignal) {
+  constructor(
+    transport: Transport,
+    path: string,
+    listener: ChannelListener,
+    { signal, headers = {} }: ChannelOptions = {},
+  ) {
     this.#listener = listener;
     this.#silenceMs = transport.silenceMs;
     this.#signal = signal;
-    const socket = connect(transport, path);
+    const socket = connect(transport, path, headers);
     this.#socket = socket;
     signal?.addEventListener('abort', this.#aborted, { once: true });
     socket.once('open', () => {
@@ -131,15 +142,19 @@ export class Channel {
   }
 }
 
-function connect(transport: Transport, path: string): WebSocket {
-  const { base, socketPath, ca, headers, silenceMs } = transport;
+function connect(
+  transport: Transport,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): WebSocket {
+  const { base, socketPath, ca, silenceMs } = transport;
   const scheme = base.protocol === 'https:' ? 'wss' : 'ws';
   const address =
     socketPath === undefined
       ? `${scheme}://${base.host}${path}`
       : `ws+unix://${socketPath}:${path}`;
   return new WebSocket(address, {
-    headers,
+    headers: { ...transport.headers, ...headers },
     perMessageDeflate: false,
     followRedirects: false,
     maxPayload: MOST_BYTES,

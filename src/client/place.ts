@@ -102,13 +102,17 @@ export function onceOf({ idempotencyKey, trace }: Once & { readonly trace?: Trac
 } {
   return {
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-    ...(trace === undefined ? {} : { headers: traceHeaders(trace) }),
+    ...traceOf({ trace }),
   };
 }
 
 /** W3C Trace Context. */
-function traceHeaders({ traceparent, tracestate }: TraceContext): Record<string, string> {
-  return { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
+export function traceOf({ trace }: { readonly trace?: TraceContext | undefined }): {
+  readonly headers?: Readonly<Record<string, string>>;
+} {
+  if (trace === undefined) return {};
+  const { traceparent, tracestate } = trace;
+  return { headers: { traceparent, ...(tracestate === undefined ? {} : { tracestate }) } };
 }
 
 /** @throws REQUEST_INVALID that names the option */

@@ -43,6 +43,7 @@ import {
   type Remotely,
   type RemotePolicyInput,
   refuseLocal,
+  traceOf,
   type WireManaged,
 } from './place.ts';
 import { RemoteKeys, RemoteTenants } from './remote-access.ts';
@@ -143,7 +144,7 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
       ...(pty === undefined ? {} : { pty }),
     };
     const path = this.#transport.pathOf(spawnRun, {});
-    const guest = spawnRemote(this.#transport, { path, start, signal });
+    const guest = spawnRemote(this.#transport, { path, start, signal, ...traceOf(options) });
     await Promise.race([guest.started, guest.outcome]);
     return guest;
   }

@@ -1,4 +1,7 @@
-/** Files of a sandbox of a service, in the shape of the library's. Each request is carried out inside, with the guest's rights. */
+/**
+ * Files of a sandbox of a service, in the shape of the library's. Each request is carried out inside, with the guest's
+ * rights. Over 300 lines: one class, as long as that shape.
+ */
 import { constants } from 'node:fs';
 import { lstat, open, readlink } from 'node:fs/promises';
 import { posix } from 'node:path';

@@ -15,6 +15,8 @@ export interface RemoteSpawn {
   readonly path: string;
   readonly start: object;
   readonly signal?: AbortSignal | undefined;
+  /** Where its spans belong. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly connect?: ((port: number) => Promise<never>) | undefined;
 }
 
@@ -28,7 +30,7 @@ const KNOWN: ReadonlySet<unknown> = new Set(['started', 'taken', 'outcome', 'pro
 /** Errors of starting come through `outcome`, as those of a process of this machine do. */
 export function spawnRemote(
   transport: Transport,
-  { path, start, signal, connect = noConnection }: RemoteSpawn,
+  { path, start, signal, headers = {}, connect = noConnection }: RemoteSpawn,
 ): GuestProcess {
   const outcome = Promise.withResolvers<Outcome>();
   const started = Promise.withResolvers<number>();
@@ -83,7 +85,7 @@ export function spawnRemote(
         end();
       },
     },
-    signal,
+    { signal, headers },
   );
   const stdin = new Stdin(channel);
   const end = (): void => {

@@ -26,7 +26,7 @@ import type { ManagedForkOptions } from '../sandbox/manager/manager-options.ts';
 import type { PublishedPort, PublishOptions } from '../sandbox/ports.ts';
 import type { ShellOptions } from '../sandbox/shell-command.ts';
 import { refuseMethods } from './local-only.ts';
-import { commandToWire, managedToWire, type Once, onceOf } from './place.ts';
+import { commandToWire, managedToWire, type Once, onceOf, traceOf } from './place.ts';
 import { applyRemote, RemoteChanges } from './remote-changes.ts';
 import { RemoteFiles } from './remote-files.ts';
 import { RemotePorts } from './remote-ports.ts';
@@ -83,7 +83,7 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
     };
     const path = this.#transport.pathOf(spawnInSandbox, { params: { id: this.id } });
     const connect = (port: number) => this.connect(port) as Promise<never>;
-    return spawnRemote(this.#transport, { path, start, signal, connect });
+    return spawnRemote(this.#transport, { path, start, signal, connect, ...traceOf(options) });
   }
 
   /** As `Sandbox.shell`; it is asked for with its first command. */

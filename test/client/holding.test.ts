@@ -218,7 +218,7 @@ describe('memory stays flat', () => {
   });
 
   test('with a file that is read slowly', async () => {
-    await using sandbox = await caisson.create();
+    await using sandbox = await caisson.create({ policy: 'moderate', workspace: 'private' });
     const sink = async function* () {
       for (let i = 0; i < 300; i++) yield Buffer.alloc(1_000_000);
     };

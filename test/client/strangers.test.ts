@@ -268,6 +268,23 @@ describe('credentials go to one address alone', () => {
   });
 });
 
+test('a trace goes along with whatever belongs to it', async () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const trace = { traceparent, tracestate: 'a=b' };
+  await using other = await stranger(
+    withSandbox((_, response) => json(response, 400, {})),
+    {},
+  );
+  const box = await other.caisson.create({ trace });
+  await assert.rejects(other.caisson.run(['true'], { trace }), FAILED);
+  await assert.rejects(box.exec(['true'], { trace }), FAILED);
+  await assert.rejects(other.caisson.evaluate('javascript', '', { trace }), FAILED);
+  await assert.rejects(other.caisson.spawn(['true'], { trace }), FAILED);
+  await assert.rejects(box.spawn(['true'], { trace }).outcome, FAILED);
+  const told = other.heard.map(({ headers }) => [headers.traceparent, headers.tracestate]);
+  assert.deepEqual(told, Array(6).fill([traceparent, 'a=b']));
+});
+
 describe('silence', () => {
   test('is given up', async () => {
     await using other = await stranger(() => {}, { silenceMs: 200 });
