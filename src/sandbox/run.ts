@@ -164,12 +164,15 @@ export class Runner {
     const { background = false } = options;
     const ties = { ...tiesOf(id, options.signal, network, ports), background };
     const execution = kind.spawn(job, ties);
-    execution.result.catch(async () => {
-      release?.[Symbol.dispose]();
-      await ports?.close();
-      await network?.close(undefined);
-      await overlay?.discard();
-    });
+    execution.result
+      .catch(async () => {
+        release?.[Symbol.dispose]();
+        await ports?.close();
+        await network?.close(undefined);
+        await overlay?.discard();
+      })
+      // What could not be removed goes at the next start; nobody waits here.
+      .catch(() => {});
     const finish = async (raw: RawResult): Promise<Outcome> => {
       using _ = release;
       await ports?.close();

@@ -55,10 +55,13 @@ export class Kept {
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    sandbox.gone.then(
-      () => this.#close('Failed', 'it ended by itself'),
-      (error: Error) => this.#close('Failed', error.message),
-    );
+    sandbox.gone
+      .then(
+        () => this.#close('Failed', 'it ended by itself'),
+        (error: Error) => this.#close('Failed', error.message),
+      )
+      // As in #close: unhandled, it would end this process, and every other sandbox with it.
+      .catch(() => {});
     this.handle = new ManagedSandbox(entry.id, sandbox, this.#activity, {
       state: () => entry.state,
       pause: () => this.pause(),

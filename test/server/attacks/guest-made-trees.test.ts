@@ -87,4 +87,38 @@ describe('what a guest made goes with its sandbox', () => {
     assert.deepEqual(left(), []);
     await again[Symbol.asyncDispose]();
   });
+
+  test('what cannot be removed after all is told, and ends nobody else', async (context) => {
+    const other = await served({ audit: { enabled: false } });
+    const own = await other.key('developer');
+    const policy = {
+      version: 1,
+      level: 'moderate',
+      filesystem: { write: ['.'], workspace: 'overlay' },
+    };
+    const made = await other.ask('POST', '/api/sandboxes', {
+      key: own,
+      body: { policy, workspace: 'private' },
+    });
+    const { id } = made.body as { id: string };
+    const body = { argv: ['touch', 'kept'] };
+    await other.ask('POST', `/api/sandboxes/${id}/exec`, { key: own, body });
+    const [overlay = ''] = readdirSync(join(other.state, 'overlays'));
+    const held = join(other.state, 'overlays', overlay, 'upper', 'kept');
+    // The host's own doing: no guest can.
+    if (spawnSync('chattr', ['+i', held]).status !== 0) {
+      await other[Symbol.asyncDispose]();
+      return context.skip('chattr +i is not possible here');
+    }
+    try {
+      const ended = await other.ask('DELETE', `/api/sandboxes/${id}`, { key: own });
+      assert.equal((ended.body as { state: string }).state, 'Failed');
+      assert.equal((await other.ask('GET', '/healthz')).status, 200);
+    } finally {
+      spawnSync('chattr', ['-R', '-i', join(other.state, 'overlays')]);
+      // What failed is told again by whoever ends the service.
+      await other.serving.stop(0).catch(() => {});
+      rmSync(other.state, { recursive: true });
+    }
+  });
 });
