@@ -4,6 +4,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { ManagedInfo } from '../sandbox/manager/managed-info.ts';
 import type { ManagedSandbox } from '../sandbox/manager/managed-sandbox.ts';
 import type { ManagedCreateOptions } from '../sandbox/manager/manager-options.ts';
+import type { RecoveredSandbox } from '../sandbox/manager/recovery.ts';
 import type { SandboxManager } from '../sandbox/manager/sandbox-manager.ts';
 import { ServedSnapshots } from './served-snapshots.ts';
 import type { Workspace } from './workspaces.ts';
@@ -24,11 +25,19 @@ export class ServedSandboxes {
   readonly #open = new Map<string, ManagedSandbox>();
   readonly #endings = new Map<string, Promise<void>>();
   readonly #about = new WeakMap<ManagedSandbox, About>();
+  /** Of a service that died: known until this one ends. */
+  readonly #lost: ReadonlyMap<string, ManagedInfo>;
 
   /** @param onFault told of what could not be cleaned up */
   constructor(manager: SandboxManager, onFault: (error: unknown) => void) {
     this.#manager = manager;
     this.#onFault = onFault;
+    this.#lost = new Map(
+      manager.recovered.sandboxes
+        .map((each) => lostInfo(each))
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
+        .map((info) => [info.id, info]),
+    );
   }
 
   /** @param ending is done once it has ended, whoever ended it, or where it could not be made */
@@ -95,17 +104,22 @@ export class ServedSandboxes {
     } catch (error) {
       if (!isCaissonError(error) || error.code !== 'REQUEST_INVALID') throw error;
     }
+    found ??= this.#lost.get(id);
     if (found?.tenant === tenant) return found;
     throw noSandbox(id);
   }
 
   list(tenant: string): readonly ManagedInfo[] {
-    return this.#manager.list({ tenant });
+    const lost = [...this.#lost.values()].filter((each) => each.tenant === tenant);
+    return lost.length === 0
+      ? this.#manager.list({ tenant })
+      : [...lost, ...this.#manager.list({ tenant })];
   }
 
   /** Nothing of it is left when this settles. @throws NOT_FOUND, also for another tenant’s */
   async kill(tenant: string, id: string, by: string): Promise<ManagedInfo> {
-    this.inspect(tenant, id);
+    const known = this.inspect(tenant, id);
+    if (this.#lost.has(id)) return known;
     const ended = await this.#manager.kill(id, `${by} ended it`);
     await this.#endings.get(id);
     return ended;
@@ -125,6 +139,26 @@ export function releasing(workspace: Workspace | undefined, ...others: Ending[])
     } finally {
       for (const other of others) await other();
     }
+  };
+}
+
+function lostInfo({ record, was, fate }: RecoveredSandbox): ManagedInfo {
+  const { id, kind, tenant, labels, priority, policyDigest, createdMs, sandbox } = record;
+  const left = fate === 'left' ? '; something of it does not end' : '';
+  return {
+    id,
+    kind,
+    state: 'Failed',
+    waiting: false,
+    tenant,
+    labels,
+    priority,
+    policyDigest,
+    ...(sandbox === undefined ? {} : { sandbox }),
+    createdMs,
+    ageMs: Math.max(0, Date.now() - createdMs),
+    reason: `the service ended while it was ${was}${left}`,
+    usage: () => Promise.resolve(undefined),
   };
 }
 

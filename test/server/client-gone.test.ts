@@ -7,6 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RawConnection, rawRequest } from './raw-http.ts';
 import { type Served, served } from './served.ts';
 
+/** What a guest writes is seen in its workspace at once. */
+const DIRECT = { version: 1, level: 'moderate', filesystem: { workspace: 'direct', write: ['.'] } };
+
 describe('a client that goes away', () => {
   let service: Served;
   let key: string;
@@ -84,16 +87,17 @@ describe('a client that goes away', () => {
   test('during a command in a sandbox: the command ends, the sandbox stays', async () => {
     const made = await service.ask('POST', '/api/sandboxes', {
       key,
-      body: { policy: 'moderate', workspace: 'private' },
+      body: { policy: DIRECT, workspace: 'private' },
     });
     const { id } = made.body as { id: string };
     await leave(
       `/api/sandboxes/${id}/exec`,
-      { argv: ['sh', '-c', 'sleep 1; echo x > late; sleep 60'] },
+      { argv: ['sh', '-c', 'echo x > begun; sleep 1; echo x > late; sleep 60'] },
       300,
     );
     await sleep(1500);
     const [workspace = ''] = workspaces();
+    assert.ok(existsSync(join(service.state, 'workspaces', workspace, 'begun')));
     assert.ok(!existsSync(join(service.state, 'workspaces', workspace, 'late')));
     const { text } = await service.ask('POST', `/api/sandboxes/${id}/exec`, {
       key,

@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { leftOverCgroups, removeCgroup } from '../../host/left-over-cgroups.ts';
 import { livenessOf, ownWorld, type ProcessIdentity } from '../../host/process-identity.ts';
-import type { ManagedStore, ManagerRecord } from '../../store/managed-record.ts';
+import type { ManagedRecord, ManagedStore, ManagerRecord } from '../../store/managed-record.ts';
 import type { SandboxState } from './states.ts';
 
 /** A sandbox of a manager that died. */
@@ -24,6 +24,8 @@ export interface RecoveredSandbox {
   readonly was: SandboxState;
   /** `destroyed`: nothing of it runs, and what was its own is removed. `left`: something of its manager does not end. */
   readonly fate: 'destroyed' | 'left';
+  /** As its manager wrote it last. */
+  readonly record: ManagedRecord;
 }
 
 export interface Recovery {
@@ -66,8 +68,10 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     const stays = await end(alive, patienceMs);
     left.push(...stays);
     const fate = stays.length === 0 ? 'destroyed' : 'left';
-    for (const { id, kind, tenant, labels, state } of records)
-      sandboxes.push({ id, manager: manager.id, kind, tenant, labels, was: state, fate });
+    for (const record of records) {
+      const { id, kind, tenant, labels, state } = record;
+      sandboxes.push({ id, manager: manager.id, kind, tenant, labels, was: state, fate, record });
+    }
     removed.push(...(await discard(manager)));
   }
   if (managers.length > 0) {

@@ -1,0 +1,332 @@
+/** The service, killed, starved of its disk, without its audit log, and asked to stop while it is busy. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { processTree } from '../../bench/process-tree.ts';
+import { served } from '../server/served.ts';
+import { makeKey, ServiceProcess } from './service-process.ts';
+
+/** What a guest writes is seen in its workspace at once. */
+const POLICY = {
+  version: 1,
+  level: 'moderate',
+  filesystem: { workspace: 'direct', write: ['.'] },
+  // Else few of them fill the pool.
+  limits: { memory: '128MiB' },
+};
+const skip = process.geteuid?.() === 0 ? false : 'needs root';
+
+describe('a service that is killed in the middle of requests', () => {
+  let state: string;
+  let key: string;
+
+  before(async () => {
+    state = mkdtempSync(join(tmpdir(), 'caisson-killed-'));
+    key = await makeKey(state);
+  });
+  const services: ServiceProcess[] = [];
+  const start = async (): Promise<ServiceProcess> => {
+    const service = await ServiceProcess.start(state, key);
+    services.push(service);
+    return service;
+  };
+  after(async () => {
+    for (const service of services) service.child.kill('SIGKILL');
+    await Promise.all(services.map(({ ended }) => ended));
+    rmSync(state, { recursive: true, force: true });
+  });
+
+  test('is followed by one that knows every sandbox and leaves nothing of them', {
+    skip,
+  }, async () => {
+    const mounts = mountsOf();
+    const first = await start();
+    const made: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      const { body, status } = await first.ask('POST', '/api/sandboxes', {
+        policy: POLICY,
+        workspace: 'private',
+        labels: { number: String(i) },
+      });
+      assert.equal(status, 201, JSON.stringify(body));
+      made.push(body.id as string);
+    }
+    const running = { argv: ['sh', '-c', 'echo x > begun; sleep 300'] };
+    const asked = [
+      ...made.map((id) => first.ask('POST', `/api/sandboxes/${id}/exec`, running)),
+      ...Array.from({ length: 4 }, () =>
+        first.ask('POST', '/api/runs', { ...running, policy: POLICY, workspace: 'private' }),
+      ),
+      first.ask(
+        'POST',
+        `/api/sandboxes/${made[0]}/exec`,
+        { argv: ['sleep', '300'] },
+        { 'idempotency-key': 'interrupted' },
+      ),
+      // Killed while these are made.
+      ...Array.from({ length: 6 }, () =>
+        first.ask('POST', '/api/sandboxes', { policy: POLICY, workspace: 'private' }),
+      ),
+    ].map((each) =>
+      each.then(
+        () => 'answered',
+        () => 'broken',
+      ),
+    );
+    const workspaces = join(state, 'workspaces');
+    for (
+      let i = 0;
+      readdirSync(workspaces).filter((name) => existsSync(join(workspaces, name, 'begun'))).length <
+      8;
+      i++
+    ) {
+      assert.ok(i < 1000, 'they did not begin');
+      await sleep(10);
+    }
+    const tree = processTree(first.pid).filter((pid) => pid !== first.pid);
+    assert.ok(tree.length > 8, `${tree.length} processes`);
+    const groups = groupsOf(tree);
+    first.child.kill('SIGKILL');
+    assert.equal(await first.ended, 'SIGKILL');
+    assert.ok((await Promise.all(asked)).includes('broken'));
+
+    const second = await start();
+    // At once: nobody may be told of one as running that is gone.
+    for (const id of made) {
+      const { status, body } = await second.ask('GET', `/api/sandboxes/${id}`);
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.ok(
+        !['Initializing', 'Running', 'Paused'].includes(body.state as string),
+        JSON.stringify(body),
+      );
+      const exec = await second.ask('POST', `/api/sandboxes/${id}/exec`, { argv: ['true'] });
+      assert.deepEqual([exec.status, exec.body.code], [409, 'SANDBOX_CLOSED']);
+    }
+    const { body: listed } = await second.ask('GET', '/api/sandboxes?limit=1000');
+    const items = listed.items as { id: string; state: string; reason?: string }[];
+    assert.ok(items.length >= made.length + 4);
+    for (const { state: its } of items)
+      assert.ok(!['Initializing', 'Running', 'Paused'].includes(its), its);
+    assert.deepEqual(readdirSync(workspaces), []);
+    await until(
+      () => tree.filter((pid) => existsSync(`/proc/${pid}`)).length === 0,
+      'a process is left',
+    );
+    await until(
+      () => groups.filter((path) => existsSync(path)).length === 0,
+      'a control group is left',
+    );
+    await until(() => mountsOf() === mounts, 'a mount is left');
+
+    const again = await second.ask(
+      'POST',
+      `/api/sandboxes/${made[0]}/exec`,
+      { argv: ['sleep', '300'] },
+      { 'idempotency-key': 'interrupted' },
+    );
+    assert.equal(again.status, 409, JSON.stringify(again.body));
+    assert.deepEqual(
+      [again.body.code, (again.body.details as { state: string }).state],
+      ['CONFLICT', 'lost'],
+    );
+    // And it works.
+    const ran = await second.ask('POST', '/api/runs', { argv: ['echo', 'well'] });
+    assert.equal(ran.status, 200, JSON.stringify(ran.body));
+    assert.equal(await second.stop(), 0);
+    assert.deepEqual(readdirSync(workspaces), []);
+  });
+
+  test('again and again, at any moment, is followed by one that works', { skip }, async () => {
+    const seen = new Set<number>();
+    for (let turn = 0; turn < 6; turn++) {
+      const service = await start();
+      const busy = Array.from({ length: 12 }, async (_, i) => {
+        for (;;) {
+          const body = {
+            argv: ['sh', '-c', 'echo a > a; sleep 0.05'],
+            policy: POLICY,
+            workspace: 'private',
+          };
+          const answer = await service
+            .ask(
+              'POST',
+              i % 2 === 0 ? '/api/runs' : '/api/sandboxes',
+              i % 2 === 0 ? body : { policy: POLICY, workspace: 'private' },
+            )
+            .catch(() => undefined);
+          if (answer === undefined) return;
+          if (i % 2 === 1)
+            await service.ask('DELETE', `/api/sandboxes/${answer.body.id}`).catch(() => {});
+        }
+      });
+      await sleep(150 + turn * 130);
+      for (const pid of processTree(service.pid)) if (pid !== service.pid) seen.add(pid);
+      service.child.kill('SIGKILL');
+      await service.ended;
+      await Promise.all(busy);
+    }
+    const last = await start();
+    assert.deepEqual(readdirSync(join(state, 'workspaces')), []);
+    assert.equal((await last.ask('POST', '/api/runs', { argv: ['true'] })).status, 200);
+    assert.equal(await last.stop(), 0);
+    await until(
+      () => [...seen].filter((pid) => existsSync(`/proc/${pid}`)).length === 0,
+      'a process is left',
+    );
+  });
+});
+
+test('asked to stop while it is busy, it answers all that it took, and refuses the rest', async () => {
+  const state = mkdtempSync(join(tmpdir(), 'caisson-drained-'));
+  try {
+    const key = await makeKey(state);
+    const service = await ServiceProcess.start(state, key);
+    const taken = Array.from({ length: 10 }, () =>
+      service.ask('POST', '/api/runs', { argv: ['sh', '-c', 'sleep 1; echo done'] }),
+    );
+    await sleep(400);
+    const ended = service.stop();
+    const late: (number | 'broken')[] = [];
+    for (let i = 0; i < 20; i++) {
+      const answer = await service
+        .ask('POST', '/api/runs', { argv: ['true'] })
+        .catch(() => undefined);
+      late.push(answer?.status ?? 'broken');
+      await sleep(10);
+    }
+    for (const { status, body } of await Promise.all(taken)) {
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.equal((body.stdout as { text: string }).text, 'done\n');
+    }
+    assert.ok(
+      late.slice(1).every((status) => status === 503 || status === 'broken'),
+      `${late}`,
+    );
+    assert.ok(late.includes(503), `${late}`);
+    assert.equal(await ended, 0);
+    assert.deepEqual(readdirSync(join(state, 'workspaces')), []);
+  } finally {
+    rmSync(state, { recursive: true, force: true });
+  }
+});
+
+test('without its audit log it refuses to run anything, and says that it is not ready', async () => {
+  const service = await served();
+  const key = await service.key('developer');
+  const run = () => service.ask('POST', '/api/runs', { key, body: { argv: ['true'] } });
+  assert.equal((await run()).status, 200);
+  rmSync(join(service.state, 'audit'), { recursive: true, force: true });
+  for (let i = 0; i < 3; i++) {
+    const { status, body } = await run();
+    assert.equal(status, 503, JSON.stringify(body));
+    assert.equal((body as { code: string }).code, 'AUDIT_UNAVAILABLE');
+  }
+  const create = await service.ask('POST', '/api/sandboxes', { key, body: {} });
+  assert.equal(create.status, 503, create.text);
+  assert.equal((await service.ask('GET', '/readyz')).status, 503);
+  assert.equal((await service.ask('GET', '/healthz')).status, 200);
+  // What it had to write last is nowhere, and it says so.
+  await assert.rejects(service.serving.stop(0), { code: 'AUDIT_UNAVAILABLE' });
+  rmSync(service.state, { recursive: true, force: true });
+});
+
+test('with a full disk it refuses with a code; with room again nothing is corrupted', {
+  skip,
+}, async () => {
+  const disk = mkdtempSync(join(tmpdir(), 'caisson-full-'));
+  const state = join(disk, 'state');
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=700', 'tmpfs', disk]);
+  try {
+    const statuses: string[] = [];
+    {
+      mkdirSync(state, { mode: 0o700 });
+      await using service = await served({}, { state });
+      const key = await service.key('admin');
+      const filler = join(disk, 'filler');
+      const store = (i: number) =>
+        service.ask('PUT', `/api/policies/p${i}`, { key, body: { version: 1, level: 'strict' } });
+      assert.equal((await store(0)).status, 201);
+      const { bavail, bsize } = statfsSync(disk);
+      writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - 4096)));
+      try {
+        for (let i = 1; ; i++) {
+          writeFileSync(`${filler}${i}`, Buffer.alloc(1024));
+        }
+      } catch {
+        // Full.
+      }
+      for (let i = 1; i < 12; i++) {
+        for (const answer of [
+          await store(i),
+          await service.ask('POST', '/api/runs', { key, body: { argv: ['true'] } }),
+          await service.ask('POST', '/api/sandboxes', {
+            key,
+            body: { workspace: 'private', policy: POLICY },
+          }),
+        ]) {
+          const { code = 'done' } = answer.body as { code?: string };
+          statuses.push(`${answer.status} ${code}`);
+          assert.ok(
+            answer.status < 300 ||
+              ['STORE_UNUSABLE', 'AUDIT_UNAVAILABLE'].includes(code) ||
+              answer.status < 500,
+            answer.text,
+          );
+        }
+      }
+      assert.ok(
+        statuses.some((each) => /STORE_UNUSABLE|AUDIT_UNAVAILABLE/.test(each)),
+        statuses.join(', '),
+      );
+      for (const name of readdirSync(disk)) if (name.startsWith('filler')) rmSync(join(disk, name));
+      // Its end removes the directory: what is there then is looked at.
+      await service.serving.stop(0).catch(() => {});
+      execFileSync('cp', ['-a', state, join(disk, 'kept')]);
+    }
+    renameSync(join(disk, 'kept'), state);
+    await using again = await served({}, { state });
+    const key = await again.key('admin');
+    assert.equal((await again.ask('GET', '/api/policies/p0', { key })).status, 200);
+    const ran = await again.ask('POST', '/api/runs', { key, body: { argv: ['echo', 'well'] } });
+    assert.match(ran.text, /well/);
+  } finally {
+    execFileSync('umount', ['-l', disk]);
+    rmSync(disk, { recursive: true, force: true });
+  }
+});
+
+async function until(isSo: () => boolean, what: string): Promise<void> {
+  for (let i = 0; !isSo(); i++) {
+    assert.ok(i < 1000, what);
+    await sleep(20);
+  }
+}
+
+function mountsOf(): string {
+  return execFileSync('sh', ['-c', "cut -d' ' -f4,5 /proc/self/mountinfo | sort"], {
+    encoding: 'utf8',
+  });
+}
+
+/** Of the launchers among them, which name their groups after themselves. */
+function groupsOf(pids: readonly number[]): string[] {
+  const found = execFileSync(
+    'find',
+    ['/sys/fs/cgroup', '-maxdepth', '3', '-type', 'd', '-name', 'caisson-*'],
+    { encoding: 'utf8' },
+  );
+  return found.split('\n').filter((path) => pids.some((pid) => path.includes(`caisson-${pid}-`)));
+}
