@@ -14,7 +14,8 @@ import { takeEnvironment } from '../sandbox/caller-environment.ts';
 import { PlanCache, stampOf } from './plan-cache.ts';
 
 /** Flags that need the ordinary way, whatever else is said. */
-const NEVER = /^(-[a-zA-Z]*[eCh]|--(env|env-file|tty|no-tty|cwd|json|help|overlay|srt-settings)(=|$))/;
+const NEVER =
+  /^(-[a-zA-Z]*[eCh]|--(env|env-file|tty|no-tty|cwd|json|help|overlay|srt-settings)(=|$))/;
 
 /** execve(2) fails with more, and then there would be no way back. */
 const WORDS_MAX = 64 * 1024;

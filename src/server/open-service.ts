@@ -117,9 +117,10 @@ export async function openService(
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= (async () => {
-      await manager.close();
+      const [managed] = await Promise.allSettled([manager.close()]);
       await sandboxes.settled();
       await all.disposeAsync();
+      if (managed.status === 'rejected') throw managed.reason;
     })();
     return closing;
   };

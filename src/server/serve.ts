@@ -74,12 +74,14 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       stopping ??= (async () => {
         service.drain();
         await requests.ended(timeoutMs);
-        // What still runs is ended, and whoever asked for it is told so.
-        await service.manager.close();
+        // What still runs is ended, and whoever asked for it is told so. What cannot be cleaned up keeps the rest from
+        // nothing, and is told at the end.
+        const [managed] = await Promise.allSettled([service.manager.close()]);
         await requests.ended(LAST_ANSWERS_MS);
         opened.server.closeAllConnections();
         await opened.close();
         await service.close();
+        if (managed.status === 'rejected') throw managed.reason;
       })();
       return stopping;
     };
