@@ -11,7 +11,12 @@ import { count, numeric, shortName, size } from './config-values.ts';
 
 /** As a manager's own limits; `null`: that dimension is not bounded. */
 export const poolSchema = z.strictObject({
-  concurrency: count().nullable().exactOptional().describe('Sandboxes at once.'),
+  concurrency: count()
+    .nullable()
+    .exactOptional()
+    .describe(
+      'Sandboxes at once; of a tenant also evaluations, executions of modules and scans at once, by default 32.',
+    ),
   cpuMillicores: count().nullable().exactOptional().describe('Thousandths of a core.'),
   memoryBytes: size().nullable().exactOptional().describe('Memory of all sandboxes together.'),
   processes: count().nullable().exactOptional().describe('Processes and threads.'),
@@ -65,7 +70,9 @@ export const tenantSchema = z.strictObject({
   quotas: z
     .strictObject({
       ...poolSchema.shape,
-      waiting: count().exactOptional().describe('Requests that wait for room.'),
+      waiting: count()
+        .exactOptional()
+        .describe('Requests that wait for room. Evaluations and scans: by default 2500.'),
       kept: count().exactOptional().describe('Sandboxes that are kept between requests.'),
       workspaceBytes: size().exactOptional().describe('Uploaded files of all sandboxes together.'),
       modules: count().exactOptional().describe('Versions of modules that are registered.'),
