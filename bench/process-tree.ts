@@ -49,9 +49,9 @@ export interface Held {
   readonly processes: number;
 }
 
-/** Counted for this process and everything below it; what the kernel holds of cgroups, for the whole machine. */
-export function held(): Held {
-  const tree = processTree(process.pid);
+/** Counted for a process, default this one, and everything below it; what the kernel holds of cgroups, for the whole machine. */
+export function held(root: number = process.pid): Held {
+  const tree = processTree(root);
   const count = (values: readonly number[]): number =>
     values.reduce((sum, value) => sum + value, 0);
   return {

@@ -2,13 +2,14 @@
 import { parseConfig } from '../../src/server/config/config.ts';
 import { serve } from '../../src/server/serve.ts';
 
-const [stateDirectory = '', audit = 'false'] = process.argv.slice(2);
+const [stateDirectory = '', audit = 'false', more = '{}'] = process.argv.slice(2);
 const serving = await serve(
   parseConfig({
     stateDirectory,
     listen: { port: 0 },
     audit: { enabled: audit === 'true' },
     tenants: { bench: {} },
+    ...JSON.parse(more),
   }),
 );
 const { token } = await serving.service.security.keys.create({

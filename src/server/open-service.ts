@@ -22,7 +22,8 @@ import { ThreatCounts } from './threat-counts.ts';
 import { ViolationLog } from './violation-log.ts';
 import { Workspaces } from './workspaces.ts';
 
-const PRUNE_EVERY_MS = 600_000;
+/** Answers that are kept for less go when their time is over. */
+const PRUNE_EVERY_MS = 60_000;
 
 export interface OpenServiceOptions {
   /** Told of what went wrong where nobody waits for it. */
@@ -101,7 +102,10 @@ export async function openService(
     config.retention.idempotencyMs,
   );
   await idempotency.adopt();
-  const prune = setInterval(() => idempotency.prune().catch(onFault), PRUNE_EVERY_MS);
+  const prune = setInterval(
+    () => idempotency.prune().catch(onFault),
+    Math.min(PRUNE_EVERY_MS, Math.max(1000, config.retention.idempotencyMs)),
+  );
   prune.unref();
   opened.defer(() => clearInterval(prune));
   const modules = new TenantModules(caisson, config, state, security);
