@@ -166,11 +166,11 @@ export class AuditLog implements AsyncDisposable {
   ready(): Promise<void> {
     const { state } = this.#queue;
     if (state === 'failed' || state === 'closed') return Promise.reject(this.#queue.refusal);
-    // What vanished is not told by a write into it.
-    const there =
-      this.#path === '' || statSync(this.#path, { throwIfNoEntry: false }) !== undefined;
+    // What vanished is not told by a write into it. The next file, where one is begun, is not there yet.
+    const { path } = this.#queue;
+    const there = path === undefined || statSync(path, { throwIfNoEntry: false }) !== undefined;
     if (there) return this.#queue.room();
-    return Promise.reject(this.#queue.fail(new LogVanished(`${this.#path} is gone`)));
+    return Promise.reject(this.#queue.fail(new LogVanished(`${path} is gone`)));
   }
 
   /** Signs what there is, and waits until all of it is on the disk, whatever `fsync` says. @throws AUDIT_UNAVAILABLE */

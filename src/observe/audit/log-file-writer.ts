@@ -31,6 +31,11 @@ export class LogFileWriter {
   #columns: OpenFile | undefined;
   #dirty = false;
 
+  /** Of the file that is written into; undefined before the first, and while the next is made. */
+  get path(): string | undefined {
+    return this.#file?.path;
+  }
+
   /** Goes on with a file that is there. */
   async resume(path: string, bytes: number): Promise<void> {
     this.#file = await openAt(path, 'r+', bytes);

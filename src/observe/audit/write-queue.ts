@@ -73,6 +73,11 @@ export class WriteQueue {
     return this.#stalled === undefined ? 'writing' : 'stalled';
   }
 
+  /** Of the file that is written into, which may be behind the one that records are put into; undefined: none is. */
+  get path(): string | undefined {
+    return this.#writer.path;
+  }
+
   /** Records that are not written yet. */
   get waiting(): number {
     return this.#waiting;

@@ -151,6 +151,18 @@ describe('a directory that vanishes', () => {
     await assert.rejects(log.ready(), UNAVAILABLE);
     await assert.rejects(log.close(), UNAVAILABLE);
   });
+  test('is not a next file that is not there yet', async () => {
+    using room = makeRoom();
+    await using log = await room.open({ rotate: { bytes: 4096 } });
+    for (let n = 0; n < 400; n++) {
+      // Where it begins another file, that is made later.
+      log.observer(event(n));
+      await log.ready();
+    }
+    await log.flush();
+    assert.ok(logFilesOf(room.directory()).length > 5);
+    assert.equal(log.status.state, 'writing');
+  });
   test('is noticed by a record, which is not acknowledged, and does not come back by itself', async () => {
     using room = makeRoom();
     const log = await room.open();
