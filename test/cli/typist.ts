@@ -28,8 +28,9 @@ def read(until):
                 return
             sys.exit(f"ended before {until!r}: {seen!r}")
         seen += part
-        # A machine so slow that a second passed between the two: the next pair may be the one.
-        if until is None and b"heard 2" in seen:
+        # A machine so slow that a second passed between the two, or so busy that the kernel took both for one signal:
+        # the next pair may be the one.
+        if until is None and (b"heard 1" in seen or b"heard 2" in seen):
             seen = b""
             os.write(terminal, b"\\x03\\x03")
     seen = seen.split(until.encode(), 1)[1]

@@ -110,7 +110,7 @@ const policies: readonly (readonly [
     'a path of the workspace behind a link',
     document('filesystem: {read: [link/passwd]}'),
     'PATH_ESCAPES',
-    /leads to \/etc\/passwd/,
+    /is a link, or lies behind one/,
     /name the place itself/,
   ],
   [
