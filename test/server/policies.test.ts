@@ -87,6 +87,23 @@ describe('policies, audit and statistics of a tenant', () => {
     );
   });
 
+  test('what is nested without end is refused before anything goes down into it', async () => {
+    for (const path of ['/api/policies/deep', '/api/runs']) {
+      const { status, body } = await service.ask(path === '/api/runs' ? 'POST' : 'PUT', path, {
+        key,
+        raw: `{"constructor":${'['.repeat(200_000)}`,
+        headers: { 'content-type': 'application/json' },
+      });
+      assert.deepEqual([status, (body as { code: string }).code], [400, 'REQUEST_INVALID']);
+    }
+    // Brackets in a text are text.
+    const { status } = await service.ask('POST', '/api/runs', {
+      key,
+      body: { argv: ['true'], env: { TEXT: '["'.repeat(5000) } },
+    });
+    assert.equal(status, 200);
+  });
+
   test('a policy that is none is told with its problems', async () => {
     const { body } = await service.ask('POST', '/api/policies/validate', {
       key,

@@ -25,6 +25,7 @@ import { type Caller, type Gatekeeper, NOBODY } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { requireOneHost } from './host-header.ts';
 import type { Idempotency } from './idempotency.ts';
+import { isTooDeep, tooDeep } from './json-depth.ts';
 import { OpenStreams } from './open-streams.ts';
 import { replyProblem } from './problem-reply.ts';
 import { traceRequests } from './request-spans.ts';
@@ -209,6 +210,12 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   });
   app.setErrorHandler((error, _, reply) => replyProblem(reply, error));
   app.setNotFoundHandler((request, reply) => replyProblem(reply, paths.refuse(request)));
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // Whatever looks at it goes down into it, and the stack has an end.
+    if (isTooDeep(body as string)) done(tooDeep());
+    else parseJson(request, body as string, done);
+  });
   // A stream, whatever it is; only routes that say so take it.
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
   return app;
