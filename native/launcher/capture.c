@@ -66,3 +66,13 @@ void capture_finish(struct capture *capture) {
   reverse(ring, tail);
   capture->turn = capture->head;
 }
+
+/* Finished, to `most` bytes at most: more of its middle goes. True where it did. */
+bool capture_shrink(struct capture *capture, size_t most) {
+  if (capture->length <= most) return false;
+  size_t head = most / 2, tail = most - head;
+  memmove(capture->bytes + head, capture->bytes + capture->length - tail, tail);
+  capture->head = head;
+  capture->length = most;
+  return true;
+}

@@ -38,12 +38,23 @@ void usage_fields(struct out *out, const struct cgroup_usage *group, const struc
   out_u64(out, 25, group->written_bytes);
 }
 
+/* What one stream does not need is the other's; what is cut for want of room is told as a limit that was hit. */
+static void finish_output(struct exec *exec) {
+  for (int i = 0; i < 2; i++) capture_finish(&exec->out[i]);
+  const size_t half = RESULT_OUTPUT_MAX / 2, lengths[2] = {exec->out[0].length, exec->out[1].length};
+  for (int i = 0; i < 2; i++) {
+    size_t other = lengths[1 - i], most = other < half ? RESULT_OUTPUT_MAX - other : half;
+    if (capture_shrink(&exec->out[i], most)) exec->limits_hit |= LIMIT_OUTPUT;
+  }
+}
+
 void exec_send_result(struct exec *exec) {
   static struct out body;
   struct sandbox *sandbox = exec->sandbox;
   const struct slot_report *report = &exec->report;
   uint64_t now = clock_ns();
   body.length = 0;
+  finish_output(exec);
   out_i32(&body, 1, report->status);
   out_u32(&body, 2, exec->cause);
   out_u32(&body, 3, exec->limits_hit);
@@ -55,7 +66,6 @@ void exec_send_result(struct exec *exec) {
   for (uint16_t i = 0; i < 2; i++) {
     struct capture *capture = &exec->out[i];
     if (capture->mode == STDIO_CAPTURE) {
-      capture_finish(capture);
       out_bytes(&body, (uint16_t)(12 + i), capture->bytes, capture->length);
       if (capture->head) out_u64(&body, (uint16_t)(16 + i), capture->head);
     }

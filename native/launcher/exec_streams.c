@@ -11,8 +11,6 @@
 
 #define STREAM_CREDIT (256 * 1024)
 #define CAPTURE_DEFAULT (1024 * 1024)
-/* Both streams go back in one frame: what a frame cannot hold would end the connection, and every sandbox with it. */
-#define CAPTURE_MOST ((size_t)FRAME_MAX / 2 - 1024 * 1024)
 #define BACKLOG_MAX (4u * 1024 * 1024)
 
 static uint8_t chunk[64 * 1024];
@@ -45,7 +43,7 @@ static bool open_output(struct exec *exec, int which, int fd, enum stdio_mode mo
   struct capture *capture = &exec->out[which];
   capture->mode = mode;
   capture->limit = exec->limits.output_bytes ? (size_t)exec->limits.output_bytes : CAPTURE_DEFAULT;
-  if (capture->limit > CAPTURE_MOST) capture->limit = CAPTURE_MOST;
+  if (capture->limit > RESULT_OUTPUT_MAX) capture->limit = RESULT_OUTPUT_MAX;
   capture->credit = STREAM_CREDIT;
   if (mode != STDIO_NULL && watch_add(&capture->watch, which == 0 ? WATCH_STDOUT : WATCH_STDERR, fd, EPOLLIN, exec)) return true;
   close(fd);

@@ -112,6 +112,10 @@ struct sandbox {
 enum cause { CAUSE_SELF = 0, CAUSE_WALL = 1, CAUSE_CPU = 2, CAUSE_MEMORY = 3, CAUSE_OUTPUT = 4, CAUSE_KILLED = 5, CAUSE_VIOLATION = 6 };
 enum limit_bit { LIMIT_WALL = 1, LIMIT_CPU = 2, LIMIT_MEMORY = 4, LIMIT_PROCESSES = 8, LIMIT_OUTPUT = 16, LIMIT_FILE = 32 };
 
+/* Both streams go back in one frame, beside the rest of a result: what it cannot hold would end the connection, and every
+ * sandbox with it. */
+#define RESULT_OUTPUT_MAX ((size_t)FRAME_MAX - 1024 * 1024)
+
 /* One output stream: kept whole up to the limit, then head and tail. Or passed on, as far as the client has room. */
 struct capture {
   struct watch watch;
@@ -341,6 +345,7 @@ void usage_send(uint32_t id, const struct sandbox *sandbox);
 /* capture.c */
 void capture_take(struct capture *capture, const uint8_t *bytes, size_t length);
 void capture_finish(struct capture *capture);
+bool capture_shrink(struct capture *capture, size_t most);
 
 /* agent.c */
 struct err agent_ask(struct sandbox *sandbox, struct span request);

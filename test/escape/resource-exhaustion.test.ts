@@ -218,16 +218,16 @@ test('an output flood: kept is what the limit says, and the launcher does not gr
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${wall.client.pid}/status`, 'utf8'))?.[1]) /
     1024;
   const policy = { filesystem: { read: [range.path] }, limits };
-  const whole = wall.prepare({ policy, argv: [program, '24'] });
+  const whole = wall.prepare({ policy, argv: [program, '48'] });
   const endless = {
     ...whole,
     kind: { ...whole.kind, limits: { ...whole.kind.limits, outputBytes: 1 << 26 } },
   };
   const before = resident();
-  assert.equal((await wall.run(endless)).raw.stdout.bytes.length, 24 << 20, 'all of it is kept');
+  assert.equal((await wall.run(endless)).raw.stdout.bytes.length, 48 << 20, 'all of it is kept');
   const held: Ran = await wall.run(whole);
   assert.equal(held.raw.stdout.bytes.length, 64 << 10);
-  assert.equal(held.raw.stdout.totalBytes, 24 << 20);
+  assert.equal(held.raw.stdout.totalBytes, 48 << 20);
   assert.ok(held.raw.limitsHit & limitBit.output);
 
   // A reader that does not read: the guest waits, the launcher keeps no more than it promised.

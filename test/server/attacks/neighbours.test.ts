@@ -61,7 +61,8 @@ describe('the neighbours of a tenant', () => {
     await stands();
     assert.equal((await change({})).status, 200);
     assert.equal(ran.status, 200, ran.text.slice(0, 500));
-    const { stdout, stderr } = ran.body as WireOutcome;
+    const { stdout, stderr, limitsHit } = ran.body as WireOutcome;
+    assert.ok(limitsHit.includes('output'), 'what was cut is told');
     for (const stream of [stdout, stderr]) {
       assert.equal(stream.totalBytes, 64 * MiB);
       assert.equal(stream.truncated, true);
