@@ -171,12 +171,14 @@ describe('memory stays flat', () => {
   const collect = runInNewContext('gc') as () => void;
   /** Of this process: client and service both. */
   const inUse = (): number => {
+    // What one collection found dead is let go of on another thread; the next one waits for that.
+    collect();
     collect();
     const { arrayBuffers, external, heapUsed } = process.memoryUsage();
     return arrayBuffers + external + heapUsed;
   };
   /** Of transfers of 300 MB. */
-  const MOST = 150 * 2 ** 20;
+  const MOST = 100 * 2 ** 20;
 
   test('with a reader that reads nothing, and then slowly', async () => {
     await using sandbox = await caisson.create();
