@@ -7,6 +7,7 @@ import { AuditLog } from '../observe/audit/audit-log.ts';
 import type { AuditOptions } from '../observe/audit/audit-options.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import { defaultStateDirectory, openStateDirectory } from '../sandbox/state-directory.ts';
+import { DirectoryLock } from '../store/directory-lock.ts';
 import { SqliteServiceStore } from '../store/sqlite-service-store.ts';
 import type { Config } from './config/config.ts';
 import { readHeadersFile } from './config/headers-file.ts';
@@ -24,6 +25,7 @@ import { Workspaces } from './workspaces.ts';
 
 /** Answers that are kept for less go when their time is over. */
 const PRUNE_EVERY_MS = 60_000;
+const LOCK_FILE = 'service.lock';
 
 export interface OpenServiceOptions {
   /** Told of what went wrong where nobody waits for it. */
@@ -43,7 +45,7 @@ export interface OpenService extends Service, AsyncDisposable {
 /**
  * Opens everything, and cleans up first what a service left that died.
  *
- * @throws CONFIG_INVALID, STORE_UNUSABLE, AUDIT_UNAVAILABLE, PATH_ESCAPES, POLICY_INVALID, LAUNCHER_*
+ * @throws CONFLICT: another service works on the state directory; CONFIG_INVALID, STORE_UNUSABLE, AUDIT_UNAVAILABLE, PATH_ESCAPES, POLICY_INVALID, LAUNCHER_*
  */
 export async function openService(
   config: Config,
@@ -53,6 +55,8 @@ export async function openService(
   const state = openStateDirectory(
     config.stateDirectory ?? join(openStateDirectory(defaultStateDirectory()), 'service'),
   );
+  // What another one works on would be cleaned up under its feet.
+  opened.use(DirectoryLock.take(state, LOCK_FILE));
   const store = opened.use(SqliteServiceStore.open(SqliteServiceStore.fileIn(state)));
   const security = opened.adopt(await openSecurity({ config, store }), (each) => each.close());
   const auditing = config.audit.enabled ? await auditOptions(config, state) : undefined;
