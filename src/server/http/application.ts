@@ -21,7 +21,7 @@ import type { Telemetry } from '../../core/telemetry.ts';
 import type { Config } from '../config/config.ts';
 import { Arrivals, checkEvery } from './arrivals.ts';
 import { replyClientError } from './client-error.ts';
-import { type Caller, type Gatekeeper, NOBODY } from './gatekeeper.ts';
+import { type Caller, type Gatekeeper, NOBODY, requireScope } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { requireOneHost } from './host-header.ts';
 import type { Idempotency } from './idempotency.ts';
@@ -262,15 +262,5 @@ function noSocket(): CaissonError {
     layer: 'server',
     message: 'this is no WebSocket',
     hint: 'ask without an upgrade',
-  });
-}
-
-function requireScope({ scopes, subject }: Caller, { scope, id }: Route): void {
-  if (scope === 'public' || scopes.has(scope)) return;
-  throw new CaissonError('FORBIDDEN', {
-    layer: 'server',
-    message: `${subject} may not ${id}`,
-    hint: `it needs the scope ${scope}`,
-    details: { scope },
   });
 }

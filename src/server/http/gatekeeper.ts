@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Route } from '../../api/route.ts';
 import type { Scope } from '../../api/scope.ts';
+import { CaissonError } from '../../core/error.ts';
 
 /** Who asks. */
 export interface Caller {
@@ -35,6 +36,17 @@ export interface Gatekeeper {
   count(caller: Caller, route: Route): Readonly<Record<string, string>>;
   /** Whether the route is open to whoever asks, by configuration. */
   isOpen(route: Route): boolean;
+}
+
+/** @throws FORBIDDEN */
+export function requireScope({ scopes, subject }: Caller, { scope, id }: Route): void {
+  if (scope === 'public' || scopes.has(scope)) return;
+  throw new CaissonError('FORBIDDEN', {
+    layer: 'server',
+    message: `${subject} may not ${id}`,
+    hint: `it needs the scope ${scope}`,
+    details: { scope },
+  });
 }
 
 /** Stands in for the caller of a public route. */

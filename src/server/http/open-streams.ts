@@ -27,7 +27,7 @@ export class OpenStreams {
       layer: 'server',
       message: `${tenant} has ${most} streams open, and may have no more`,
       hint: 'close one, or ask the operator for more (limits.maxStreams)',
-      details: { retryAfterMs: 1000 },
+      details: { retryAfterSeconds: 1 },
     });
   }
 

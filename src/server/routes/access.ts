@@ -16,7 +16,7 @@ import type { ObservedEvent } from '../../core/ports.ts';
 import type { Asked } from '../http/implement.ts';
 import { implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
-import { type Caller, tenantFor } from '../security/caller.ts';
+import { type Caller, requireOperator, tenantFor } from '../security/caller.ts';
 import type { IssuedKey, KeyInfo } from '../security/key-registry.ts';
 import { requireGrantable } from '../security/roles.ts';
 import type { TenantInfo, TenantSettings } from '../security/tenants.ts';
@@ -145,15 +145,6 @@ function wireSettings(sent: Readonly<Record<string, unknown>> | undefined): {
     layer: 'server',
     message: 'a ceiling that is sent is no file of the host',
     hint: 'send service, a level, a profile, or the policy itself',
-  });
-}
-
-function requireOperator({ isOperator, subject }: Caller): void {
-  if (isOperator) return;
-  throw new CaissonError('FORBIDDEN', {
-    layer: 'server',
-    message: `${subject} may not do that`,
-    hint: 'it is for operators',
   });
 }
 

@@ -6,8 +6,8 @@ import { shownSigner } from '../../admission/signing/shown-signer.ts';
 import type { TrustRegistry } from '../../admission/signing/trust-registry.ts';
 import { listSigners, revokeSigner, trustSigner } from '../../api/admission.ts';
 import { CaissonError } from '../../core/error.ts';
-import type { Caller } from '../http/gatekeeper.ts';
 import { implement } from '../http/implement.ts';
+import { requireOperator } from '../security/caller.ts';
 import type { Service } from '../service.ts';
 import { trustFileOf } from '../trust-file.ts';
 
@@ -47,15 +47,6 @@ export function serveTrust(app: FastifyInstance, service: Service): void {
       return revoked.document;
     });
     return shown(registry, name);
-  });
-}
-
-function requireOperator({ isOperator, subject }: Caller): void {
-  if (isOperator) return;
-  throw new CaissonError('FORBIDDEN', {
-    layer: 'server',
-    message: `${subject} may not change whom the service trusts`,
-    hint: 'it counts for every tenant: ask an operator',
   });
 }
 

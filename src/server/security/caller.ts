@@ -1,17 +1,16 @@
 /** Who asks, and on whose account. */
-import type { Scope } from '../../api/scope.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { Caller } from '../http/gatekeeper.ts';
 
 export type { Caller };
 
-export function requireScope({ scopes, subject }: Caller, scope: Scope): void {
-  if (scopes.has(scope)) return;
+/** What counts for every tenant is for operators alone. @throws FORBIDDEN */
+export function requireOperator({ isOperator, subject }: Caller): void {
+  if (isOperator) return;
   throw new CaissonError('FORBIDDEN', {
     layer: 'server',
     message: `${subject} may not do that`,
-    hint: `it needs the scope ${scope}`,
-    details: { scope },
+    hint: 'it counts for every tenant: ask an operator',
   });
 }
 

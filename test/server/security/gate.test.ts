@@ -4,9 +4,11 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { trustSigner } from '../../../src/api/admission.ts';
 import type { Route } from '../../../src/api/route.ts';
 import { SCOPES } from '../../../src/api/scope.ts';
-import { requireScope, tenantFor } from '../../../src/server/security/caller.ts';
+import { requireScope } from '../../../src/server/http/gatekeeper.ts';
+import { tenantFor } from '../../../src/server/security/caller.ts';
 import { requireGrantable, scopesOf } from '../../../src/server/security/roles.ts';
 import { enter, knock, securityPlace } from './place.ts';
 
@@ -221,7 +223,8 @@ describe('roles', () => {
     ] as const) {
       assert.throws(() => requireGrantable(who, what), { code: 'FORBIDDEN' });
     }
-    assert.throws(() => requireScope(developer, 'trust:write'), { code: 'FORBIDDEN' });
+    assert.throws(() => requireScope(developer, trustSigner), { code: 'FORBIDDEN' });
+    requireScope(admin, trustSigner);
   });
 
   test('another tenant is there for operators alone', async () => {
