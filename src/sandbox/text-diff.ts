@@ -5,13 +5,15 @@
 const CONTEXT = 3;
 /** Edits beyond which a shortest script is not looked for: the whole file is shown as replaced. */
 const EDITS_MAX = 2000;
+/** Of either side; beyond, it is only said that they differ. A guest may write a million empty ones. */
+const LINES_MAX = 50_000;
 
 interface Edit {
   readonly kind: ' ' | '-' | '+';
   readonly line: string;
 }
 
-/** `undefined` for a side that is not text. */
+/** @param before `undefined`, like `after`, for a side that is not text */
 export function unifiedDiff(
   path: string,
   before: string | undefined,
@@ -24,7 +26,9 @@ export function unifiedDiff(
   const to = kind === 'deleted' ? '/dev/null' : `b/${name}`;
   if (before === undefined || after === undefined) return `Binary files ${from} and ${to} differ\n`;
   if (before === after) return `${kind} ${name}\n`;
-  return `--- ${from}\n+++ ${to}\n${hunks(edits(lines(before), lines(after)))}`;
+  const [old, now] = [lines(before), lines(after)];
+  if (Math.max(old.length, now.length) > LINES_MAX) return `Files ${from} and ${to} differ\n`;
+  return `--- ${from}\n+++ ${to}\n${hunks(edits(old, now))}`;
 }
 
 /** Each with its newline, so that a missing one at the end can be told. */
@@ -63,10 +67,11 @@ function middle(a: readonly string[], b: readonly string[]): Edit[] {
   const out: Edit[] = [];
   let x = a.length;
   let y = b.length;
-  for (let d = trace.length - 1; d >= 0; d--) {
-    const v = trace[d] as Map<number, number>;
+  for (let d = trace.length; d >= 0; d--) {
     const k = x - y;
-    const at = (diagonal: number): number => v.get(diagonal) ?? -1;
+    // The round before this one: diagonals -(d - 1) to d - 1.
+    const v = trace[d - 1];
+    const at = (diagonal: number): number => v?.[diagonal + d - 1] ?? -1;
     const down = k === -d || (k !== d && at(k - 1) < at(k + 1));
     const previous = down ? k + 1 : k - 1;
     const px = d === 0 ? 0 : at(previous);
@@ -83,21 +88,41 @@ function middle(a: readonly string[], b: readonly string[]): Edit[] {
   return out.reverse();
 }
 
-/** The furthest points of each round; undefined when there are too many edits. */
-function search(a: readonly string[], b: readonly string[]): Map<number, number>[] | undefined {
-  const v = new Map<number, number>([[1, 0]]);
-  const trace: Map<number, number>[] = [];
-  for (let d = 0; d <= Math.min(a.length + b.length, EDITS_MAX); d++) {
-    trace.push(new Map(v));
+/**
+ * The furthest points of each round but the last; undefined when there are too many edits.
+ *
+ * A guest writes what is compared: numbers in place of lines and of boxed pairs, so that the worst takes some
+ * milliseconds and 16 MiB, and not a second and 200.
+ */
+function search(before: readonly string[], after: readonly string[]): Int32Array[] | undefined {
+  const [a, b] = numbered(before, after);
+  const most = Math.min(a.length + b.length, EDITS_MAX);
+  const v = new Int32Array(2 * most + 3);
+  const zero = most + 1;
+  const trace: Int32Array[] = [];
+  for (let d = 0; d <= most; d++) {
     for (let k = -d; k <= d; k += 2) {
-      const down = k === -d || (k !== d && (v.get(k - 1) ?? -1) < (v.get(k + 1) ?? -1));
-      let x = down ? (v.get(k + 1) ?? 0) : (v.get(k - 1) ?? 0) + 1;
+      const [left = 0, right = 0] = [v[zero + k - 1], v[zero + k + 1]];
+      const down = k === -d || (k !== d && left < right);
+      let x = d === 0 ? 0 : down ? right : left + 1;
       while (x < a.length && x - k < b.length && a[x] === b[x - k]) x++;
-      v.set(k, x);
+      v[zero + k] = x;
       if (x >= a.length && x - k >= b.length) return trace;
     }
+    trace.push(v.slice(zero - d, zero + d + 1));
   }
   return undefined;
+}
+
+/** Equal lines have equal numbers. */
+function numbered(...sides: readonly (readonly string[])[]): [Int32Array, Int32Array] {
+  const numbers = new Map<string, number>();
+  const numberOf = (line: string): number => {
+    const known = numbers.get(line) ?? numbers.size;
+    if (known === numbers.size) numbers.set(line, known);
+    return known;
+  };
+  return sides.map((lines) => Int32Array.from(lines, numberOf)) as [Int32Array, Int32Array];
 }
 
 function hunks(all: readonly Edit[]): string {

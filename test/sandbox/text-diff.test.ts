@@ -17,6 +17,21 @@ test('the empty, the equal, the binary, the strange name', () => {
   assert.match(bare, /-x\n\\ No newline at end of file\n\+x\n$/);
 });
 
+test('texts that differ in every line, and texts of very many, take little', () => {
+  const numbered = (count: number, word: string): string =>
+    Array.from({ length: count }, (_, i) => `${i} ${word}\n`).join('');
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < 20; i++) {
+    const [old, now] = [numbered(2100, 'x'), numbered(2100, `y${i}`)];
+    assert.equal(applyStrictly(old, unifiedDiff('f', old, now, 'modified')), now);
+  }
+  const many = unifiedDiff('f', '\n'.repeat(2 ** 20), 'a\n'.repeat(2 ** 19), 'modified');
+  assert.equal(many, 'Files a/f and b/f differ\n');
+  const grown = (process.memoryUsage().rss - before) / 2 ** 20;
+  // Each of the twenty took 200 MiB when its rounds were kept as maps.
+  assert.ok(grown < 600, `${grown} MiB`);
+});
+
 /** Applies a unified diff as POSIX describes the format, strictly: context must match where the header says. */
 function applyStrictly(before: string, diff: string): string {
   const old = before === '' ? [] : (before.match(/[^\n]*\n|[^\n]+$/g) ?? []);
