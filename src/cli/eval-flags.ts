@@ -2,6 +2,7 @@
 import { parseCount } from '../core/units.ts';
 import type { Flags } from './command.ts';
 import { policyFlags } from './flags.ts';
+import { telemetryFlags } from './telemetry-flags.ts';
 import { vouchingFlags } from './vouching-flags.ts';
 
 export const evalFlags = {
@@ -44,6 +45,7 @@ export const evalFlags = {
     completes: 'file',
     summary: 'WASM: what caisson prove wrote; it is checked, whatever the policy asks',
   },
+  ...telemetryFlags,
   ...vouchingFlags,
 } as const satisfies Flags;
 

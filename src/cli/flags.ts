@@ -5,6 +5,7 @@ import { parseBytes, parseCores, parseCount, parseDuration } from '../core/units
 import { LEVEL_NAMES } from '../policy/levels.ts';
 import { profiles } from '../policy/profiles.ts';
 import type { Command, Flags } from './command.ts';
+import { telemetryFlags } from './telemetry-flags.ts';
 
 /** What every command takes. */
 export const commonFlags = {
@@ -153,6 +154,7 @@ export const runFlags = {
     negatable: true,
     summary: 'Give the guest a terminal of its own (default: when stdin and stdout are one)',
   },
+  ...telemetryFlags,
 } as const satisfies Flags;
 
 export type RunFlags = typeof runFlags;

@@ -11,11 +11,12 @@ import { fstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { version } from '../core/version.ts';
 import { resolveToolchain } from '../host/toolchain.ts';
 import { takeEnvironment } from '../sandbox/caller-environment.ts';
+import { mayAskForTraces } from './otel-environment.ts';
 import { PlanCache, stampOf } from './plan-cache.ts';
 
 /** Flags that need the ordinary way, whatever else is said. */
 const NEVER =
-  /^(-[a-zA-Z]*[eCh]|--(env|env-file|tty|no-tty|cwd|json|help|overlay|srt-settings)(=|$))/;
+  /^(-[a-zA-Z]*[eCh]|--(env|env-file|tty|no-tty|cwd|json|help|overlay|srt-settings|telemetry)(=|$))/;
 
 /** execve(2) fails with more, and then there would be no way back. */
 const WORDS_MAX = 64 * 1024;
@@ -87,6 +88,8 @@ function needsNoToolchain(command: string, workspace: string | undefined): boole
 export function becomeKnownRun(words: readonly string[]): void {
   const line = knownWords(words);
   if (line === undefined || typeof process.execve !== 'function' || !mayInheritStreams()) return;
+  // The launcher alone tells nobody of what it does.
+  if (!line.flags.includes('--no-telemetry') && mayAskForTraces(process.env)) return;
   const found = new PlanCache().get(planKey(line.flags));
   if (found === undefined) return;
   const { launcher, pass, environment, paths, workspace } = found.known;

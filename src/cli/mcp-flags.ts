@@ -2,6 +2,7 @@
 import { parseCount, parseDuration } from '../core/units.ts';
 import type { Flags } from './command.ts';
 import { policyFlags } from './flags.ts';
+import { telemetryFlags } from './telemetry-flags.ts';
 
 const { overlay: _, unisolated: __, workspace, ...shared } = policyFlags;
 
@@ -66,6 +67,7 @@ export const mcpFlags = {
     completes: 'directory',
     summary: 'Record what happens in a log of that directory; see caisson audit',
   },
+  ...telemetryFlags,
 } as const satisfies Flags;
 
 export type McpFlags = typeof mcpFlags;

@@ -8,6 +8,7 @@ import { OutputCapture } from '../sandbox/output-capture.ts';
 import { callerEnvironment } from './caller-environment.ts';
 import { claimsOf, trustOf } from './claims.ts';
 import type { Invocation, Report } from './command.ts';
+import { CommandTelemetry, tracedBy } from './command-telemetry.ts';
 import { environmentOf } from './environment.ts';
 import type { RunFlags } from './flags.ts';
 import { holdPolicyFiles } from './hold-policy-files.ts';
@@ -40,14 +41,18 @@ export async function runCommand(
   const claims = claimsOf(flags, place.policy);
   using secrets = secretValues(place.policy);
   await using audit = flags.audit === undefined ? undefined : await openAudit(flags.audit);
+  await using telemetry = await CommandTelemetry.open(flags);
+  const traced = tracedBy(telemetry);
   await using caisson = await Caisson.open({
     environment: callerEnvironment(secrets.names),
+    ...traced.open,
     ...trustOf(flags),
     ...(audit === undefined ? {} : { audit }),
     ...(asks ? { ask: (await import('./ask-person.ts')).askPerson() } : {}),
   });
   const guest = await caisson.spawn(argv, {
     ...place,
+    ...traced.call,
     secrets: secrets.values,
     accept: acceptedOf(flags),
     ...(claims === undefined ? {} : { claims }),

@@ -23,7 +23,7 @@ import type { RunFlags } from '../flags.ts';
 import { acceptedOf, placeOf } from '../place.ts';
 import { quoteForShell } from '../report-error.ts';
 
-type CompileFlags = Omit<RunFlags, 'tty' | 'ask' | 'audit' | 'publish'> & {
+type CompileFlags = Omit<RunFlags, 'tty' | 'ask' | 'audit' | 'publish' | 'telemetry'> & {
   readonly out: Flag & { readonly value: 'FILE' };
 };
 

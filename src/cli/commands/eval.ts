@@ -8,6 +8,7 @@ import type { Evaluation } from '../../sandbox/evaluation.ts';
 import { callerEnvironment } from '../caller-environment.ts';
 import { claimsOf, trustOf } from '../claims.ts';
 import type { Action, FlagValues, Report } from '../command.ts';
+import { CommandTelemetry, tracedBy } from '../command-telemetry.ts';
 import { environmentOf } from '../environment.ts';
 import type { EvalFlags } from '../eval-flags.ts';
 import { evalInput } from '../eval-input.ts';
@@ -46,12 +47,16 @@ export const action: Action<EvalFlags> = async ({ flags, positionals, argv, json
   const interrupt = new AbortController();
   const abort = (): void => interrupt.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, abort);
+  await using telemetry = await CommandTelemetry.open(flags);
+  const traced = tracedBy(telemetry);
   await using caisson = await Caisson.open({
     environment: callerEnvironment(),
+    ...traced.open,
     ...trustOf(flags),
   });
   const evaluation = await caisson.eval(language, source, {
     ...place,
+    ...traced.call,
     ...input,
     ...limitsOf(flags),
     ...(wasm === undefined ? {} : { wasm }),

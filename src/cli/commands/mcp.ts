@@ -12,6 +12,7 @@ import { serveStdio } from '../../mcp/serve-stdio.ts';
 import type { AuditLog } from '../../observe/audit/audit-log.ts';
 import { callerEnvironment } from '../caller-environment.ts';
 import type { Action, FlagValues } from '../command.ts';
+import { CommandTelemetry, tracedBy } from '../command-telemetry.ts';
 import { environmentOf } from '../environment.ts';
 import { holdPolicyFiles } from '../hold-policy-files.ts';
 import type { McpFlags } from '../mcp-flags.ts';
@@ -39,7 +40,9 @@ export const action: Action<McpFlags> = async ({ flags }) => {
   using secrets = secretValues(policy);
   const stop = stopSignal();
   await using audit = flags.audit === undefined ? undefined : await openAudit(flags.audit);
+  await using telemetry = await CommandTelemetry.open(flags);
   await using caisson = await Caisson.open({
+    ...tracedBy(telemetry).open,
     environment: callerEnvironment([TOKEN_VARIABLE, ...secrets.names]),
     ...(audit === undefined ? {} : { audit }),
   });

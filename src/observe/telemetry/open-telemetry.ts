@@ -14,6 +14,8 @@ export interface OpenTelemetry extends Telemetry, AsyncDisposable {
   renderMetrics(): Promise<string>;
   /** What `renderMetrics` is to be answered as. */
   readonly metricsContentType: string;
+  /** False once something that was to go out could not be sent, or was given up at the end. */
+  readonly hasSentAll: boolean;
   /** Figures to be read whenever metrics are collected, until it is disposed of. */
   watch(sources: Sources): Disposable;
   /**

@@ -33,7 +33,9 @@ export async function start(
   const pull = settled.prometheus ? new PullReader() : undefined;
   // The instruments are there once the provider is; until then nothing can have failed.
   let metrics: Metrics | undefined;
+  const sent = { all: true };
   const failed: Failed = (signal, items) => {
+    sent.all = false;
     const { failures, unsent } = metrics?.instruments ?? {};
     failures?.add(1, { 'caisson.telemetry.signal': signal });
     unsent?.add(items, { 'caisson.telemetry.signal': signal });
@@ -61,6 +63,7 @@ export async function start(
     metrics,
     pull,
     logs,
+    sent,
     // Metrics last: they count what of the others failed.
     providers: [traces, logs, meters].filter((one) => one !== undefined),
   });
@@ -71,6 +74,7 @@ interface Parts {
   readonly metrics: Metrics;
   readonly pull: PullReader | undefined;
   readonly logs: LogProvider | undefined;
+  readonly sent: { all: boolean };
   readonly providers: readonly Provider[];
 }
 
@@ -91,6 +95,10 @@ class Started implements OpenTelemetry {
 
   get active(): OpenTelemetry['active'] {
     return this.#parts.spans.active;
+  }
+
+  get hasSentAll(): boolean {
+    return this.#parts.sent.all;
   }
 
   begin: OpenTelemetry['begin'] = (name, options) => this.#parts.spans.begin(name, options);
@@ -127,7 +135,10 @@ class Started implements OpenTelemetry {
   /** One after the other, all of it within the limit. */
   async #each(work: (provider: Provider) => Promise<void>): Promise<void> {
     const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, this.#shutdownMs);
+    const timer = setTimeout(() => {
+      this.#parts.sent.all = false;
+      late.resolve();
+    }, this.#shutdownMs);
     const all = async (): Promise<void> => {
       const { providers } = this.#parts;
       const before = providers.slice(0, -1);
