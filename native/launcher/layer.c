@@ -57,10 +57,13 @@ static char type_of(int fd, const struct stat *status) {
   return S_ISLNK(status->st_mode) ? 'l' : 's';
 }
 
-/* Prints what the path names; *is_directory says whether there is more below it. */
+/* A guest that runs takes it away, or puts something else there, while the walk goes on. */
+static bool has_gone(int errnum) { return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP; }
+
+/* Prints what the path names, where it is still there; *is_directory says whether there is more below it. */
 static struct err print_entry(const struct walk *walk, bool *is_directory) {
   int fd = open_below(walk, O_PATH);
-  if (fd < 0) return fault(errno, "open an entry");
+  if (fd < 0) return has_gone(errno) ? OK : fault(errno, "open an entry");
   struct stat status;
   int error = fstat(fd, &status) == 0 ? 0 : errno;
   char type = error == 0 ? type_of(fd, &status) : 0;
@@ -82,8 +85,10 @@ static int by_name(const struct dirent **one, const struct dirent **other) { ret
 
 /* The names in the directory, sorted so that equal layers print equally. */
 static struct err read_names(const struct walk *walk, struct dirent ***names, int *count) {
+  *names = NULL;
+  *count = 0;
   int fd = open_below(walk, O_RDONLY | O_DIRECTORY);
-  if (fd < 0) return fault(errno, "open a directory");
+  if (fd < 0) return has_gone(errno) ? OK : fault(errno, "open a directory");
   char path[48];
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   *count = scandir(path, names, is_no_dots, by_name);

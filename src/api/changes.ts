@@ -18,7 +18,9 @@ export type WireChange = z.infer<typeof changeSchema>;
 const paths = z.array(z.string().check(z.maxLength(4095))).check(z.maxLength(10_000));
 
 const tag = 'changes';
-const ERRORS = ['NOT_FOUND', 'SANDBOX_CLOSED', 'LAUNCHER_FAILED'] as const;
+const ERRORS = ['NOT_FOUND', 'SANDBOX_CLOSED', 'TOO_LARGE', 'LAUNCHER_FAILED'] as const;
+/** Of one sandbox; more of them, or a path of more than 4096 bytes, are refused by name. */
+export const MOST_CHANGES = 100_000;
 
 export const listChanges = defineRoute({
   id: 'changes',
@@ -26,7 +28,8 @@ export const listChanges = defineRoute({
   path: '/api/sandboxes/{id}/changes',
   tag,
   summary: 'What was changed in its workspace, by path',
-  description: 'Needs `workspace: overlay` in its policy.',
+  description:
+    'Needs `workspace: overlay` in its policy. At most 100,000 changes, none with a path of more than 4096 bytes: TOO_LARGE.',
   scope: 'sandboxes:read',
   params: idParam,
   query: z.strictObject(pageFields),

@@ -2,7 +2,7 @@
  * What an overlay's upper directory holds (native/launcher/layer.h): whiteouts and opaque directories are marks in
  * extended attributes and device numbers, which Node cannot read.
  */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { CaissonError } from '../core/error.ts';
 
 export interface LayerEntry {
@@ -25,29 +25,78 @@ const types: Readonly<Record<string, LayerEntry['type']>> = {
   s: 'special',
 };
 
-/** More than any honest change; a guest that makes more files than that is told so. */
+/** More than any honest change; a guest that makes more than that is told so. */
+export const MOST_ENTRIES = 1_000_000;
 const OUTPUT_MAX = 256 * 1024 * 1024;
+/** Each entry is five texts, which each end with a zero: `parseLayer`. */
+const FIELDS = 5;
+/** As native/launcher/layer.c says it. */
+const TOO_DEEP = 'a path deeper than PATH_MAX';
 
-/** @throws LAUNCHER_FAILED */
-export function readLayer(program: string, upper: string): Promise<LayerEntry[]> {
+/**
+ * Nothing more is read than may be told: the guest makes it as long as it likes.
+ *
+ * @param most entries
+ * @throws TOO_LARGE: more entries, or a path that no program could name; LAUNCHER_FAILED
+ */
+export function readLayer(
+  program: string,
+  upper: string,
+  most: number = MOST_ENTRIES,
+): Promise<LayerEntry[]> {
   return new Promise((resolve, reject) => {
-    execFile(
-      program,
-      ['layer', upper],
-      { encoding: 'buffer', env: {}, maxBuffer: OUTPUT_MAX },
-      (error, stdout, stderr) => {
-        if (error === null) resolve(parseLayer(stdout));
-        else {
-          reject(
-            new CaissonError('LAUNCHER_FAILED', {
-              layer: 'launcher',
-              message: `the changes cannot be listed: ${stderr.toString().trim() || error.message}`,
-              cause: error,
-            }),
-          );
-        }
-      },
-    );
+    const child = spawn(program, ['layer', upper], { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    let fields = 0;
+    let said = '';
+    let isBeyond = false;
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (isBeyond) return;
+      chunks.push(chunk);
+      bytes += chunk.length;
+      for (let at = chunk.indexOf(0); at >= 0; at = chunk.indexOf(0, at + 1)) fields++;
+      isBeyond = fields > most * FIELDS || bytes > OUTPUT_MAX;
+      if (isBeyond) child.kill('SIGKILL');
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(0, 4096);
+    });
+    child.once('error', (cause) => reject(listFailed(cause.message, cause)));
+    child.once('close', (code) => {
+      if (isBeyond) reject(tooMany(most));
+      else if (code === 0) resolve(parseLayer(Buffer.concat(chunks)));
+      else if (said.includes(TOO_DEEP)) reject(tooDeep());
+      else reject(listFailed(said.trim()));
+    });
+  });
+}
+
+/** @returns TOO_LARGE, to be thrown */
+export function tooMany(most: number): CaissonError {
+  return new CaissonError('TOO_LARGE', {
+    layer: 'launcher',
+    message: `more was changed than can be listed: the most is ${most} entries`,
+    hint: `${INSTEAD}, or remove inside what nobody needs`,
+    details: { most },
+  });
+}
+
+function tooDeep(): CaissonError {
+  return new CaissonError('TOO_LARGE', {
+    layer: 'launcher',
+    message: 'what was changed holds a path of more than 4096 bytes',
+    hint: `${INSTEAD}, or remove that path inside`,
+  });
+}
+
+const INSTEAD = 'read the files that matter one by one';
+
+function listFailed(reason: string, cause?: unknown): CaissonError {
+  return new CaissonError('LAUNCHER_FAILED', {
+    layer: 'launcher',
+    message: `the changes cannot be listed: ${reason}`,
+    ...(cause === undefined ? {} : { cause }),
   });
 }
 

@@ -18,6 +18,13 @@ export interface ApplyOptions {
   readonly skipProtected?: boolean;
   /** Apply only these paths and what lies below them; default all. */
   readonly only?: readonly string[];
+  /** As {@link ChangesOptions.most}. */
+  readonly most?: number;
+}
+
+export interface ChangesOptions {
+  /** More entries than that are refused (TOO_LARGE); default a million. */
+  readonly most?: number;
 }
 
 export interface Applied {
@@ -29,23 +36,37 @@ export interface Applied {
 export class Changes {
   readonly #overlay: Overlay;
   readonly #launcher: string;
+  readonly #options: ChangesOptions;
   readonly entries: readonly Change[];
 
-  private constructor(overlay: Overlay, launcher: string, entries: readonly Change[]) {
+  private constructor(
+    overlay: Overlay,
+    launcher: string,
+    options: ChangesOptions,
+    entries: readonly Change[],
+  ) {
     this.#overlay = overlay;
     this.#launcher = launcher;
+    this.#options = options;
     this.entries = entries;
   }
 
-  /** @param launcher path of the launcher's program */
-  static async read(overlay: Overlay, launcher: string): Promise<Changes> {
+  /**
+   * @param launcher path of the launcher's program
+   * @throws TOO_LARGE: more entries than `most`, or a path of more than 4096 bytes
+   */
+  static async read(
+    overlay: Overlay,
+    launcher: string,
+    options: ChangesOptions = {},
+  ): Promise<Changes> {
     const entries: Change[] = [];
     for (const layer of overlay.layers) {
       const { prefix } = layer;
-      const found = await layerChanges(layer, launcher);
+      const found = await layerChanges(layer, launcher, options.most);
       for (const change of found) entries.push({ ...change, path: `${prefix}${change.path}` });
     }
-    return new Changes(overlay, launcher, entries);
+    return new Changes(overlay, launcher, options, entries);
   }
 
   /** Names the overlay: `caisson apply ID`. */
@@ -102,7 +123,7 @@ export class Changes {
    * `details.conflicts`, `details.protected`. Nothing has been written then.
    */
   async apply(options: ApplyOptions = {}): Promise<Applied> {
-    const fresh = await Changes.read(this.#overlay, this.#launcher);
+    const fresh = await Changes.read(this.#overlay, this.#launcher, this.#options);
     const chosen = fresh.entries.filter((change) => isChosen(change.path, options.only));
     const skipped = chosen.filter(
       (change) =>

@@ -2,7 +2,8 @@
  * What a guest changed in one overlaid directory, read from its upper layer and held against what lies below.
  */
 import type { BigIntStats } from 'node:fs';
-import { type LayerEntry, readLayer } from '../launcher/layer.ts';
+import { isCaissonError } from '../core/error.ts';
+import { type LayerEntry, MOST_ENTRIES, readLayer, tooMany } from '../launcher/layer.ts';
 import { WORKSPACE } from '../policy/path.ts';
 import { containsPath, touchesPath } from '../policy/path-set.ts';
 import { leadsToProtected, matchesProtected } from '../policy/protect.ts';
@@ -25,15 +26,25 @@ export interface Change {
 
 type Found = Omit<Change, 'protected' | 'stays'>;
 
-/** Sorted; paths relative to the layer. @param launcher path of the launcher's program */
-export async function layerChanges(layer: OverlayLayer, launcher: string): Promise<Change[]> {
-  const found = await readReadable(layer.upper, launcher);
+/**
+ * Sorted; paths relative to the layer. What a guest takes away while it is read is left out.
+ *
+ * @param launcher path of the launcher's program
+ * @throws TOO_LARGE for more than `most` entries, by default a million, or a path beyond PATH_MAX
+ */
+export async function layerChanges(
+  layer: OverlayLayer,
+  launcher: string,
+  most: number = MOST_ENTRIES,
+): Promise<Change[]> {
+  const found = await readReadable(layer.upper, launcher, most);
   await using upper = await Beneath.open(layer.upper);
   await using lower = await Beneath.open(layer.lower);
   const entries: Change[] = [];
   for (const entry of found) {
     if (entry.path === '' || entry.path === '.') continue;
-    for (const change of await compare(entry, upper, lower)) {
+    for (const change of await compareThere(entry, upper, lower)) {
+      if (entries.length >= most) throw tooMany(most);
       const stays = layer.outputs !== undefined && !isOutput(layer, change);
       const isHeld = isProtected(layer.protect, change);
       entries.push({ ...change, protected: isHeld, ...(stays ? { stays } : {}) });
@@ -43,13 +54,24 @@ export async function layerChanges(layer: OverlayLayer, launcher: string): Promi
 }
 
 /** As an ordinary user we cannot look into a directory that the guest closed, until we open it again. */
-async function readReadable(upper: string, launcher: string): Promise<LayerEntry[]> {
+async function readReadable(upper: string, launcher: string, most: number): Promise<LayerEntry[]> {
   try {
-    return await readLayer(launcher, upper);
+    return await readLayer(launcher, upper, most);
   } catch (error) {
-    if (process.geteuid?.() === 0) throw error;
+    const isOurs = isCaissonError(error) && error.code === 'TOO_LARGE';
+    if (process.geteuid?.() === 0 || isOurs) throw error;
     await openUp(upper);
-    return await readLayer(launcher, upper);
+    return await readLayer(launcher, upper, most);
+  }
+}
+
+/** One that has gone, or become something else, since it was listed: who looks again sees what it is. */
+async function compareThere(entry: LayerEntry, upper: Beneath, lower: Beneath): Promise<Found[]> {
+  try {
+    return await compare(entry, upper, lower);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return [];
+    throw error;
   }
 }
 

@@ -7,7 +7,7 @@ import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
 import type { Span, Telemetry } from '../core/telemetry.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
-import { type Applied, type ApplyOptions, Changes } from './changes.ts';
+import { type Applied, type ApplyOptions, Changes, type ChangesOptions } from './changes.ts';
 import { Commands, type CommandsSetup } from './commands.ts';
 import { deniedPackets } from './denied-packets.ts';
 import type { ExecOptions, SpawnOptions } from './exec-options.ts';
@@ -209,11 +209,11 @@ export class Sandbox {
     return await ports.connect(guestPort);
   }
 
-  /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay */
-  async changes(): Promise<Changes> {
+  /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay; TOO_LARGE */
+  async changes(options: ChangesOptions = {}): Promise<Changes> {
     const overlay = this.#needOverlay();
     try {
-      return await Changes.read(overlay, this.#setup.launcher);
+      return await Changes.read(overlay, this.#setup.launcher, options);
     } catch (error) {
       // Closed meanwhile: its changes went while they were read.
       if (this.#closing === undefined || isCaissonError(error)) throw error;
@@ -223,7 +223,7 @@ export class Sandbox {
 
   /** Brings the changes into the workspace; see {@link Changes.apply}. */
   async apply(options: ApplyOptions = {}): Promise<Applied> {
-    return await (await this.changes()).apply(options);
+    return await (await this.changes(options)).apply(options);
   }
 
   /** The changes as they are now, to open sandboxes from. @throws REQUEST_INVALID without an overlay */

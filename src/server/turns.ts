@@ -5,7 +5,7 @@ export class Turns {
   readonly #last = new Map<string, Promise<void>>();
 
   /** @returns what the work comes to, when the tenant's earlier ones are done */
-  async take<T>(tenant: string, work: () => T): Promise<T> {
+  async take<T>(tenant: string, work: () => T | Promise<T>): Promise<T> {
     const before = this.#last.get(tenant);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#last.set(tenant, promise);
@@ -13,7 +13,7 @@ export class Turns {
       await before;
       // Whatever came meanwhile is seen to first.
       if (before !== undefined) await setImmediate();
-      return work();
+      return await work();
     } finally {
       if (this.#last.get(tenant) === promise) this.#last.delete(tenant);
       resolve();

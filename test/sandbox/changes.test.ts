@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -180,4 +181,47 @@ test('the state directory is the owner alone', async () => {
     () => Overlay.open(join(at.base, 'state'), '../../etc'),
     (error) => isCaissonError(error),
   );
+});
+
+const tooLarge = (error: unknown) => isCaissonError(error) && error.code === 'TOO_LARGE';
+
+test('more than may be listed is refused by name, listed and applied', async () => {
+  using at = stage();
+  for (let i = 0; i < 40; i++) writeFileSync(at.upper(`n${i}`), '');
+  await assert.rejects(Changes.read(at.overlay, launcher, { most: 20 }), tooLarge);
+  const changes = await Changes.read(at.overlay, launcher, { most: 40 });
+  assert.equal(changes.entries.length, 40);
+  writeFileSync(at.upper('one more'), '');
+  await assert.rejects(changes.apply(), tooLarge);
+  assert.equal(existsSync(join(at.work, 'n0')), false);
+});
+
+test('so is what deletions below come to', async () => {
+  using at = stage();
+  for (let i = 0; i < 40; i++) mkdirSync(join(at.work, `d/${i}`), { recursive: true });
+  at.whiteout('d');
+  await assert.rejects(Changes.read(at.overlay, launcher, { most: 20 }), tooLarge);
+  assert.equal((await Changes.read(at.overlay, launcher, { most: 41 })).entries.length, 41);
+});
+
+test('a path that no program could name is refused by name', async () => {
+  using at = stage();
+  const script =
+    'import os,sys\nos.chdir(sys.argv[1])\nfor i in range(3000):\n  os.mkdir("d"); os.chdir("d")';
+  execFileSync('python3', ['-c', script, at.upper('.')]);
+  await assert.rejects(Changes.read(at.overlay, launcher), tooLarge);
+  execFileSync('rm', ['-rf', at.upper('d')]);
+});
+
+test('what a guest takes away while it is listed is no fault', async () => {
+  using at = stage();
+  const script =
+    'cd "$1"; while [ ! -e ../stop ]; do mkdir -p t/a/b t/c; : > t/a/b/f; ln -s a t/l; rm -rf t; : > t; rm t; done';
+  const child = spawn('sh', ['-c', script, 'sh', at.upper('.')]);
+  try {
+    for (let i = 0; i < 60; i++) await Changes.read(at.overlay, launcher);
+  } finally {
+    writeFileSync(join(at.overlay.directory, 'stop'), '');
+    await once(child, 'exit');
+  }
 });

@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Outcome, Usage } from '../../core/outcome.ts';
 import type { NetworkPolicy } from '../../policy/policy.ts';
-import type { Applied, ApplyOptions, Changes } from '../changes.ts';
+import type { Applied, ApplyOptions, Changes, ChangesOptions } from '../changes.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { SandboxFiles } from '../files.ts';
 import type { GuestProcess } from '../guest-process.ts';
@@ -79,8 +79,8 @@ export class ManagedSandbox {
     return this.#sandbox.usage();
   }
 
-  changes(): Promise<Changes> {
-    return this.#activity.during(this.#sandbox.changes());
+  changes(options: ChangesOptions = {}): Promise<Changes> {
+    return this.#activity.during(this.#sandbox.changes(options));
   }
 
   apply(options: ApplyOptions = {}): Promise<Applied> {

@@ -1,0 +1,78 @@
+/** A tenant whose guest makes changes that cannot be listed: the answer is a refusal by name, and no fault of the service. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { type Served, served } from '../served.ts';
+
+const DEEP = 'import os\nfor i in range(3000):\n  os.mkdir("d"); os.chdir("d")';
+const python = spawnSync('python3', ['-V']).status === 0;
+const skip = python ? false : 'no python3';
+const filesystem = { write: ['.'], workspace: 'overlay' };
+const policy = { version: 1, level: 'moderate', filesystem, limits: { timeout: '2m' } };
+
+describe('changes that cannot be listed', { skip }, () => {
+  let service: Served;
+  let key: string;
+  before(async () => {
+    service = await served({ audit: { enabled: false } });
+    key = await service.key('developer');
+  });
+  after(() => service[Symbol.asyncDispose]());
+
+  const make = async (): Promise<string> => {
+    const body = { policy, workspace: 'private' };
+    const made = await service.ask('POST', '/api/sandboxes', { key, body });
+    assert.equal(made.status, 201, made.text);
+    return (made.body as { id: string }).id;
+  };
+  const ASKED = [
+    ['GET', 'changes'],
+    ['GET', 'changes?limit=1'],
+    ['GET', 'diff?most=1'],
+    ['POST', 'apply'],
+  ] as const;
+
+  test('a path longer than PATH_MAX', async () => {
+    const id = await make();
+    const body = { argv: ['python3', '-c', DEEP] };
+    const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body });
+    assert.equal((ran.body as { code?: number }).code, 0, ran.text);
+    for (const [method, path] of ASKED) {
+      const refused = await service.ask(method, `/api/sandboxes/${id}/${path}`, { key });
+      const { code, detail, hint } = refused.body as Record<'code' | 'detail' | 'hint', string>;
+      assert.deepEqual([refused.status, code], [413, 'TOO_LARGE'], `${path}: ${refused.text}`);
+      assert.match(detail, /4096 bytes/);
+      assert.match(hint, /one by one/);
+    }
+    const ended = await service.ask('DELETE', `/api/sandboxes/${id}`, { key });
+    assert.equal((ended.body as { state: string }).state, 'Killed');
+  });
+
+  test('no more than 100,000 are read for anybody, and one list of a tenant at a time', async (context) => {
+    const id = await make();
+    const sandbox = service.serving.service.sandboxes.get('acme', id);
+    const real = sandbox.changes.bind(sandbox);
+    let atOnce = 0;
+    let most = 0;
+    const read = context.mock.method(sandbox, 'changes', async (options: { most: number }) => {
+      most = Math.max(most, ++atOnce);
+      try {
+        return await real(options);
+      } finally {
+        atOnce--;
+      }
+    });
+    const apply = context.mock.method(sandbox, 'apply');
+    const answers = await Promise.all(
+      [...ASKED, ...ASKED].map(([method, path]) =>
+        service.ask(method, `/api/sandboxes/${id}/${path}`, { key }),
+      ),
+    );
+    for (const { status, text } of answers) assert.equal(status, 200, text);
+    assert.equal(read.mock.callCount(), 6);
+    assert.equal(most, 1);
+    for (const { arguments: args } of [...read.mock.calls, ...apply.mock.calls]) {
+      assert.equal((args[0] as { most?: number }).most, 100_000);
+    }
+  });
+});
