@@ -65,6 +65,8 @@ export interface ManagedStore {
   managers(): Promise<ManagerRecord[]>;
   /** Written whole, over an earlier one with the same id. */
   put(record: ManagedRecord): Promise<void>;
+  /** As {@link put}, of what nobody waits for: within milliseconds, together with others, and only what came last. */
+  putSoon(record: ManagedRecord): Promise<void>;
   /** Oldest first. Default: of every manager, also those that have ended. */
   list(filter?: { readonly manager?: string; readonly live?: boolean }): Promise<ManagedRecord[]>;
   /** Forgets all of a manager's that have ended but the latest `keep`. */

@@ -24,11 +24,20 @@ const MIGRATIONS: Migrations = [
 
 const LIVE: readonly string[] = ['Initializing', 'Running', 'Paused'];
 
+/** What nobody waits for waits so long for company: of a short run only the last of its states is ever written. */
+const SOON_MS = 10;
+
+/** The next transaction, and what it waits for. */
+interface Flush extends PromiseWithResolvers<void> {
+  turn?: NodeJS.Immediate;
+  timer?: NodeJS.Timeout;
+}
+
 export class SqliteManagedStore implements ManagedStore {
   readonly #database: Database;
   /** Written together, in one transaction: hundreds of sandboxes change their state in one turn of the loop. */
   readonly #pending = new Map<string, ManagedRecord>();
-  #flush: Promise<void> | undefined;
+  #flush: Flush | undefined;
 
   private constructor(database: Database) {
     this.#database = database;
@@ -66,17 +75,20 @@ export class SqliteManagedStore implements ManagedStore {
   }
 
   put(record: ManagedRecord): Promise<void> {
+    const flush = this.#await(record);
+    flush.turn ??= setImmediate(() => this.#flushNow());
+    return flush.promise;
+  }
+
+  putSoon(record: ManagedRecord): Promise<void> {
+    const flush = this.#await(record);
+    flush.timer ??= setTimeout(() => this.#flushNow(), SOON_MS);
+    return flush.promise;
+  }
+
+  #await(record: ManagedRecord): Flush {
     this.#pending.set(record.id, record);
-    this.#flush ??= new Promise<void>((resolve, reject) => {
-      setImmediate(() => {
-        try {
-          this.#writePending();
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
+    this.#flush ??= Promise.withResolvers<void>();
     return this.#flush;
   }
 
@@ -106,17 +118,37 @@ export class SqliteManagedStore implements ManagedStore {
   }
 
   async close(): Promise<void> {
+    this.#flushNow();
     this.#database.close();
   }
 
+  /** Whoever waits is told. */
+  #flushNow(): void {
+    try {
+      this.#writePending();
+    } catch {
+      // Told to those who wait.
+    }
+  }
+
+  /** @throws STORE_UNUSABLE */
   #writePending(): void {
+    const flush = this.#flush;
+    if (flush === undefined) return;
     this.#flush = undefined;
-    if (this.#pending.size === 0) return;
+    clearImmediate(flush.turn);
+    clearTimeout(flush.timer);
     const records = [...this.#pending.values()];
     this.#pending.clear();
-    this.#database.transaction(() => {
-      for (const record of records) this.#write(record);
-    });
+    try {
+      this.#database.transaction(() => {
+        for (const record of records) this.#write(record);
+      });
+      flush.resolve();
+    } catch (error) {
+      flush.reject(error);
+      throw error;
+    }
   }
 
   #write(record: ManagedRecord): void {

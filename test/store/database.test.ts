@@ -153,6 +153,37 @@ describe('the store of managed sandboxes', () => {
     await store.close();
   });
 
+  test('what nobody waits for comes with what somebody waits for, or soon', async () => {
+    const state = mkdtempSync(join(directory, 'state-'));
+    const [store, other] = [SqliteManagedStore.open(state), SqliteManagedStore.open(state, true)];
+    await store.putManager(manager);
+    const soon = store.putSoon(record('1', 'Running'));
+    assert.deepEqual(await other.list(), [], 'not at once');
+    await store.put(record('2', 'Initializing'));
+    assert.deepEqual(await other.list(), [record('1', 'Running'), record('2', 'Initializing')]);
+    await soon;
+    store.putSoon(record('1', 'Paused'));
+    await store.putSoon(record('1', 'Killed'));
+    assert.deepEqual((await other.list())[0], record('1', 'Killed'));
+    const last = store.putSoon(record('2', 'Completed'));
+    await store.close();
+    await last;
+    assert.deepEqual((await other.list())[1], record('2', 'Completed'), 'closing loses nothing');
+    await other.close();
+  });
+
+  test('who waits for what could not be written is told, also when somebody reads first', async () => {
+    const store = open();
+    const put = store.put(record('1', 'Running'));
+    const soon = store.putSoon(record('1', 'Paused'));
+    put.catch(() => {});
+    soon.catch(() => {});
+    await assert.rejects(store.list(), { code: 'STORE_UNUSABLE' });
+    await assert.rejects(put, { code: 'STORE_UNUSABLE' });
+    await assert.rejects(soon, { code: 'STORE_UNUSABLE' });
+    await store.close();
+  });
+
   test('forgets the oldest that have ended', async () => {
     const store = open();
     await store.putManager(manager);

@@ -131,7 +131,7 @@ export class Entry {
   }
 
   #write(): void {
-    this.#setup.store.put(this.#record).then(
+    this.#setup.store.putSoon(this.#record).then(
       () => {
         this.#unrecorded = undefined;
       },

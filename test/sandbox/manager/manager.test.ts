@@ -21,7 +21,7 @@ import {
   TRANSITIONS,
 } from '../../../src/sandbox/manager/states.ts';
 import { shareSlots } from '../../../src/sandbox/manager/warm-slots.ts';
-import type { ManagedStore } from '../../../src/store/managed-record.ts';
+import type { ManagedRecord, ManagedStore } from '../../../src/store/managed-record.ts';
 import { SqliteManagedStore } from '../../../src/store/sqlite-managed-store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'caisson-manager-'));
@@ -252,6 +252,10 @@ describe('a manager', () => {
     const host = new Host();
     const real = SqliteManagedStore.open(host.stateDirectory);
     let full = false;
+    const put = (record: ManagedRecord): Promise<void> =>
+      full
+        ? Promise.reject(new CaissonError('STORE_UNUSABLE', { layer: 'store', message: 'full' }))
+        : real.put(record);
     const broken: ManagedStore = {
       putManager: (m) => real.putManager(m),
       removeManager: (id) => real.removeManager(id),
@@ -259,10 +263,8 @@ describe('a manager', () => {
       list: (filter) => real.list(filter),
       prune: (id, keep) => real.prune(id, keep),
       close: () => real.close(),
-      put: (record) =>
-        full
-          ? Promise.reject(new CaissonError('STORE_UNUSABLE', { layer: 'store', message: 'full' }))
-          : real.put(record),
+      put,
+      putSoon: put,
     };
     await using manager = await SandboxManager.open(host, { store: broken });
     const before = manager.run(['before']);
@@ -330,6 +332,7 @@ describe('states', () => {
       fc.asyncProperty(tries, async (list) => {
         const seen: string[] = [];
         const written: string[] = [];
+        const put = async ({ state }: ManagedRecord): Promise<void> => void written.push(state);
         const entry = new Entry({
           record: {
             id: 'e',
@@ -345,7 +348,7 @@ describe('states', () => {
           },
           need: NOTHING,
           clock: { monotonicMs: () => 0, wallMs: () => 0 },
-          store: { put: async ({ state }: { state: string }) => void written.push(state) } as never,
+          store: { put, putSoon: put } as never,
           observer: (event) => void (event.kind === 'state' && seen.push(event.state)),
         });
         let ended = false;
