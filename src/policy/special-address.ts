@@ -84,6 +84,12 @@ export function plainAddress(text: string): string | undefined {
   return formatAddress(address.family, address.bits);
 }
 
+/** Whether it is the machine's own way to itself, in either form of IPv4. Not for names, which may lead anywhere. */
+export function isLoopback(text: string): boolean {
+  const plain = plainAddress(text);
+  return plain !== undefined && specialAddress(plain) === 'loopback';
+}
+
 /** IPv4 addresses that an IPv6 address carries and a gateway on the way would send to: NAT64, 6to4, Teredo, and the two old forms. */
 export function carriedAddresses(text: string): readonly string[] {
   const address = parseAddress(text);

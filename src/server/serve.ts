@@ -5,7 +5,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify';
 import { CaissonError } from '../core/error.ts';
 import type { Observer } from '../core/ports.ts';
 import type { HostFacts } from '../plan/facts.ts';
-import type { Config } from './config/config.ts';
+import { type Config, configInvalid, configProblems } from './config/config.ts';
 import { openApplication } from './http/application.ts';
 import { Requests } from './http/requests.ts';
 import { openService } from './open-service.ts';
@@ -39,13 +39,15 @@ export interface Serving extends AsyncDisposable {
 }
 
 /**
- * @throws CONFIG_INVALID for an address that may not be listened on, and what cannot be opened
+ * @throws CONFIG_INVALID for settings that contradict each other or would let anybody in, and what cannot be opened
  * @example
  * await using serving = await serve(parseConfig({ listen: { port: 0 } }));
  * console.log(serving.address);
  */
 export async function serve(config: Config, options: ServeOptions = {}): Promise<Serving> {
-  requireSafeAddress(config);
+  // Also one that no parser has seen.
+  const problems = configProblems(config);
+  if (problems.length > 0) throw configInvalid(problems);
   const { listen, limits } = config;
   const { onRoute, ...known } = options;
   let app: FastifyInstance | undefined;
@@ -98,29 +100,6 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     await service.close();
     throw error;
   }
-}
-
-/** Beyond this machine, somebody must say who asks, and nobody may listen in. */
-function requireSafeAddress({ listen, auth }: Config): void {
-  const { host, socketPath, tls, insecure } = listen;
-  if (socketPath !== undefined || isLoopback(host)) return;
-  if (auth.anonymous) {
-    throw refuse(
-      `callers without credentials are not taken at ${host}`,
-      'set auth.anonymous to false, or listen on 127.0.0.1 or a unix socket',
-    );
-  }
-  if (tls === undefined && !insecure) {
-    throw refuse(
-      `keys and secrets would go over the network in the clear at ${host}`,
-      'set listen.tls, or listen.insecure where something else encrypts',
-    );
-  }
-}
-
-/** RFC 1122, 3.2.1.3; RFC 4291, 2.5.3. A name other than localhost may become anything. */
-export function isLoopback(host: string): boolean {
-  return /^127(?:\.\d{1,3}){3}$/.test(host) || host === '::1' || host === 'localhost';
 }
 
 async function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {

@@ -4,6 +4,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { WireOutcome } from '../../src/api/outcome.ts';
+import { parseConfig } from '../../src/server/config/config.ts';
+import { serve } from '../../src/server/serve.ts';
 import { type Served, served } from './served.ts';
 
 describe('the service', () => {
@@ -16,6 +18,20 @@ describe('the service', () => {
   });
   after(async () => {
     await service[Symbol.asyncDispose]();
+  });
+
+  test('does not begin where it would let anybody in, whoever made its configuration', async () => {
+    const safe = parseConfig({ stateDirectory: service.state });
+    for (const unsafe of [
+      { ...safe, listen: { ...safe.listen, host: '0.0.0.0' } },
+      {
+        ...safe,
+        listen: { ...safe.listen, host: '0.0.0.0', insecure: true },
+        auth: { ...safe.auth, anonymous: true },
+      },
+    ]) {
+      await assert.rejects(serve(unsafe), { code: 'CONFIG_INVALID' });
+    }
   });
 
   test('is healthy and ready, and describes itself', async () => {

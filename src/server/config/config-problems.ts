@@ -1,8 +1,8 @@
 /**
  * What single values do not show: settings that contradict each other, or would let anybody in.
  */
-import { isIP } from 'node:net';
 import { formatPath, type Locate, type Problem } from '../../policy/problems.ts';
+import { isLoopback } from '../../policy/special-address.ts';
 import { suggest } from '../../policy/suggest.ts';
 import type { Config } from './config-schema.ts';
 
@@ -88,8 +88,7 @@ export function configProblems(config: Config, locate?: Locate): Problem[] {
   return problems;
 }
 
-/** 127.0.0.0/8, ::1 and the name that stands for them. */
-export function isLoopbackHost(host: string): boolean {
-  if (host === 'localhost' || host === '::1') return true;
-  return isIP(host) === 4 && host.startsWith('127.');
+/** A name other than localhost may become anything. */
+function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || isLoopback(host);
 }

@@ -8,7 +8,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { SCOPES } from '../../api/scope.ts';
 import { CaissonError } from '../../core/error.ts';
-import { plainAddress } from '../../policy/special-address.ts';
+import { isLoopback } from '../../policy/special-address.ts';
 import type { Caller } from './caller.ts';
 import { DEFAULT_TENANT } from './tenants.ts';
 
@@ -51,9 +51,4 @@ function namesLoopback(host: string): boolean {
   const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::\d{1,5})?$/i.exec(host);
   const name = match?.[1] ?? match?.[2] ?? '';
   return name.toLowerCase() === 'localhost' || isLoopback(name);
-}
-
-export function isLoopback(address: string): boolean {
-  const plain = plainAddress(address);
-  return plain === '::1' || (plain?.startsWith('127.') ?? false);
 }

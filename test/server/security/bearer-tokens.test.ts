@@ -28,7 +28,9 @@ class Provider {
       const document = request.url?.includes('openid')
         ? (this.document ?? { issuer: this.issuer, jwks_uri: `${this.issuer}/jwks` })
         : { keys: this.keys };
-      return response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
+      // In pieces: how long it is nobody is told.
+      response.setHeader('content-type', 'application/json').write(JSON.stringify(document));
+      return response.end();
     });
   }
 
@@ -329,6 +331,28 @@ describe('a token', () => {
       clock,
     );
     await assert.rejects(async () => await tokens.authenticate(await jwt()));
+  });
+
+  test('whose issuer names keys without end, or keys that anybody could send, is not taken', async (t) => {
+    provider.document = {
+      issuer: provider.issuer,
+      jwks_uri: `${provider.issuer}/jwks`,
+      padding: 'x'.repeat(2 ** 20),
+    };
+    tokens = new BearerTokens([{ ...rules, issuer: provider.issuer }], clock);
+    const before = provider.asked.length;
+    await refused(jwt(), /cannot be had/, 'AUTHENTICATION_UNAVAILABLE');
+    assert.deepEqual(provider.asked.slice(before), ['/.well-known/openid-configuration']);
+
+    const issuer = 'https://idp.example';
+    const fetched = t.mock.method(globalThis, 'fetch', () =>
+      Promise.resolve(
+        Response.json({ issuer, jwks_uri: 'http://idp.example/jwks', keys: [publicJwk] }),
+      ),
+    );
+    tokens = new BearerTokens([{ ...rules, issuer }], clock);
+    await refused(jwt({ iss: issuer }), /cannot be had/, 'AUTHENTICATION_UNAVAILABLE');
+    assert.equal(fetched.mock.callCount(), 1);
   });
 
   test('gets through the gate as long as its tenant is there and enabled', async () => {
