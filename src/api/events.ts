@@ -26,6 +26,9 @@ export const commandEvents = {
     id: z
       .optional(z.string())
       .check(z.describe('Of a run: its id among the sandboxes, to be inspected and ended by')),
+    pid: z
+      .optional(z.int())
+      .check(z.describe('Process id of what it runs below, on the service’s machine')),
   }),
   stdout: outputEvent,
   stderr: outputEvent,

@@ -58,6 +58,9 @@ export const spawnEvent = z.discriminatedUnion('type', [
     id: z
       .optional(z.string())
       .check(z.describe('Of a run: its id among the sandboxes, to be inspected and ended by')),
+    pid: z
+      .optional(z.int())
+      .check(z.describe('Process id of what it runs below, on the service’s machine')),
   }),
   z.object({
     type: z.literal('taken'),

@@ -132,7 +132,7 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
     return toResult(() => this.run(argv, options));
   }
 
-  /** As `Caisson.spawn`; its `started` is 0, for the process has no number here. */
+  /** As `Caisson.spawn`; its `started` is its process id on the service’s machine, and 0 of a service that does not tell it. */
   async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
     refuseName(options);
     const { pty, signal } = options;

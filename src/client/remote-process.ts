@@ -69,7 +69,7 @@ export function spawnRemote(
         const parsed = spawnEvent.safeParse(message);
         if (!parsed.success) throw remoteFailed('it sent an event that is not as it promises');
         const event = parsed.data;
-        if (event.type === 'started') started.resolve(0);
+        if (event.type === 'started') started.resolve(event.pid ?? 0);
         else if (event.type === 'taken') stdin.taken(event.bytes);
         else if (event.type === 'problem') throw errorOf(event.problem);
         else {

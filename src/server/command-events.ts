@@ -36,8 +36,8 @@ async function* eventsOf(
   input: string | Uint8Array | undefined,
 ): AsyncGenerator<ServerEvent> {
   guest.stdin.end(input);
-  await guest.started;
-  yield { event: 'started', data: id === undefined ? {} : { id } };
+  const pid = await guest.started;
+  yield { event: 'started', data: { ...(id === undefined ? {} : { id }), pid } };
   const rests = { stdout: new CharacterRest(), stderr: new CharacterRest() };
   for await (const { stream, data } of guest) {
     const whole = rests[stream].add(data);

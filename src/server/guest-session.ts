@@ -98,7 +98,7 @@ export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean |
 async function relay({ guest, id }: Begun, channel: SocketChannel): Promise<void> {
   const tell = (event: WireSpawnEvent): void => channel.json(event);
   guest.started.then(
-    () => tell({ type: 'started', ...(id === undefined ? {} : { id }) }),
+    (pid) => tell({ type: 'started', ...(id === undefined ? {} : { id }), pid }),
     () => {},
   );
   await Promise.all([

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processTree } from '../../bench/process-tree.ts';
 import type { SharedSandbox } from '../../src/client/index.ts';
 import { isCaissonError } from '../../src/index.ts';
 import { policyFromDocument } from '../../src/policy/parse.ts';
@@ -46,6 +47,30 @@ for (const { name: where, open } of whereabouts) {
       assert.equal(code, 0, stderr.text);
       return stdout.text;
     };
+
+    test('started is a process of the host, and the command runs below it', async () => {
+      await using sandbox = await make();
+      const argv = ['sleep', '300.25'];
+      for (const guest of [
+        sandbox.spawn(argv),
+        await opened.caisson.spawn(argv, { policy: 'strict' } as never),
+      ]) {
+        const pid = await guest.started;
+        const command = `${argv.join('\0')}\0`;
+        const isBelow = () =>
+          processTree(pid).some(
+            (each) =>
+              existsSync(`/proc/${each}`) &&
+              readFileSync(`/proc/${each}/cmdline`, 'latin1') === command,
+          );
+        for (let i = 0; !isBelow(); i++) {
+          assert.ok(i < 500, `not below ${pid}`);
+          await sleep(10);
+        }
+        guest.kill();
+        await guest.outcome;
+      }
+    });
 
     test('files are read, written, listed, moved, linked', async () => {
       await using sandbox = await make();

@@ -68,6 +68,7 @@ test('output in pieces, and the outcome last', async () => {
     input: 'grüße\n',
   });
   assert.equal(events[0]?.event, 'started');
+  assert.ok(Number(events[0]?.data.pid) > 1);
   assert.equal(String(written('stdout')), 'grüße\n');
   assert.equal(String(written('stderr')), 'err\n');
   assert.deepEqual([events.at(-1)?.event, events.at(-1)?.data.code], ['outcome', 5]);
