@@ -36,12 +36,7 @@ export class ThreatCounts {
   /** Oldest first. @throws STORE_UNUSABLE */
   since(tenant: string, sinceMs: number): DatedOccurrence[] {
     this.#write();
-    return this.#store(tenant).occurrences(sinceMs);
-  }
-
-  /** Where scans of a tenant keep what they found. @throws STORE_UNUSABLE */
-  storeOf(tenant: string): ThreatStore {
-    return this.#store(tenant);
+    return this.storeOf(tenant).occurrences(sinceMs);
   }
 
   close(): void {
@@ -55,7 +50,7 @@ export class ThreatCounts {
     this.#timer = undefined;
     for (const [tenant, occurrences] of this.#waiting) {
       try {
-        this.#store(tenant).record(occurrences, Date.now());
+        this.storeOf(tenant).record(occurrences, Date.now());
       } catch (error) {
         this.#onFault(error);
       }
@@ -63,7 +58,8 @@ export class ThreatCounts {
     this.#waiting.clear();
   }
 
-  #store(tenant: string): ThreatStore {
+  /** Where scans of a tenant keep what they found. @throws STORE_UNUSABLE */
+  storeOf(tenant: string): ThreatStore {
     let store = this.#stores.get(tenant);
     if (store === undefined) {
       store = ThreatStore.open(join(this.#directory, `${tenant}.db`));

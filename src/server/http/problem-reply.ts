@@ -27,17 +27,11 @@ const CODES: Readonly<Record<string, () => CaissonError>> = {
 
 export function toProblemError(error: unknown): CaissonError {
   if (isCaissonError(error)) return error;
-  const { code, statusCode, name } = error as {
-    code?: string;
-    statusCode?: number;
-    name?: string;
-  };
+  const { code, statusCode } = error as { code?: string; statusCode?: number };
   const known = code === undefined ? undefined : CODES[code];
   if (known !== undefined) return known();
-  // secure-json-parse throws a SyntaxError for `__proto__`; other parsers say 400 without a code.
-  if (name === 'SyntaxError' || (statusCode !== undefined && statusCode < 500)) {
-    return invalid((error as Error).message);
-  }
+  // Parsers say 400 without a code.
+  if (statusCode !== undefined && statusCode < 500) return invalid((error as Error).message);
   return asCaissonError(error);
 }
 

@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
 import { problemOf } from '../../api/problem.ts';
+import { CaissonError } from '../../core/error.ts';
 import type { Asked } from './implement.ts';
 import { toProblemError } from './problem-reply.ts';
 
@@ -169,17 +170,16 @@ export class SocketChannel {
       this.#texts = 0;
     }
     this.#texts += 1;
-    if (this.#texts > TEXT_PER_SECOND) throw new Flood();
+    if (this.#texts > TEXT_PER_SECOND) throw flood();
   }
 }
 
-/** Told as REQUEST_INVALID. */
-class Flood extends Error {
-  readonly statusCode = 400;
-
-  constructor() {
-    super(`more than ${TEXT_PER_SECOND} text messages in a second`);
-  }
+function flood(): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'server',
+    message: `more than ${TEXT_PER_SECOND} text messages in a second`,
+    hint: 'send what is much as binary messages',
+  });
 }
 
 function bytesOf(data: RawData): Buffer {

@@ -14,7 +14,7 @@ import { valueFromWire } from '../../api/value.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { ModuleExecuteOptions } from '../../modules/loaded-module.ts';
 import type { ModuleRegistration } from '../../modules/module-schemas.ts';
-import type { Modules, Registered } from '../../modules/modules.ts';
+import type { Registered } from '../../modules/modules.ts';
 import { Reply } from '../http/answer.ts';
 import { implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
@@ -120,5 +120,3 @@ function registrationOf({ certificate, ...body }: WireRegistration): ModuleRegis
     ...(certificate === undefined ? {} : { certificate: Buffer.from(certificate, 'base64') }),
   } as ModuleRegistration;
 }
-
-export type { Modules };

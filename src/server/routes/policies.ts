@@ -17,6 +17,7 @@ import { documentOf } from '../../policy/to-document.ts';
 import type { PolicyStore, StoredPolicy } from '../../store/policy-record.ts';
 import { etagOf, Reply, render } from '../http/answer.ts';
 import { implement } from '../http/implement.ts';
+import { page } from '../http/page.ts';
 import type { Service } from '../service.ts';
 
 const PAGE = 100;
@@ -31,9 +32,7 @@ export function servePolicies(app: FastifyInstance, service: Service): void {
       limit: limit + 1,
       ...(after === undefined ? {} : { after }),
     });
-    const items = found.slice(0, limit).map(toWire);
-    const last = items.at(-1);
-    return { items, ...(found.length > limit && last !== undefined ? { next: last.name } : {}) };
+    return page(found, ({ name }) => name, { limit }, toWire);
   });
 
   implement(app, readPolicy, async ({ params, query, caller }) =>
@@ -48,12 +47,7 @@ export function servePolicies(app: FastifyInstance, service: Service): void {
       limit: limit + 1,
       ...(before === undefined ? {} : { before }),
     });
-    const items = found.slice(0, limit).map(toWire);
-    const last = items.at(-1);
-    return {
-      items,
-      ...(found.length > limit && last !== undefined ? { next: String(last.version) } : {}),
-    };
+    return page(found, ({ version }) => String(version), { limit }, toWire);
   });
 
   implement(app, storePolicy, async ({ params, body, caller, request }) => {
