@@ -12,6 +12,7 @@ import { SqliteServiceStore } from '../store/sqlite-service-store.ts';
 import type { Config } from './config/config.ts';
 import { readHeadersFile } from './config/headers-file.ts';
 import { readPolicySetting } from './config/policy-setting.ts';
+import { endAll } from './end-all.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { openServiceTelemetry } from './open-telemetry.ts';
 import { Places } from './places.ts';
@@ -124,12 +125,11 @@ export async function openService(
   let isDraining = false;
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
-    closing ??= (async () => {
-      const [managed] = await Promise.allSettled([manager.close()]);
-      await sandboxes.settled();
-      await all.disposeAsync();
-      if (managed.status === 'rejected') throw managed.reason;
-    })();
+    closing ??= endAll(
+      () => manager.close(),
+      () => sandboxes.settled(),
+      () => all.disposeAsync(),
+    );
     return closing;
   };
   return {

@@ -6,6 +6,7 @@ import { CaissonError } from '../core/error.ts';
 import type { Observer } from '../core/ports.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import { type Config, configInvalid, configProblems } from './config/config.ts';
+import { endAll } from './end-all.ts';
 import { openApplication } from './http/application.ts';
 import { Requests } from './http/requests.ts';
 import { openService } from './open-service.ts';
@@ -30,6 +31,8 @@ export interface Serving extends AsyncDisposable {
   readonly app: FastifyInstance;
   /**
    * Takes nothing new, gives what runs `drainTimeoutMs`, then ends it; settles when nothing is left. Idempotent.
+   * What fails of its end keeps none of the rest from it, and is thrown last: AUDIT_UNAVAILABLE for records that are
+   * nowhere.
    *
    * @param timeoutMs instead of the configuration’s
    */
@@ -73,18 +76,16 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     let stopping: Promise<void> | undefined;
     const opened = app;
     const stop = (timeoutMs = config.drainTimeoutMs): Promise<void> => {
-      stopping ??= (async () => {
-        service.drain();
-        await requests.ended(timeoutMs);
-        // What still runs is ended, and whoever asked for it is told so. What cannot be cleaned up keeps the rest from
-        // nothing, and is told at the end.
-        const [managed] = await Promise.allSettled([service.manager.close()]);
-        await requests.ended(LAST_ANSWERS_MS);
-        opened.server.closeAllConnections();
-        await opened.close();
-        await service.close();
-        if (managed.status === 'rejected') throw managed.reason;
-      })();
+      service.drain();
+      stopping ??= endAll(
+        () => requests.ended(timeoutMs),
+        // What still runs is ended, and whoever asked for it is told so.
+        () => service.manager.close(),
+        () => requests.ended(LAST_ANSWERS_MS),
+        () => opened.server.closeAllConnections(),
+        () => opened.close(),
+        () => service.close(),
+      );
       return stopping;
     };
     return {
@@ -96,8 +97,11 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       [Symbol.asyncDispose]: () => stop(0),
     };
   } catch (error) {
-    await app?.close();
-    await service.close();
+    // Why there is no service is what has to be told.
+    await endAll(
+      () => app?.close(),
+      () => service.close(),
+    ).catch(() => {});
     throw error;
   }
 }

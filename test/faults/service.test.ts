@@ -243,6 +243,52 @@ test('without its audit log it refuses to run anything, and says that it is not 
   rmSync(service.state, { recursive: true, force: true });
 });
 
+test('stopped without its audit log it ends everything, and its exit code and last words say what is missing', async () => {
+  const state = mkdtempSync(join(tmpdir(), 'caisson-no-audit-'));
+  try {
+    const service = await ServiceProcess.start(state, await makeKey(state));
+    let said = '';
+    service.child.stderr?.on('data', (chunk: Buffer) => {
+      said += String(chunk);
+    });
+    const made = await service.ask('POST', '/api/sandboxes', {
+      policy: { level: 'moderate', filesystem: { workspace: 'overlay' } },
+      workspace: 'private',
+    });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    const exec = service.ask('POST', `/api/sandboxes/${made.body.id}/exec`, {
+      argv: ['sh', '-c', 'touch x; sleep 300'],
+    });
+    const upper = () =>
+      readdirSync(join(state, 'overlays')).some((name) =>
+        existsSync(join(state, 'overlays', name, 'upper', 'x')),
+      );
+    await until(upper, 'it did not begin');
+    rmSync(join(state, 'audit'), { recursive: true });
+    const tree = processTree(service.pid);
+    assert.ok(tree.length > 2, `${tree.length} processes`);
+    const ended = service.stop();
+    await until(() => said.includes('once more ends it now'), 'it was not told');
+    service.child.kill('SIGTERM');
+    assert.equal((await exec).body.kind, 'killed');
+    assert.equal(await ended, 69, said);
+    assert.match(said, /caisson: the audit log cannot be written any more: .*audit.* is gone/);
+    assert.doesNotMatch(said, /unhandled|Unhandled|\n {4}at /);
+    assert.deepEqual(
+      tree.filter((pid) => existsSync(`/proc/${pid}`)),
+      [],
+    );
+    for (const name of ['workspaces', 'overlays']) {
+      assert.deepEqual(readdirSync(join(state, name)), []);
+    }
+    // Nothing holds the next one up but what is missing.
+    const next = await ServiceProcess.start(state, await makeKey(state));
+    assert.equal(await next.stop(), 0);
+  } finally {
+    rmSync(state, { recursive: true, force: true });
+  }
+});
+
 test('with a full disk it refuses with a code; with room again nothing is corrupted', {
   skip,
 }, async () => {
