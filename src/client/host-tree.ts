@@ -5,15 +5,19 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { type Extract, extract, type Header, pack } from 'tar-stream';
+import { extract, pack } from 'tar-stream';
+import {
+  type ArchiveEntry,
+  type ArchiveHeader,
+  drained,
+  feedArchive,
+} from '../api/feed-archive.ts';
 import { CaissonError } from '../core/error.ts';
 import type { Beneath } from '../sandbox/beneath.ts';
 import { isErrno } from '../sandbox/beneath.ts';
 import { remoteFailed } from './remote-answer.ts';
 
 type Pack = ReturnType<typeof pack>;
-type Entry = Extract extends AsyncIterable<infer E> ? E : never;
-type Headers = Partial<Header> & Pick<Header, 'name'>;
 
 const PIECE = 512 * 1024;
 
@@ -57,7 +61,11 @@ async function* piecesOf(file: FileHandle, size: number): AsyncGenerator<Buffer>
   }
 }
 
-async function add(archive: Pack, header: Headers, content?: AsyncIterable<Buffer>): Promise<void> {
+async function add(
+  archive: Pack,
+  header: ArchiveHeader,
+  content?: AsyncIterable<Buffer>,
+): Promise<void> {
   const sink = archive.entry(header);
   // Of an archive that nobody takes any more: told by the write that fails.
   sink.on('error', () => {});
@@ -77,7 +85,7 @@ async function add(archive: Pack, header: Headers, content?: AsyncIterable<Buffe
 export async function unpackHostTree(chunks: AsyncIterable<Buffer>, into: Beneath): Promise<void> {
   const archive = extract();
   let fault: unknown;
-  const fed = feed(archive, chunks).catch((error: unknown) => {
+  const fed = feedArchive(archive, chunks).catch((error: unknown) => {
     fault = error;
     archive.destroy(error as Error);
   });
@@ -99,7 +107,7 @@ export async function unpackHostTree(chunks: AsyncIterable<Buffer>, into: Beneat
   }
 }
 
-async function take(entry: Entry, into: Beneath, modes: Map<string, number>): Promise<void> {
+async function take(entry: ArchiveEntry, into: Beneath, modes: Map<string, number>): Promise<void> {
   const { header } = entry;
   const path = header.name.replace(/\/+$/, '');
   const name = path.slice(path.lastIndexOf('/') + 1);
@@ -134,37 +142,6 @@ async function take(entry: Entry, into: Beneath, modes: Map<string, number>): Pr
 async function requireFree(parent: Beneath, name: string): Promise<void> {
   if ((await parent.stat(name)) === undefined) return;
   throw remoteFailed(`its archive has ${JSON.stringify(name)} twice`);
-}
-
-async function feed(
-  archive: ReturnType<typeof extract>,
-  chunks: AsyncIterable<Buffer>,
-): Promise<void> {
-  for await (const chunk of chunks) {
-    if (archive.destroyed) return;
-    if (!archive.write(chunk) && !(await drained(archive))) return;
-  }
-  archive.end(undefined);
-}
-
-interface Drains {
-  once(event: 'drain' | 'close', listener: () => void): unknown;
-  off(event: 'drain' | 'close', listener: () => void): unknown;
-}
-
-/** @returns false where it was closed instead */
-function drained(stream: Drains): Promise<boolean> {
-  return new Promise((resolve) => {
-    const settle = (goesOn: boolean) => (): void => {
-      stream.off('drain', onDrain);
-      stream.off('close', onClose);
-      resolve(goesOn);
-    };
-    const onDrain = settle(true);
-    const onClose = settle(false);
-    stream.once('drain', onDrain);
-    stream.once('close', onClose);
-  });
 }
 
 /** What leads out of the target is an attack, by whoever made the archive; the rest is no archive. */

@@ -3,16 +3,19 @@
  * inside, so what an archive or a guest contrives stays inside. No more than a piece of one file is in memory.
  */
 import { posix } from 'node:path';
-import { type Extract, extract, type Header, type Pack, pack } from 'tar-stream';
+import { extract, type Pack, pack } from 'tar-stream';
+import {
+  type ArchiveEntry,
+  type ArchiveHeader,
+  drained,
+  feedArchive,
+} from '../api/feed-archive.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { ListedFile, SandboxFiles } from '../sandbox/files.ts';
 
 const MOST_ENTRIES = 100_000;
 /** Written with one request. */
 const SMALL = 512 * 1024;
-
-type Entry = Extract extends AsyncIterable<infer E> ? E : never;
-type Headers = Partial<Header> & Pick<Header, 'name'>;
 
 export interface Unpacked {
   files: number;
@@ -82,7 +85,7 @@ async function addOne(
 /** Exactly as long as its header says: cut, or filled up with zeros. */
 async function add(
   archive: Pack,
-  header: Headers,
+  header: ArchiveHeader,
   content?: AsyncGenerator<Buffer>,
 ): Promise<void> {
   const first = await content?.next();
@@ -126,7 +129,9 @@ export async function unpackTree(
   const unpacker = new Unpacker(files, root);
   await files.mkdir(root, { recursive: true });
   const archive = extract();
-  const fed = feed(archive, chunks);
+  const fed = feedArchive(archive, chunks).catch((error: unknown) => {
+    archive.destroy(error as Error);
+  });
   try {
     for await (const entry of archive) await unpacker.take(entry);
     await fed;
@@ -134,23 +139,6 @@ export async function unpackTree(
     throw isCaissonError(error) ? error : refused((error as Error).message);
   }
   return await unpacker.finish();
-}
-
-async function feed(
-  archive: ReturnType<typeof extract>,
-  chunks: AsyncIterable<Buffer>,
-): Promise<void> {
-  try {
-    for await (const chunk of chunks) {
-      if (archive.destroyed) return;
-      if (archive.write(chunk)) continue;
-      if (!(await drained(archive))) return;
-    }
-    archive.end(undefined);
-  } catch (error) {
-    // Told by the archive's own end.
-    archive.destroy(error as Error);
-  }
 }
 
 class Unpacker {
@@ -167,7 +155,7 @@ class Unpacker {
     this.#root = root;
   }
 
-  async take(entry: Entry): Promise<void> {
+  async take(entry: ArchiveEntry): Promise<void> {
     const { header } = entry;
     this.#entries += 1;
     if (this.#entries > MOST_ENTRIES) throw refused(`it has more than ${MOST_ENTRIES} entries`);
@@ -198,7 +186,7 @@ class Unpacker {
     return this.#done;
   }
 
-  #nameOf({ name }: Headers): string {
+  #nameOf({ name }: ArchiveHeader): string {
     const shown = JSON.stringify(name.slice(0, 200));
     if (name.includes('\0')) throw refused(`the name ${shown} holds a NUL`);
     if (name.startsWith('/')) throw refused(`the name ${shown} is absolute`);
@@ -230,7 +218,7 @@ class Unpacker {
     this.#done.links += 1;
   }
 
-  async #file(name: string, mode: number, size: number, content: Entry): Promise<void> {
+  async #file(name: string, mode: number, size: number, content: ArchiveEntry): Promise<void> {
     if (name === '') throw refused('a file has no name');
     await this.#parentOf(name);
     this.#links.delete(name);
@@ -267,26 +255,6 @@ class Unpacker {
   #at(name: string): string {
     return posix.join(this.#root, name);
   }
-}
-
-interface Drains {
-  once(event: 'drain' | 'close', listener: () => void): unknown;
-  off(event: 'drain' | 'close', listener: () => void): unknown;
-}
-
-/** @returns false where it was closed instead */
-function drained(stream: Drains): Promise<boolean> {
-  return new Promise((resolve) => {
-    const settle = (goesOn: boolean) => (): void => {
-      stream.off('drain', onDrain);
-      stream.off('close', onClose);
-      resolve(goesOn);
-    };
-    const onDrain = settle(true);
-    const onClose = settle(false);
-    stream.once('drain', onDrain);
-    stream.once('close', onClose);
-  });
 }
 
 async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
