@@ -125,6 +125,16 @@ export class ServedSandboxes {
     return ended;
   }
 
+  /** Ends one that nobody was told of. */
+  abandon(id: string): void {
+    this.#manager.kill(id, 'its client went away before it was told of it').catch(this.#onFault);
+  }
+
+  /** Discards a snapshot that nobody was told of. */
+  forget(tenant: string, snapshot: string): void {
+    this.snapshots.discard(tenant, snapshot).catch(this.#onFault);
+  }
+
   /** Settles when what went with sandboxes that have ended is gone too. */
   async settled(): Promise<void> {
     await Promise.all([...this.#endings.values(), this.snapshots.close()]);

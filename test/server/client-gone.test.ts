@@ -10,12 +10,31 @@ import { type Served, served } from './served.ts';
 /** What a guest writes is seen in its workspace at once. */
 const DIRECT = { version: 1, level: 'moderate', filesystem: { workspace: 'direct', write: ['.'] } };
 
+const SLOWLY: ReadonlySet<string> = new Set([
+  '/api/sandboxes',
+  '/api/sandboxes/:id/fork',
+  '/api/sandboxes/:id/snapshots',
+  '/api/snapshots/:id/open',
+]);
+
 describe('a client that goes away', () => {
+  let isSlow = false;
   let service: Served;
   let key: string;
 
   before(async () => {
-    service = await served();
+    service = await served(
+      {},
+      {
+        onRoute: (route) => {
+          if (route.method !== 'POST' || !SLOWLY.has(route.url)) return;
+          // Made, and not told yet: time for its client to go.
+          route.onSend = async (_, reply) => {
+            if (reply.statusCode < 300) await sleep(isSlow ? 600 : 0);
+          };
+        },
+      },
+    );
     key = await service.key('developer');
   });
   after(async () => {
@@ -29,7 +48,7 @@ describe('a client that goes away', () => {
     afterMs: number,
     more: readonly (readonly [string, string])[] = [],
   ): Promise<void> => {
-    const text = JSON.stringify(body);
+    const text = body === undefined ? '' : JSON.stringify(body);
     const connection = await RawConnection.open(service.address);
     connection.send(
       rawRequest(
@@ -38,7 +57,7 @@ describe('a client that goes away', () => {
         [
           ['host', 'localhost'],
           ['authorization', `Bearer ${key}`],
-          ['content-type', 'application/json'],
+          ...(text === '' ? [] : ([['content-type', 'application/json']] as const)),
           ['content-length', String(Buffer.byteLength(text))],
           ...more,
         ],
@@ -83,6 +102,53 @@ describe('a client that goes away', () => {
       await nothingLeft();
     });
   }
+
+  test('between the making of something and its answer: it is ended at once', async () => {
+    const policy = { level: 'moderate', filesystem: { workspace: 'overlay' } };
+    const body = { policy, workspace: 'private' };
+    const make = async (): Promise<string> =>
+      ((await service.ask('POST', '/api/sandboxes', { key, body })).body as { id: string }).id;
+    const id = await make();
+    const { body: kept } = await service.ask('POST', `/api/sandboxes/${id}/snapshots`, { key });
+    const snapshot = (kept as { id: string }).id;
+    const snapshots = (): number => service.serving.service.sandboxes.snapshots.list('acme').length;
+    const made = (): number => live() + snapshots();
+    assert.equal(made(), 2);
+    isSlow = true;
+    try {
+      for (const [path, sent] of [
+        ['/api/sandboxes', body],
+        [`/api/sandboxes/${id}/fork`, {}],
+        [`/api/snapshots/${snapshot}/open`, {}],
+        [`/api/sandboxes/${id}/snapshots`, undefined],
+      ] as const) {
+        const gone = leave(path, sent, 450);
+        for (let i = 0; made() < 3; i++) {
+          assert.ok(i < 40, `${path}: it was not made in time`);
+          await sleep(10);
+        }
+        await gone;
+        for (let i = 0; made() > 2; i++) {
+          assert.ok(i < 200, `${path}: it stays`);
+          await sleep(20);
+        }
+      }
+      // Who comes again is told of it.
+      await leave('/api/sandboxes', body, 450, [['idempotency-key', 'for-it-again']]);
+      await sleep(800);
+      assert.equal(made(), 3);
+    } finally {
+      isSlow = false;
+    }
+    const headers = { 'idempotency-key': 'for-it-again' };
+    const again = await service.ask('POST', '/api/sandboxes', { key, body, headers });
+    assert.equal(again.headers.get('idempotency-replayed'), 'true', again.text);
+    for (const each of [id, (again.body as { id: string }).id]) {
+      await service.ask('DELETE', `/api/sandboxes/${each}`, { key });
+    }
+    await service.ask('DELETE', `/api/snapshots/${snapshot}`, { key });
+    await nothingLeft();
+  });
 
   test('during a command in a sandbox: the command ends, the sandbox stays', async () => {
     const made = await service.ask('POST', '/api/sandboxes', {

@@ -17,6 +17,7 @@ import type { ManagedForkOptions } from '../../sandbox/manager/manager-options.t
 import type { Caller } from '../http/gatekeeper.ts';
 import { implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
+import { ifUndelivered } from '../http/undelivered.ts';
 import { type About, releasing } from '../served-sandboxes.ts';
 import type { KeptSnapshot } from '../served-snapshots.ts';
 import type { Service } from '../service.ts';
@@ -57,14 +58,17 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
     );
   };
 
-  implement(app, forkSandbox, async ({ params, body = {}, caller, signal }) => {
+  implement(app, forkSandbox, async (asked) => {
+    const { params, body = {}, caller, signal } = asked;
     const sandbox = sandboxes.get(caller.tenant, params.id);
     const options = { ...twinOf(body), signal };
     const made = await twin(caller, sandboxes.about(sandbox), () => sandbox.fork(options));
+    ifUndelivered(asked, () => sandboxes.abandon(made.id));
     return keptToWire(sandboxes.inspect(caller.tenant, made.id), made);
   });
 
-  implement(app, takeSnapshot, async ({ params, caller }) => {
+  implement(app, takeSnapshot, async (asked) => {
+    const { params, caller } = asked;
     const { tenant } = caller;
     const sandbox = sandboxes.get(tenant, params.id);
     const { policyDigest } = sandboxes.inspect(tenant, params.id);
@@ -85,6 +89,7 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
         ending,
       };
       snapshots.add(kept);
+      ifUndelivered(asked, () => sandboxes.forget(tenant, snapshot.id));
       return snapshotToWire(kept);
     } catch (error) {
       await ending();
@@ -96,10 +101,12 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
     page(snapshots.list(caller.tenant), ({ snapshot }) => snapshot.id, query, snapshotToWire),
   );
 
-  implement(app, openSnapshot, async ({ params, body = {}, caller, signal }) => {
+  implement(app, openSnapshot, async (asked) => {
+    const { params, body = {}, caller, signal } = asked;
     const { snapshot, about } = snapshots.get(caller.tenant, params.id);
     const options = { ...twinOf(body), signal };
     const made = await twin(caller, about, () => snapshot.open(options));
+    ifUndelivered(asked, () => sandboxes.abandon(made.id));
     return keptToWire(sandboxes.inspect(caller.tenant, made.id), made);
   });
 

@@ -12,13 +12,15 @@ import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import type { ManagedOptions } from '../../sandbox/manager/manager-options.ts';
 import { implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
+import { ifUndelivered } from '../http/undelivered.ts';
 import { releasing } from '../served-sandboxes.ts';
 import type { Service } from '../service.ts';
 
 export function serveSandboxes(app: FastifyInstance, service: Service): void {
   const { sandboxes, places, security, config } = service;
 
-  implement(app, createSandbox, async ({ body, caller, signal }) => {
+  implement(app, createSandbox, async (asked) => {
+    const { body, caller, signal } = asked;
     const policy = await places.policy(caller, body);
     const lease = security.quotas.reserve(caller.tenant, { kept: 1 });
     const workspace = await places.workspace(caller, body).catch((error: unknown) => {
@@ -36,6 +38,7 @@ export function serveSandboxes(app: FastifyInstance, service: Service): void {
       { policy, workspace },
       releasing(workspace, () => lease.release()),
     );
+    ifUndelivered(asked, () => sandboxes.abandon(sandbox.id));
     return keptToWire(sandboxes.inspect(caller.tenant, sandbox.id), sandbox);
   });
 
