@@ -22,6 +22,8 @@ export interface Protection {
   readonly open: readonly string[];
 }
 
+export const NO_PROTECTION: Protection = { existing: [], pinned: [], open: [] };
+
 /** @param workspace absolute, without links */
 export async function protectionOf(
   patterns: readonly string[],

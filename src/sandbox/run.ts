@@ -1,5 +1,6 @@
 /**
  * Runs of one compiled policy: what is the same for all of them is worked out once, the workspace is bound at each.
+ * Over 300 lines: a run, a process and a sandbox that stays are prepared and given up by the same steps.
  */
 import type { PreparedKind, RawResult } from '../backends/backend.ts';
 import { type AdmissionReport, UNCHECKED } from '../core/admission.ts';
@@ -7,42 +8,34 @@ import { newId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { requireEnforceable } from '../plan/accept.ts';
-import { type BindInput, bindJob } from '../plan/bind.ts';
-import type { Compiled, Job } from '../plan/plan.ts';
-import type { Policy } from '../policy/policy.ts';
-import { type EnvironmentSource, takeEnvironment } from './caller-environment.ts';
+import type { Job } from '../plan/plan.ts';
+import { BoundJobs, type BoundJobsSetup } from './bound-jobs.ts';
 import type { AdmitCommand } from './commands.ts';
 import { deniesPackets } from './denied-packets.ts';
 import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import { finishJob } from './finish-job.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
+import {
+  type Looked,
+  type LookSetup,
+  lookDirectly,
+  lookThroughOverlay,
+} from './look-at-workspace.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
-import { Overlay, type OverlayLayer } from './overlay.ts';
+import type { Overlay } from './overlay.ts';
 import type { CodeClaims, PlaceOptions } from './place-options.ts';
 import type { SandboxPorts } from './ports.ts';
-import { type Protection, protectionOf, unprotected } from './protect.ts';
+import { NO_PROTECTION } from './protect.ts';
 import type { Redactor } from './redact.ts';
 import { beginRelease, type Release } from './release.ts';
 import { type NetworkOptions, publish, tiesOf, withNetwork } from './run-network.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
 import { settleChanges } from './settle-changes.ts';
-import { stageWorkspace } from './stage.ts';
-import type { Worktree } from './worktree.ts';
 
-export interface RunnerSetup {
-  readonly policy: Policy;
-  readonly policyDigest: string;
-  readonly compiled: Compiled;
+export interface RunnerSetup extends BoundJobsSetup, LookSetup {
   readonly kind: PreparedKind;
-  /** Ids that the caller accepts. */
-  readonly accept: readonly string[];
-  readonly toolchain?: BindInput['toolchain'];
-  readonly worktree?: Worktree;
-  readonly environment: EnvironmentSource;
-  /** Directory for pending changes. */
-  readonly state: string;
   /** Path of the launcher's program. */
   readonly launcher: string;
   /** Absent: nobody wants to know. */
@@ -68,9 +61,16 @@ export interface RunnerSetup {
 /** Absolute host path without links. */
 type Workspace = string | undefined;
 
-/** Bound jobs kept for the environments and directories seen last. */
-const BASES_MAX = 64;
-const noProtection: Protection = { existing: [], pinned: [], open: [] };
+const NOTHING_SEEN: Looked = { protection: NO_PROTECTION, overlay: undefined, accepted: [] };
+
+/** What one sandbox alone has: its job without a command, its overlay, its network. */
+interface Prepared {
+  readonly base: Job;
+  readonly context: OutcomeContext;
+  readonly overlay: Overlay | undefined;
+  readonly network: SandboxNetwork | undefined;
+  readonly ports: SandboxPorts | undefined;
+}
 
 export class Runner {
   readonly #setup: RunnerSetup;
@@ -78,13 +78,14 @@ export class Runner {
   readonly #hasOverlay: boolean;
   /** Whether the workspace's files have to be looked at before each run. */
   readonly #looks: boolean;
-  readonly #bases = new Map<string, Job>();
+  readonly #jobs: BoundJobs;
   #runs = 0;
 
   /** @throws UNENFORCEABLE unless everything that this host cannot enforce is accepted */
   constructor(setup: RunnerSetup) {
     this.#setup = setup;
     const { compiled, policy } = setup;
+    this.#jobs = new BoundJobs(setup);
     this.#context = {
       wall: compiled.wall,
       wallReason: compiled.wallReason,
@@ -131,7 +132,7 @@ export class Runner {
     if (this.#looks || networked !== undefined || options.publish !== undefined) {
       outcome = await this.#runLooking(argv, options, workspace, id, admission);
     } else {
-      const job = finishJob(this.#base(workspace), argv, options, policy);
+      const job = finishJob(this.#jobs.shared(workspace), argv, options, policy);
       outcome = toOutcome(
         await kind.run(job, tiesOf(id, options.signal, undefined, undefined)),
         admitted(this.#context, admission),
@@ -167,9 +168,7 @@ export class Runner {
     execution.result
       .catch(async () => {
         release?.[Symbol.dispose]();
-        await ports?.close();
-        await network?.close(undefined);
-        await overlay?.discard();
+        await abandon(prepared);
       })
       // What could not be removed goes at the next start; nobody waits here.
       .catch(() => {});
@@ -255,27 +254,18 @@ export class Runner {
       onOpen?.(sandbox);
       return sandbox;
     } catch (error) {
-      await ports?.close();
-      await network?.close(undefined);
-      await overlay?.discard();
+      await abandon(prepared);
       throw error;
     }
   }
 
-  /** What one sandbox alone has: its job without a command, its overlay, its network. */
   async #prepare(
     workspace: Workspace,
     entry: Entry,
     options: NetworkOptions,
     from?: Overlay,
-  ): Promise<{
-    base: Job;
-    context: OutcomeContext;
-    overlay: Overlay | undefined;
-    network: SandboxNetwork | undefined;
-    ports: SandboxPorts | undefined;
-  }> {
-    const { protection, context, overlay } = await this.#look(workspace, from);
+  ): Promise<Prepared> {
+    const { protection, overlay, accepted } = await this.#look(workspace, from);
     const ports = this.#setup.ports?.(entry);
     let network: SandboxNetwork | undefined;
     try {
@@ -283,15 +273,18 @@ export class Runner {
       await publish(ports, options);
       const alone = this.#looks || network?.isPlain === false;
       const base = alone
-        ? this.#bind(workspace, protection, overlay, network)
-        : this.#base(workspace);
-      return { base, context, overlay, network, ports };
+        ? this.#jobs.own(workspace, { protection, overlay, network })
+        : this.#jobs.shared(workspace);
+      return { base, context: this.#contextWith(accepted), overlay, network, ports };
     } catch (error) {
-      await ports?.close();
-      await network?.close(undefined);
-      await overlay?.discard();
+      await abandon({ overlay, network, ports });
       throw error;
     }
+  }
+
+  #contextWith(accepted: OutcomeContext['accepted']): OutcomeContext {
+    if (accepted.length === 0) return this.#context;
+    return { ...this.#context, accepted: [...this.#context.accepted, ...accepted] };
   }
 
   async #runLooking(
@@ -311,9 +304,7 @@ export class Runner {
       await ports?.close();
       outcome = await withNetwork(toOutcome(raw, admitted(context, admission), id), raw, network);
     } catch (error) {
-      await ports?.close();
-      await network?.close(undefined);
-      await overlay?.discard();
+      await abandon(prepared);
       throw error;
     }
     // From here on the changes are somebody's work: a failure of ours leaves them pending.
@@ -325,117 +316,23 @@ export class Runner {
     return settleChanges(overlay, outcome, policy, launcher);
   }
 
-  async #look(
-    workspace: Workspace,
-    from?: Overlay,
-  ): Promise<{
-    protection: Protection;
-    context: OutcomeContext;
-    overlay: Overlay | undefined;
-  }> {
-    const { policy, policyDigest, state, accept } = this.#setup;
-    if (!this.#looks || workspace === undefined) {
-      return { protection: noProtection, context: this.#context, overlay: undefined };
-    }
-    const protection = await protectionOf(policy.protect, workspace);
-    if (this.#hasOverlay) {
-      const { worktree } = this.#setup;
-      const beside = worktree?.access === 'overlay' ? besideOf(worktree) : undefined;
-      const staged = policy.workspace.mode === 'staged';
-      const about = {
-        workspace,
-        policyDigest,
-        protect: [...policy.protect],
-        ...(staged ? { outputs: policy.write.rules.map((rule) => ({ ...rule })) } : {}),
-      };
-      const overlay =
-        from ?? Overlay.create(state, beside === undefined ? about : { ...about, beside });
-      if (staged) await this.#stage(overlay, workspace);
-      if (beside === undefined) return { protection, context: this.#context, overlay };
-      const more = await protectionOf(beside.protect, beside.directory);
-      const existing = [...protection.existing, ...more.existing];
-      return { protection: { ...protection, existing }, context: this.#context, overlay };
-    }
-    const more = unprotected(protection);
-    if (more === undefined) return { protection, context: this.#context, overlay: undefined };
-    const accepted = requireEnforceable({ unenforceable: [more] }, accept);
-    const context = { ...this.#context, accepted: [...this.#context.accepted, ...accepted] };
-    return { protection, context, overlay: undefined };
+  async #look(workspace: Workspace, from: Overlay | undefined): Promise<Looked> {
+    if (!this.#looks || workspace === undefined) return NOTHING_SEEN;
+    return this.#hasOverlay
+      ? await lookThroughOverlay(this.#setup, workspace, from)
+      : await lookDirectly(this.#setup, workspace);
   }
+}
 
-  async #stage(overlay: Overlay, workspace: string): Promise<void> {
-    try {
-      await stageWorkspace(this.#setup.policy, workspace, overlay.staged);
-    } catch (error) {
-      await overlay.discard();
-      throw error;
-    }
-  }
-
-  /** The job without its command, the same object as long as directory and environment are the same. */
-  #base(workspace: Workspace): Job {
-    const taken = takeEnvironment(
-      this.#setup.environment,
-      this.#setup.compiled.job.environment.pass,
-    );
-    const key = `${workspace ?? ''}\0${this.#hostHome(workspace) ?? ''}\0${taken.key}`;
-    let base = this.#bases.get(key);
-    if (base === undefined) {
-      base = this.#bindWith(taken.values, workspace, noProtection, undefined);
-      if (this.#bases.size >= BASES_MAX) this.#bases.clear();
-      this.#bases.set(key, base);
-    }
-    return base;
-  }
-
-  #bind(
-    workspace: Workspace,
-    protection: Protection,
-    overlay: Overlay | undefined,
-    network: SandboxNetwork | undefined,
-  ): Job {
-    const { environment, compiled } = this.#setup;
-    const { values } = takeEnvironment(environment, compiled.job.environment.pass);
-    return this.#bindWith(values, workspace, protection, overlay, network);
-  }
-
-  /** Where a guest that sees the host starts: in the workspace, else where its caller is. */
-  #hostHome(workspace: Workspace): string | undefined {
-    return this.#setup.compiled.wall === 'process' ? undefined : (workspace ?? process.cwd());
-  }
-
-  #bindWith(
-    env: BindInput['env'],
-    workspace: Workspace,
-    protection: Protection,
-    overlay: Overlay | undefined,
-    network?: SandboxNetwork,
-  ): Job {
-    const { compiled, policy, toolchain, worktree } = this.#setup;
-    const binds = [
-      ...(worktree === undefined ? [] : [repositoryBind(worktree, overlay?.layers[1])]),
-      ...(network?.binds ?? []),
-    ];
-    const staged = policy.workspace.mode === 'staged' ? overlay?.staged : undefined;
-    const layers = overlay?.layers[0];
-    const hostHome = this.#hostHome(workspace);
-    const job = bindJob(compiled.job, {
-      argv: [],
-      env,
-      protect: protection,
-      ...(workspace === undefined ? {} : { workspace }),
-      ...(staged === undefined ? {} : { workspaceSource: staged }),
-      ...(toolchain === undefined ? {} : { toolchain }),
-      ...(hostHome === undefined ? {} : { cwd: hostHome }),
-      ...(layers === undefined ? {} : { overlay: layers }),
-      ...(binds.length === 0 ? {} : { binds }),
-      ...(network === undefined ? {} : { set: network.variables }),
-    });
-    // Frozen lists are encoded once and sent as bytes from then on (protocol/encode-job.ts).
-    Object.freeze(job.mounts);
-    Object.freeze(job.landlock);
-    return job;
-  }
+/** Nothing came of it. */
+async function abandon({
+  overlay,
+  network,
+  ports,
+}: Pick<Prepared, 'overlay' | 'network' | 'ports'>): Promise<void> {
+  await ports?.close();
+  await network?.close(undefined);
+  await overlay?.discard();
 }
 
 /** Most runs are asked nothing: theirs is the context as it is. */
@@ -446,18 +343,4 @@ export function admitted(context: OutcomeContext, admission: AdmissionReport): O
       ? { wallReason: `${context.wallReason}; strengthened for a score of ${admission.score}` }
       : {};
   return { ...context, ...why, admission };
-}
-
-function besideOf({ repository, protect }: Worktree): { directory: string; protect: string[] } {
-  return { directory: repository, protect: [...protect] };
-}
-
-function repositoryBind(
-  { repository }: Worktree,
-  layers: OverlayLayer | undefined,
-): NonNullable<BindInput['binds']>[number] {
-  const where = { source: repository, target: repository };
-  return layers === undefined
-    ? { ...where, access: 'read' }
-    : { ...where, access: 'write', layers };
 }
