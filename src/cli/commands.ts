@@ -173,10 +173,20 @@ export const commands: readonly Command[] = [
     name: 'ps',
     summary: 'List the sandboxes of this user’s managers',
     description:
-      'A manager is part of a program that uses the library; it writes down what it runs. Where the manager died, its sandboxes have gone with it, and the next manager to start cleans up after it.',
+      'A manager is part of caisson mcp, of the service, and of programs that use it of the library; it writes down what it runs. Where the manager died, its sandboxes have gone with it, and the next manager to start cleans up after it.',
     flags: { all: { short: 'a', summary: 'Those that have ended, too' } },
     examples: ['caisson ps --json'],
     load: () => import('./commands/ps.ts'),
+  }),
+  command({
+    name: 'kill',
+    summary: 'End sandboxes of this user’s managers',
+    description:
+      'Everything in them ends, and what was not applied or saved is gone. Whoever runs them is told that they ended; their manager notes them as Failed. Those of a service are killed through it: DELETE /api/sandboxes/{id}, or this on its machine, as its user.',
+    flags: {},
+    positionals: [{ name: 'ID', summary: 'as caisson ps shows it, whole', repeatable: true }],
+    examples: ['caisson kill 01a2b3c4-5d6e-7f80-9a1b-2c3d4e5f6071'],
+    load: () => import('./commands/kill.ts'),
   }),
   command({
     name: 'top',

@@ -2,13 +2,13 @@
  * A sandbox that a session keeps: what it is over, when it was last used, and what was granted to it.
  */
 import type { NetworkPolicy } from '../policy/policy.ts';
-import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { McpSandbox } from './mcp-sandbox.ts';
 import type { SandboxPlace } from './sandbox-places.ts';
 
 export interface KeptSetup {
   /** What the model calls it; counts in its session. */
   readonly id: string;
-  readonly sandbox: Sandbox;
+  readonly sandbox: McpSandbox;
   readonly place: SandboxPlace;
   readonly idleMs: number;
   /** Told once, before it closes. */
@@ -17,7 +17,7 @@ export interface KeptSetup {
 
 export class KeptSandbox {
   readonly id: string;
-  readonly sandbox: Sandbox;
+  readonly sandbox: McpSandbox;
   readonly place: SandboxPlace;
   /** Destinations that were granted while it was open, as they would be written in a policy. */
   readonly granted: string[] = [];

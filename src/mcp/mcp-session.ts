@@ -4,8 +4,8 @@
 import { CaissonError } from '../core/error.ts';
 import { newId } from '../core/ids.ts';
 import type { ObservedEvent } from '../core/ports.ts';
-import type { Sandbox } from '../sandbox/sandbox.ts';
 import { KeptSandbox } from './kept-sandbox.ts';
+import type { McpSandbox } from './mcp-sandbox.ts';
 import type { McpSetup } from './mcp-setup.ts';
 import { NetworkRequests } from './network-requests.ts';
 import type { Narrowing, SandboxPlace, WorkspaceKind } from './sandbox-places.ts';
@@ -80,11 +80,11 @@ export class McpSession {
   async throwAway<T>(
     where: Where,
     signal: AbortSignal,
-    use: (sandbox: Sandbox, place: SandboxPlace) => Promise<T>,
+    use: (sandbox: McpSandbox, place: SandboxPlace) => Promise<T>,
   ): Promise<T> {
     const place = this.setup.places.place(where.workspace, where);
     const run = async (): Promise<T> => {
-      await using sandbox = await this.#create(place, signal);
+      await using sandbox = await this.#create(place, 'call', signal);
       return await use(sandbox, place);
     };
     const running = run();
@@ -103,10 +103,11 @@ export class McpSession {
     }
     const place = places.place(where.workspace, where);
     this.#opening++;
+    const id = `sandbox-${++this.#opened}`;
     try {
-      const sandbox = await this.#tracked(this.#create(place, signal));
+      const sandbox = await this.#tracked(this.#create(place, id, signal));
       const kept = new KeptSandbox({
-        id: `sandbox-${++this.#opened}`,
+        id,
         sandbox,
         place,
         idleMs: limits.idleMs,
@@ -170,17 +171,18 @@ export class McpSession {
   }
 
   /** What cannot be called off is closed when it is there. */
-  async #create(place: SandboxPlace, signal: AbortSignal): Promise<Sandbox> {
-    const { caisson, accept, secrets } = this.setup;
+  async #create(place: SandboxPlace, name: string, signal: AbortSignal): Promise<McpSandbox> {
+    const { makeSandbox, accept, secrets } = this.setup;
     const { policy, workspace } = place;
     if (signal.aborted) throw gaveUp();
-    const sandbox = await caisson.create({
+    const where = {
       policy,
       accept,
       tenant: this.tenant,
       ...(workspace === undefined ? {} : { workspace }),
       ...(secrets === undefined ? {} : { secrets }),
-    });
+    };
+    const sandbox = await makeSandbox(where, name);
     if (!signal.aborted && !this.signal.aborted) return sandbox;
     await sandbox.close();
     throw gaveUp();

@@ -3,11 +3,13 @@
  */
 import type { Caisson } from '../compose.ts';
 import type { ObservedEvent } from '../core/ports.ts';
+import type { MakeSandbox } from './mcp-sandbox.ts';
 import type { NetworkRuleBook } from './network-rule-book.ts';
 import type { SandboxPlaces } from './sandbox-places.ts';
 
 export interface McpSetup {
   readonly caisson: Caisson;
+  readonly makeSandbox: MakeSandbox;
   readonly version: string;
   readonly places: SandboxPlaces;
   /** Ids of what this host cannot enforce and the person goes on without. */

@@ -5,6 +5,7 @@ import { CaissonError } from '../../core/error.ts';
 import { parseCount, parseDuration } from '../../core/units.ts';
 import { version } from '../../core/version.ts';
 import type { BearerTokens } from '../../mcp/http/bearer-tokens.ts';
+import { type MakeSandbox, managedBy, unmanaged } from '../../mcp/mcp-sandbox.ts';
 import { DEFAULT_LIMITS, type McpSetup } from '../../mcp/mcp-setup.ts';
 import { NetworkRuleBook, parseNetworkRules } from '../../mcp/network-rule-book.ts';
 import { SandboxPlaces } from '../../mcp/sandbox-places.ts';
@@ -25,6 +26,18 @@ type Values = FlagValues<McpFlags>;
 /** Read once, and given to no guest. */
 const TOKEN_VARIABLE = 'CAISSON_MCP_TOKEN';
 const MAKES_POLICY = new Set(['policy', 'profile', 'level', 'srt-settings']);
+/** The state directory cannot be written, or is not to be trusted. */
+const UNWRITABLE: ReadonlySet<string> = new Set([
+  'STORE_UNUSABLE',
+  'PATH_ESCAPES',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOENT',
+  'ENOTDIR',
+  'ENOSPC',
+  'EDQUOT',
+]);
 const FILE_MAX = 1024 * 1024;
 
 export const action: Action<McpFlags> = async ({ flags }) => {
@@ -48,6 +61,7 @@ export const action: Action<McpFlags> = async ({ flags }) => {
   });
   const setup: McpSetup = {
     caisson,
+    makeSandbox: await sandboxesOf(caisson),
     version,
     places,
     network,
@@ -66,6 +80,18 @@ export const action: Action<McpFlags> = async ({ flags }) => {
   // Its stdout belonged to the client: --json has its document when that is gone.
   return { exit: 0, document: {} };
 };
+
+/** Each session is bounded by itself: the manager is there to be seen by, and holds nothing back. */
+async function sandboxesOf(caisson: Caisson): Promise<MakeSandbox> {
+  try {
+    return managedBy(await caisson.manager({ pool: { concurrency: null, memoryBytes: null } }));
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    if (!UNWRITABLE.has(code)) throw error;
+    await writeAll(2, `caisson: its sandboxes are not in caisson ps: ${message}\n`);
+    return unmanaged(caisson);
+  }
+}
 
 async function serveHttp(
   setup: McpSetup,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CaissonError } from '../../core/error.ts';
 import { interpreterCommand } from '../../functions/interpreter.ts';
 import type { ExecOptions } from '../../sandbox/exec-options.ts';
-import type { Sandbox } from '../../sandbox/sandbox.ts';
+import type { McpSandbox } from '../mcp-sandbox.ts';
 import { renderOutcome } from '../render-outcome.ts';
 import type { SandboxPlace } from '../sandbox-places.ts';
 import { type ToolAnswer, type ToolCall, tool } from '../tool.ts';
@@ -67,7 +67,7 @@ export async function runIn(
   const { sandbox: id, timeout_ms: timeoutMs } = where;
   const env = { ...setup.environment, ...options.env };
   const bounded = { ...options, env, signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-  const run = async (sandbox: Sandbox, { policy }: SandboxPlace): Promise<ToolAnswer> => {
+  const run = async (sandbox: McpSandbox, { policy }: SandboxPlace): Promise<ToolAnswer> => {
     const outcome = await sandbox.exec(argv, bounded);
     return renderOutcome(outcome, { policy, sandbox: id, setup });
   };
