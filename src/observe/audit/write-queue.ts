@@ -24,6 +24,9 @@ const PASSING = new Set([
 ]);
 const RETRY_MS = 100;
 
+/** Between two batches that nobody waits for: under load each then holds the records of several runs, for one sync. */
+const PACE_MS = 2;
+
 /** Whoever is told what became of a record, or that there is room. */
 export interface Waiter {
   readonly resolve: () => void;
@@ -61,6 +64,8 @@ export class WriteQueue {
   #closed = false;
   #lost = NONE_LOST;
   readonly #gates: Waiter[] = [];
+  /** Ends the pause between two batches. */
+  #hurry: (() => void) | undefined;
 
   constructor(settings: AuditSettings, onWritten: (checkpoints: readonly Checkpoint[]) => void) {
     this.#settings = settings;
@@ -118,7 +123,9 @@ export class WriteQueue {
     const segment = this.#put(path, line);
     segment.records++;
     this.#waiting++;
-    if (waiter !== undefined) segment.waiters.push(waiter);
+    if (waiter === undefined) return;
+    segment.waiters.push(waiter);
+    this.#hurry?.();
   }
 
   putCheckpoint(path: string, line: string, checkpoint: Checkpoint): void {
@@ -143,6 +150,7 @@ export class WriteQueue {
     const { records, whenFull } = this.#settings.queue;
     if (this.#stalled === undefined && this.#waiting < records) return Promise.resolve();
     if (whenFull === 'fail') return Promise.reject(this.refusal);
+    this.#hurry?.();
     return new Promise((resolve, reject) => this.#gates.push({ resolve, reject }));
   }
 
@@ -153,6 +161,7 @@ export class WriteQueue {
 
   /** Resolves when nothing waits any more. @throws AUDIT_UNAVAILABLE */
   async drained(): Promise<void> {
+    this.#hurry?.();
     while (this.#draining !== undefined) await this.#draining;
     if (this.#failed !== undefined) throw this.#failed;
   }
@@ -202,10 +211,22 @@ export class WriteQueue {
         const segment = this.#segments.shift();
         if (segment === undefined) break;
         await this.#write(segment);
+        await this.#pause();
       }
     } finally {
       this.#draining = undefined;
     }
+  }
+
+  /** Until the next batch, or somebody waits. */
+  async #pause(): Promise<void> {
+    if (this.#gates.length > 0 || this.#segments.some(({ waiters }) => waiters.length > 0)) return;
+    const over = Promise.withResolvers<void>();
+    const timer = setTimeout(over.resolve, PACE_MS);
+    this.#hurry = () => setImmediate(over.resolve);
+    await over.promise;
+    clearTimeout(timer);
+    this.#hurry = undefined;
   }
 
   async #write(segment: Segment): Promise<void> {
