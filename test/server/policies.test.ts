@@ -19,6 +19,11 @@ describe('policies, audit and statistics of a tenant', () => {
   });
 
   const document = { version: 1, level: 'strict', limits: { timeout: '5s' } };
+  const listed = async (path: string, by: string) => {
+    const { body } = await service.ask('GET', `/api/policies${path}`, { key: by });
+    const { items } = body as { items: { name: string; version: number }[] };
+    return items.map(({ name, version }) => [name, version]);
+  };
   const run = (policy: unknown, by = key) =>
     service.ask('POST', '/api/runs', { key: by, body: { argv: ['true'], policy } });
 
@@ -47,9 +52,50 @@ describe('policies, audit and statistics of a tenant', () => {
 
   test('another tenant has no such policy', async () => {
     assert.equal((await service.ask('GET', '/api/policies/quick', { key: other })).status, 404);
-    const { body } = await service.ask('GET', '/api/policies', { key: other });
-    assert.deepEqual((body as { items: unknown[] }).items, []);
+    assert.deepEqual(await listed('', key), [['quick', 2]]);
+    assert.deepEqual(await listed('', other), []);
     assert.equal((await run('quick', other)).status, 400);
+  });
+
+  test('a policy of the same name is another one for another tenant, also where it is removed', async () => {
+    const put = (name: string) =>
+      service.ask('PUT', `/api/policies/${name}`, { key: other, body: document });
+    assert.equal((await put('quick')).status, 201);
+    assert.equal((await put('slow')).status, 201);
+    assert.deepEqual(await listed('', other), [
+      ['quick', 1],
+      ['slow', 1],
+    ]);
+    assert.deepEqual(await listed('', key), [['quick', 2]]);
+    const remove = (name: string) => service.ask('DELETE', `/api/policies/${name}`, { key: other });
+    assert.equal((await remove('quick')).status, 204);
+    assert.equal((await remove('slow')).status, 204);
+    assert.deepEqual(await listed('', other), []);
+    assert.deepEqual(await listed('/quick/versions', key), [
+      ['quick', 2],
+      ['quick', 1],
+    ]);
+  });
+
+  test('policies and their versions are told in pages that join', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      const { status } = await service.ask('PUT', `/api/policies/${name}`, { key, body: document });
+      assert.equal(status, 201);
+    }
+    const names = async (query: string) => {
+      const { body } = await service.ask('GET', `/api/policies${query}`, { key });
+      const { items, next } = body as { items: { name: string }[]; next?: string };
+      return [...items.map((each) => each.name), next];
+    };
+    assert.deepEqual(await names('?limit=2'), ['a', 'b', 'b']);
+    assert.deepEqual(await names('?limit=2&after=b'), ['c', 'quick', undefined]);
+    const versions = async (query: string) => {
+      const { body } = await service.ask('GET', `/api/policies/quick/versions${query}`, { key });
+      const { items, next } = body as { items: { version: number }[]; next?: string };
+      return [...items.map((each) => each.version), next];
+    };
+    assert.deepEqual(await versions('?limit=1'), [2, '2']);
+    assert.deepEqual(await versions('?limit=1&before=2'), [1, undefined]);
   });
 
   test('a change is of the version that its writer read', async () => {
