@@ -35,7 +35,9 @@ test('one that fails keeps none from its end, and is thrown as it is', async () 
 test('of several, in a stack of disposables too, the first gives the code, and all are told', async () => {
   const done: string[] = [];
   const stack = new AsyncDisposableStack();
-  stack.defer(() => done.push('last'));
+  stack.defer(() => {
+    done.push('last');
+  });
   stack.defer(() => {
     throw new Error('of the store');
   });

@@ -46,7 +46,9 @@ const oidc = z.strictObject({
     .string()
     .min(1)
     .exactOptional()
-    .describe('Claim of scopes, a list or a text with spaces; beside what the roles give.'),
+    .describe(
+      'Claim of scopes, a list or a text with spaces, such as `scope`: they narrow what the roles of the token allow; without roles they are what it may. Default: only roles count.',
+    ),
   jwksUri: url()
     .exactOptional()
     .describe('Where the keys are. Default: what the issuer’s discovery document says.'),

@@ -1,5 +1,6 @@
 /** From what a token claims to who asks: nothing of it counts that the configuration does not name. */
 import type { JWTPayload } from 'jose';
+import type { Scope } from '../../api/scope.ts';
 import { CaissonError } from '../../core/error.ts';
 import { TENANT_ID } from '../../store/tenant-record.ts';
 import type { Caller } from './caller.ts';
@@ -14,7 +15,7 @@ export interface ClaimRules {
   readonly rolesClaim?: string | undefined;
   /** What the values of that claim stand for. */
   readonly roles?: Readonly<Record<string, string>> | undefined;
-  /** Claim that lists scopes of ours, in words or as a list; default: none does. */
+  /** Claim that lists scopes of ours, in words or as a list: they narrow what the roles allow. Default: none does. */
   readonly scopesClaim?: string | undefined;
 }
 
@@ -42,14 +43,31 @@ export function callerOfClaims(payload: JWTPayload, rules: ClaimRules): Caller {
   const roles = wordsOf(claimAt(payload, rules.rolesClaim ?? 'roles')).flatMap((value) =>
     Object.hasOwn(named, value) ? [named[value] as string] : [],
   );
-  const scopes =
-    rules.scopesClaim === undefined ? [] : wordsOf(claimAt(payload, rules.scopesClaim));
   return Object.freeze({
     tenant,
     subject: `token:${sub}`,
-    scopes: scopesOf({ roles, scopes }),
+    scopes: scopesOfToken(roles, claimedScopes(payload, rules)),
     isOperator: isOperator({ roles }),
   });
+}
+
+/** Undefined where nothing of the token is about scopes; one that cannot be read names none. */
+function claimedScopes(payload: JWTPayload, { scopesClaim }: ClaimRules) {
+  const claim = scopesClaim === undefined ? undefined : claimAt(payload, scopesClaim);
+  return claim === undefined ? undefined : wordsOf(claim);
+}
+
+/**
+ * A scope says how much of what its user may a client was given (RFC 6749 section 3.3): with roles it narrows them, and
+ * never adds to them. Without roles there is no user: what the token was given is what it may (client credentials).
+ */
+function scopesOfToken(
+  roles: readonly string[],
+  scopes: readonly string[] | undefined,
+): ReadonlySet<Scope> {
+  if (scopes === undefined) return scopesOf({ roles, scopes: [] });
+  const given = scopesOf({ roles: [], scopes });
+  return roles.length === 0 ? given : given.intersection(scopesOf({ roles, scopes: [] }));
 }
 
 /** Own properties alone. */

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { ROLES } from '../../../src/api/scope.ts';
 import { BearerTokens, type TokenIssuer } from '../../../src/server/security/bearer-tokens.ts';
 import { ServiceClock } from '../../../src/server/security/service-clock.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../../../src/server/security/token-algorithms.ts';
@@ -104,12 +105,12 @@ describe('a token', () => {
   };
 
   test('of the issuer lets its subject in, as what the configuration makes of its claims', async () => {
-    const caller = await tokens.authenticate(await jwt({ scope: 'trust:write unknown:x' }));
+    const caller = await tokens.authenticate(await jwt());
     assert.deepEqual(
       [caller.tenant, caller.subject, caller.isOperator],
       ['acme', 'token:u1', false],
     );
-    assert.ok(caller.scopes.has('sandboxes:write') && caller.scopes.has('trust:write'));
+    assert.ok(caller.scopes.has('sandboxes:write') && !caller.scopes.has('trust:write'));
     assert.ok(!caller.scopes.has('access:write'));
     const root = await tokens.authenticate(
       await jwt({ realm_access: { roles: ['caisson-root'] } }),
@@ -117,6 +118,43 @@ describe('a token', () => {
     assert.equal(root.isOperator, true);
     const none = await tokens.authenticate(await jwt({ realm_access: {}, scope: undefined }));
     assert.equal(none.scopes.size, 0);
+  });
+
+  test('with scopes may no more than its roles allow, and no more than they name', async () => {
+    const scopesOf = async (claims: Record<string, unknown>) =>
+      [...(await tokens.authenticate(await jwt(claims))).scopes].sort();
+    assert.deepEqual(await scopesOf({ scope: 'openid sandboxes:read trust:write access:write' }), [
+      'sandboxes:read',
+    ]);
+    assert.deepEqual(await scopesOf({ scope: ['sandboxes:read', 'sandboxes:write', 7] }), [
+      'sandboxes:read',
+      'sandboxes:write',
+    ]);
+    // An operator's client, too, has what it was given.
+    const operator = { realm_access: { roles: ['caisson-root'] }, scope: 'audit:read' };
+    assert.deepEqual(await scopesOf(operator), ['audit:read']);
+    // Asked for nothing of ours, or in a way that nobody understands: nothing.
+    for (const scope of ['openid profile', '', [], 7, { 'sandboxes:read': true }, null]) {
+      assert.deepEqual(await scopesOf({ scope }), [], JSON.stringify(scope));
+    }
+  });
+
+  test('with scopes alone has those; with roles alone, what they allow', async () => {
+    const scope = 'modules:read modules:execute unknown:x';
+    for (const realm_access of [undefined, {}, { roles: [] }, { roles: ['offline_access'] }]) {
+      const caller = await tokens.authenticate(await jwt({ realm_access, scope }));
+      assert.deepEqual([...caller.scopes].sort(), ['modules:execute', 'modules:read']);
+      assert.equal(caller.isOperator, false);
+    }
+    const { scopes } = await tokens.authenticate(await jwt());
+    assert.deepEqual([...scopes].sort(), [...ROLES.developer].sort());
+    // Where the configuration names no such claim, it is none.
+    const { scopesClaim: _, ...without } = rules;
+    const plain = new BearerTokens([{ ...without, issuer: provider.issuer }], clock);
+    const user = await plain.authenticate(await jwt({ scope: 'audit:read' }));
+    assert.deepEqual([...user.scopes].sort(), [...ROLES.developer].sort());
+    const client = await plain.authenticate(await jwt({ realm_access: {}, scope }));
+    assert.equal(client.scopes.size, 0);
   });
 
   test('that says it of itself is nobody’s: roles, operator, tenant by other claims', async () => {
