@@ -15,6 +15,11 @@ const hash = z.strictObject({
 
 export const keySecretSchema = z.strictObject({
   hash: hash.check(z.describe('Of the whole key as its holder has it')),
+  check: z
+    .optional(z.string().check(z.regex(/^[0-9a-f]{8}$/)))
+    .check(
+      z.describe('32 bits of another hash of it, which tell most wrong ones before it is proven'),
+    ),
   createdMs: z.int().check(z.describe('Wall clock, Unix ms')),
   expiresMs: z
     .optional(z.int())

@@ -8,7 +8,7 @@ import { CaissonError, isCaissonError } from '../../core/error.ts';
 import type { ApiKeyRecord, KeySecret, KeyStore, StoredKey } from '../../store/key-record.ts';
 import type { Caller } from './caller.ts';
 import { FailedAttempts } from './failed-attempts.ts';
-import { idOfToken } from './key-token.ts';
+import { checkOfToken, idOfToken } from './key-token.ts';
 import { KeyUses } from './key-uses.ts';
 import { isOperator, scopesOf } from './roles.ts';
 import { type HashParameters, SecretHasher } from './secret-hash.ts';
@@ -87,8 +87,10 @@ export class ApiKeys implements AsyncDisposable {
     remembered: Proof | undefined,
   ): Promise<Caller> {
     const id = idOfToken(token);
-    const isThere = id !== undefined && (await this.#store.get(id)) !== undefined;
-    const named = isThere ? id : undefined;
+    const stored = id === undefined ? undefined : await this.#store.get(id);
+    // One that is most likely right is counted by itself: what others get wrong who know its id keeps it out nowhere.
+    const isLikely = candidates(stored, token).some(({ check }) => check !== undefined);
+    const named = stored === undefined ? undefined : isLikely ? `${id} ${digest}` : id;
     try {
       if (remembered === undefined) this.#failures.check(address, named);
       const proof = remembered ?? (await this.#search(token, digest));
@@ -117,13 +119,15 @@ export class ApiKeys implements AsyncDisposable {
     return search;
   }
 
-  /** An id that nobody has takes as long as a wrong secret. */
+  /** An id that nobody has takes as long as a wrong secret, and neither keeps a right one waiting. */
   async #proofOf(token: string): Promise<Proof | undefined> {
     const id = idOfToken(token);
     if (id === undefined) return undefined;
-    const stored = await this.#store.get(id);
-    const hashes = stored?.record.secrets.map(({ hash }) => hash) ?? [];
-    const found = await this.hasher.find(token, hashes);
+    const secrets = candidates(await this.#store.get(id), token);
+    const found = await this.hasher.find(
+      token,
+      secrets.map(({ hash }) => hash),
+    );
     return found && { id, secret: found.digest };
   }
 
@@ -171,6 +175,12 @@ export class ApiKeys implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+/** Secrets of the key that the token may be. */
+function candidates(stored: StoredKey | undefined, token: string): readonly KeySecret[] {
+  const own = checkOfToken(token);
+  return stored?.record.secrets.filter(({ check = own }) => check === own) ?? [];
 }
 
 function callerOf(record: ApiKeyRecord): Caller {

@@ -1,7 +1,8 @@
 /**
  * Credentials that were wrong, counted by where they came from and by the key that they name, where there is one: whoever
  * tries many waits. Guessing is hopeless anyway; this keeps what a wrong guess costs us small. Many share an address behind a
- * proxy: what one of them gets wrong must not keep the others out, who name keys that are there.
+ * proxy: what one of them gets wrong must not keep the others out, who name keys that are there; and what is most likely the
+ * right secret is counted by itself.
  */
 import { CaissonError } from '../../core/error.ts';
 import { TokenBucket } from '../../network/token-bucket.ts';
@@ -21,7 +22,7 @@ export class FailedAttempts {
     this.#steadyMs = steadyMs;
   }
 
-  /** @param address empty: a unix socket @param key id of one that is there @throws RATE_LIMITED */
+  /** @param address empty: a unix socket @param key id of one that is there, or what it is told apart by @throws RATE_LIMITED */
   check(address: string, key?: string): void {
     const bucket = this.#byOrigin.get(originOf(address, key));
     const waitMs = bucket?.waitMs() ?? 0;

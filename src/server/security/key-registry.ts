@@ -3,7 +3,7 @@ import { CaissonError } from '../../core/error.ts';
 import type { ApiKeyRecord, KeyStore, StoredKey } from '../../store/key-record.ts';
 import { KEY_ID } from '../../store/key-record.ts';
 import { isOver } from './api-keys.ts';
-import { newKeyId, newToken } from './key-token.ts';
+import { checkOfToken, newKeyId, newToken } from './key-token.ts';
 import { checkGrant, type Grant } from './roles.ts';
 import { SecretHasher } from './secret-hash.ts';
 import { ServiceClock } from './service-clock.ts';
@@ -88,7 +88,13 @@ export class KeyRegistry {
       name,
       roles: unique(roles),
       scopes: unique(scopes),
-      secrets: [{ hash: await this.#hasher.hash(token), createdMs: nowMs }],
+      secrets: [
+        {
+          hash: await this.#hasher.hash(token),
+          check: checkOfToken(token),
+          createdMs: nowMs,
+        },
+      ],
       createdMs: nowMs,
       createdBy: by,
       ...(expiresMs === undefined ? {} : { expiresMs }),
@@ -161,7 +167,10 @@ export class KeyRegistry {
       const until = nowMs + overlapMs;
       const [newest] = record.secrets;
       const kept = newest === undefined || overlapMs === 0 ? [] : [{ ...newest, expiresMs: until }];
-      return { ...record, secrets: [{ hash, createdMs: nowMs }, ...kept] };
+      return {
+        ...record,
+        secrets: [{ hash, check: checkOfToken(token), createdMs: nowMs }, ...kept],
+      };
     });
     if (stored === undefined) throw notFound(id);
     return { key: infoOf(stored, this.#clock.nowMs()), token };

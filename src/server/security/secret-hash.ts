@@ -26,7 +26,7 @@ const MOST_WAITING = 64;
 export class SecretHasher {
   readonly parameters: HashParameters;
   #running = 0;
-  /** Those for keys that are there go first: a flood of made-up ones keeps nobody waiting but itself. */
+  /** Those that may be right go first: a flood of wrong and made-up ones keeps nobody waiting but itself. */
   readonly #waiting = { real: [] as (() => void)[], pretended: [] as (() => void)[] };
 
   constructor(parameters: HashParameters = DEFAULT_PARAMETERS) {

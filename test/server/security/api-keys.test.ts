@@ -111,7 +111,7 @@ describe('an API key', () => {
     for (const wrong of [newToken(newKeyId()), newToken(idOfToken(token) ?? '')]) {
       await assert.rejects(async () => await apiKeys.authenticate(wrong, '192.0.2.9'));
     }
-    assert.deepEqual(reckoned, ['0 kept', 'pretended', '1 kept']);
+    assert.deepEqual(reckoned, ['0 kept', 'pretended', '0 kept', 'pretended']);
     await apiKeys.close();
   });
 
@@ -293,17 +293,60 @@ describe('wrong credentials', () => {
     };
     assert.ok((await flood(() => newToken(newKeyId()))) > 0);
     await enter(place.security, `Bearer ${token}`);
-    // Whoever knows the id of a key keeps it from being proven from where they are, and from nowhere else.
+    // Whoever knows the id of a key waits as well, and its holder does not: not even one that was never let in before.
     const waits = await flood(() => newToken(id));
     assert.ok(waits > 0);
-    await assert.rejects(() => enter(place.security, `Bearer ${other}`), { code: 'RATE_LIMITED' });
-    await enter(place.security, `Bearer ${other}`, { address: '192.0.2.67' });
-    // Proven there, it is known here, too.
+    await assert.rejects(() => enter(place.security, `Bearer ${newToken(id)}`), {
+      code: 'RATE_LIMITED',
+    });
+    await enter(place.security, `Bearer ${other}`);
+    const { token: rotated } = await place.security.keys.rotate('acme', id);
+    await enter(place.security, `Bearer ${rotated}`);
+    // Nor when what was proven is forgotten.
+    place.time.steady += 11 * 60_000;
+    await flood(() => newToken(id));
     await enter(place.security, `Bearer ${other}`);
     place.time.steady += waits * 1000;
     await assert.rejects(() => enter(place.security, `Bearer ${newToken(id)}`), {
       code: 'UNAUTHENTICATED',
     });
+  });
+
+  test('of as many as may be checked at once keep no right one from being checked', async () => {
+    await using place = await securityPlace();
+    const { id, token } = await place.key('viewer');
+    const apiKeys = new ApiKeys({
+      store: place.store.keys,
+      revision: () => place.store.revision(),
+      hashing: { cost: 2 ** 14, blockSize: 8, parallelization: 1 },
+    });
+    const codes: string[] = [];
+    const flood = Array.from({ length: 200 }, async (_, i) => {
+      await assert.rejects(
+        async () => await apiKeys.authenticate(newToken(id), `198.51.100.${i}`),
+        ({ code }) => codes.push(code) > 0,
+      );
+    });
+    // They are in line before it.
+    await setTimeout(20);
+    assert.equal((await apiKeys.authenticate(token, '192.0.2.1')).keyId, id);
+    assert.ok(codes.filter((code) => code === 'UNAUTHENTICATED').length < 66);
+    await Promise.all(flood);
+    assert.ok(codes.includes('RATE_LIMITED'));
+    await apiKeys.close();
+  });
+
+  test('a key of before, without a check, is let in as ever', async () => {
+    await using place = await securityPlace();
+    const { id, token } = await place.key('viewer');
+    await place.store.keys.update('acme', id, (record) => ({
+      ...record,
+      secrets: record.secrets.map(({ check: _, ...secret }) => secret),
+    }));
+    await assert.rejects(() => enter(place.security, `Bearer ${newToken(id)}`), {
+      code: 'UNAUTHENTICATED',
+    });
+    assert.equal((await enter(place.security, `Bearer ${token}`)).keyId, id);
   });
 
   test('from one IPv6 network count together, and IPv4 in either form', async () => {
