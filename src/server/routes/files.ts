@@ -1,6 +1,5 @@
-/** Files of a sandbox. */
+/** Files of a sandbox: what there is, how it is called, and what becomes of it. */
 import { posix } from 'node:path';
-import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import {
   changeMode,
@@ -8,129 +7,38 @@ import {
   makeDirectory,
   makeLink,
   moveFile,
-  readFile,
-  readTree,
   removeFile,
   statFile,
   type WireFileInfo,
   watchFiles,
-  writeFile,
-  writeTree,
 } from '../../api/files.ts';
-import { CaissonError, isCaissonError } from '../../core/error.ts';
 import type { FileInfo } from '../../sandbox/files.ts';
 import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
-import { isKnown, Reply } from '../http/answer.ts';
-import { partOf } from '../http/byte-range.ts';
 import { eventStream, type ServerEvent } from '../http/event-stream.ts';
-import type { Asked } from '../http/implement.ts';
 import { implement } from '../http/implement.ts';
-import { takeUpload } from '../http/upload.ts';
 import type { Service } from '../service.ts';
-import { packTree, unpackTree } from '../tree-archive.ts';
-import { UploadAccount } from '../upload-account.ts';
+import { FileAccess, noFile } from './file-access.ts';
+import { serveFileContent } from './file-content.ts';
 
 const MOST_WATCHED = 10_000;
 const WATCH_EVERY_MS = 500;
 const PAGE = 1000;
 
 export function serveFiles(app: FastifyInstance, service: Service): void {
-  const { sandboxes, config } = service;
-  const accounts = accountsOf(service);
-  const find = ({ caller, params }: Pick<Asked, 'caller'> & { params: { id: string } }) =>
-    awake(sandboxes.get(caller.tenant, params.id));
-  const { uploadBytes, requestTimeoutMs: idleMs } = config.limits;
-
-  implement(app, readFile, async (asked) => {
-    const { query, request, signal } = asked;
-    const sandbox = find(asked);
-    const { files } = sandbox;
-    const follow = query.follow === 'true';
-    const info = await files.stat(query.path, { follow });
-    if (info.type !== 'file') throw noFile(query.path, info.type);
-    const etag = etagOf(info);
-    const headers = { etag, 'content-disposition': 'attachment', ...datedOf(info) };
-    if (isKnown(request.headers['if-none-match'], etag)) {
-      return new Reply(undefined, { status: 304, headers });
-    }
-    // Half a secret could not be told; and what has no size, as in /proc, has no parts.
-    const hasParts = !files.isRedacted && info.size > 0;
-    const { range, 'if-range': ifRange } = request.headers;
-    const isSame = ifRange === undefined || ifRange === etag;
-    const part = hasParts && isSame ? partOf(range, info.size) : undefined;
-    if (part === 'none') {
-      const told = { 'content-range': `bytes */${info.size}` };
-      return new Reply(undefined, { status: 416, headers: told });
-    }
-    const length = part?.length ?? info.size;
-    const pieces = files.readStream(query.path, {
-      follow,
-      ...(hasParts ? { offset: part?.offset ?? 0, length } : {}),
-    });
-    const body = await begun(sandbox, hasParts ? exactly(pieces, length) : pieces, signal);
-    return new Reply(body, {
-      ...(part === undefined ? {} : { status: 206 }),
-      headers: {
-        ...headers,
-        ...(hasParts ? { 'content-length': String(length), 'accept-ranges': 'bytes' } : {}),
-        ...(part === undefined
-          ? {}
-          : {
-              'content-range': `bytes ${part.offset}-${part.offset + length - 1}/${info.size}`,
-            }),
-      },
-    });
-  });
-
-  implement(
-    app,
-    writeFile,
-    async (asked) => {
-      const { query, body, request } = asked;
-      const sandbox = find(asked);
-      const { files } = sandbox;
-      using _ = sandbox.busy();
-      const path = posix.resolve(sandbox.cwd, query.path);
-      const exclusive = request.headers['if-none-match'] === '*';
-      await requireMatch(sandbox, path, request.headers['if-match']);
-      const upload = accounts(sandbox, asked.caller.tenant).begin(path, query.existing);
-      try {
-        const declared = request.headers['content-length'];
-        const limits = { declared, mostBytes: uploadBytes, idleMs, count: upload.count };
-        const size = await takeUpload(body, limits, async (chunks) => {
-          if (query.parents === 'true') await files.mkdir(posix.dirname(path), { recursive: true });
-          const mode = query.mode === undefined ? {} : { mode: Number.parseInt(query.mode, 8) };
-          const { existing = 'replaced' } = query;
-          if (existing === 'replaced' || exclusive) {
-            return await files.writeStream(path, chunks, { exclusive, ...mode });
-          }
-          return await writeInPlace(files, path, chunks, {
-            append: existing === 'appended',
-            ...mode,
-          });
-        });
-        upload.done();
-        const etag = etagOf(await files.stat(path));
-        return new Reply({ size, etag }, { headers: { etag } });
-      } catch (error) {
-        upload.failed();
-        throw exclusive && errnoOf(error) === 'EEXIST' ? notAsItWas(path, 'it is there') : error;
-      }
-    },
-    { bodyLimit: uploadBytes },
-  );
+  const access = new FileAccess(service);
+  serveFileContent(app, service.config, access);
 
   implement(app, removeFile, async (asked) => {
     const { query } = asked;
-    const sandbox = find(asked);
+    const sandbox = access.find(asked);
     await sandbox.files.remove(query.path, { recursive: query.recursive === 'true' });
-    accounts(sandbox, asked.caller.tenant).removed(posix.resolve(sandbox.cwd, query.path));
+    access.account(sandbox, asked.caller.tenant).removed(posix.resolve(sandbox.cwd, query.path));
     return undefined;
   });
 
   implement(app, statFile, async (asked) => {
     const { query } = asked;
-    const { files } = find(asked);
+    const { files } = access.find(asked);
     const info = await files.stat(query.path, { follow: query.follow === 'true' });
     const target = info.type === 'link' ? { target: await files.readLink(query.path) } : {};
     return { ...infoToWire(info), ...target };
@@ -138,7 +46,7 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
 
   implement(app, listFiles, async (asked) => {
     const { path, limit = PAGE, after = 0 } = asked.query;
-    const { entries, next } = await find(asked).files.page(path, { after, limit });
+    const { entries, next } = await access.find(asked).files.page(path, { after, limit });
     return {
       items: entries.map(({ name, ...info }) => ({ name, ...infoToWire(info) })),
       ...(next === undefined ? {} : { next }),
@@ -147,7 +55,7 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
 
   implement(app, makeDirectory, async (asked) => {
     const { path, recursive = false, mode } = asked.body;
-    await find(asked).files.mkdir(path, {
+    await access.find(asked).files.mkdir(path, {
       recursive,
       ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
     });
@@ -156,26 +64,26 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
 
   implement(app, moveFile, async (asked) => {
     const { from, to } = asked.body;
-    const sandbox = find(asked);
+    const sandbox = access.find(asked);
     await sandbox.files.move(from, to);
     const [old, now] = [from, to].map((path) => posix.resolve(sandbox.cwd, path));
-    accounts(sandbox, asked.caller.tenant).moved(old as string, now as string);
+    access.account(sandbox, asked.caller.tenant).moved(old as string, now as string);
     return undefined;
   });
 
   implement(app, changeMode, async (asked) => {
-    await find(asked).files.chmod(asked.body.path, Number.parseInt(asked.body.mode, 8));
+    await access.find(asked).files.chmod(asked.body.path, Number.parseInt(asked.body.mode, 8));
     return undefined;
   });
 
   implement(app, makeLink, async (asked) => {
-    await find(asked).files.makeLink(asked.body.path, asked.body.target);
+    await access.find(asked).files.makeLink(asked.body.path, asked.body.target);
     return undefined;
   });
 
   implement(app, watchFiles, async (asked) => {
     const { query, signal } = asked;
-    const sandbox = find(asked);
+    const sandbox = access.find(asked);
     const { type } = await sandbox.files.stat(query.path, { follow: true });
     if (type !== 'directory') throw noFile(query.path, type);
     const changes = sandbox.files.watch(query.path, {
@@ -186,117 +94,6 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
     });
     return eventStream(app, asked, changesOf(sandbox, changes));
   });
-
-  implement(app, readTree, async (asked) => {
-    const sandbox = find(asked);
-    const archive = await packTree(sandbox.files, asked.query.path);
-    return await begun(sandbox, archive, asked.signal);
-  });
-
-  implement(
-    app,
-    writeTree,
-    async (asked) => {
-      const { query, body, caller, request } = asked;
-      const sandbox = find(asked);
-      using _ = sandbox.busy();
-      const path = posix.resolve(sandbox.cwd, query.path);
-      const upload = accounts(sandbox, caller.tenant).begin(`${path === '/' ? '' : path}/`);
-      try {
-        const declared = request.headers['content-length'];
-        const limits = { declared, mostBytes: uploadBytes, idleMs, count: upload.count };
-        const made = await takeUpload(body, limits, (chunks) =>
-          unpackTree(sandbox.files, path, chunks),
-        );
-        upload.done();
-        return made;
-      } catch (error) {
-        upload.failed();
-        throw error;
-      }
-    },
-    { bodyLimit: uploadBytes },
-  );
-}
-
-/** As the library’s own `write` does, however much it is. @returns how many bytes came */
-async function writeInPlace(
-  files: ManagedSandbox['files'],
-  path: string,
-  chunks: AsyncIterable<Uint8Array>,
-  { append, mode }: { readonly append: boolean; readonly mode?: number },
-): Promise<number> {
-  let written = 0;
-  await files.write(path, '', { append });
-  for await (const chunk of chunks) {
-    await files.write(path, chunk, { append: true });
-    written += chunk.length;
-  }
-  if (mode !== undefined) await files.chmod(path, mode);
-  return written;
-}
-
-/** What stands still answers nothing: whoever asks would wait for nobody knows how long. */
-function awake(sandbox: ManagedSandbox): ManagedSandbox {
-  if (sandbox.state !== 'Paused') return sandbox;
-  throw new CaissonError('CONFLICT', {
-    layer: 'server',
-    message: `the sandbox ${sandbox.id} is paused`,
-    hint: `POST /api/sandboxes/${sandbox.id}/resume`,
-  });
-}
-
-function accountsOf({ manager, security }: Service) {
-  const accounts = new WeakMap<ManagedSandbox, UploadAccount>();
-  return (sandbox: ManagedSandbox, tenant: string): UploadAccount => {
-    let account = accounts.get(sandbox);
-    if (account === undefined) {
-      account = new UploadAccount(security.quotas.reserve(tenant, { workspaceBytes: 0 }));
-      accounts.set(sandbox, account);
-      const release = account.release.bind(account);
-      manager.wait(sandbox.id).then(release, release);
-    }
-    return account;
-  };
-}
-
-/** Its first piece is there: what cannot be read is answered with a status. It ends with its client. */
-async function begun(
-  sandbox: ManagedSandbox,
-  pieces: AsyncIterable<Buffer>,
-  signal: AbortSignal,
-): Promise<Readable> {
-  const iterator = pieces[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  const stream = Readable.from(
-    (async function* () {
-      using _ = sandbox.busy();
-      try {
-        for (let next = first; next.done !== true; next = await iterator.next()) yield next.value;
-      } finally {
-        await iterator.return?.();
-      }
-    })(),
-    { objectMode: false, highWaterMark: 64 * 1024 },
-  );
-  const leave = (): void => {
-    stream.destroy();
-    // Of a stream that nobody has begun to read.
-    iterator.return?.()?.catch(() => {});
-  };
-  if (signal.aborted) leave();
-  signal.addEventListener('abort', leave, { once: true });
-  return stream;
-}
-
-/** @throws INTERNAL where it became shorter meanwhile: the connection breaks, so that nobody takes it for the whole */
-async function* exactly(pieces: AsyncIterable<Buffer>, length: number): AsyncGenerator<Buffer> {
-  let left = length;
-  for await (const piece of pieces) {
-    left -= piece.length;
-    yield piece;
-  }
-  if (left > 0) throw new Error('the file became shorter while it was read');
 }
 
 async function* changesOf(
@@ -307,59 +104,6 @@ async function* changesOf(
   for await (const change of changes) yield { event: 'change', data: change };
 }
 
-/** @throws PRECONDITION_FAILED */
-async function requireMatch(
-  { files }: ManagedSandbox,
-  path: string,
-  wanted: string | undefined,
-): Promise<void> {
-  if (wanted === undefined) return;
-  let etag: string | undefined;
-  try {
-    etag = etagOf(await files.stat(path));
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
-  const named = wanted.split(',').map((each) => each.trim());
-  if (etag !== undefined && (named.includes('*') || named.includes(etag))) return;
-  throw notAsItWas(path, etag === undefined ? 'it is not there' : `its ETag is ${etag}`);
-}
-
-/** By size and time of change: a guest that sets times can make two states look alike, to itself alone. */
-function etagOf({ size, modifiedMs }: FileInfo): string {
-  return `"${size.toString(36)}-${Math.round(modifiedMs * 1000).toString(36)}"`;
-}
-
-function datedOf({ modifiedMs }: FileInfo): { 'last-modified'?: string } {
-  const date = new Date(modifiedMs);
-  return Number.isNaN(date.getTime()) ? {} : { 'last-modified': date.toUTCString() };
-}
-
 function infoToWire({ type, mode, size, modifiedMs }: FileInfo): WireFileInfo {
   return { type, mode: mode.toString(8).padStart(3, '0'), size, modifiedMs };
-}
-
-function errnoOf(error: unknown): unknown {
-  return isCaissonError(error) ? error.details.errno : undefined;
-}
-
-function notAsItWas(path: string, how: string): CaissonError {
-  return new CaissonError('PRECONDITION_FAILED', {
-    layer: 'server',
-    message: `${path} was not written: ${how}`,
-    hint: 'read it again, and write with the ETag that it has then',
-  });
-}
-
-function noFile(path: string, type: FileInfo['type']): CaissonError {
-  const is = type === 'special' ? 'device, FIFO or socket' : type;
-  return new CaissonError('FILE_FAILED', {
-    layer: 'server',
-    message: `${path} is a ${is}`,
-    hint: type === 'link' ? 'ask with follow=true for what it leads to' : 'look at /files/stat',
-    details: {
-      path,
-      errno: type === 'directory' ? 'EISDIR' : type === 'link' ? 'ELOOP' : 'EINVAL',
-    },
-  });
 }
