@@ -8,6 +8,7 @@ import { type Served, served } from '../served.ts';
 
 const project = mkdtempSync(join(tmpdir(), 'caisson-offered-'));
 const outside = mkdtempSync(join(tmpdir(), 'caisson-outside-'));
+const OF_THE_SERVICE = 'x-of-the-service';
 
 describe('beyond the ceiling', () => {
   let service: Served;
@@ -15,6 +16,9 @@ describe('beyond the ceiling', () => {
   let operator: string;
 
   before(async () => {
+    for (const name of ['LANG', 'TERM', 'TZ', 'CAISSON_TEST_SERVICE']) {
+      process.env[name] = OF_THE_SERVICE;
+    }
     writeFileSync(join(outside, 'secret'), 'TOP SECRET');
     writeFileSync(join(project, 'README'), 'read me');
     service = await served({
@@ -83,6 +87,46 @@ describe('beyond the ceiling', () => {
     );
     assert.deepEqual(readdirSync(outside), ['secret']);
     assert.equal(readFileSync(join(outside, 'secret'), 'utf8'), 'TOP SECRET');
+  });
+
+  test('a workspace of the operator’s is not there for a tenant that it is not offered to', async () => {
+    const globex = await service.key('developer', 'globex');
+    const asked = async (path: string, body: object, as: string) => {
+      const { status, body: answer } = await ask('POST', path, body, as);
+      return [status, answer.code];
+    };
+    const requests: [string, object][] = [
+      ['/api/runs', { argv: ['cat', 'README'] }],
+      ['/api/sandboxes', {}],
+      ['/api/evaluations', { language: 'javascript', source: '1' }],
+    ];
+    for (const [path, body] of requests) {
+      for (const workspace of ['project', '__proto__', 'constructor', project]) {
+        const given = { policy: writing('overlay'), ...body, workspace };
+        assert.deepEqual(await asked(path, given, globex), [400, 'REQUEST_INVALID'], path);
+      }
+    }
+    const { body } = await ask('POST', '/api/runs', {
+      argv: ['cat', 'README'],
+      policy: writing('overlay'),
+      workspace: 'project',
+    });
+    assert.equal(body.stdout.text, 'read me');
+  });
+
+  test('variables of the service are no guest’s, also those that are harmless elsewhere', async () => {
+    const policies = [
+      'moderate',
+      { version: 1, level: 'moderate', environment: { pass: ['LANG', 'CAISSON_TEST_SERVICE'] } },
+      { version: 1, level: 'moderate', environment: { pass: ['*'] } },
+    ];
+    const seen = await Promise.all(
+      policies.map((policy) =>
+        ask('POST', '/api/runs', { argv: ['env'], policy, workspace: 'private' }),
+      ),
+    );
+    for (const { text } of seen) assert.ok(!text.includes(OF_THE_SERVICE), text);
+    assert.match(seen[0]?.body.stdout?.text ?? '', /^PATH=/m, seen[0]?.text);
   });
 
   test('the audit log of the host is not written to', async () => {
