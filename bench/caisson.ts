@@ -13,6 +13,7 @@ export async function runOnce(
   policy: Policy,
   program: string,
   turn: Turn,
+  /** Whose emptied network namespaces are used again. */
   tenant?: string,
 ): Promise<Ran> {
   const start = performance.now();
@@ -20,7 +21,7 @@ export async function runOnce(
     policy,
     workspace: turn.workspace,
     env: { RUN: turn.tag },
-    ...(tenant === undefined ? {} : { tenant }),
+    ...(tenant === undefined ? {} : { tenant, recycleNetwork: true }),
     ...(turn.proof ? { input: turn.tag } : {}),
   });
   const ms = performance.now() - start;

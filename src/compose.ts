@@ -85,8 +85,6 @@ export interface PrepareOptions extends PlaceOptions {
   readonly slots?: number;
   /** Command that the runs will start with, so that its toolchain is part of what is prepared. */
   readonly command?: string;
-  /** Use emptied network namespaces again; needs `tenant`. Default false. */
-  readonly recycleNetwork?: boolean;
 }
 
 const DEFAULT_SLOTS = 4;
@@ -324,10 +322,7 @@ export class Caisson {
     const entry = await this.#book.entry(options.policy ?? 'strict');
     const workspace = workspaceOf(options.workspace);
     const place = this.#places.find(entry.policy, workspace, options.command);
-    await this.#runners.prepare(entry, options, place, {
-      slots: options.slots ?? DEFAULT_SLOTS,
-      recycleNetwork: options.recycleNetwork === true && options.tenant !== undefined,
-    });
+    await this.#runners.prepare(entry, options, place, options.slots ?? DEFAULT_SLOTS);
   }
 
   /**

@@ -72,6 +72,8 @@ async function run(bench: Bench): Promise<SuiteResult> {
   const command = requestBytes('POST', '/api/runs', key, { argv: ['true'], policy: 'strict' });
   const runs = await load(served, RUNS_IN_FLIGHT, seconds, () => command);
   bench.note(`service: runs ${show(runs)}`);
+  const recycled = await recycledRuns(bench, seconds);
+  bench.note(`service: runs, namespaces recycled ${show(recycled)}`);
   const executions: { readonly label: string; readonly load: Load }[] = [];
   const registrar = await LeanClient.open(address);
   for (const { keep, label } of KEPT) {
@@ -115,6 +117,7 @@ async function run(bench: Bench): Promise<SuiteResult> {
         ],
         rowOf('requests that do nothing', idle),
         rowOf('runs', runs),
+        rowOf('runs, network namespaces recycled within the tenant', recycled),
         ...executions.map(({ label, load: each }) =>
           rowOf(`executions of a module, ${label}`, each),
         ),
@@ -144,6 +147,18 @@ async function run(bench: Bench): Promise<SuiteResult> {
       },
     ],
   };
+}
+
+async function recycledRuns(bench: Bench, seconds: number): Promise<Load> {
+  const manager = { recycleNetwork: true };
+  await using served = await Served.start(mkdtempSync(join(bench.directory, 'recycled-')), {
+    manager,
+  });
+  const command = requestBytes('POST', '/api/runs', served.key, {
+    argv: ['true'],
+    policy: 'strict',
+  });
+  return await load(served, RUNS_IN_FLIGHT, seconds, () => command);
 }
 
 interface Load {
@@ -206,10 +221,9 @@ class Served implements AsyncDisposable {
     this.key = key;
   }
 
-  static async start(state: string): Promise<Served> {
-    const child = spawn(process.execPath, [PROGRAM, join(state, 'state'), 'true'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+  static async start(state: string, config: object = {}): Promise<Served> {
+    const argv = [PROGRAM, join(state, 'state'), 'true', JSON.stringify(config)];
+    const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     const [said] = await once(child.stdout as NodeJS.EventEmitter, 'data');
     return new Served(child, JSON.parse(String(said)));
   }

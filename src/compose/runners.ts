@@ -72,7 +72,7 @@ export class Runners {
     const key = keyOf(options, place);
     const known = entry.runners.get(key);
     if (known !== undefined) return known;
-    const made = this.#make(entry, options, place, {});
+    const made = this.#make(entry, options, place);
     entry.runners.set(key, made);
     made.then(
       (runner) => entry.runners.get(key) === made && entry.runners.set(key, runner),
@@ -82,18 +82,16 @@ export class Runners {
     return made;
   }
 
-  async #make(
-    entry: PolicyEntry,
-    options: PlaceOptions,
-    place: Place,
-    warm: { slots?: number; recycleNetwork?: boolean },
-  ): Promise<Runner> {
+  async #make(entry: PolicyEntry, options: PlaceOptions, place: Place, slots = 0): Promise<Runner> {
     const facts = await this.#setup.launchers.facts();
     const compiled = compile(entry.policy, facts, {
       ...place.compile,
       ...unisolated(options),
     });
-    const kind = this.#setup.registry.get(compiled.wall).prepare(compiled, warm);
+    const kind = this.#setup.registry.get(compiled.wall).prepare(compiled, {
+      slots,
+      recycleNetwork: recycles(options),
+    });
     const { telemetry } = this.#setup;
     const journal = this.journal(entry, compiled.wall, options.tenant);
     const redacts = sideChannelsOf(entry.policy).redact;
@@ -143,11 +141,11 @@ export class Runners {
     entry: PolicyEntry,
     options: PlaceOptions,
     place: Place,
-    warm: { slots: number; recycleNetwork: boolean },
+    slots: number,
   ): Promise<void> {
     const key = keyOf(options, place);
     const earlier = entry.runners.get(key);
-    const made = this.#make(entry, options, place, warm);
+    const made = this.#make(entry, options, place, slots);
     entry.runners.set(key, made);
     try {
       const runner = await made;
@@ -238,7 +236,12 @@ export function unisolated({ allowUnisolated }: PlaceOptions): { allowUnisolated
 
 function keyOf(options: PlaceOptions, place: Place): string {
   const accept = options.accept === undefined ? '' : [...options.accept].sort().join(',');
-  return `${options.tenant ?? ''}\0${accept}\0${options.allowUnisolated === true}\0${place.key}`;
+  return `${options.tenant ?? ''}\0${accept}\0${options.allowUnisolated === true}\0${recycles(options)}\0${place.key}`;
+}
+
+/** Whose runs are nobody's have nobody to take a namespace over from. */
+function recycles({ recycleNetwork, tenant }: PlaceOptions): boolean {
+  return recycleNetwork === true && tenant !== undefined;
 }
 
 /** Another word than was given only where that was the path of a version manager's shim. */

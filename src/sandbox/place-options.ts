@@ -21,8 +21,13 @@ export interface PlaceOptions {
   readonly accept?: readonly string[];
   /** Must stand beside level `none`. */
   readonly allowUnisolated?: boolean;
-  /** Runs of one tenant may use each other's emptied network namespaces; runs of different ones never. */
+  /** Whose run it is: what is kept for later runs (sandboxes, hosts, namespaces) is never another tenant's. */
   readonly tenant?: string;
+  /**
+   * A run without network may get the emptied network namespace of an earlier one of the same `tenant`, policy and
+   * workspace, which is faster; without a tenant it never does. Default false: a new one each.
+   */
+  readonly recycleNetwork?: boolean;
   /** What vouches for the code, where the policy asks. */
   readonly claims?: CodeClaims;
   /** Where its spans belong, where telemetry is on; default: below what is active here. */

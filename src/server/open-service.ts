@@ -119,6 +119,7 @@ export async function openService(
     store,
     security,
     workspaces,
+    recycleNetwork: config.manager.recycleNetwork,
   });
   const sandboxes = new ServedSandboxes(manager, onFault);
   const all = opened.move();

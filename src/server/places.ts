@@ -46,6 +46,7 @@ export class Places {
   readonly #store: ServiceStore;
   readonly #security: Security;
   readonly #workspaces: Workspaces;
+  readonly #recycleNetwork: boolean;
   readonly #turns = new Turns();
 
   constructor(parts: {
@@ -54,11 +55,13 @@ export class Places {
     readonly store: ServiceStore;
     readonly security: Security;
     readonly workspaces: Workspaces;
+    readonly recycleNetwork: boolean;
   }) {
     this.#default = parts.fallback;
     this.#store = parts.store;
     this.#security = parts.security;
     this.#workspaces = parts.workspaces;
+    this.#recycleNetwork = parts.recycleNetwork;
   }
 
   /**
@@ -86,6 +89,7 @@ export class Places {
     return {
       policy,
       tenant: caller.tenant,
+      recycleNetwork: this.#recycleNetwork,
       accept: asked.accept ?? [],
       // Never the variables of the service itself.
       secrets: asked.secrets ?? {},

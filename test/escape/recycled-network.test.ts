@@ -3,9 +3,11 @@
  * Many runs at once, since the namespace of a sandbox in the making is not yet its own.
  */
 import assert from 'node:assert/strict';
-import { readlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { Caisson } from '../../src/index.ts';
+import { served } from '../server/served.ts';
 import { needs } from './harness.ts';
 
 const RUNS = 200;
@@ -25,8 +27,8 @@ interface Stay {
 }
 
 async function stays(caisson: Caisson, tenant: string): Promise<Stay[]> {
-  const place = { policy: 'strict', tenant } as const;
-  await caisson.prepare({ ...place, slots: 12, recycleNetwork: true });
+  const place = { policy: 'strict', tenant, recycleNetwork: true } as const;
+  await caisson.prepare({ ...place, slots: 12 });
   const found: Stay[] = [];
   let left = RUNS;
   const caller = async (): Promise<void> => {
@@ -48,8 +50,8 @@ test('a recycled network namespace is never the host’s, however fast they foll
   skip: needs.root,
 }, async () => {
   await using caisson = await Caisson.open();
-  const place = { policy: 'strict', tenant: 'quick' } as const;
-  await caisson.prepare({ ...place, slots: 12, recycleNetwork: true });
+  const place = { policy: 'strict', tenant: 'quick', recycleNetwork: true } as const;
+  await caisson.prepare({ ...place, slots: 12 });
   const seen: string[] = [];
   let left = RUNS;
   const caller = async (): Promise<void> => {
@@ -88,4 +90,39 @@ test('no two hold one, by whatever tenant', {
       assert.ok(next === undefined || next.from >= stay.to, `${stay.net} was held by two at once`);
     }
   }
+});
+
+/** Network namespaces that launchers of this process keep open. */
+function keptNets(): number {
+  const own = spawnSync('pgrep', ['-P', String(process.pid), 'caisson'], { encoding: 'utf8' });
+  const pids = own.stdout.split('\n').filter((pid) => pid !== '');
+  assert.ok(pids.length > 0, 'no launcher');
+  const nets = pids.flatMap((pid) =>
+    readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)),
+  );
+  return new Set(nets.filter((name) => name.startsWith('net:['))).size;
+}
+
+test('a service keeps one for each tenant where its operator wants it, else none', {
+  skip: needs.root,
+}, async () => {
+  const kept: number[][] = [];
+  for (const recycleNetwork of [false, true]) {
+    await using service = await served({ manager: { recycleNetwork } });
+    const nets = [];
+    for (const tenant of ['acme', 'globex']) {
+      const key = await service.key('developer', tenant);
+      for (let i = 0; i < 5; i++) {
+        const body = { argv: ['cat', '/proc/net/dev'] };
+        const { status, text } = await service.ask('POST', '/api/runs', { key, body });
+        assert.equal(status, 200, text);
+      }
+      nets.push(keptNets());
+    }
+    kept.push(nets);
+  }
+  const [[own = 0, still = 0] = [], [one = 0, both = 0] = []] = kept;
+  assert.equal(still, own, 'something is kept that nobody asked for');
+  assert.ok(one > own && both > one, `what a tenant left was given to another: ${kept}`);
+  assert.ok(both - own < 10, 'nothing was recycled: this test shows nothing');
 });

@@ -142,10 +142,18 @@ export class Lifecycle {
   /** It has room: it is kept warm for its like, also where the rest fails. @param command absent: it stays */
   want(entry: Entry, options: ManagedOptions, command: string | undefined): void {
     const place = placeOf(options);
-    const { workspace, tenant, accept, allowUnisolated } = place;
+    const { workspace, tenant, accept, allowUnisolated, recycleNetwork } = place;
     const { policyDigest } = entry.record;
     this.#warm.want({
-      key: JSON.stringify([policyDigest, workspace, tenant, accept, allowUnisolated, command]),
+      key: JSON.stringify([
+        policyDigest,
+        workspace,
+        tenant,
+        accept,
+        allowUnisolated,
+        recycleNetwork,
+        command,
+      ]),
       keepReady: (slots) => this.#setup.host.keepReady(place, command, slots),
     });
   }

@@ -9,13 +9,14 @@ import type { ManagedOptions, ManagedRunOptions, ManagedSpawnOptions } from './m
 
 /** What is the same for all that are alike. */
 export function placeOf(options: PlaceOptions): PlaceOptions {
-  const { policy, workspace, accept, allowUnisolated, tenant } = options;
+  const { policy, workspace, accept, allowUnisolated, tenant, recycleNetwork } = options;
   return {
     ...(policy === undefined ? {} : { policy }),
     ...(workspace === undefined ? {} : { workspace }),
     ...(accept === undefined ? {} : { accept }),
     ...(allowUnisolated === undefined ? {} : { allowUnisolated }),
     ...(tenant === undefined ? {} : { tenant }),
+    ...(recycleNetwork === undefined ? {} : { recycleNetwork }),
   };
 }
 

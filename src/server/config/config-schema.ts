@@ -172,6 +172,11 @@ export const configSchema = z
       }).describe('Who waits.'),
       agingMs: duration().prefault('10s').describe('Waiting so long is worth a step of priority.'),
       warmSlots: count(0).default(0).describe('Sandboxes kept ready.'),
+      recycleNetwork: flag()
+        .default(false)
+        .describe(
+          'A run without network may get the emptied network namespace of an earlier one of the same tenant and policy.',
+        ),
       idleTimeoutMs: duration()
         .prefault('1h')
         .describe('A kept sandbox that nobody used for so long is ended.'),
