@@ -22,7 +22,7 @@ const keyParam = z.strictObject({
 const tenantParam = z.strictObject({ id: tenantName });
 
 /** What may be told of a key; never its secret. */
-export const keySchema = z.object({
+const keySchema = z.object({
   id: z.string().check(z.describe('Public part of the key')),
   tenant: tenantName,
   name: z.string().check(z.describe('What people call it; may be empty')),
@@ -49,12 +49,12 @@ export const keySchema = z.object({
 });
 
 /** Told once. */
-export const issuedKeySchema = z.object({
+const issuedKeySchema = z.object({
   key: keySchema,
   token: z.string().check(z.describe('The key itself. It is kept nowhere and not shown again')),
 });
 
-export const tenantInfoSchema = z.object({
+const tenantInfoSchema = z.object({
   id: tenantName,
   description: z.string().check(z.describe('For people; may be empty')),
   origin: z
@@ -69,7 +69,7 @@ export const tenantInfoSchema = z.object({
     .check(z.describe('What was set for it, beside what the configuration says')),
 });
 
-export const tenantUseSchema = z.object({
+const tenantUseSchema = z.object({
   tenant: tenantInfoSchema,
   used: z
     .record(z.string(), z.number())

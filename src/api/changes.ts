@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { idParam, pageFields, pageOf, wholeNumber } from './query.ts';
 import { defineRoute } from './route.ts';
 
-export const changeSchema = z.object({
+const changeSchema = z.object({
   path: z.string().check(z.describe('Relative to the workspace')),
   kind: z.enum(['added', 'modified', 'deleted']).check(z.describe('What became of it')),
   type: z.enum(['file', 'directory', 'link', 'special']).check(z.describe('What it is')),

@@ -14,7 +14,7 @@ import {
 } from './sandboxes.ts';
 
 /** `data` of the events `stdout` and `stderr`: one of both. */
-export const outputEvent = z.union([
+const outputEvent = z.union([
   z.strictObject({ text: z.string().check(z.describe('What was written, where it is UTF-8')) }),
   z.strictObject({ base64: z.string().check(z.describe('What was written, where it is not')) }),
 ]);

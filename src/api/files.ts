@@ -6,7 +6,7 @@ import { defineRoute } from './route.ts';
 /** PATH_MAX of the kernel, with its NUL. */
 const PATH_MAX = 4095;
 
-export const guestPath = z.string().check(
+const guestPath = z.string().check(
   z.minLength(1),
   z.maxLength(PATH_MAX),
   z.refine((path) => !path.includes('\0'), { error: 'a path has no NUL' }),
@@ -25,7 +25,7 @@ const mode = (description: string) =>
       z.describe(description),
     );
 
-export const fileInfo = z.object({
+const fileInfo = z.object({
   type: z
     .enum(['file', 'directory', 'link', 'special'])
     .check(z.describe('special: a device, a FIFO or a socket')),

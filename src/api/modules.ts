@@ -38,7 +38,7 @@ const executing = [
 ] as const;
 
 /** As the library takes it, with bytes as base64. */
-export const wireRegistration = z.strictObject({
+const wireRegistration = z.strictObject({
   ...registrationSchema.shape,
   code: z
     .union([z.string(), z.array(z.string())])
@@ -58,17 +58,17 @@ const json = z
     z.describe('As it was registered'),
   ) as unknown as (typeof moduleInfoSchema)['shape']['metadata'];
 
-export const wireModule = z.extend(moduleInfoSchema, {
+const wireModule = z.extend(moduleInfoSchema, {
   admission: admissionReport,
   metadata: json,
 });
 
-export const registeredSchema = z.object({
+const registeredSchema = z.object({
   module: wireModule,
   added: z.boolean().check(z.describe('false: it was there already, with the same content')),
 });
 
-export const evaluationSchema = z.extend(outcomeSchema, {
+const evaluationSchema = z.extend(outcomeSchema, {
   value: z.optional(wireValue),
   error: z
     .optional(
@@ -82,19 +82,18 @@ export const evaluationSchema = z.extend(outcomeSchema, {
   fuel: z.optional(z.string()).check(z.describe('WASM: units that were used, where counted')),
 });
 
-export const executionSchema = z.extend(evaluationSchema, {
+const executionSchema = z.extend(evaluationSchema, {
   module: z
     .object({ id: z.string(), version: z.string(), digest: z.string() })
     .check(z.describe('Which one')),
 });
 
 export type WireEvaluation = z.infer<typeof evaluationSchema>;
-export type WireExecution = z.infer<typeof executionSchema>;
 export type WireRegistration = z.infer<typeof wireRegistration>;
 
 const referenceParam = z.strictObject({ reference: referenceSchema });
 
-export const executionBody = z.strictObject({
+const executionBody = z.strictObject({
   args: z
     .optional(wireValue)
     .check(z.describe('Arguments, an array; of a command texts behind its argv')),
@@ -148,7 +147,7 @@ export const listModules = defineRoute({
   errors: ['STORE_UNUSABLE'],
 });
 
-export const inspectedSchema = z.extend(wireModule, {
+const inspectedSchema = z.extend(wireModule, {
   statistics: statisticsSchema,
   codeBase64: z.optional(z.string()).check(z.describe('Where it was asked for')),
 });

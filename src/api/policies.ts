@@ -6,7 +6,7 @@ import { defineRoute } from './route.ts';
 
 const tag = 'policies';
 
-export const policyName = z.string().check(
+const policyName = z.string().check(
   z.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, {
     error: 'write 1 to 64 of a–z, 0–9, `.`, `_` and `-`, a letter or digit first',
   }),
@@ -18,7 +18,7 @@ const document = z
   .record(z.string(), z.unknown())
   .check(z.describe('As in a policy file: docs/policy.md'));
 
-export const storedPolicy = z.object({
+const storedPolicy = z.object({
   name: policyName,
   version: z.int().check(z.describe('From 1; what is stored under it never changes')),
   digest: z.string().check(z.describe('Of the normalised policy')),

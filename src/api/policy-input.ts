@@ -8,4 +8,3 @@ export const policyInput = z
       'A level, a profile, a stored policy (NAME or NAME@VERSION), or a document as in a policy file; default strict',
     ),
   );
-export type WirePolicy = z.infer<typeof policyInput>;

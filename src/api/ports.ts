@@ -12,7 +12,7 @@ const portParams = z.strictObject({
   port: wholeNumber(1, 65_535, 'Inside; one that its policy lets it listen on'),
 });
 
-export const publishedPort = z.object({
+const publishedPort = z.object({
   guestPort: z.int().check(z.describe('Inside')),
   host: z.string().check(z.describe('Loopback address of the machine of the service')),
   port: z.int().check(z.describe('There')),

@@ -22,7 +22,7 @@ export function yesOrNo(description: string): z.ZodMiniType<'true' | 'false'> {
   return z.enum(['true', 'false'], { error: 'write true or false' }).check(z.describe(description));
 }
 
-export const MOST_PER_PAGE = 1000;
+const MOST_PER_PAGE = 1000;
 
 /** What every list takes. */
 export const pageFields = {

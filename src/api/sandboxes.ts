@@ -11,7 +11,7 @@ const milliseconds = (most: number, description: string) =>
   z.int().check(z.gte(1), z.lte(most), z.describe(description));
 const DAYS = 24 * 3600 * 1000;
 
-export const MOST_ARGUMENTS = 4096;
+const MOST_ARGUMENTS = 4096;
 
 export const argv = z
   .array(z.string().check(z.maxLength(128 * 1024)))
@@ -99,7 +99,7 @@ export const managedFields = {
   ttlMs: z.optional(milliseconds(24 * DAYS, 'From when it has room; then it is ended')),
 };
 
-export const sandboxState = z.enum(SANDBOX_STATES).check(z.describe('docs/manager.md'));
+const sandboxState = z.enum(SANDBOX_STATES).check(z.describe('docs/manager.md'));
 
 export const sandboxSchema = z.object({
   id: z.string().check(z.describe('UUIDv7')),

@@ -13,7 +13,7 @@ const shellSchema = z.object({
   id: z.string().check(z.describe('Its id')),
   createdMs: z.number().check(z.describe('Unix milliseconds')),
 });
-export const shellOutcome = z.object({
+const shellOutcome = z.object({
   kind: z
     .enum(['exited', 'ended', 'timed-out', 'killed'])
     .check(z.describe('ended: the command ended the shell itself')),
@@ -23,8 +23,6 @@ export const shellOutcome = z.object({
   cwd: z.optional(z.string()).check(z.describe('Its directory afterwards')),
   admission: z.optional(admissionReport),
 });
-export type WireShellOutcome = z.infer<typeof shellOutcome>;
-
 const tag = 'commands';
 const GONE = ['NOT_FOUND', 'SANDBOX_CLOSED'] as const;
 

@@ -70,8 +70,6 @@ export const spawnEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('problem'), problem: problemSchema }),
 ]);
 
-export type WireSpawnStart = z.input<typeof spawnStart>;
-export type WireSpawnRunStart = z.input<typeof spawnRunStart>;
 export type WireSpawnControl = z.infer<typeof spawnControl>;
 export type WireSpawnEvent = z.input<typeof spawnEvent>;
 

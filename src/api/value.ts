@@ -27,7 +27,7 @@ const revivers = {
 };
 
 /** Of a value as JSON: as much as an evaluation may return, with room for how it is written. */
-export const MOST_JSON_BYTES = 32 * 2 ** 20;
+const MOST_JSON_BYTES = 32 * 2 ** 20;
 
 /** @throws REQUEST_INVALID for what cannot be written so, or would be far longer than it is */
 export function valueToWire(value: unknown, encoding: Encoding = 'json'): unknown {

@@ -218,7 +218,7 @@ export class Redactor {
 }
 
 /** Pieces in, pieces out; at most one value's length is held back until more comes. */
-export class RedactedStream {
+class RedactedStream {
   readonly #replace: (bytes: Buffer, last: boolean) => { parts: Buffer[]; cursor: number };
   readonly #letGo: () => void;
   #held: Buffer = Buffer.alloc(0);

@@ -13,7 +13,7 @@ const hash = z.strictObject({
   digest: z.string().check(z.describe('base64')),
 });
 
-export const keySecretSchema = z.strictObject({
+const keySecretSchema = z.strictObject({
   hash: hash.check(z.describe('Of the whole key as its holder has it')),
   check: z
     .optional(z.string().check(z.regex(/^[0-9a-f]{8}$/)))

@@ -27,7 +27,7 @@ const NAMES = new Map([
 ]);
 
 /** @param log name of the log */
-export function logRecordOf(record: AuditRecord, log: string): LogRecord {
+function logRecordOf(record: AuditRecord, log: string): LogRecord {
   const { ts, seq, event, run, sandbox, tenant, policy, details, hash } = record;
   const severityNumber = SEVERITY[event] ?? INFO;
   const named = { run, sandbox, tenant, policy, hash };

@@ -8,7 +8,7 @@ import { CaissonError } from '../../core/error.ts';
 const ms = (description: string) => z.int().min(1).max(3_600_000).optional().describe(description);
 const flag = (description: string) => z.boolean().optional().describe(description);
 
-export const telemetrySchema = z.strictObject({
+const telemetrySchema = z.strictObject({
   traces: flag('Spans go out over OTLP/HTTP; default: as OTEL_* say, else not'),
   metrics: flag('Metrics go out over OTLP/HTTP; default: as OTEL_* say, else not'),
   logs: flag('Records of the audit log go out over OTLP/HTTP; default: as OTEL_* say, else not'),

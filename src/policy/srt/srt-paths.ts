@@ -16,15 +16,12 @@ export interface NamedAt {
 /** Private or made up in every sandbox: the host's own never shows there. */
 const MADE_UP = ['/proc', '/sys', '/dev'] as const;
 
-export function isMadeUp(path: string): boolean {
+function isMadeUp(path: string): boolean {
   return MADE_UP.some((top) => isWithin(path, top));
 }
 
 /** Absolute and normal, patterns included; `~` and relative paths as srt reads them. */
-export function absolutePath(
-  text: string,
-  { home, cwd }: Pick<SrtContext, 'home' | 'cwd'>,
-): string {
+function absolutePath(text: string, { home, cwd }: Pick<SrtContext, 'home' | 'cwd'>): string {
   const full =
     text === '~' || text.startsWith('~/')
       ? `${home}/${text.slice(1)}`

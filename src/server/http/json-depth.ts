@@ -2,7 +2,7 @@
 import { CaissonError } from '../../core/error.ts';
 
 /** Far more than any request of ours has, and far less than a stack holds. */
-export const MOST_DEPTH = 256;
+const MOST_DEPTH = 256;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

@@ -9,11 +9,11 @@ export interface Grant {
   readonly scopes: readonly string[];
 }
 
-export function isRole(name: string): name is Role {
+function isRole(name: string): name is Role {
   return Object.hasOwn(ROLES, name);
 }
 
-export function isScope(name: string): name is Scope {
+function isScope(name: string): name is Scope {
   return (SCOPES as readonly string[]).includes(name);
 }
 

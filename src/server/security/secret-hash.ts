@@ -10,7 +10,7 @@ export type SecretHash = KeySecret['hash'];
 export type HashParameters = Pick<SecretHash, 'cost' | 'blockSize' | 'parallelization'>;
 
 /** 16 MiB each. The secret has 256 bits: nobody guesses it, whatever a guess costs. */
-export const DEFAULT_PARAMETERS: HashParameters = {
+const DEFAULT_PARAMETERS: HashParameters = {
   cost: 2 ** 14,
   blockSize: 8,
   parallelization: 1,
