@@ -68,6 +68,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       limits,
       requests,
       isDraining: () => service.isDraining,
+      proxies: listen,
       ...(tls === undefined ? {} : { tls }),
     });
     if (onRoute !== undefined) app.addHook('onRoute', onRoute);

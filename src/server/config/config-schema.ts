@@ -3,8 +3,19 @@
  * docs/config.schema.json.
  */
 import { z } from 'zod';
+import { PROXY_HEADERS } from '../http/client-address.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../security/token-algorithms.ts';
-import { count, duration, flag, hostPath, numeric, shortName, size, url } from './config-values.ts';
+import {
+  count,
+  duration,
+  flag,
+  hostPath,
+  numeric,
+  proxyAddress,
+  shortName,
+  size,
+  url,
+} from './config-values.ts';
 import {
   ceilingSchema,
   policySchema,
@@ -101,6 +112,17 @@ export const configSchema = z
         .describe(
           'Listen beyond loopback without TLS: a proxy in front of it, or a private network of containers.',
         ),
+      trustedProxies: z
+        .array(proxyAddress())
+        .max(64)
+        .default([])
+        .describe(
+          'Addresses and blocks of proxies in front of it, `unix` for one on its socket: where they say whom they ask for, that address counts for wrong credentials and the log. Default: nobody is believed.',
+        ),
+      proxyHeader: z
+        .enum(PROXY_HEADERS)
+        .default('x-forwarded-for')
+        .describe('The header in which those proxies say it; the other one is not looked at.'),
     }).describe('Where it listens.'),
     stateDirectory: hostPath()
       .exactOptional()

@@ -5,7 +5,9 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { isCaissonError } from '../../core/error.ts';
 import { parseBytes, parseDuration } from '../../core/units.ts';
+import { blockAround, parseCidr } from '../../policy/address.ts';
 import { TENANT_ID } from '../../store/tenant-record.ts';
+import { UNIX } from '../http/client-address.ts';
 
 /** Bytes: a number of them, or `64MiB`. */
 export function size() {
@@ -56,6 +58,16 @@ export function hostPath() {
     .refine((text) => isAbsolute(text) && !text.includes('\0'), {
       error: 'write an absolute path: a service has no place of its own that others know',
     });
+}
+
+/** An address, a block of them, or `unix`. */
+export function proxyAddress() {
+  return z.string().superRefine((text, ctx) => {
+    if (text === UNIX || parseCidr(text) !== undefined) return;
+    const around = blockAround(text);
+    const hint = around === undefined ? '10.0.0.1, 10.0.0.0/8 or unix' : around;
+    ctx.addIssue({ code: 'custom', message: `write ${hint}` });
+  });
 }
 
 /** `true` and `false`, also as the environment has them. */

@@ -20,6 +20,7 @@ import { CaissonError } from '../../core/error.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
 import type { Config } from '../config/config.ts';
 import { Arrivals, checkEvery } from './arrivals.ts';
+import { ClientAddresses, type TrustedProxies } from './client-address.ts';
 import { replyClientError } from './client-error.ts';
 import { type Caller, type Gatekeeper, NOBODY, requireScope } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
@@ -47,6 +48,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     caller: Caller;
+    /** Of the client, also behind trusted proxies; empty: a unix socket. */
+    clientAddress: string;
   }
 }
 
@@ -61,11 +64,14 @@ export interface ApplicationOptions {
   readonly isDraining: () => boolean;
   /** Bytes of one message of a WebSocket; default 1 MiB. */
   readonly messageBytes?: number;
+  /** Absent: nobody is believed who says for whom he asks. */
+  readonly proxies?: TrustedProxies;
   readonly tls?: Pick<ServerOptions, 'cert' | 'key' | 'ca' | 'minVersion'>;
   /** Of the log, on stderr: `silent`, `error`, `warn`, `info`, `debug`; default `warn`. */
   readonly logLevel?: string;
 }
 
+const NO_PROXIES: TrustedProxies = { trustedProxies: [], proxyHeader: 'x-forwarded-for' };
 const MiB = 2 ** 20;
 const LAST_WORDS_MS = 500;
 const UPLOAD_TIMEOUT_MS = 3600_000;
@@ -147,6 +153,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     socket.once('end', () => socket.end());
   });
   const paths = new RoutePaths();
+  const addresses = new ClientAddresses(options.proxies ?? NO_PROXIES);
   app.server.maxConnections = limits.maxConnections;
   app.decorate('idempotency', options.idempotency);
   app.decorate('heartbeat', { firstMs: limits.heartbeatMs, everyMs: limits.heartbeatMs });
@@ -163,6 +170,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     }),
   );
   app.decorateRequest('caller');
+  app.decorateRequest('clientAddress', '');
   app.addHook('onRoute', ({ config }) => paths.add(config?.contract));
   app.server.on('checkExpectation', (request, response) => {
     // One that nobody knows is none (RFC 9110, 10.1.1: it MAY be refused).
@@ -174,6 +182,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     done();
   });
   app.addHook('onRequest', (request, reply, done) => {
+    request.clientAddress = addresses.of(request.raw);
     latest.set(request.raw.socket, reply);
     arrivals.expect(request, reply);
     options.requests.begin();
@@ -248,8 +257,8 @@ function refuseWork(reply: FastifyReply, contract: Route | undefined): void {
   throw new CaissonError('DRAINING', { layer: 'server', hint: 'ask again when it is back' });
 }
 
-function knockOf({ headers, raw }: FastifyRequest) {
-  return { headers, rawHeaders: raw.rawHeaders, address: raw.socket.remoteAddress ?? '' };
+function knockOf({ headers, raw, clientAddress }: FastifyRequest) {
+  return { headers, rawHeaders: raw.rawHeaders, address: clientAddress };
 }
 
 /** As Node has it; it tells no type. */

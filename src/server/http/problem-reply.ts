@@ -38,8 +38,11 @@ export function toProblemError(error: unknown): CaissonError {
 export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply {
   const known = toProblemError(error);
   const { status } = errorCodes[known.code];
-  const { log, id } = reply.request;
-  if (status >= 500) log.error({ err: known, code: known.code, cause: known.cause }, known.message);
+  const { log, id, clientAddress } = reply.request;
+  if (status >= 500) {
+    const about = { err: known, code: known.code, cause: known.cause, client: clientAddress };
+    log.error(about, known.message);
+  }
   const after = known.details.retryAfterSeconds;
   if (typeof after === 'number') reply.header('retry-after', String(Math.ceil(after)));
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="caisson"');

@@ -31,6 +31,7 @@ function begin(telemetry: Telemetry, request: FastifyRequest): Span {
       'http.route': route,
       'url.scheme': protocol,
       'caisson.request.id': request.id,
+      'client.address': request.clientAddress === '' ? undefined : request.clientAddress,
     },
   });
 }
