@@ -34,13 +34,22 @@ export const mcpFlags = {
   http: {
     value: '[HOST:]PORT',
     summary:
-      'Serve streamable HTTP at /mcp there instead of stdin and stdout; anything but loopback needs a token',
+      'Serve streamable HTTP at /mcp there instead of stdin and stdout; anything but loopback needs a token and TLS',
   },
   'token-file': {
     value: 'FILE',
     completes: 'file',
     summary:
       'Bearer tokens for --http, a line each: TOKEN, or NAME TOKEN (or one in CAISSON_MCP_TOKEN)',
+  },
+  'tls-cert': {
+    value: 'FILE',
+    completes: 'file',
+    summary: 'Speak TLS on --http: PEM of the certificate, then of those above it',
+  },
+  'tls-key': { value: 'FILE', completes: 'file', summary: 'Speak TLS on --http: PEM of its key' },
+  insecure: {
+    summary: 'Let --http listen beyond loopback without TLS, where a proxy in front speaks it',
   },
   'allow-host': {
     value: 'NAME[:PORT]',

@@ -43,6 +43,7 @@ const FILE_MAX = 1024 * 1024;
 export const action: Action<McpFlags> = async ({ flags }) => {
   const tokens = await tokensOf(flags);
   requireHttp(flags);
+  const tls = tlsOf(flags);
   const network = { person: flags.ask === true, rules: await rulesOf(flags) };
   const { policy, workspace } = await heldPlace(flags);
   const places = new SandboxPlaces({
@@ -76,7 +77,7 @@ export const action: Action<McpFlags> = async ({ flags }) => {
     ...(audit === undefined ? {} : { record: (event) => audit.observer(event) }),
   };
   if (flags.http === undefined) await serveStdio(setup, stop);
-  else await serveHttp(setup, flags, tokens, stop);
+  else await serveHttp(setup, flags, tokens, tls, stop);
   // Its stdout belonged to the client: --json has its document when that is gone.
   return { exit: 0, document: {} };
 };
@@ -97,6 +98,7 @@ async function serveHttp(
   setup: McpSetup,
   flags: Values,
   tokens: BearerTokens | undefined,
+  tls: Pair | undefined,
   stop: AbortSignal,
 ): Promise<void> {
   const { HttpServer } = await import('../../mcp/http/serve-http.ts');
@@ -106,6 +108,8 @@ async function serveHttp(
     address: parseListenAddress(flags.http ?? ''),
     hosts: flags['allow-host'] ?? [],
     origins: flags['allow-origin'] ?? [],
+    insecure: flags.insecure === true,
+    ...(tls === undefined ? {} : { tls }),
     ...(tokens === undefined ? {} : { tokens }),
   });
   const open = tokens === undefined ? ', open to every program of this machine' : '';
@@ -147,15 +151,38 @@ async function tokensOf(flags: Values): Promise<BearerTokens | undefined> {
   if (file === undefined) {
     return new BearerTokens([{ subject: 'default', token: (value ?? '').trim() }]);
   }
-  const { mode } = statSync(file, { throwIfNoEntry: false }) ?? { mode: 0 };
-  if ((mode & 0o077) !== 0) {
-    throw new CaissonError('CONFIG_INVALID', {
+  requireOwn(file);
+  return BearerTokens.parse(readSmall(file));
+}
+
+interface Pair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** @throws CONFIG_INVALID */
+function tlsOf({ 'tls-cert': cert, 'tls-key': key }: Values): Pair | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) {
+    throw new CaissonError('REQUEST_INVALID', {
       layer: 'cli',
-      message: `${file} can be read by others`,
-      hint: `chmod 600 ${file}`,
+      message: 'TLS needs a certificate and its key',
+      hint: 'give --tls-cert FILE and --tls-key FILE',
     });
   }
-  return BearerTokens.parse(readSmall(file));
+  requireOwn(key);
+  return { cert: Buffer.from(readSmall(cert)), key: Buffer.from(readSmall(key)) };
+}
+
+/** @throws CONFIG_INVALID for a secret that others may read */
+function requireOwn(file: string): void {
+  const { mode } = statSync(file, { throwIfNoEntry: false }) ?? { mode: 0 };
+  if ((mode & 0o077) === 0) return;
+  throw new CaissonError('CONFIG_INVALID', {
+    layer: 'cli',
+    message: `${file} can be read by others`,
+    hint: `chmod 600 ${file}`,
+  });
 }
 
 function readSmall(file: string): string {
@@ -175,7 +202,14 @@ function readSmall(file: string): string {
 /** What says something of HTTP alone is a mistake without it. */
 function requireHttp(flags: Values): void {
   if (flags.http !== undefined) return;
-  const names = ['token-file', 'allow-host', 'allow-origin'] as const;
+  const names = [
+    'token-file',
+    'tls-cert',
+    'tls-key',
+    'insecure',
+    'allow-host',
+    'allow-origin',
+  ] as const;
   const given = names.find((name) => flags[name] !== undefined);
   if (given === undefined) return;
   throw new CaissonError('REQUEST_INVALID', {

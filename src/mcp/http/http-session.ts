@@ -6,6 +6,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { mcpServerOf } from '../mcp-server.ts';
 import { McpSession } from '../mcp-session.ts';
 import type { McpSetup } from '../mcp-setup.ts';
+import { callsIn } from './calls-in.ts';
 import { BODY_MAX } from './read-body.ts';
 
 export interface HttpSessionSetup {
@@ -27,6 +28,7 @@ export class HttpSession {
   readonly #session: McpSession;
   readonly #transport: StreamableHTTPServerTransport;
   #open = 0;
+  #restsSince = performance.now();
   #idle: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
@@ -59,11 +61,22 @@ export class HttpSession {
     clearTimeout(this.#idle);
     response.once('close', () => {
       this.#open--;
+      if (!response.writableFinished) this.#giveUp(body);
       this.#rest();
     });
     await this.#transport.handleRequest(request, response, body);
     // An initialize request that the protocol refused begins nothing.
     if (this.#transport.sessionId === undefined) await this.close('it did not begin');
+  }
+
+  /** Nothing would be lost with it. */
+  get isEmpty(): boolean {
+    return this.#open === 0 && this.#session.isIdle && this.#session.list().length === 0;
+  }
+
+  /** When it was last busy, monotonic, ms. */
+  get restsSince(): number {
+    return this.#restsSince;
   }
 
   /** Settles when nothing of it is left. Idempotent. */
@@ -82,9 +95,21 @@ export class HttpSession {
     }
   }
 
-  /** A call whose client went away goes on, and keeps it; a stream that is open does, too. */
+  /** Answers are not kept to be fetched later: what nobody can be told of any more ends, as if its client had cancelled it. */
+  #giveUp(body: unknown): void {
+    for (const requestId of callsIn(body)) {
+      this.#transport.onmessage?.({
+        jsonrpc: '2.0',
+        method: 'notifications/cancelled',
+        params: { requestId, reason: 'its client went away' },
+      });
+    }
+  }
+
+  /** A call that is under way keeps it; a stream that is open does, too. */
   #rest(): void {
     clearTimeout(this.#idle);
+    this.#restsSince = performance.now();
     if (this.#open > 0 || this.#closing !== undefined) return;
     this.#idle = setTimeout(() => {
       if (this.#session.isIdle) this.close('nothing was asked in it for long').catch(() => {});

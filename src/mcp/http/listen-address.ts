@@ -32,12 +32,14 @@ export function parseListenAddress(text: string): ListenAddress {
  * What a Host header may say.
  *
  * @param port that it listens on
+ * @param isTls whose own port is 443, which a client leaves out
  * @param more names that the person gave, with or without a port
  */
 export function hostsOf(
   { host, isLoopback }: ListenAddress,
   port: number,
   more: readonly string[],
+  isTls = false,
 ): Set<string> {
   const shown = host.includes(':') ? `[${host}]` : host;
   const own = isLoopback ? [shown, 'localhost', '127.0.0.1', '[::1]'] : [shown];
@@ -46,6 +48,6 @@ export function hostsOf(
       ? [name.toLowerCase()]
       : [name.toLowerCase(), `${name.toLowerCase()}:${port}`],
   );
-  const bare = port === 80 ? own : [];
+  const bare = port === (isTls ? 443 : 80) ? own : [];
   return new Set([...own.map((name) => `${name}:${port}`), ...bare, ...named]);
 }

@@ -2,12 +2,14 @@
  * Sessions over streamable HTTP, at `/mcp`. Nobody else's session can be seen, not even that it is there.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 import { CaissonError, type ErrorCode, errorCodes } from '../../core/error.ts';
 import type { McpSetup } from '../mcp-setup.ts';
 import { errorOf } from '../render-error.ts';
 import type { BearerTokens } from './bearer-tokens.ts';
+import { BodyRoom } from './body-room.ts';
 import { HttpSession } from './http-session.ts';
 import { hostsOf, type ListenAddress } from './listen-address.ts';
 import { readBody } from './read-body.ts';
@@ -20,6 +22,10 @@ export interface HttpSetup {
   readonly address: ListenAddress;
   /** Must be there for any address but loopback. */
   readonly tokens?: BearerTokens;
+  /** PEM: the certificate with those above it, and its key. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  /** Beyond loopback without TLS: a proxy in front of it speaks it. */
+  readonly insecure?: boolean;
   /** Names beside its address that a Host header may say. */
   readonly hosts?: readonly string[];
   readonly origins?: readonly string[];
@@ -27,6 +33,8 @@ export interface HttpSetup {
   readonly sessions?: number;
   /** So long without a request or an open stream; default that of sandboxes. */
   readonly idleMs?: number;
+  /** In which a request must have come whole; default 60,000. */
+  readonly requestMs?: number;
 }
 
 const SESSIONS = 32;
@@ -34,40 +42,44 @@ const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
 const CONNECTIONS = 512;
 const HEADER_BYTES = 16 * 1024;
+/** How often Node looks whether one of these times is over. */
+const LOOK_EVERY_MS = 2_000;
 
 export class HttpServer implements AsyncDisposable {
   readonly #setup: HttpSetup;
   readonly #server: Server;
   readonly #sessions = new Map<string, HttpSession>();
+  readonly #room = new BodyRoom();
   #guard: GuardSetup | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(setup: HttpSetup) {
     this.#setup = setup;
-    this.#server = createServer(
-      {
-        headersTimeout: HEADERS_MS,
-        requestTimeout: REQUEST_MS,
-        maxHeaderSize: HEADER_BYTES,
-        requireHostHeader: true,
-      },
-      (request, response) => {
-        this.#handle(request, response).catch((error) => refuse(request, response, error));
-      },
-    );
+    const { tls, requestMs = REQUEST_MS } = setup;
+    const bounds = {
+      headersTimeout: Math.min(HEADERS_MS, requestMs),
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: LOOK_EVERY_MS,
+      maxHeaderSize: HEADER_BYTES,
+      requireHostHeader: true,
+    };
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#handle(request, response).catch((error) => refuse(request, response, error));
+    };
+    this.#server =
+      tls === undefined
+        ? createServer(bounds, answer)
+        : createTlsServer(
+            { ...bounds, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: HEADERS_MS },
+            answer,
+          );
     this.#server.maxConnections = CONNECTIONS;
   }
 
-  /** @throws CONFIG_INVALID without tokens on an address that others reach, REQUEST_INVALID where it cannot listen */
+  /** @throws CONFIG_INVALID on an address that others reach, without tokens or TLS; REQUEST_INVALID where it cannot listen */
   static async listen(setup: HttpSetup): Promise<HttpServer> {
-    if (!setup.address.isLoopback && setup.tokens === undefined) {
-      throw new CaissonError('CONFIG_INVALID', {
-        layer: 'mcp',
-        message: `${setup.address.host} is reached from elsewhere, and there is no token`,
-        hint: 'write one into a file (--token-file FILE) or into CAISSON_MCP_TOKEN, or listen on 127.0.0.1',
-      });
-    }
-    const server = new HttpServer(setup);
+    requireGuarded(setup);
+    const server = made(setup, () => new HttpServer(setup));
     await server.#listen();
     return server;
   }
@@ -75,7 +87,7 @@ export class HttpServer implements AsyncDisposable {
   /** Where clients reach it. */
   get url(): string {
     const { host } = this.#setup.address;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${this.#port}${ENDPOINT}`;
+    return `http${this.#setup.tls === undefined ? '' : 's'}://${host.includes(':') ? `[${host}]` : host}:${this.#port}${ENDPOINT}`;
   }
 
   /** Ends every session; settles when nothing is left. Idempotent. */
@@ -93,7 +105,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    const { address, tokens, hosts = [], origins = [] } = this.#setup;
+    const { address, tokens, tls, hosts = [], origins = [] } = this.#setup;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
     this.#server.listen(address.port, address.host, resolve);
@@ -108,7 +120,7 @@ export class HttpServer implements AsyncDisposable {
       });
     }
     this.#guard = {
-      hosts: hostsOf(address, this.#port, hosts),
+      hosts: hostsOf(address, this.#port, hosts, tls !== undefined),
       origins: new Set(origins),
       ...(tokens === undefined ? {} : { tokens }),
     };
@@ -125,7 +137,7 @@ export class HttpServer implements AsyncDisposable {
       throw problem('METHOD_NOT_ALLOWED', 'GET, POST and DELETE are what it takes');
     }
     const id = only(request, 'mcp-session-id');
-    const body = method === 'POST' ? await readBody(request) : undefined;
+    const body = method === 'POST' ? await this.#read(request, subject) : undefined;
     if (id !== undefined) {
       const session = this.#sessions.get(id);
       if (session?.subject !== subject) throw problem('NOT_FOUND', 'there is no such session');
@@ -137,6 +149,11 @@ export class HttpServer implements AsyncDisposable {
     await this.#begin(subject, request, response, body);
   }
 
+  async #read(request: IncomingMessage, subject: string): Promise<unknown> {
+    using share = this.#room.open(subject);
+    return await readBody(request, share);
+  }
+
   async #begin(
     subject: string,
     request: IncomingMessage,
@@ -144,13 +161,9 @@ export class HttpServer implements AsyncDisposable {
     body: unknown,
   ): Promise<void> {
     if (this.#closing !== undefined) throw problem('DRAINING', 'the server is about to stop');
-    const { setup, tokens, sessions: most = SESSIONS, idleMs = setup.limits.idleMs } = this.#setup;
-    const own = [...this.#sessions.values()].filter((each) => each.subject === subject);
-    if (this.#sessions.size >= most || (tokens !== undefined && own.length >= most / 2)) {
-      const whose = this.#sessions.size >= most ? 'of everybody' : `of ${subject}`;
-      throw problem('RATE_LIMITED', `there are as many sessions ${whose} as there may be`);
-    }
-    const taken = new Set(own.map((each) => each.place));
+    const { setup, idleMs = setup.limits.idleMs } = this.#setup;
+    await this.#makeRoom(subject);
+    const taken = new Set(this.#own(subject).map((each) => each.place));
     let place = 0;
     while (taken.has(place)) place++;
     const session = new HttpSession({
@@ -165,6 +178,32 @@ export class HttpServer implements AsyncDisposable {
     await session.handle(request, response, body);
   }
 
+  #own(subject: string): HttpSession[] {
+    return [...this.#sessions.values()].filter((each) => each.subject === subject);
+  }
+
+  /**
+   * Clients that crash never end their sessions: the one of this subject that rested longest with nothing in it goes.
+   *
+   * @throws RATE_LIMITED
+   */
+  async #makeRoom(subject: string): Promise<void> {
+    const { tokens, sessions: most = SESSIONS } = this.#setup;
+    for (;;) {
+      const own = this.#own(subject);
+      const isFull = this.#sessions.size >= most;
+      if (!isFull && (tokens === undefined || own.length < most / 2)) return;
+      const [oldest] = own
+        .filter((session) => session.isEmpty)
+        .toSorted((a, b) => a.restsSince - b.restsSince);
+      if (oldest === undefined) {
+        const whose = isFull ? 'of everybody' : `of ${subject}`;
+        throw problem('RATE_LIMITED', `there are as many sessions ${whose} as there may be`);
+      }
+      await oldest.close('another one took its place');
+    }
+  }
+
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const sessions = [...this.#sessions.values()];
@@ -172,6 +211,42 @@ export class HttpServer implements AsyncDisposable {
     this.#server.closeAllConnections();
     await closed;
   }
+}
+
+/** Whoever is reached from elsewhere lets in who has a token alone, and over TLS. @throws CONFIG_INVALID */
+function requireGuarded({ address, tokens, tls, insecure = false }: HttpSetup): void {
+  if (address.isLoopback) return;
+  const from = `${address.host} is reached from elsewhere`;
+  if (tokens === undefined) {
+    throw invalid(
+      `${from}, and there is no token`,
+      'write one into a file (--token-file FILE) or into CAISSON_MCP_TOKEN, or listen on 127.0.0.1',
+    );
+  }
+  if (tls === undefined && !insecure) {
+    throw invalid(
+      `${from}, and what is said there, tokens too, could be read on its way`,
+      'give --tls-cert and --tls-key, or --insecure where a proxy in front of it speaks TLS',
+    );
+  }
+}
+
+/** @throws CONFIG_INVALID for a certificate, or a key, that is none */
+function made(setup: HttpSetup, make: () => HttpServer): HttpServer {
+  try {
+    return make();
+  } catch (cause) {
+    if (setup.tls === undefined) throw cause;
+    const { message } = cause as Error;
+    throw invalid(
+      `TLS cannot be spoken with them: ${message}`,
+      'give PEM, and the key of the certificate',
+    );
+  }
+}
+
+function invalid(message: string, hint: string): CaissonError {
+  return new CaissonError('CONFIG_INVALID', { layer: 'mcp', message, hint });
 }
 
 function problem(code: ErrorCode, message: string): CaissonError {

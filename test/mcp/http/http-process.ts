@@ -36,11 +36,15 @@ export const initialize: string = JSON.stringify({
 });
 
 export async function startHttp(place: Place, args: readonly string[] = []): Promise<HttpProcess> {
-  const child = spawn(entry, ['mcp', '--http', '127.0.0.1:0', ...args], {
-    cwd: place.work,
-    env: place.environment,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = spawn(
+    entry,
+    ['mcp', ...(args.includes('--http') ? [] : ['--http', '127.0.0.1:0']), ...args],
+    {
+      cwd: place.work,
+      env: place.environment,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  );
   const said: string[] = [];
   const url = await new Promise<string>((resolve, reject) => {
     createInterface(child.stderr).on('line', (line) => {

@@ -266,20 +266,6 @@ test('a session that nobody uses any more is closed with its sandboxes', async (
   }
 });
 
-test('a call whose client went away without a word ends with its session, not before', async () => {
-  using place = makePlace();
-  await using http = await startHttp(place, ['--idle', '1s']);
-  const mcp = await connectMcp(http.url);
-  const sandbox = await mcp.open();
-  const call = mcp.call('run_command', { sandbox, argv: ['sleep', '8883'], timeout_ms: 3000 });
-  call.catch(() => {});
-  while (guestsOf(http.child.pid, 'sleep 8883') === 0) await sleep(50);
-  await mcp[Symbol.asyncDispose]();
-  await sleep(1500);
-  assert.equal(guestsOf(http.child.pid, 'sleep 8883'), 1);
-  while (guestsOf(http.child.pid, 'sleep 8883') > 0) await sleep(100);
-});
-
 test('there is no start without a token on an address that others reach', () => {
   using place = makePlace();
   const tokens = withTokens(place);
