@@ -1,7 +1,7 @@
 /**
  * What becomes of the changes that a run made in an overlay, once it has ended.
  */
-import type { CaissonError } from '../core/error.ts';
+import { type CaissonError, isCaissonError } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Policy } from '../policy/policy.ts';
 import { Changes } from './changes.ts';
@@ -18,7 +18,16 @@ export async function settleChanges(
   policy: Policy,
   launcher: string,
 ): Promise<Outcome> {
-  const changes = await Changes.read(overlay, launcher);
+  let changes: Changes;
+  try {
+    changes = await Changes.read(overlay, launcher);
+  } catch (error) {
+    if (!isCaissonError(error) || error.code !== 'TOO_LARGE') throw error;
+    // The guest's doing, and no reason to keep what it came to from anybody.
+    overlay.release();
+    const { message: reason } = error;
+    return { ...outcome, changes: { pending: overlay.id, applied: 0, kept: 0, reason } };
+  }
   if (changes.isEmpty) {
     await overlay.discard();
     return outcome;

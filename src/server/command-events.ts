@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { WireOutputEvent } from '../api/events.ts';
 import { outcomeToWire } from '../api/outcome.ts';
+import type { Outcome } from '../core/outcome.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
 import type { ServerEvent } from './http/event-stream.ts';
 
@@ -9,6 +10,8 @@ export interface CommandBegun {
   readonly guest: GuestProcess;
   /** Of a run. */
   readonly id?: string;
+  /** What it comes to, when nothing of it is left; default: the guest's own. */
+  readonly outcome?: Promise<Outcome>;
   readonly input: string | Uint8Array | undefined;
 }
 
@@ -18,12 +21,13 @@ export async function* commandEvents(
   after: () => Promise<void> = async () => {},
 ): AsyncGenerator<ServerEvent> {
   try {
-    const { guest, id, input } = await begin();
+    const begun = await begin();
+    const { guest, outcome = guest.outcome } = begun;
     try {
-      yield* eventsOf(guest, id, input);
+      yield* eventsOf(begun, outcome);
     } finally {
       guest.kill();
-      await guest.outcome.catch(() => {});
+      await outcome.catch(() => {});
     }
   } finally {
     await after();
@@ -31,9 +35,8 @@ export async function* commandEvents(
 }
 
 async function* eventsOf(
-  guest: GuestProcess,
-  id: string | undefined,
-  input: string | Uint8Array | undefined,
+  { guest, id, input }: CommandBegun,
+  outcome: Promise<Outcome>,
 ): AsyncGenerator<ServerEvent> {
   guest.stdin.end(input);
   const pid = await guest.started;
@@ -47,7 +50,7 @@ async function* eventsOf(
     const rest = rests[stream].end();
     if (rest.length > 0) yield { event: stream, data: outputOf(rest) };
   }
-  yield { event: 'outcome', data: outcomeToWire(await guest.outcome) };
+  yield { event: 'outcome', data: outcomeToWire(await outcome) };
 }
 
 function outputOf(bytes: Buffer): WireOutputEvent {

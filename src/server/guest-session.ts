@@ -11,6 +11,7 @@ import {
   type WireSpawnEvent,
 } from '../api/spawn.ts';
 import { CaissonError } from '../core/error.ts';
+import type { Outcome } from '../core/outcome.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
 import type { Asked } from './http/implement.ts';
 import { InputQueue } from './http/input-queue.ts';
@@ -21,6 +22,8 @@ export interface Begun {
   readonly guest: GuestProcess;
   /** Of a run. */
   readonly id?: string;
+  /** What it comes to, when nothing of it is left; default: the guest's own. */
+  readonly outcome?: Promise<Outcome>;
 }
 
 export interface GuestSessionOptions<S extends z.ZodMiniType> {
@@ -95,7 +98,7 @@ export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean |
   };
 }
 
-async function relay({ guest, id }: Begun, channel: SocketChannel): Promise<void> {
+async function relay({ guest, id, outcome }: Begun, channel: SocketChannel): Promise<void> {
   const tell = (event: WireSpawnEvent): void => channel.json(event);
   guest.started.then(
     (pid) => tell({ type: 'started', ...(id === undefined ? {} : { id }), pid }),
@@ -105,7 +108,7 @@ async function relay({ guest, id }: Begun, channel: SocketChannel): Promise<void
     pump(guest.stdout, CHANNEL.stdout, channel),
     pump(guest.stderr, CHANNEL.stderr, channel),
   ]);
-  tell({ type: 'outcome', outcome: outcomeToWire(await guest.outcome) });
+  tell({ type: 'outcome', outcome: outcomeToWire(await (outcome ?? guest.outcome)) });
   channel.close();
 }
 

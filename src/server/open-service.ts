@@ -16,6 +16,7 @@ import { endAll } from './end-all.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { openServiceTelemetry } from './open-telemetry.ts';
 import { Places } from './places.ts';
+import { RunChanges } from './run-changes.ts';
 import { openSecurity } from './security/security.ts';
 import { ServedSandboxes } from './served-sandboxes.ts';
 import type { Service } from './service.ts';
@@ -139,6 +140,7 @@ export async function openService(
     caisson,
     manager,
     sandboxes,
+    runChanges: new RunChanges(state, onFault),
     violations,
     places,
     modulesOf: (tenant) => modules.of(tenant),

@@ -7,6 +7,7 @@ import type { SandboxManager } from '../sandbox/manager/sandbox-manager.ts';
 import type { ServiceStore } from '../store/service-store.ts';
 import type { Config } from './config/config.ts';
 import type { Places } from './places.ts';
+import type { RunChanges } from './run-changes.ts';
 import type { Security } from './security/security.ts';
 import type { ServedSandboxes } from './served-sandboxes.ts';
 import type { ThreatCounts } from './threat-counts.ts';
@@ -19,6 +20,7 @@ export interface Service {
   readonly caisson: Caisson;
   readonly manager: SandboxManager;
   readonly sandboxes: ServedSandboxes;
+  readonly runChanges: RunChanges;
   /** What was refused in each of them. */
   readonly violations: ViolationLog;
   /** From what a request names to where it happens. */

@@ -9,7 +9,7 @@ import type { Service } from '../service.ts';
 import { managedOf } from './sandboxes.ts';
 
 export function serveCommands(app: FastifyInstance, service: Service): void {
-  const { manager, sandboxes, places } = service;
+  const { manager, sandboxes, places, runChanges } = service;
 
   implement(app, runCommand, async ({ body, caller, signal }) => {
     const policy = await places.policy(caller, body);
@@ -21,7 +21,7 @@ export function serveCommands(app: FastifyInstance, service: Service): void {
         ...execOf(body),
         signal,
       });
-      return outcomeToWire(outcome);
+      return outcomeToWire(await runChanges.settle(outcome));
     } finally {
       await workspace?.release();
     }

@@ -13,7 +13,7 @@ import { execOf } from './commands.ts';
 import { managedOf } from './sandboxes.ts';
 
 export function serveSpawn(app: FastifyInstance, service: Service): void {
-  const { manager, sandboxes, places, config } = service;
+  const { manager, sandboxes, places, runChanges, config } = service;
   const startWithinMs = config.limits.headersTimeoutMs;
 
   implementSocket(
@@ -52,8 +52,9 @@ export function serveSpawn(app: FastifyInstance, service: Service): void {
             signal,
           });
           const release = () => workspace?.release();
-          begun.guest.outcome.then(release, release).catch((error) => app.log.error(error));
-          return begun;
+          const outcome = begun.guest.outcome.then((found) => runChanges.settle(found));
+          outcome.then(release, release).catch((error) => app.log.error(error));
+          return { ...begun, outcome };
         } catch (error) {
           await workspace?.release();
           throw error;
@@ -87,7 +88,9 @@ export function serveSpawn(app: FastifyInstance, service: Service): void {
           ...options,
           signal,
         });
-        return { ...begun, input };
+        const outcome = begun.guest.outcome.then((found) => runChanges.settle(found));
+        outcome.catch(() => {});
+        return { ...begun, input, outcome };
       },
       async () => await workspace?.release(),
     );

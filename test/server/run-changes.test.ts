@@ -1,0 +1,79 @@
+/** What runs change in an overlay does not stay in the service, however they are asked for and whatever they make. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GuestSocket } from './guest-socket.ts';
+import { type Served, served } from './served.ts';
+
+const python = spawnSync('python3', ['-V']).status === 0;
+const DEEP = 'import os\nfor i in range(1500):\n  os.mkdir("dir"); os.chdir("dir")';
+
+describe('changes of a run', () => {
+  let service: Served;
+  let key: string;
+  before(async () => {
+    service = await served({ audit: { enabled: false } });
+    key = await service.key('developer');
+  });
+  after(() => service[Symbol.asyncDispose]());
+
+  const policy = { level: 'moderate', filesystem: { workspace: 'overlay' } };
+  const body = { policy, workspace: 'private', argv: ['sh', '-c', 'echo x > made'] };
+  const nothingLeft = async (): Promise<void> => {
+    const left = () =>
+      ['overlays', 'workspaces'].flatMap((name) => readdirSync(join(service.state, name)));
+    for (let i = 0; left().length > 0; i++) {
+      assert.ok(i < 200, `left: ${left()}`);
+      await sleep(20);
+    }
+  };
+  interface Changed {
+    readonly kind: string;
+    readonly changes: { readonly pending?: string; readonly kept: number; readonly reason: string };
+  }
+  const check = ({ kind, changes }: Changed): void => {
+    assert.equal(kind, 'exited');
+    assert.deepEqual([changes.pending, changes.kept], [undefined, 1]);
+    assert.match(changes.reason, /go with it/);
+  };
+
+  test('are gone when it is answered', async () => {
+    const { body: outcome } = await service.ask('POST', '/api/runs', { key, body });
+    check(outcome as Changed);
+    assert.deepEqual(readdirSync(join(service.state, 'overlays')), []);
+    await nothingLeft();
+  });
+
+  test('are gone when its events have ended', async () => {
+    const { text } = await service.ask('POST', '/api/runs/stream', { key, body });
+    check(JSON.parse(/event: outcome\ndata: (.*)/.exec(text)?.[1] ?? '{}') as Changed);
+    await nothingLeft();
+  });
+
+  test('are gone with its connection, and where it goes on without one', async () => {
+    const guest = await GuestSocket.open(service.address, '/api/runs/spawn', key);
+    guest.say(body);
+    check((await guest.event('outcome')).outcome as Changed);
+    await nothingLeft();
+    const detached = await GuestSocket.open(service.address, '/api/runs/spawn', key);
+    detached.say({ ...body, argv: ['sh', '-c', 'echo x > made; sleep 0.5'], detach: true });
+    await detached.event('started');
+    detached.socket.terminate();
+    await nothingLeft();
+  });
+
+  test('that cannot be listed are gone too, and its outcome is told', {
+    skip: python ? false : 'no python3',
+  }, async () => {
+    const deep = { ...body, argv: ['python3', '-c', DEEP] };
+    const { status, text } = await service.ask('POST', '/api/runs', { key, body: deep });
+    assert.equal(status, 200, text);
+    const { kind, changes } = JSON.parse(text) as Changed;
+    assert.equal(kind, 'exited');
+    assert.match(changes.reason, /4096 bytes/);
+    await nothingLeft();
+  });
+});
