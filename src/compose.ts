@@ -511,6 +511,7 @@ function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions
     'accept',
     'allowUnisolated',
     'tenant',
+    'recycleNetwork',
     'secrets',
     'ask',
     'name',
