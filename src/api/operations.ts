@@ -49,7 +49,7 @@ export const metrics = defineRoute({
   tag,
   summary: 'Figures for Prometheus',
   description:
-    'Of every tenant together: for operators; without credentials where the configuration says `telemetry.metrics: open`.',
-  scope: 'statistics:read',
+    'Of every tenant together: for operators, and for keys with the scope `metrics:read`, which allows nothing else; without credentials where the configuration says `telemetry.metrics: open`.',
+  scope: 'metrics:read',
   answers: { 200: { description: 'Text exposition', content: 'text/plain' } },
 });

@@ -15,11 +15,16 @@ export const SCOPES = [
   'statistics:read',
   'access:read',
   'access:write',
+  'metrics:read',
 ] as const;
 
 export type Scope = (typeof SCOPES)[number];
 
-const READS = SCOPES.filter((scope) => scope.endsWith(':read'));
+/** Of every tenant together, so that no role of one tenant stands for it: operators have it, and keys that they gave it. */
+export const FOR_ALL_TENANTS: readonly Scope[] = ['metrics:read'];
+
+const OF_TENANT = SCOPES.filter((scope) => !FOR_ALL_TENANTS.includes(scope));
+const READS = OF_TENANT.filter((scope) => scope.endsWith(':read'));
 
 /** `operator`: every tenant; the others: their own. */
 export const ROLES = {
@@ -33,7 +38,7 @@ export const ROLES = {
     'policies:write',
     'admission:scan',
   ],
-  admin: SCOPES,
+  admin: OF_TENANT,
   operator: SCOPES,
 } as const satisfies Record<string, readonly Scope[]>;
 

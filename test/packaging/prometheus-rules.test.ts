@@ -35,6 +35,11 @@ describe('promtool', { skip: prometheusSkip }, () => {
     assert.match(check('check', 'rules', rules), new RegExp(`SUCCESS: ${alerts.length} rules`));
   });
 
+  test('takes the configuration of the scraper', () => {
+    const config = join(deploy, 'prometheus/prometheus.yaml');
+    assert.match(check('check', 'config', '--syntax-only', config), /SUCCESS/);
+  });
+
   test('finds that each alert fires where it should and nowhere else', () => {
     check('test', 'rules', join(import.meta.dirname, 'alerts.test.yaml'));
   });

@@ -93,11 +93,24 @@ describe('code that is looked at', () => {
     assert.equal(await verify({ id: 'other' }), false);
     const listed = await service.ask('GET', '/api/trust/signers', { key: admin });
     assert.equal((listed.body as { signers: { state: string }[] }).signers[0]?.state, 'trusted');
-    const revoked = await service.ask('POST', '/api/trust/signers/service/revoke', {
-      key: operator,
-      body: { reason: 'a test' },
-    });
-    assert.equal((revoked.body as { state: string }).state, 'revoked');
+    const revoke = (key: string) =>
+      service.ask('POST', '/api/trust/signers/service/revoke', { key, body: { reason: 'a test' } });
+    assert.equal((await revoke(admin)).status, 403);
+    assert.equal(await verify(), true);
+    assert.equal(((await revoke(operator)).body as { state: string }).state, 'revoked');
     assert.equal(await verify(), false);
+    await service.serving.service.audit?.flush();
+    const records = await service.ask('GET', '/api/audit?event=access', { key: operator });
+    const { items } = records.body as {
+      items: { details: { action: string; subject: string; by: string } }[];
+    };
+    assert.deepEqual(
+      items.map(({ details }) => [details.action, details.subject]),
+      [
+        ['signer-trusted', 'service'],
+        ['signer-revoked', 'service'],
+      ],
+    );
+    for (const { details } of items) assert.match(details.by, /^key:/);
   });
 });

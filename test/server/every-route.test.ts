@@ -60,6 +60,16 @@ describe('every route', () => {
   const protectedRoutes = routes.filter(({ scope }) => scope !== 'public');
   assert.ok(protectedRoutes.length > 30);
 
+  test('a scraper’s key reads the figures, and nothing else', async () => {
+    const headers = { authorization: `Bearer ${await service.keyOfScopes(['metrics:read'])}` };
+    const allowed: string[] = [];
+    for (const route of protectedRoutes) {
+      const { status } = await ask(service, route, own, headers);
+      if (status !== 403) allowed.push(`${route.path} ${status}`);
+    }
+    assert.deepEqual(allowed, ['/metrics 200']);
+  });
+
   for (const route of protectedRoutes) {
     const name = `${route.method} ${route.path}`;
 

@@ -67,7 +67,17 @@ describe('/metrics', () => {
     const ask = async (service: typeof scoped, key?: string) =>
       await service.ask('GET', '/metrics', { key });
     assert.equal((await ask(scoped)).status, 401);
-    assert.equal((await ask(scoped, await scoped.key('admin'))).status, 403);
+    // Of every tenant together: no tenant's own key, and none that its admin makes.
+    const admin = await scoped.key('admin');
+    assert.equal((await ask(scoped, admin)).status, 403);
+    const make = (key: string) =>
+      scoped.ask('POST', '/api/access/keys', { key, body: { scopes: ['metrics:read'] } });
+    assert.equal((await make(admin)).status, 403);
+    const made = await make(await scoped.key('operator'));
+    assert.equal(made.status, 201, made.text);
+    const scraper = (made.body as { token: string }).token;
+    assert.equal((await ask(scoped, scraper)).status, 200);
+    assert.equal((await scoped.ask('GET', '/api/sandboxes', { key: scraper })).status, 403);
     const { status, headers, text } = await ask(scoped, await scoped.key('operator'));
     assert.equal(status, 200);
     assert.equal(headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
@@ -86,10 +96,11 @@ describe('/metrics', () => {
   test('Prometheus scrapes the service, and the alert for a leak fires', {
     skip: prometheusSkip,
   }, async () => {
-    await using service = await served({ telemetry: { metrics: 'open' } });
+    await using service = await served();
     const key = await service.key('developer');
+    const scraper = await service.keyOfScopes(['metrics:read']);
     const target = new URL(service.address).host;
-    await using prometheus = await PrometheusServer.open({ target, rules });
+    await using prometheus = await PrometheusServer.open({ target, rules, key: scraper });
     const value = async (expression: string): Promise<number | undefined> =>
       (await prometheus.query(expression))[0]?.value;
     const run = (...argv: string[]) => service.ask('POST', '/api/runs', { key, body: { argv } });

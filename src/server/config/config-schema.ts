@@ -255,7 +255,7 @@ export const configSchema = z
         .enum(['open', 'scoped', 'off'])
         .default('scoped')
         .describe(
-          '/metrics: `scoped`: with the scope statistics:read; `open`: without credentials; `off`: not there.',
+          '/metrics: `scoped`: for operators, and with the scope metrics:read; `open`: without credentials; `off`: not there.',
         ),
     }).describe('What is told to others.'),
     trust: section({

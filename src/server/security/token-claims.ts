@@ -1,6 +1,6 @@
 /** From what a token claims to who asks: nothing of it counts that the configuration does not name. */
 import type { JWTPayload } from 'jose';
-import type { Scope } from '../../api/scope.ts';
+import { FOR_ALL_TENANTS, type Scope } from '../../api/scope.ts';
 import { CaissonError } from '../../core/error.ts';
 import { TENANT_ID } from '../../store/tenant-record.ts';
 import type { Caller } from './caller.ts';
@@ -59,14 +59,16 @@ function claimedScopes(payload: JWTPayload, { scopesClaim }: ClaimRules) {
 
 /**
  * A scope says how much of what its user may a client was given (RFC 6749 section 3.3): with roles it narrows them, and
- * never adds to them. Without roles there is no user: what the token was given is what it may (client credentials).
+ * never adds to them. Without roles there is no user: what the token was given is what it may (client credentials), but
+ * for what is of every tenant: that takes the role.
  */
 function scopesOfToken(
   roles: readonly string[],
   scopes: readonly string[] | undefined,
 ): ReadonlySet<Scope> {
   if (scopes === undefined) return scopesOf({ roles, scopes: [] });
-  const given = scopesOf({ roles: [], scopes });
+  const named = scopes.filter((scope) => !FOR_ALL_TENANTS.some((each) => each === scope));
+  const given = scopesOf({ roles: [], scopes: roles.length === 0 ? named : scopes });
   return roles.length === 0 ? given : given.intersection(scopesOf({ roles, scopes: [] }));
 }
 

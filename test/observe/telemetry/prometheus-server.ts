@@ -11,6 +11,8 @@ import { prometheus } from './prometheus-programs.ts';
 export interface Scrape {
   readonly target: string;
   readonly rules: string;
+  /** A bearer token that it shows. */
+  readonly key?: string;
 }
 
 export class PrometheusServer implements AsyncDisposable {
@@ -28,7 +30,7 @@ export class PrometheusServer implements AsyncDisposable {
     });
   }
 
-  static async open({ target, rules }: Scrape): Promise<PrometheusServer> {
+  static async open({ target, rules, key }: Scrape): Promise<PrometheusServer> {
     const directory = mkdtempSync(join(tmpdir(), 'caisson-prometheus-'));
     const config = join(directory, 'prometheus.yml');
     const lines = [
@@ -37,6 +39,7 @@ export class PrometheusServer implements AsyncDisposable {
       'scrape_configs:',
       '  - job_name: caisson',
       `    static_configs: [{ targets: [${JSON.stringify(target)}] }]`,
+      ...(key === undefined ? [] : [`    authorization: { credentials: ${JSON.stringify(key)} }`]),
     ];
     writeFileSync(config, `${lines.join('\n')}\n`);
     const port = await freePort();

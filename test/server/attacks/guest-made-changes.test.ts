@@ -1,16 +1,14 @@
 /** A tenant whose guest makes changes that cannot be listed: the answer is a refusal by name, and no fault of the service. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { type Served, served } from '../served.ts';
 
-const DEEP = 'import os\nfor i in range(3000):\n  os.mkdir("d"); os.chdir("d")';
-const python = spawnSync('python3', ['-V']).status === 0;
-const skip = python ? false : 'no python3';
+const DEEP =
+  'n=$(printf "%0200d" 0); i=0; while [ $i -lt 60 ]; do mkdir $n && cd -P $n 2>/dev/null || break; i=$((i+1)); done';
 const filesystem = { write: ['.'], workspace: 'overlay' };
 const policy = { version: 1, level: 'moderate', filesystem, limits: { timeout: '2m' } };
 
-describe('changes that cannot be listed', { skip }, () => {
+describe('changes that cannot be listed', () => {
   let service: Served;
   let key: string;
   before(async () => {
@@ -34,7 +32,7 @@ describe('changes that cannot be listed', { skip }, () => {
 
   test('a path longer than PATH_MAX', async () => {
     const id = await make();
-    const body = { argv: ['python3', '-c', DEEP] };
+    const body = { argv: ['sh', '-c', DEEP] };
     const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body });
     assert.equal((ran.body as { code?: number }).code, 0, ran.text);
     for (const [method, path] of ASKED) {

@@ -157,6 +157,22 @@ describe('a token', () => {
     assert.equal(client.scopes.size, 0);
   });
 
+  test('that names what is of every tenant has it by a role alone', async () => {
+    const scope = 'metrics:read audit:read';
+    const client = await tokens.authenticate(await jwt({ realm_access: {}, scope }));
+    assert.deepEqual([...client.scopes], ['audit:read']);
+    const user = await tokens.authenticate(await jwt({ scope }));
+    assert.deepEqual([...user.scopes], ['audit:read']);
+    const operators = new BearerTokens(
+      [{ ...rules, roles: { root: 'operator' }, issuer: provider.issuer }],
+      clock,
+    );
+    const root = await operators.authenticate(
+      await jwt({ realm_access: { roles: ['root'] }, scope: 'metrics:read' }),
+    );
+    assert.deepEqual([...root.scopes], ['metrics:read']);
+  });
+
   test('that says it of itself is nobody’s: roles, operator, tenant by other claims', async () => {
     const caller = await tokens.authenticate(
       await jwt({

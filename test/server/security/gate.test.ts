@@ -182,7 +182,7 @@ describe('the gate', () => {
   test('opens /metrics to all where the configuration says so, and nothing else', async () => {
     await using open = await securityPlace({ telemetry: { metrics: 'open' } as never });
     await using scoped = await securityPlace();
-    const route = (path: string) => ({ path, scope: 'statistics:read' }) as Route;
+    const route = (path: string) => ({ path, scope: 'metrics:read' }) as Route;
     assert.equal(open.security.gate.isOpen(route('/metrics')), true);
     assert.equal(open.security.gate.isOpen(route('/metrics/x')), false);
     assert.equal(scoped.security.gate.isOpen(route('/metrics')), false);
@@ -195,7 +195,10 @@ describe('roles', () => {
       [...scopesOf({ roles: ['executor'], scopes: ['audit:read'] })],
       ['modules:read', 'modules:execute', 'audit:read'],
     );
-    assert.equal(scopesOf({ roles: ['admin'], scopes: [] }).size, SCOPES.length);
+    const operator = scopesOf({ roles: ['operator'], scopes: [] });
+    assert.equal(operator.size, SCOPES.length);
+    const admin = scopesOf({ roles: ['admin'], scopes: [] });
+    assert.deepEqual([...operator.difference(admin)], ['metrics:read']);
     assert.equal(
       scopesOf({ roles: ['__proto__', 'toString', 'Admin'], scopes: ['*', 'sandboxes:*'] }).size,
       0,
