@@ -145,6 +145,13 @@ export const sandboxViolations = defineRoute({
           )
           .check(z.describe('What was refused')),
         dropped: z.int().check(z.describe('Earlier ones that are not kept')),
+        before: z
+          .optional(z.literal(true))
+          .check(
+            z.describe(
+              'It is of a service that died: what was refused in it is in the audit log alone, GET /api/audit?event=violation&run= its `sandbox`',
+            ),
+          ),
       }),
     },
   },

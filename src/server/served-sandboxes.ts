@@ -109,6 +109,11 @@ export class ServedSandboxes {
     throw noSandbox(id);
   }
 
+  /** Of a service that died: nothing is known of it but what was written down. */
+  isLost(id: string): boolean {
+    return this.#lost.has(id);
+  }
+
   list(tenant: string): readonly ManagedInfo[] {
     const lost = [...this.#lost.values()].filter((each) => each.tenant === tenant);
     return lost.length === 0

@@ -149,6 +149,59 @@ describe('a service that is killed in the middle of requests', () => {
     assert.deepEqual(readdirSync(workspaces), []);
   });
 
+  test('is followed by one in which its snapshots are gone from the disk, and its violations are in the log', async () => {
+    const overlays = () => readdirSync(join(state, 'overlays'));
+    const first = await start();
+    const { status: is, body: made } = await first.ask('POST', '/api/sandboxes', {
+      policy: {
+        level: 'strict',
+        filesystem: { write: ['.'], workspace: 'overlay' },
+        network: { mode: 'filtered', allow: ['one.example:443'] },
+      },
+      workspace: 'private',
+    });
+    assert.equal(is, 201, JSON.stringify(made));
+    const path = `/api/sandboxes/${made.id}`;
+    // What it asks for is refused by name; whatever else it needs is not there.
+    const script = 'touch made; exec 3<>/dev/tcp/two.example/443';
+    const ran = await first.ask('POST', `${path}/exec`, { argv: ['bash', '-c', script] });
+    assert.equal(ran.status, 200, JSON.stringify(ran.body));
+    const { status, body: snapshot } = await first.ask('POST', `${path}/snapshots`);
+    assert.equal(status, 201, JSON.stringify(snapshot));
+    const { body: told } = await first.ask('GET', `${path}/violations`);
+    assert.match(JSON.stringify(told), /two\.example/);
+    assert.equal(told.before, undefined);
+    assert.equal(overlays().length, 2);
+    first.child.kill('SIGKILL');
+    assert.equal(await first.ended, 'SIGKILL');
+    assert.equal(overlays().length, 2);
+
+    const second = await start();
+    assert.deepEqual(overlays(), []);
+    const { body: none } = await second.ask('GET', '/api/snapshots');
+    assert.deepEqual(none.items, []);
+    const gone = await second.ask('POST', `/api/snapshots/${snapshot.id}/open`);
+    assert.deepEqual([gone.status, gone.body.code], [404, 'NOT_FOUND']);
+    const { body: after } = await second.ask('GET', `${path}/violations`);
+    assert.deepEqual(after, { items: [], dropped: 0, before: true });
+    const { body: known } = await second.ask('GET', path);
+    const { body: log } = await second.ask(
+      'GET',
+      `/api/audit?event=violation&run=${known.sandbox}`,
+    );
+    assert.match(JSON.stringify(log.items), /two\.example/);
+
+    // Nor after an end in good order.
+    const { body: other } = await second.ask('POST', '/api/sandboxes', {
+      policy: { level: 'moderate', filesystem: { workspace: 'overlay' } },
+      workspace: 'private',
+    });
+    const kept = await second.ask('POST', `/api/sandboxes/${other.id}/snapshots`);
+    assert.equal(kept.status, 201, JSON.stringify(kept.body));
+    assert.equal(await second.stop(), 0);
+    assert.deepEqual(overlays(), []);
+  });
+
   test('again and again, at any moment, is followed by one that works', { skip }, async () => {
     const seen = new Set<number>();
     for (let turn = 0; turn < 6; turn++) {
@@ -236,6 +289,20 @@ test('without its audit log it refuses to run anything, and says that it is not 
   }
   const create = await service.ask('POST', '/api/sandboxes', { key, body: {} });
   assert.equal(create.status, 503, create.text);
+  // Nobody is given anything that nobody could look up afterwards; what is taken away is taken away.
+  const operator = await service.key('operator', 'default');
+  const asked = async (method: string, path: string, body?: unknown) =>
+    (await service.ask(method, path, { key: operator, body })).status;
+  assert.equal(await asked('POST', '/api/access/keys', { roles: ['viewer'] }), 503);
+  assert.equal(await asked('POST', '/api/access/tenants', { id: 'initech' }), 503);
+  assert.equal(await asked('PATCH', '/api/access/tenants/globex', { disabled: false }), 503);
+  assert.equal(await asked('PATCH', '/api/access/tenants/globex', { disabled: true }), 200);
+  const { items } = (await service.ask('GET', '/api/access/keys?tenant=acme', { key: operator }))
+    .body as { items: { id: string }[] };
+  const own = `/api/access/keys/${items[0]?.id}`;
+  assert.equal(await asked('POST', `${own}/rotate`, {}), 503);
+  assert.equal(await asked('DELETE', own), 200);
+  assert.equal((await run()).status, 401);
   assert.equal((await service.ask('GET', '/readyz')).status, 503);
   assert.equal((await service.ask('GET', '/healthz')).status, 200);
   // What it had to write last is nowhere, and it says so.

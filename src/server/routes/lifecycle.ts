@@ -129,6 +129,7 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
         ...violation,
       })),
       dropped,
+      ...(sandboxes.isLost(params.id) ? { before: true as const } : {}),
     };
   });
 }
