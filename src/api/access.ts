@@ -117,7 +117,7 @@ export const createKey = defineRoute({
     ...ofTenant,
   }),
   answers: { 201: { description: 'It is made', schema: issuedKeySchema } },
-  errors: ['NOT_FOUND', 'QUOTA_EXCEEDED'],
+  errors: ['NOT_FOUND', 'QUOTA_EXCEEDED', 'AUDIT_UNAVAILABLE'],
 });
 
 export const inspectKey = defineRoute({
@@ -148,7 +148,7 @@ export const rotateKey = defineRoute({
   }),
   bodyOptional: true,
   answers: { 200: { description: 'It has another secret', schema: issuedKeySchema } },
-  errors: ['NOT_FOUND', 'CONFLICT'],
+  errors: ['NOT_FOUND', 'CONFLICT', 'AUDIT_UNAVAILABLE'],
 });
 
 export const revokeKey = defineRoute({
@@ -188,7 +188,7 @@ export const createTenant = defineRoute({
   scope: 'access:write',
   body: z.strictObject({ id: tenantName, description, settings }),
   answers: { 201: { description: 'It is made', schema: tenantInfoSchema } },
-  errors: ['CONFLICT'],
+  errors: ['CONFLICT', 'AUDIT_UNAVAILABLE'],
   idempotent: true,
 });
 
@@ -220,5 +220,5 @@ export const changeTenant = defineRoute({
       .check(z.describe('Nobody of it is let in; what runs goes on')),
   }),
   answers: { 200: { description: 'It is changed', schema: tenantInfoSchema } },
-  errors: ['NOT_FOUND'],
+  errors: ['NOT_FOUND', 'AUDIT_UNAVAILABLE'],
 });

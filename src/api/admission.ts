@@ -190,7 +190,7 @@ export const trustSigner = defineRoute({
     replace: z.optional(z.boolean()).check(z.describe('Another entry of that name may be there')),
   }),
   answers: { 201: { description: 'It is trusted', schema: shownSigner } },
-  errors: ['KEY_INVALID', 'TRUST_INVALID'],
+  errors: ['KEY_INVALID', 'TRUST_INVALID', 'AUDIT_UNAVAILABLE'],
 });
 
 export const revokeSigner = defineRoute({

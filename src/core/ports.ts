@@ -68,8 +68,10 @@ export type ObservedEvent = {
         | 'key-rotated'
         | 'key-revoked'
         | 'tenant-created'
-        | 'tenant-changed';
-      /** Id of the key or the tenant. */
+        | 'tenant-changed'
+        | 'signer-trusted'
+        | 'signer-revoked';
+      /** Id of the key or the tenant, or name of the signer. */
       readonly subject: string;
       /** Who did it. */
       readonly by: string;

@@ -12,8 +12,6 @@ import {
   rotateKey,
 } from '../../api/access.ts';
 import { CaissonError } from '../../core/error.ts';
-import type { ObservedEvent } from '../../core/ports.ts';
-import type { Asked } from '../http/implement.ts';
 import { implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
 import { type Caller, requireOperator, tenantFor } from '../security/caller.ts';
@@ -21,18 +19,11 @@ import type { IssuedKey, KeyInfo } from '../security/key-registry.ts';
 import { requireGrantable } from '../security/roles.ts';
 import type { TenantInfo, TenantSettings } from '../security/tenants.ts';
 import type { Service } from '../service.ts';
+import { AccessRecords } from './access-records.ts';
 
-type AccessAction = Extract<ObservedEvent, { kind: 'access' }>['action'];
-
-export function serveAccess(app: FastifyInstance, { security, audit }: Service): void {
-  const { keys, tenants, quotas } = security;
-
-  const record = (
-    { caller, id }: Pick<Asked, 'caller' | 'id'>,
-    action: AccessAction,
-    subject: string,
-    tenant: string,
-  ): void => audit?.observer({ kind: 'access', id, tenant, action, subject, by: caller.subject });
+export function serveAccess(app: FastifyInstance, service: Service): void {
+  const { keys, tenants, quotas } = service.security;
+  const records = new AccessRecords(service);
 
   /** Another tenant's key is not there, but for operators. */
   const keyFor = async (caller: Caller, id: string): Promise<KeyInfo> =>
@@ -55,13 +46,14 @@ export function serveAccess(app: FastifyInstance, { security, audit }: Service):
     const tenant = tenantFor(caller, body.tenant);
     requireGrantable(caller, { roles, scopes });
     await tenants.get(tenant);
+    await records.ready();
     const most = tenants.settings(tenant).quotas?.keys;
     const issued = await keys.create({
       ...{ tenant, name, roles, scopes, by: caller.subject },
       ...(expiresMs === undefined ? {} : { expiresMs }),
       ...(most === undefined ? {} : { most }),
     });
-    record(asked, 'key-created', issued.key.id, tenant);
+    records.add(asked, 'key-created', issued.key.id, tenant);
     return issuedToWire(issued);
   });
 
@@ -74,13 +66,14 @@ export function serveAccess(app: FastifyInstance, { security, audit }: Service):
     const key = await keyFor(caller, params.id);
     // Whoever gets the new secret has what the key may.
     requireGrantable(caller, key);
+    await records.ready();
     const { overlapMs } = body ?? {};
     const issued = await keys.rotate(
       key.tenant,
       key.id,
       overlapMs === undefined ? {} : { overlapMs },
     );
-    record(asked, 'key-rotated', key.id, key.tenant);
+    records.add(asked, 'key-rotated', key.id, key.tenant);
     return issuedToWire(issued);
   });
 
@@ -90,7 +83,7 @@ export function serveAccess(app: FastifyInstance, { security, audit }: Service):
     if (key.roles.includes('operator')) requireOperator(caller);
     const { reason = '' } = query;
     const revoked = await keys.revoke(key.tenant, key.id, { by: caller.subject, reason });
-    record(asked, 'key-revoked', key.id, key.tenant);
+    records.add(asked, 'key-revoked', key.id, key.tenant);
     return keyToWire(revoked);
   });
 
@@ -103,12 +96,13 @@ export function serveAccess(app: FastifyInstance, { security, audit }: Service):
   implement(app, createTenant, async (asked) => {
     const { body, caller } = asked;
     requireOperator(caller);
+    await records.ready();
     const { id, description = '' } = body;
     const made = await tenants.create({
       ...{ id, description, by: caller.subject },
       ...wireSettings(body.settings),
     });
-    record(asked, 'tenant-created', id, id);
+    records.add(asked, 'tenant-created', id, id);
     return tenantToWire(made);
   });
 
@@ -122,13 +116,14 @@ export function serveAccess(app: FastifyInstance, { security, audit }: Service):
     const id = tenantFor(caller, params.id);
     requireOperator(caller);
     const { description, disabled } = body;
+    if (disabled !== true) await records.ready();
     const changed = await tenants.update(id, {
       by: caller.subject,
       ...(description === undefined ? {} : { description }),
       ...(disabled === undefined ? {} : { disabled }),
       ...wireSettings(body.settings),
     });
-    record(asked, 'tenant-changed', id, id);
+    records.add(asked, 'tenant-changed', id, id);
     return tenantToWire(changed);
   });
 }

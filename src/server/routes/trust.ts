@@ -10,9 +10,11 @@ import { implement } from '../http/implement.ts';
 import { requireOperator } from '../security/caller.ts';
 import type { Service } from '../service.ts';
 import { trustFileOf } from '../trust-file.ts';
+import { AccessRecords } from './access-records.ts';
 
 export function serveTrust(app: FastifyInstance, service: Service): void {
   const trust = trustFileOf(service);
+  const records = new AccessRecords(service);
 
   implement(app, listSigners, () => {
     const { signers, groups } = trust.current();
@@ -23,8 +25,10 @@ export function serveTrust(app: FastifyInstance, service: Service): void {
     };
   });
 
-  implement(app, trustSigner, ({ body, caller }) => {
+  implement(app, trustSigner, async (asked) => {
+    const { body, caller } = asked;
     requireOperator(caller);
+    await records.ready();
     const { name, key, scope, from, until, replace = false } = body;
     const entry = {
       name,
@@ -34,10 +38,12 @@ export function serveTrust(app: FastifyInstance, service: Service): void {
       ...(until === undefined ? {} : { until }),
     };
     const registry = trust.update(Date.now(), (document) => withEntry(document, entry, replace));
+    records.add(asked, 'signer-trusted', name, caller.tenant);
     return shown(registry, name);
   });
 
-  implement(app, revokeSigner, ({ params, body, caller }) => {
+  implement(app, revokeSigner, (asked) => {
+    const { params, body, caller } = asked;
     requireOperator(caller);
     const nowMs = Date.now();
     let { name } = params;
@@ -46,6 +52,7 @@ export function serveTrust(app: FastifyInstance, service: Service): void {
       name = revoked.name;
       return revoked.document;
     });
+    records.add(asked, 'signer-revoked', name, caller.tenant);
     return shown(registry, name);
   });
 }
