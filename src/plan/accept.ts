@@ -21,7 +21,10 @@ export function requireEnforceable(
   if (refused.length === 0) return ids;
   const final = refused.filter(({ acceptable }) => !acceptable);
   const cures = [...new Set((final.length > 0 ? final : refused).map(({ cure }) => cure))];
-  const goOn = final.length > 0 ? [] : [`to go on without: --accept ${ids.join(',')}`];
+  const goOn =
+    final.length > 0
+      ? []
+      : [`to go on without: --accept ${ids.join(',')} (accept: ${JSON.stringify(ids)})`];
   throw new CaissonError('UNENFORCEABLE', {
     layer: 'plan',
     message: `this host cannot enforce all of the policy: ${refused

@@ -259,7 +259,7 @@ function checkWorkspace(template: JobTemplate, workspace: string | undefined): s
     if (!needed) return undefined;
     throw invalid(
       'the policy speaks of a workspace and none was given',
-      'name one: --workspace DIR',
+      'name one: --workspace DIR (workspace)',
     );
   }
   const normal = workspace.startsWith('/') && !/\/(?:\.{0,2})(?:\/|$)/.test(workspace);

@@ -288,7 +288,10 @@ test('an ordinary user without cgroups: strict is refused with the exact --accep
 test('accepting one of two still refuses, and the hint names both', () => {
   const result = compiled({ level: 'strict' }, ordinaryUser);
   const error = throws('UNENFORCEABLE', () => requireEnforceable(result, ['limits.cpu:no-cgroup']));
-  assert.match(error.hint ?? '', /--accept limits\.memory:no-cgroup,limits\.cpu:no-cgroup$/);
+  assert.match(
+    error.hint ?? '',
+    /--accept limits\.memory:no-cgroup,limits\.cpu:no-cgroup \(accept: \["limits\.memory:no-cgroup","limits\.cpu:no-cgroup"\]\)$/,
+  );
 });
 
 test('an ordinary user without cgroups: moderate runs as it is and says what is weaker', () => {
