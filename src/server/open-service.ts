@@ -22,6 +22,7 @@ import { ServedSandboxes } from './served-sandboxes.ts';
 import type { Service } from './service.ts';
 import { TenantModules } from './tenant-modules.ts';
 import { ThreatCounts } from './threat-counts.ts';
+import { usageFigures } from './usage-figures.ts';
 import { ViolationLog } from './violation-log.ts';
 import { Workspaces } from './workspaces.ts';
 
@@ -101,7 +102,8 @@ export async function openService(
       weight: (tenant) => security.tenants.settings(tenant).weight ?? 1,
     }),
   );
-  opened.use(telemetry.watch({ pool: () => manager.load() }));
+  const monitor = opened.use(await caisson.monitor());
+  opened.use(telemetry.watch({ pool: () => manager.load(), usage: usageFigures(monitor) }));
   const idempotency = new Idempotency(
     store.idempotency,
     newId('run'),

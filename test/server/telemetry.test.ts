@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { WireOutcome } from '../../src/api/outcome.ts';
 import { OtlpReceiver } from '../observe/telemetry/otlp-receiver.ts';
 import { prometheusSkip } from '../observe/telemetry/prometheus-programs.ts';
@@ -91,6 +92,45 @@ describe('/metrics', () => {
     assert.equal((await ask(open)).status, 200);
     await using off = await served({ telemetry: { metrics: 'off' } });
     assert.equal((await ask(off, await off.key('operator'))).status, 404);
+  });
+
+  test('has what sandboxes use, together', async () => {
+    await using service = await served();
+    const key = await service.key('developer');
+    const scraper = await service.keyOfScopes(['metrics:read']);
+    const figures = async (): Promise<Record<string, number>> => {
+      const { text } = await service.ask('GET', '/metrics', { key: scraper });
+      const rows = text.matchAll(/^caisson_usage_(\w+)(\{.*\})? (\S+)$/gm);
+      return Object.fromEntries([...rows].map(([, name = '', , value]) => [name, Number(value)]));
+    };
+    assert.equal((await figures()).sandboxes, 0);
+    const made: string[] = [];
+    for (const policy of ['strict', 'strict']) {
+      const { body, status, text } = await service.ask('POST', '/api/sandboxes', {
+        key,
+        body: { policy },
+      });
+      assert.equal(status, 201, text);
+      made.push((body as { id: string }).id);
+    }
+    const busy = ['sh', '-c', 'while :; do :; done'];
+    const spins = service.ask('POST', `/api/sandboxes/${made[0]}/exec`, {
+      key,
+      body: { argv: busy },
+    });
+    let found: Record<string, number> = {};
+    for (let tries = 0; tries < 40 && !(Number(found.cpu) > 0.1); tries++) {
+      await sleep(250);
+      found = await figures();
+    }
+    assert.equal(found.sandboxes, 2);
+    assert.ok(Number(found.cpu) > 0.1, JSON.stringify(found));
+    assert.ok(Number(found.memory_bytes) > 0);
+    assert.ok(Number(found.processes) >= 1);
+    const { text } = await service.ask('GET', '/metrics', { key: scraper });
+    for (const id of made) assert.ok(!text.includes(id), 'no label names a sandbox');
+    for (const id of made) await service.ask('DELETE', `/api/sandboxes/${id}`, { key });
+    await spins;
   });
 
   test('Prometheus scrapes the service, and the alert for a leak fires', {

@@ -33,6 +33,8 @@ export interface UsageFigures {
   readonly waiting: number;
   readonly memoryBytes: number;
   readonly processes: number;
+  /** Since the reading before; absent in the first. */
+  readonly rates?: { readonly cpuCores: number };
 }
 
 /** Less than a scrape of Prometheus may take, which is 10 s. */
@@ -80,6 +82,11 @@ export function observeSources(
     sandboxes: gauge('caisson.usage.sandboxes', '{sandbox}', 'Sandboxes that exist'),
     ready: gauge('caisson.usage.ready', '{sandbox}', 'Sandboxes that wait for a job'),
     memory: gauge('caisson.usage.memory', 'By', 'Memory of all sandboxes, as the kernel counts it'),
+    cpu: gauge(
+      'caisson.usage.cpu',
+      '{cpu}',
+      'Processor cores that all sandboxes use, since usage was read before',
+    ),
     processes: gauge('caisson.usage.processes', '{process}', 'Processes of guests, with threads'),
   };
   const own = {
@@ -127,7 +134,7 @@ async function observeGiven(
   sources: readonly Sources[],
   pool: Readonly<Record<'running' | 'waiting' | 'memory' | 'memoryLimit' | 'limit', Observable>>,
   audit: Readonly<Record<'waiting' | 'lost' | 'writable', Observable>>,
-  usage: Readonly<Record<'sandboxes' | 'ready' | 'memory' | 'processes', Observable>>,
+  usage: Readonly<Record<'sandboxes' | 'ready' | 'memory' | 'cpu' | 'processes', Observable>>,
 ): Promise<void> {
   const loads = read(sources, (source) => source.pool?.());
   if (loads.length > 0) {
@@ -179,6 +186,12 @@ async function observeGiven(
   result.observe(
     usage.processes,
     sum(used, ({ processes }) => processes),
+  );
+  const rates = used.flatMap((figures) => figures.rates ?? []);
+  if (rates.length === 0) return;
+  result.observe(
+    usage.cpu,
+    sum(rates, ({ cpuCores }) => cpuCores),
   );
 }
 

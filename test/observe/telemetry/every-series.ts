@@ -87,7 +87,13 @@ export async function everySeries(settings: TelemetrySettings = {}): Promise<Ope
       capacity: { memoryBytes: 4096, concurrency: 8 },
     }),
     audit: () => ({ state: 'open', waiting: 3, lost: 0 }),
-    usage: async () => ({ sandboxes: 2, waiting: 1, memoryBytes: 1024, processes: 5 }),
+    usage: async () => ({
+      sandboxes: 2,
+      waiting: 1,
+      memoryBytes: 1024,
+      processes: 5,
+      rates: { cpuCores: 1.5 },
+    }),
   });
   return telemetry;
 }

@@ -61,6 +61,7 @@ test('each event moves its series', async () => {
     ['caisson_audit_waiting', 3],
     ['caisson_audit_writable', 1],
     ['caisson_usage_memory_bytes', 1024],
+    ['caisson_usage_cpu', 1.5],
   ];
   for (const [series, value] of expected) assert.equal(valueIn(text, series), value, series);
   assert.doesNotMatch(text, /SECRET|acme|words of somebody/);
