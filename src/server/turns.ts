@@ -1,6 +1,4 @@
 /** Work that holds everybody up while it is done: of each tenant one piece at a time, and others come between. */
-import { setImmediate } from 'node:timers/promises';
-
 export class Turns {
   readonly #last = new Map<string, Promise<void>>();
 
@@ -11,12 +9,13 @@ export class Turns {
     this.#last.set(tenant, promise);
     try {
       await before;
-      // Whatever came meanwhile is seen to first.
-      if (before !== undefined) await setImmediate();
       return await work();
     } finally {
-      if (this.#last.get(tenant) === promise) this.#last.delete(tenant);
-      resolve();
+      // Whatever came meanwhile is seen to before the next piece, also where that is asked for only now.
+      setImmediate(() => {
+        if (this.#last.get(tenant) === promise) this.#last.delete(tenant);
+        resolve();
+      });
     }
   }
 }

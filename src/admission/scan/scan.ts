@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Finding } from '../../core/admission.ts';
+import { CaissonError } from '../../core/error.ts';
 import type { AnalysisOptions } from '../threat/analyzer.ts';
 import { scoreOf, withModel } from '../threat/score.ts';
 import { RULES_VERSION } from '../threat/version.ts';
@@ -123,7 +124,10 @@ class Run {
   }
 
   #check(): void {
-    this.#options.signal?.throwIfAborted();
+    const { signal } = this.#options;
+    if (signal?.aborted === true) {
+      throw new CaissonError('ABORTED', { layer: 'admission', cause: signal.reason });
+    }
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 

@@ -29,7 +29,7 @@ export const action: Action<TailFlags> = async ({ flags, positionals: [path = ''
   const format = formatOf(flags.format);
   const filter = filterOf(flags);
   const count = flags.lines === undefined ? DEFAULT_LINES : parseCount(flags.lines);
-  const follower = followLog(resolve(path), count, (record) => matches(record, filter));
+  const follower = followLog(resolve(path), count, { wanted: (record) => matches(record, filter) });
   const last = follower.next();
   if (flags.follow !== true) {
     const text = last.map((record) => showRecord(record, format)).join('');

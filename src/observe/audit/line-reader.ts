@@ -11,14 +11,18 @@ const NEWLINE = 10;
 
 export class LineReader implements Disposable {
   readonly #file: number;
-  #buffer = Buffer.allocUnsafe(PIECE + BEFORE);
+  #buffer: Buffer;
   #start = 0;
   #end = 0;
   #ended = false;
   #position: number;
 
-  /** @param position where the first line begins, bytes */
-  constructor(path: string, position = 0) {
+  /**
+   * @param position where the first line begins, bytes
+   * @param piece bytes that are read at once
+   */
+  constructor(path: string, position = 0, piece = PIECE) {
+    this.#buffer = Buffer.allocUnsafe(piece + BEFORE);
     this.#file = openSync(path, 'r');
     this.#position = position;
   }

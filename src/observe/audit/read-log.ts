@@ -58,8 +58,11 @@ export function checkpointsFrom(path: string, size: number, key: KeyObject): Che
   return found;
 }
 
+/** Many may read at the same time. */
+const PIECE = 256 * 1024;
+
 function* linesOf({ path }: LogFile): Generator<string> {
-  using reader = new LineReader(path);
+  using reader = new LineReader(path, 0, PIECE);
   for (let newline = reader.newline(); newline >= 0; newline = reader.newline()) {
     yield reader.buffer.toString('utf8', reader.start, newline);
     reader.pass(newline);

@@ -20,6 +20,17 @@ export class Reply<T> {
   }
 }
 
+/** JSON that was written already, for an answer that is always the same: who may ask costs no more than its bytes. */
+export class Rendered {
+  readonly text: string;
+  readonly etag: string;
+
+  constructor(value: unknown) {
+    this.text = render(value);
+    this.etag = etagOf(this.text);
+  }
+}
+
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -45,6 +56,9 @@ export function toAnswer(route: Route, answered: unknown): Answer {
   const headers = own?.headers ?? {};
   const value = own === undefined ? answered : own.value;
   if (value === undefined) return { status, headers, body: undefined };
+  if (value instanceof Rendered) {
+    return { status, headers: { ...JSON_TYPE, etag: value.etag, ...headers }, body: value.text };
+  }
   const content = route.answers[status]?.content;
   if (content !== undefined) {
     return {
@@ -61,7 +75,7 @@ export function send(reply: FastifyReply, { method }: Route, answer: Answer): Fa
   const { status, headers, body } = answer;
   reply.code(status).headers(headers);
   if (method === 'GET' && status === 200 && typeof body === 'string') {
-    const etag = etagOf(body);
+    const etag = headers.etag ?? etagOf(body);
     reply.header('etag', etag);
     if (isKnown(reply.request.headers['if-none-match'], etag)) return reply.code(304).send();
   }

@@ -11,7 +11,7 @@ import {
   type ValueOf,
 } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
-import { firstStatus, Reply, send, toAnswer } from './answer.ts';
+import { firstStatus, type Rendered, Reply, send, toAnswer } from './answer.ts';
 import type { Caller } from './gatekeeper.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { LargeAnswers } from './large-answers.ts';
@@ -31,7 +31,7 @@ export interface Asked<R extends Route = Route> {
   readonly reply: FastifyReply;
 }
 
-type Answered<R extends Route> = ValueOf<R> | Readable | Reply<ValueOf<R> | Readable>;
+type Answered<R extends Route> = ValueOf<R> | Readable | Rendered | Reply<ValueOf<R> | Readable>;
 export type Handler<R extends Route> = (asked: Asked<R>) => Answered<R> | Promise<Answered<R>>;
 
 export function implement<R extends Route>(

@@ -15,6 +15,7 @@ import type { BodyOf } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { Config } from '../config/config.ts';
 import { implement } from '../http/implement.ts';
+import { ScanRoom } from '../scan-room.ts';
 import { scannedFiles } from '../scanned-files.ts';
 import type { Service } from '../service.ts';
 import { trustFileOf } from '../trust-file.ts';
@@ -22,12 +23,15 @@ import { trustFileOf } from '../trust-file.ts';
 export function serveAdmission(app: FastifyInstance, service: Service): void {
   const { config, state, threats, security } = service;
 
+  const room = new ScanRoom();
   implement(app, scanCode, async ({ body, caller, signal }) => {
     const { files, profile, declares, threshold, listFrom, model } = body;
-    return await security.quotas.executions.during(caller.tenant, signal, async () => {
+    const { tenant } = caller;
+    const work = async () => {
       await using place = await scannedFiles(state, files);
       const report = await scan([place.directory], {
-        store: threats.storeOf(caller.tenant),
+        store: threats.storeOf(tenant),
+        threads: { threads: room.threads },
         signal,
         ...(profile === undefined ? {} : { profile }),
         ...(declares === undefined ? {} : { declares }),
@@ -36,7 +40,10 @@ export function serveAdmission(app: FastifyInstance, service: Service): void {
         ...(model === undefined ? {} : { model }),
       });
       return { ...place.named(report) };
-    });
+    };
+    return await security.quotas.executions.during(tenant, signal, () =>
+      room.during(tenant, signal, work),
+    );
   });
 
   implement(app, signSource, async ({ body }) => {

@@ -18,10 +18,16 @@ import type { Service } from '../service.ts';
 /** Of one sandbox: each is a socket that listens. */
 const MOST_PUBLISHED = 64;
 
+interface Ports {
+  readonly open: Set<PublishedPort>;
+  /** Asked for, and not there yet: they have their places already. */
+  opening: number;
+}
+
 export function servePorts(app: FastifyInstance, { sandboxes, security }: Service): void {
-  const published = new WeakMap<ManagedSandbox, Set<PublishedPort>>();
-  const portsOf = (sandbox: ManagedSandbox): Set<PublishedPort> => {
-    const found = published.get(sandbox) ?? new Set();
+  const published = new WeakMap<ManagedSandbox, Ports>();
+  const portsOf = (sandbox: ManagedSandbox): Ports => {
+    const found = published.get(sandbox) ?? { open: new Set(), opening: 0 };
     published.set(sandbox, found);
     return found;
   };
@@ -44,24 +50,30 @@ export function servePorts(app: FastifyInstance, { sandboxes, security }: Servic
     const { guestPort, port } = body;
     if (port !== undefined && !caller.isOperator) throw notChosen();
     const ports = portsOf(sandbox);
-    if (ports.size >= MOST_PUBLISHED) throw tooMany(ports.size);
-    const made = await sandbox.publish(guestPort, port === undefined ? {} : { port });
-    ports.add(made);
-    return portToWire(made);
+    const used = ports.open.size + ports.opening;
+    if (used >= MOST_PUBLISHED) throw tooMany(used);
+    ports.opening += 1;
+    try {
+      const made = await sandbox.publish(guestPort, port === undefined ? {} : { port });
+      ports.open.add(made);
+      return portToWire(made);
+    } finally {
+      ports.opening -= 1;
+    }
   });
 
   implement(app, listPorts, ({ params, caller }) => ({
-    items: [...portsOf(sandboxes.get(caller.tenant, params.id))]
+    items: [...portsOf(sandboxes.get(caller.tenant, params.id)).open]
       .map(portToWire)
       .sort((a, b) => a.guestPort - b.guestPort || a.port - b.port),
   }));
 
   implement(app, unpublishPort, async ({ params, caller }) => {
-    const ports = portsOf(sandboxes.get(caller.tenant, params.id));
-    const found = [...ports].filter(({ guestPort }) => guestPort === params.port);
+    const { open } = portsOf(sandboxes.get(caller.tenant, params.id));
+    const found = [...open].filter(({ guestPort }) => guestPort === params.port);
     if (found.length === 0) throw notPublished(params.port);
     for (const each of found) {
-      ports.delete(each);
+      open.delete(each);
       await each.close();
     }
     return undefined;
