@@ -134,13 +134,21 @@ describe('policies, audit and statistics of a tenant', () => {
   });
 
   test('what is nested without end is refused before anything goes down into it', async () => {
-    for (const path of ['/api/policies/deep', '/api/runs']) {
-      const { status, body } = await service.ask(path === '/api/runs' ? 'POST' : 'PUT', path, {
-        key,
-        raw: `{"constructor":${'['.repeat(200_000)}`,
-        headers: { 'content-type': 'application/json' },
-      });
-      assert.deepEqual([status, (body as { code: string }).code], [400, 'REQUEST_INVALID']);
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    for (const raw of [
+      `{"constructor":${'['.repeat(200_000)}`,
+      `{"argv":["true"],"policy":{"level":"strict","name":${deep}}}`,
+    ]) {
+      for (const path of ['/api/policies/deep', '/api/runs']) {
+        const { status, body } = await service.ask(path === '/api/runs' ? 'POST' : 'PUT', path, {
+          key,
+          raw,
+          headers: { 'content-type': 'application/json' },
+        });
+        const { code, detail } = body as { code: string; detail: string };
+        assert.deepEqual([status, code], [400, 'REQUEST_INVALID']);
+        assert.match(detail, /nested deeper than/);
+      }
     }
     // Brackets in a text are text.
     const { status } = await service.ask('POST', '/api/runs', {
