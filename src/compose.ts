@@ -38,7 +38,6 @@ import type { Monitor } from './observe/monitor/monitor.ts';
 import { compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
-import type { Policy } from './policy/policy.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { Evaluation } from './sandbox/evaluation.ts';
 import type { EvaluateOptions } from './sandbox/evaluator.ts';
@@ -53,6 +52,7 @@ import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy
 import { type EngineLanguage, type ProgramSource, programOf } from './sandbox/program.ts';
 import { Programs } from './sandbox/programs.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
+import type { ResolvedPolicy } from './sandbox/resolved-policy.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { defaultStateDirectory } from './sandbox/state-directory.ts';
 
@@ -439,8 +439,8 @@ export class Caisson {
     return diagnose(await this.#launchers.facts(), gatherSurroundings());
   }
 
-  /** The policy that a name or document stands for, and its digest. @throws POLICY_INVALID */
-  async policy(input: PolicyInput): Promise<{ policy: Policy; digest: string }> {
+  /** The policy that a name or document stands for, and its digest; it can be handed in as a policy. @throws POLICY_INVALID */
+  async policy(input: PolicyInput): Promise<ResolvedPolicy> {
     const { policy, digest } = await this.#book.entry(input);
     return { policy, digest };
   }

@@ -130,6 +130,7 @@ export type { SandboxState } from './sandbox/manager/states.ts';
 export type { CodeClaims } from './sandbox/place-options.ts';
 export type { PolicyInput } from './sandbox/policy-book.ts';
 export type { EngineLanguage, ProgramFiles, ProgramSource } from './sandbox/program.ts';
+export type { ResolvedPolicy } from './sandbox/resolved-policy.ts';
 export type { Sandbox, Snapshot } from './sandbox/sandbox.ts';
 export type { Shell } from './sandbox/shell.ts';
 export type { ShellCommandOptions, ShellOptions, ShellOutcome } from './sandbox/shell-command.ts';

@@ -8,6 +8,7 @@ import type { ExecOptions } from '../sandbox/exec-options.ts';
 import type { ManagedCreateOptions, ManagedOptions } from '../sandbox/manager/manager-options.ts';
 import type { CodeClaims } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
+import { isResolved, policyIn } from '../sandbox/resolved-policy.ts';
 import type { NetworkOptions } from '../sandbox/run-network.ts';
 import { localOnly } from './local-only.ts';
 import { base64 } from './source.ts';
@@ -75,6 +76,7 @@ export function managedToWire(options: Pick<ManagedCreateOptions, keyof WireMana
 
 export function policyToWire(policy: RemotePolicyInput): string | Record<string, unknown> {
   if (typeof policy === 'string') return policy;
+  if (isResolved(policy)) return policyToWire(policyIn(policy));
   const document = 'view' in policy && 'walls' in policy ? documentOf(policy as never) : policy;
   return document as Record<string, unknown>;
 }

@@ -8,10 +8,16 @@ import type { PolicyDocument } from '../policy/document.ts';
 import type { Level, Policy } from '../policy/policy.ts';
 import { isLevel, levelPolicy, profilePolicy } from '../policy/presets.ts';
 import { isProfileName, type ProfileName } from '../policy/profiles.ts';
+import { isResolved, policyIn, type ResolvedPolicy } from './resolved-policy.ts';
 import type { Runner } from './run.ts';
 
-/** A normalised policy, a document as in a policy file, or the name of a level or profile. */
-export type PolicyInput = Policy | Unchanging<PolicyDocument> | Level | ProfileName;
+/** A normalised policy, a document as in a policy file, the name of a level or profile, or what `Caisson.policy` gave. */
+export type PolicyInput =
+  | Policy
+  | Unchanging<PolicyDocument>
+  | Level
+  | ProfileName
+  | ResolvedPolicy;
 
 /** Documents are only read, so a constant will do. */
 type Unchanging<T> = T extends object ? { readonly [K in keyof T]: Unchanging<T[K]> } : T;
@@ -56,6 +62,7 @@ export class PolicyBook {
       this.#byName.set(input, entry);
       return entry;
     }
+    if (isResolved(input)) return await this.entry(policyIn(input));
     if (isNormalised(input)) {
       const entry = this.#add(input);
       // A policy is a value: only one that cannot change is remembered by its identity.
