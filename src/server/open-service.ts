@@ -15,6 +15,7 @@ import { readPolicySetting } from './config/policy-setting.ts';
 import { endAll } from './end-all.ts';
 import { Idempotency } from './http/idempotency.ts';
 import { openServiceTelemetry } from './open-telemetry.ts';
+import { OutputRoom } from './output-room.ts';
 import { Places } from './places.ts';
 import { RunChanges } from './run-changes.ts';
 import { openSecurity } from './security/security.ts';
@@ -143,6 +144,7 @@ export async function openService(
     manager,
     sandboxes,
     runChanges: new RunChanges(state, onFault),
+    output: new OutputRoom((tenant) => security.tenants.settings(tenant)),
     violations,
     places,
     modulesOf: (tenant) => modules.of(tenant),

@@ -6,6 +6,7 @@ import type { OpenTelemetry } from '../observe/telemetry/open-telemetry.ts';
 import type { SandboxManager } from '../sandbox/manager/sandbox-manager.ts';
 import type { ServiceStore } from '../store/service-store.ts';
 import type { Config } from './config/config.ts';
+import type { OutputRoom } from './output-room.ts';
 import type { Places } from './places.ts';
 import type { RunChanges } from './run-changes.ts';
 import type { Security } from './security/security.ts';
@@ -21,6 +22,7 @@ export interface Service {
   readonly manager: SandboxManager;
   readonly sandboxes: ServedSandboxes;
   readonly runChanges: RunChanges;
+  readonly output: OutputRoom;
   /** What was refused in each of them. */
   readonly violations: ViolationLog;
   /** From what a request names to where it happens. */

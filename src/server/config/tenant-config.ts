@@ -75,6 +75,11 @@ export const tenantSchema = z.strictObject({
         .describe('Requests that wait for room. Evaluations and scans: by default 2500.'),
       kept: count().exactOptional().describe('Sandboxes that are kept between requests.'),
       workspaceBytes: size().exactOptional().describe('Uploaded files of all sandboxes together.'),
+      outputBytes: size()
+        .exactOptional()
+        .describe(
+          'What commands of kept sandboxes may write at once and have kept until they are answered; others wait. Default 4GiB.',
+        ),
       modules: count().exactOptional().describe('Versions of modules that are registered.'),
       policies: count().exactOptional().describe('Versions of policies that are stored.'),
       keys: count().exactOptional().describe('API keys that are valid.'),

@@ -5,11 +5,12 @@ import { execInSandbox, runCommand } from '../../api/sandboxes.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { ExecOptions } from '../../sandbox/exec-options.ts';
 import { implement } from '../http/implement.ts';
+import { outputBytesOf } from '../output-room.ts';
 import type { Service } from '../service.ts';
 import { managedOf } from './sandboxes.ts';
 
 export function serveCommands(app: FastifyInstance, service: Service): void {
-  const { manager, sandboxes, places, runChanges } = service;
+  const { manager, sandboxes, places, output, runChanges } = service;
 
   implement(app, runCommand, async ({ body, caller, signal }) => {
     const policy = await places.policy(caller, body);
@@ -29,7 +30,15 @@ export function serveCommands(app: FastifyInstance, service: Service): void {
 
   implement(app, execInSandbox, async ({ params, body, caller, signal }) => {
     const sandbox = sandboxes.get(caller.tenant, params.id);
-    return outcomeToWire(await sandbox.exec(body.argv, { ...execOf(body), signal }));
+    const options = { ...execOf(body), signal };
+    const { policy } = sandboxes.about(sandbox);
+    const outcome = await output.during(
+      caller.tenant,
+      outputBytesOf(policy.limits.outputBytes),
+      signal,
+      () => sandbox.exec(body.argv, options),
+    );
+    return outcomeToWire(outcome);
   });
 }
 

@@ -7,7 +7,9 @@ import { newId } from '../../core/ids.ts';
 import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import type { Shell } from '../../sandbox/shell.ts';
 import { implement } from '../http/implement.ts';
+import { outputBytesOf } from '../output-room.ts';
 import type { Service } from '../service.ts';
+import { Turns } from '../turns.ts';
 
 interface Kept {
   readonly id: string;
@@ -15,12 +17,17 @@ interface Kept {
   readonly shell: Shell;
   /** Commands that wait for their turn, or run. */
   commands: number;
+  /** Of the output of each, kept until it is answered. */
+  readonly bytes: number;
 }
 
+/** Of each stream, where nothing is said: `ShellOptions.outputBytes`. */
+const SHELL_OUTPUT = 16 * 2 ** 20;
 const MOST_SHELLS = 16;
 const MOST_COMMANDS = 64;
 
-export function serveShells(app: FastifyInstance, { sandboxes }: Service): void {
+export function serveShells(app: FastifyInstance, { sandboxes, output }: Service): void {
+  const turns = new Turns();
   // They end with their sandbox.
   const shells = new WeakMap<ManagedSandbox, Map<string, Kept>>();
   const of = (sandbox: ManagedSandbox): Map<string, Kept> => {
@@ -44,7 +51,8 @@ export function serveShells(app: FastifyInstance, { sandboxes }: Service): void 
       ...(program === undefined ? {} : { program }),
       ...(outputBytes === undefined ? {} : { outputBytes }),
     });
-    const kept = { id: newId('shell'), createdMs: Date.now(), shell, commands: 0 };
+    const bytes = outputBytesOf(outputBytes ?? SHELL_OUTPUT);
+    const kept = { id: newId('shell'), createdMs: Date.now(), shell, commands: 0, bytes };
     all.set(kept.id, kept);
     return { id: kept.id, createdMs: kept.createdMs };
   });
@@ -62,10 +70,12 @@ export function serveShells(app: FastifyInstance, { sandboxes }: Service): void 
     if (kept.commands >= MOST_COMMANDS) throw tooMany('commands of a shell', MOST_COMMANDS);
     kept.commands += 1;
     try {
-      const outcome = await kept.shell.run(command, {
-        signal,
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      });
+      const run = () =>
+        kept.shell.run(command, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+      // A shell runs one at a time: the others of it keep nothing yet.
+      const outcome = await turns.take(kept.id, () =>
+        output.during(caller.tenant, kept.bytes, signal, run),
+      );
       const { stdout, stderr, admission, ...rest } = outcome;
       return {
         ...rest,
