@@ -192,7 +192,7 @@ struct serve {
 
 extern struct serve S;
 
-/* serve.c */
+/* watch.c */
 uint64_t clock_ns(void);
 bool watch_add(struct watch *watch, enum watch_kind kind, int fd, uint32_t events, void *owner);
 void watch_change(struct watch *watch, uint32_t events);
@@ -200,10 +200,25 @@ void watch_change(struct watch *watch, uint32_t events);
 void watch_close(struct watch *watch);
 /* Hands the descriptor over to another watch; events of this round follow it. */
 void watch_move(struct watch *from, struct watch *to, enum watch_kind kind, void *owner);
+/* What happens within `most` (NULL: whenever that is). */
+void watch_wait(const struct timespec *most, void (*happened)(struct watch *watch, uint32_t what));
+
+/* serve.c */
 void refill_soon(void);
 
-/* The process that nurseries are ordered of; again where it was killed. */
+/* requests.c: what the client asks for. */
+void requests_read(uint32_t what);
+
+/* prober.c: forked before anything else, asked once, later. */
+struct err prober_start(void);
+void prober_answer(uint32_t id);
+bool prober_is(pid_t pid);
+/* One that nobody has asked. */
+void prober_dismiss(void);
+
+/* mother.c: the process that nurseries are ordered of; started again where it was killed. */
 struct err mother_start(void);
+struct err mother_watch(void);
 
 /* client.c: what goes to the client. */
 void client_send(uint16_t type, uint32_t id, const void *body, size_t length);
