@@ -3,6 +3,7 @@
  * lines that it cannot have written.
  */
 import { randomBytes } from 'node:crypto';
+import { begunCharacter } from '../core/begun-character.ts';
 import type { CapturedOutput } from '../core/outcome.ts';
 
 /** Of one stream, of a file, of a diff: bytes that are shown. */
@@ -102,13 +103,7 @@ function isBinary(bytes: Buffer): boolean {
 
 /** Without the bytes of a character that was cut at its end. */
 function untilCharacter(bytes: Buffer): Buffer {
-  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
-    const byte = bytes[bytes.length - back] as number;
-    if ((byte & 0xc0) === 0x80) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
-  }
-  return bytes;
+  return bytes.subarray(0, bytes.length - begunCharacter(bytes));
 }
 
 function fromCharacter(bytes: Buffer): Buffer {

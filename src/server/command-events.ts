@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { WireOutputEvent } from '../api/events.ts';
 import { outcomeToWire } from '../api/outcome.ts';
+import { begunCharacter } from '../core/begun-character.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
 import type { ServerEvent } from './http/event-stream.ts';
@@ -71,16 +72,4 @@ class CharacterRest {
   end(): Buffer {
     return this.#rest;
   }
-}
-
-/** How many bytes at the end are the beginning of a character (RFC 3629, 3). */
-function begunCharacter(bytes: Buffer): number {
-  for (let back = 1; back <= 3 && back <= bytes.length; back++) {
-    const byte = bytes[bytes.length - back] as number;
-    if ((byte & 0xc0) === 0x80) continue;
-    if (byte < 0xc2 || byte > 0xf4) return 0;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-    return length > back ? back : 0;
-  }
-  return 0;
 }

@@ -1,5 +1,6 @@
 /** Reads a part of a file in an open sandbox. */
 import { z } from 'zod';
+import { begunCharacter } from '../../core/begun-character.ts';
 import { CaissonError } from '../../core/error.ts';
 import { fence, SHOWN_BYTES, shownOutput, shownWord } from '../guest-text.ts';
 import { tool } from '../tool.ts';
@@ -77,14 +78,10 @@ export const readFile = tool({
   },
 });
 
+/** One that is all there is stays: else nothing would ever be read. */
 function wholeCharacters(bytes: Buffer): Buffer {
-  for (let back = 1; back <= Math.min(3, bytes.length - 1); back++) {
-    const byte = bytes[bytes.length - back] as number;
-    if ((byte & 0xc0) === 0x80) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
-    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
-  }
-  return bytes;
+  const begun = begunCharacter(bytes);
+  return begun === bytes.length ? bytes : bytes.subarray(0, bytes.length - begun);
 }
 
 function notAFile(path: string, type: string): CaissonError {
