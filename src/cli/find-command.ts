@@ -49,13 +49,26 @@ function unknown(
   group?: string,
 ): CaissonError {
   const prefix = group === undefined ? 'caisson' : `caisson ${group}`;
-  const near = suggest(word, names);
+  const near = elsewhere(group, word) ?? within(prefix, suggest(word, names));
   return new CaissonError('REQUEST_INVALID', {
     layer: 'cli',
     message: message || `there is no command ${JSON.stringify(word)}`,
-    hint:
-      near === undefined
-        ? `${prefix} --help lists the commands`
-        : `did you mean ${prefix} ${near}?`,
+    hint: near === undefined ? `${prefix} --help lists the commands` : `did you mean ${near}?`,
   });
+}
+
+function within(prefix: string, name: string | undefined): string | undefined {
+  return name === undefined ? undefined : `${prefix} ${name}`;
+}
+
+/** The words as they stand, in another group: `keys create` is `access keys create`. Only where there is one such. */
+function elsewhere(group: string | undefined, word: string): string | undefined {
+  if (word === '') return undefined;
+  const said = ` ${group === undefined ? word : `${group} ${word}`}`;
+  const found = commands.flatMap(({ name }) => {
+    const at = `${name} `.indexOf(`${said} `);
+    return at < 0 ? [] : [name.slice(0, at + said.length)];
+  });
+  const [only, ...others] = new Set(found);
+  return only === undefined || others.length > 0 ? undefined : `caisson ${only}`;
 }

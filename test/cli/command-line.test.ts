@@ -73,6 +73,10 @@ test('commands of two words', () => {
 
 test('says what was meant', () => {
   assert.match(refusal('rnu').hint, /did you mean caisson run\?/);
+  // Of another group: keys of the service are not those that sign.
+  assert.match(refusal('keys', 'create').hint, /did you mean caisson access keys create\?/);
+  assert.match(refusal('tenants').hint, /did you mean caisson access tenants\?/);
+  assert.match(refusal('list').hint, /--help lists the commands/);
   assert.match(refusal('run', '--memroy', '1MiB', 'x').hint, /did you mean --memory\?/);
   assert.match(refusal('run', '--level', 'parnoid', 'x').hint, /did you mean --level paranoid\?/);
   assert.match(refusal('completion', 'bsah').hint, /did you mean bash\?/);

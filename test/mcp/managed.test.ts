@@ -1,11 +1,13 @@
 /** Sandboxes of a server are where a person looks for them: in `caisson ps`, and ended by `caisson kill`. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makePlace, type Place } from '../cli/caisson.ts';
-import { startMcp } from './mcp-client.ts';
+import { entry, makePlace, type Place } from '../cli/caisson.ts';
+import { typist } from '../cli/typist.ts';
+import { startMcp, withoutPython } from './mcp-client.ts';
 
 interface Row {
   readonly id: string;
@@ -102,4 +104,16 @@ test('where no state can be kept, it serves all the same, and says what is missi
   await using mcp = await startMcp({ cwd: place.work, environment });
   const answer = await mcp.call('run_command', { argv: ['echo', 'hello'] });
   assert.equal(answer.structured.stdout.text, 'hello\n');
+});
+
+test('a person who types it at a terminal is told what it is', { skip: withoutPython }, () => {
+  using place = makePlace();
+  const steps = JSON.stringify([['speaks to over stdin; Ctrl-C ends it', 0.5, [3]]]);
+  const { status, stdout, stderr } = spawnSync('python3', ['-c', typist, steps, entry, 'mcp'], {
+    cwd: place.work,
+    env: place.environment,
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  assert.deepEqual([status, stdout.trim()], [0, '0'], stderr);
 });

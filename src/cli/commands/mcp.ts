@@ -1,5 +1,6 @@
 /** `caisson mcp`. */
 import { readFileSync, statSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { Caisson } from '../../compose.ts';
 import { CaissonError } from '../../core/error.ts';
 import { parseCount, parseDuration } from '../../core/units.ts';
@@ -26,6 +27,8 @@ type Values = FlagValues<McpFlags>;
 /** Read once, and given to no guest. */
 const TOKEN_VARIABLE = 'CAISSON_MCP_TOKEN';
 const MAKES_POLICY = new Set(['policy', 'profile', 'level', 'srt-settings']);
+const TO_A_PERSON =
+  'caisson: this is a server that an agent starts, and speaks to over stdin; Ctrl-C ends it (docs/mcp.md)\n';
 /** The state directory cannot be written, or is not to be trusted. */
 const UNWRITABLE: ReadonlySet<string> = new Set([
   'STORE_UNUSABLE',
@@ -76,8 +79,10 @@ export const action: Action<McpFlags> = async ({ flags }) => {
     },
     ...(audit === undefined ? {} : { record: (event) => audit.observer(event) }),
   };
-  if (flags.http === undefined) await serveStdio(setup, stop);
-  else await serveHttp(setup, flags, tokens, tls, stop);
+  if (flags.http === undefined) {
+    if (isatty(0)) await writeAll(2, TO_A_PERSON);
+    await serveStdio(setup, stop);
+  } else await serveHttp(setup, flags, tokens, tls, stop);
   // Its stdout belonged to the client: --json has its document when that is gone.
   return { exit: 0, document: {} };
 };
