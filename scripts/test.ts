@@ -8,25 +8,15 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { stripVTControlCharacters } from 'node:util';
 import { checkSkips, type ExpectedSkip, Tally } from './tally.ts';
+import { standsAlone } from './test-lanes.ts';
 
 const repository = resolve(import.meta.dirname, '..');
 process.chdir(repository);
 
-/** Start no guest and look at nothing that others change: as many files at once as there are processors. */
-const PURE = [
-  'test/admission/proof',
-  'test/admission/signing',
-  'test/admission/threat',
-  'test/api',
-  'test/core',
-  'test/plan',
-  'test/policy',
-  'test/server/config',
-  'test/server/security',
-  'test/store',
-  'test/wasm',
-];
+/** The line of a test that is part of no other. */
+const ENDS_BLOCK = /^[✔✖﹣]/m;
 
 const only = process.argv.slice(2);
 const failures: string[] = [];
@@ -49,13 +39,17 @@ if (only.length === 0) {
 console.log('\n── tests');
 const tally = new Tally();
 const files = testFiles(only);
-const isPure = (file: string): boolean => PURE.some((folder) => file.startsWith(resolve(folder)));
-await runAll(files.filter(isPure), availableParallelism());
-// One file at a time: tests of the host ask the kernel what is left, and would find one another.
-await runAll(
-  files.filter((file) => !isPure(file)),
-  1,
-);
+const alone = files.filter((file) => standsAlone(file) !== undefined);
+// Every test file is a process that loads much of the same; what is compiled once is read by the next one.
+process.env.NODE_COMPILE_CACHE ??= resolve('build/compile-cache');
+// One file at a time: tests of the host ask the kernel what is left, and would find one another. The others need no such care.
+await Promise.all([
+  runAll(alone, 1),
+  runAll(
+    files.filter((file) => !alone.includes(file)),
+    Math.max(1, availableParallelism() - 1),
+  ),
+]);
 
 const skips = JSON.parse(readFileSync('test/skips.json', 'utf8')) as { skips: ExpectedSkip[] };
 const complaints = only.length === 0 ? checkSkips(tally, skips.skips, holdsHere) : [];
@@ -78,7 +72,16 @@ async function runAll(files: readonly string[], concurrency: number): Promise<vo
   const events = run({ files: [...files], concurrency });
   events.on('test:pass', (event) => tally.add(event, true));
   events.on('test:fail', (event) => tally.add(event, false));
-  for await (const text of events.compose(new spec())) process.stdout.write(text);
+  // Whole tests at a time, since others write beside.
+  let block = '';
+  for await (const event of events.compose(new spec())) {
+    const text = String(event);
+    block += text;
+    if (!ENDS_BLOCK.test(stripVTControlCharacters(text))) continue;
+    process.stdout.write(block);
+    block = '';
+  }
+  process.stdout.write(block);
 }
 
 function testFiles(below: string[]): string[] {

@@ -6,6 +6,8 @@ import { join, resolve } from 'node:path';
 
 export const entry: string = resolve(import.meta.dirname, '../../bin/caisson');
 
+const compiled = resolve(import.meta.dirname, '../../build/compile-cache');
+
 export interface Place extends Disposable {
   /** The current directory of its commands. */
   readonly work: string;
@@ -24,13 +26,15 @@ export function makePlace(): Place {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'caisson-cli-')));
   const work = join(root, 'work');
   for (const name of ['work', 'home', 'runtime']) mkdirSync(join(root, name), { mode: 0o700 });
-  const { NODE_COMPILE_CACHE, NODE_OPTIONS, NODE_TEST_CONTEXT, ...inherited } = process.env;
+  const { NODE_OPTIONS, NODE_TEST_CONTEXT, ...inherited } = process.env;
   const environment = {
     ...inherited,
     HOME: join(root, 'home'),
     XDG_RUNTIME_DIR: join(root, 'runtime'),
     XDG_CACHE_HOME: join(root, 'home/.cache'),
     XDG_STATE_HOME: join(root, 'home/.state'),
+    // Every place is new, what is compiled is the same in all of them. `bin/caisson` alone has tests of where it keeps that.
+    NODE_COMPILE_CACHE: compiled,
   };
   return {
     work,

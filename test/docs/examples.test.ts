@@ -55,7 +55,7 @@ class Desk {
   constructor() {
     for (const name of ['work', 'home', 'runtime'])
       mkdirSync(join(this.root, name), { mode: 0o700 });
-    const { NODE_COMPILE_CACHE, NODE_OPTIONS, NODE_TEST_CONTEXT, ...inherited } = process.env;
+    const { NODE_OPTIONS, NODE_TEST_CONTEXT, ...inherited } = process.env;
     this.#environment = {
       ...inherited,
       PATH: [bin, process.env.PATH].join(delimiter),
@@ -65,6 +65,7 @@ class Desk {
       XDG_RUNTIME_DIR: join(this.root, 'runtime'),
       XDG_CACHE_HOME: join(this.root, 'home/.cache'),
       XDG_STATE_HOME: join(this.root, 'home/.state'),
+      NODE_COMPILE_CACHE: join(repository, 'build/compile-cache'),
     };
   }
 
