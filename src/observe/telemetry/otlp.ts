@@ -1,5 +1,5 @@
 /**
- * Exporters over OTLP/HTTP, in JSON. What an exporter could not send is counted; it holds nothing up, since each stands
+ * Exporters over OTLP/HTTP, in JSON or protobuf, of which that is loaded alone that is asked for. What an exporter could not send is counted; it holds nothing up, since each stands
  * behind a queue of its own that drops what does not fit.
  */
 import type { MeterProvider } from '@opentelemetry/api';
@@ -19,7 +19,9 @@ export async function spanProcessor(
   meterProvider: MeterProvider,
 ): Promise<SpanProcessor> {
   const [{ OTLPTraceExporter }, { BatchSpanProcessor }] = await Promise.all([
-    import('@opentelemetry/exporter-trace-otlp-http'),
+    settled.protocols.traces === 'http/protobuf'
+      ? import('@opentelemetry/exporter-trace-otlp-proto')
+      : import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/sdk-trace'),
   ]);
   const exporter = new OTLPTraceExporter(targetOf(settled, 'traces'));
@@ -36,7 +38,9 @@ export async function recordProcessor(
   meterProvider: MeterProvider,
 ): Promise<LogRecordProcessor> {
   const [{ OTLPLogExporter }, { BatchLogRecordProcessor }] = await Promise.all([
-    import('@opentelemetry/exporter-logs-otlp-http'),
+    settled.protocols.logs === 'http/protobuf'
+      ? import('@opentelemetry/exporter-logs-otlp-proto')
+      : import('@opentelemetry/exporter-logs-otlp-http'),
     import('@opentelemetry/sdk-logs'),
   ]);
   const exporter = new OTLPLogExporter(targetOf(settled, 'logs'));
@@ -49,7 +53,9 @@ export async function recordProcessor(
 
 export async function metricReader(settled: Settled, failed: Failed): Promise<IMetricReader> {
   const [{ OTLPMetricExporter }, { PeriodicExportingMetricReader }] = await Promise.all([
-    import('@opentelemetry/exporter-metrics-otlp-http'),
+    settled.protocols.metrics === 'http/protobuf'
+      ? import('@opentelemetry/exporter-metrics-otlp-proto')
+      : import('@opentelemetry/exporter-metrics-otlp-http'),
     import('@opentelemetry/sdk-metrics'),
   ]);
   const exporter = new OTLPMetricExporter(targetOf(settled, 'metrics'));

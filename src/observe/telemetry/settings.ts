@@ -17,6 +17,10 @@ const telemetrySchema = z.strictObject({
     .url({ protocol: /^https?$/ })
     .optional()
     .describe('Base of the receiver; /v1/traces, /v1/metrics, /v1/logs are added to it'),
+  protocol: z
+    .enum(['http/json', 'http/protobuf'])
+    .optional()
+    .describe('Encoding over HTTP; default OTEL_EXPORTER_OTLP_PROTOCOL, else `http/json`'),
   headers: z
     .record(z.string(), z.string())
     .optional()
@@ -48,6 +52,8 @@ export type TelemetrySettings = z.infer<typeof telemetrySchema>;
 
 export type Signal = 'traces' | 'metrics' | 'logs';
 
+export type Protocol = NonNullable<TelemetrySettings['protocol']>;
+
 export interface Batches {
   readonly delayMs: number;
   readonly queue: number;
@@ -56,6 +62,7 @@ export interface Batches {
 
 export interface Settled {
   readonly otlp: Readonly<Record<Signal, boolean>>;
+  readonly protocols: Readonly<Record<Signal, Protocol>>;
   readonly prometheus: boolean;
   readonly endpoint: string | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
@@ -82,9 +89,15 @@ export function settle(settings: TelemetrySettings, environment: Environment): S
     metrics: given.metrics ?? isOn('metrics', environment),
     logs: given.logs ?? isOn('logs', environment),
   };
-  for (const signal of SIGNALS) if (otlp[signal]) checkProtocol(signal, environment);
+  const protocolOf = (signal: Signal): Protocol =>
+    given.protocol ?? (otlp[signal] ? namedProtocol(signal, environment) : 'http/json');
   return {
     otlp,
+    protocols: {
+      traces: protocolOf('traces'),
+      metrics: protocolOf('metrics'),
+      logs: protocolOf('logs'),
+    },
     prometheus: given.prometheus ?? true,
     endpoint: given.endpoint?.replace(/\/+$/, ''),
     headers: given.headers,
@@ -109,8 +122,6 @@ export function settle(settings: TelemetrySettings, environment: Environment): S
   };
 }
 
-const SIGNALS: readonly Signal[] = ['traces', 'metrics', 'logs'];
-
 /** What names an exporter or a receiver asks for it; nobody is sent anything unasked. */
 function isOn(signal: Signal, environment: Environment): boolean {
   if (isTrue(textOf(environment, 'OTEL_SDK_DISABLED'))) return false;
@@ -130,17 +141,18 @@ function isOn(signal: Signal, environment: Environment): boolean {
   );
 }
 
-/** JSON over HTTP is what is spoken here. */
-function checkProtocol(signal: Signal, environment: Environment): void {
+/** Never silently another than was asked for. */
+function namedProtocol(signal: Signal, environment: Environment): Protocol {
   for (const name of [
     `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_PROTOCOL`,
     'OTEL_EXPORTER_OTLP_PROTOCOL',
   ]) {
     const protocol = textOf(environment, name);
     if (protocol === undefined) continue;
-    if (protocol === 'http/json') return;
-    throw invalid(`${name} is ${protocol}, and http/json alone is spoken`);
+    if (protocol === 'http/json' || protocol === 'http/protobuf') return protocol;
+    throw invalid(`${name} is ${protocol}, and http/json and http/protobuf are spoken`);
   }
+  return 'http/json';
 }
 
 function samplerOf(environment: Environment): Settled['sampler'] {

@@ -75,7 +75,7 @@ test('what cannot be kept is refused by name', () => {
     ],
     [
       { logs: true },
-      { OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http/protobuf' },
+      { OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'kafka' },
       /OTEL_EXPORTER_OTLP_LOGS_PROTOCOL/,
     ],
     [{}, { OTEL_TRACES_EXPORTER: 'zipkin' }, /OTEL_TRACES_EXPORTER: otlp, none, not zipkin/],
@@ -86,12 +86,25 @@ test('what cannot be kept is refused by name', () => {
     [{}, { OTEL_RESOURCE_ATTRIBUTES: 'a=%zz' }, /the value of a/],
     [{ endpoint: 'ftp://x' }, {}, /endpoint/],
     [{ sampleRatio: 2 }, {}, /sampleRatio/],
+    [{ protocol: 'grpc' } as never, {}, /protocol/],
     [{ shutdownMs: 0 }, {}, /shutdownMs/],
     [{ trace: true } as TelemetrySettings, {}, /trace/],
   ];
   for (const [settings, environment, message] of cases) {
     assert.throws(() => settle(settings, environment), { code: 'CONFIG_INVALID', message });
   }
+  const protocols = settle(
+    { traces: true, logs: true },
+    {
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+      OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: 'http/json',
+    },
+  );
+  assert.deepEqual(protocols.protocols, {
+    traces: 'http/protobuf',
+    metrics: 'http/json',
+    logs: 'http/json',
+  });
   // Where nothing is sent, how it would be sent is nobody's affair.
   assert.deepEqual(settle({}, { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }).otlp, off);
 });
