@@ -5,15 +5,14 @@
  * Headers and trailers are read here and only the deflated part by zlib: its own reader of members gives up the content of
  * a good one for the garbage behind it, which other readers pass over.
  */
-import { Readable } from 'node:stream';
 import { crc32, createInflateRaw } from 'node:zlib';
-import { ArchiveEnds, type ByteSource, RATIO_COUNTS_FROM, type ReadArchive } from './archive.ts';
-import { pieces } from './byte-source.ts';
+import { ArchiveEnds, type ByteSource, type ReadArchive } from './archive.ts';
+import { EXPANSION_CHUNK, Expansion } from './expansion.ts';
 
-const CHUNK = 256 * 1024;
 /** Fixed part, extra field, and a name and a comment no longer than this together: packers write none or a short one. */
 const HEADER_MAX = 4 * 1024;
 const TRAILER_BYTES = 8;
+const PADDING_MAX = 256 * 1024;
 /** Some tools write a member for each block, none for each byte. */
 const MEMBERS_MAX = 10_000;
 
@@ -22,7 +21,7 @@ export async function* gunzip(
   source: ByteSource,
   { limits, odd }: ReadArchive,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let expanded = 0;
+  const expansion = new Expansion(source, limits, 'gzip');
   let at = 0;
   for (let members = 0; ; members++) {
     const header = headerBytes(await source.read(at, HEADER_MAX));
@@ -33,16 +32,9 @@ export async function* gunzip(
     at += header;
     let crc = 0;
     let length = 0;
-    const member = inflate(source, at);
+    const member = expansion.part(createInflateRaw({ chunkSize: EXPANSION_CHUNK }), at);
     for await (const piece of member.pieces) {
-      expanded += piece.length;
       length += piece.length;
-      if (expanded > limits.expandedBytes) {
-        throw new ArchiveEnds('bomb', `it expands to more than ${limits.expandedBytes} bytes`);
-      }
-      if (expanded > RATIO_COUNTS_FROM && expanded > limits.ratio * source.size) {
-        throw new ArchiveEnds('bomb', `it expands to more than ${limits.ratio} times its size`);
-      }
       crc = crc32(piece, crc);
       yield piece;
     }
@@ -81,36 +73,8 @@ function headerBytes(bytes: Buffer): number | undefined {
   return at > bytes.length ? undefined : at;
 }
 
-interface Inflated {
-  readonly pieces: AsyncIterable<Buffer>;
-  /** Compressed bytes; known at the end. */
-  readonly used: () => number;
-}
-
-function inflate(source: ByteSource, from: number): Inflated {
-  const engine = createInflateRaw({ chunkSize: CHUNK });
-  const rest: ByteSource = {
-    size: source.size - from,
-    read: (offset, length) => source.read(from + offset, length),
-  };
-  async function* expand(): AsyncGenerator<Buffer, void, undefined> {
-    const input = Readable.from(pieces(rest), { objectMode: false, highWaterMark: CHUNK });
-    input.on('error', (error) => engine.destroy(error));
-    input.pipe(engine);
-    try {
-      yield* engine as AsyncIterable<Buffer>;
-    } catch (error) {
-      throw new ArchiveEnds('damaged', `the gzip stream is damaged: ${(error as Error).message}`);
-    } finally {
-      input.destroy();
-      engine.destroy();
-    }
-  }
-  return { pieces: expand(), used: () => engine.bytesWritten };
-}
-
 /** Tapes and some tools pad with zeros. */
 async function isZero(source: ByteSource, from: number): Promise<boolean> {
-  const rest = await source.read(from, CHUNK);
+  const rest = await source.read(from, PADDING_MAX);
   return from + rest.length >= source.size && rest.every((byte) => byte === 0);
 }

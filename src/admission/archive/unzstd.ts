@@ -2,12 +2,10 @@
  * What a Zstandard file (RFC 8878) expands to, piece by piece, and never more than is allowed. Frames that follow each other
  * are one text, as for every reader; node:zlib reads one.
  */
-import { Readable } from 'node:stream';
 import { constants, createZstdDecompress } from 'node:zlib';
-import { ArchiveEnds, type ByteSource, RATIO_COUNTS_FROM, type ReadArchive } from './archive.ts';
-import { pieces } from './byte-source.ts';
+import { ArchiveEnds, type ByteSource, type ReadArchive } from './archive.ts';
+import { EXPANSION_CHUNK, Expansion } from './expansion.ts';
 
-const CHUNK = 256 * 1024;
 /** The window that a decoder holds in memory: 128 MiB, what the zstd program takes unasked. */
 const WINDOW_LOG_MAX = 27;
 const FRAMES_MAX = 10_000;
@@ -20,7 +18,7 @@ export async function* unzstd(
   source: ByteSource,
   { limits, odd }: ReadArchive,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let expanded = 0;
+  const expansion = new Expansion(source, limits, 'zstd');
   let at = 0;
   for (let frames = 0; ; frames++) {
     const head = await source.read(at, 8);
@@ -35,17 +33,8 @@ export async function* unzstd(
       odd({ kind: 'hidden-data', message: 'a zstd frame holds bytes that are no content' });
       continue;
     }
-    const frame = decompress(source, at);
-    for await (const piece of frame.pieces) {
-      expanded += piece.length;
-      if (expanded > limits.expandedBytes) {
-        throw new ArchiveEnds('bomb', `it expands to more than ${limits.expandedBytes} bytes`);
-      }
-      if (expanded > RATIO_COUNTS_FROM && expanded > limits.ratio * source.size) {
-        throw new ArchiveEnds('bomb', `it expands to more than ${limits.ratio} times its size`);
-      }
-      yield piece;
-    }
+    const frame = expansion.part(newEngine(), at);
+    yield* frame.pieces;
     at += frame.used();
   }
   if (at === 0) throw new ArchiveEnds('damaged', 'the zstd header is damaged');
@@ -54,31 +43,9 @@ export async function* unzstd(
   }
 }
 
-/** `used`: compressed bytes; known at the end. */
-function decompress(
-  source: ByteSource,
-  from: number,
-): { readonly pieces: AsyncIterable<Buffer>; readonly used: () => number } {
-  const engine = createZstdDecompress({
-    chunkSize: CHUNK,
+function newEngine() {
+  return createZstdDecompress({
+    chunkSize: EXPANSION_CHUNK,
     params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
   });
-  const rest: ByteSource = {
-    size: source.size - from,
-    read: (offset, length) => source.read(from + offset, length),
-  };
-  async function* expand(): AsyncGenerator<Buffer, void, undefined> {
-    const input = Readable.from(pieces(rest), { objectMode: false, highWaterMark: CHUNK });
-    input.on('error', (error) => engine.destroy(error));
-    input.pipe(engine);
-    try {
-      yield* engine as AsyncIterable<Buffer>;
-    } catch (error) {
-      throw new ArchiveEnds('damaged', `the zstd stream is damaged: ${(error as Error).message}`);
-    } finally {
-      input.destroy();
-      engine.destroy();
-    }
-  }
-  return { pieces: expand(), used: () => engine.bytesWritten };
 }

@@ -1,14 +1,9 @@
 /** Entries of a zip file: wheels, eggs, zipped applications. Stored and deflated ones; every other method is told. */
 import { promisify } from 'node:util';
 import { crc32, type InflateRaw, inflateRaw } from 'node:zlib';
-import {
-  ArchiveEnds,
-  type ArchiveEntry,
-  type ByteSource,
-  RATIO_COUNTS_FROM,
-  type ReadArchive,
-} from './archive.ts';
+import { ArchiveEnds, type ArchiveEntry, type ByteSource, type ReadArchive } from './archive.ts';
 import { entryPath, leadsOut } from './entry-path.ts';
+import { requireNoBomb } from './expansion.ts';
 import { type ZipRecord, zipDirectory } from './zip-directory.ts';
 
 const LOCAL = 0x04034b50;
@@ -77,12 +72,7 @@ function checkSum(records: readonly ZipRecord[], { limits }: ReadArchive): void 
     expanded += size;
     compressed += compressedSize;
   }
-  if (expanded > limits.expandedBytes) {
-    throw new ArchiveEnds('bomb', `it expands to more than ${limits.expandedBytes} bytes`);
-  }
-  if (expanded > RATIO_COUNTS_FROM && expanded > limits.ratio * compressed) {
-    throw new ArchiveEnds('bomb', `it expands to more than ${limits.ratio} times its size`);
-  }
+  requireNoBomb(expanded, compressed, limits);
 }
 
 /** Looks at each local header, which readers of streams go by, and whether it says the same. */
