@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { entry, makePlace, type Place } from './caisson.ts';
@@ -193,24 +193,27 @@ test('paranoid is refused, naming what is missing', () => {
   assert.equal(explained.status, 77);
 });
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-  test(`${signal} to the CLI ends the guest, also one that ignores it`, async () => {
-    using place = makePlace();
-    const mark = `${60_000 + process.pid}`;
-    const script = `trap "" TERM INT HUP; echo up; sleep ${mark}; sleep ${mark}`;
-    // The ordinary way; the first of its kind; the same again, which is known by then.
-    for (const flags of [['--no-tty'], [], []]) {
-      const args = ['run', ...flags, '--timeout', '1m', '--', 'sh', '-c', script];
-      const environment = { ...place.environment, PATH: '/usr/bin:/bin' };
-      const child = spawn(entry, args, { cwd: place.work, env: environment });
-      await once(child.stdout, 'data');
-      child.kill(signal);
-      const [code] = await once(child, 'close');
-      assert.equal(code, { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
-    }
-    assert.equal(spawnSync('pgrep', ['-f', `^sleep ${mark}$`]).status, 1, 'nothing is left');
-  });
-}
+// Each waits for the grace of what ignores it; they wait together.
+describe('signals to the CLI', { concurrency: true }, () => {
+  for (const [at, signal] of (['SIGTERM', 'SIGINT', 'SIGHUP'] as const).entries()) {
+    test(`${signal} to the CLI ends the guest, also one that ignores it`, async () => {
+      using place = makePlace();
+      const mark = `${600_000_000 + 10 * process.pid + at}`;
+      const script = `trap "" TERM INT HUP; echo up; sleep ${mark}; sleep ${mark}`;
+      // The ordinary way; the first of its kind; the same again, which is known by then.
+      for (const flags of [['--no-tty'], [], []]) {
+        const args = ['run', ...flags, '--timeout', '1m', '--', 'sh', '-c', script];
+        const environment = { ...place.environment, PATH: '/usr/bin:/bin' };
+        const child = spawn(entry, args, { cwd: place.work, env: environment });
+        await once(child.stdout, 'data');
+        child.kill(signal);
+        const [code] = await once(child, 'close');
+        assert.equal(code, { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal]);
+      }
+      assert.equal(spawnSync('pgrep', ['-f', `^sleep ${mark}$`]).status, 1, 'nothing is left');
+    });
+  }
+});
 
 test('kill -9 of the CLI leaves no guest', async () => {
   using place = makePlace();
