@@ -4,6 +4,7 @@ import { SIGNED_KINDS } from '../admission/signing/statement.ts';
 import { signerFields } from '../admission/signing/trust-document.ts';
 import { CAPABILITIES } from '../core/admission.ts';
 import { defineRoute } from './route.ts';
+import { statedLimits } from './sandboxes.ts';
 
 const tag = 'admission';
 
@@ -79,15 +80,7 @@ const subject = {
     .check(z.describe('As text; of a command its words as JSON; or codeBase64')),
   codeBase64: z.optional(z.base64()).check(z.describe('As bytes')),
   declares,
-  limits: z
-    .optional(
-      z.strictObject({
-        timeoutMs: z.optional(z.int()).check(z.describe('Milliseconds')),
-        cpuMs: z.optional(z.int()).check(z.describe('Milliseconds')),
-        memoryBytes: z.optional(z.int()).check(z.describe('Bytes')),
-      }),
-    )
-    .check(z.describe('Of its executions')),
+  limits: z.optional(statedLimits).check(z.describe('Of its executions')),
 };
 
 export const signSource = defineRoute({

@@ -41,6 +41,13 @@ export const inputFields = {
   inputBase64: z.optional(z.string()).check(z.describe('Standard input, as bytes')),
 };
 
+/** As a signature states them. */
+export const statedLimits = z.strictObject({
+  timeoutMs: z.optional(z.int()).check(z.describe('Milliseconds')),
+  cpuMs: z.optional(z.int()).check(z.describe('Milliseconds')),
+  memoryBytes: z.optional(z.int()).check(z.describe('Bytes')),
+});
+
 /** What vouches for the code, where the policy asks. */
 const claims = z
   .strictObject({
@@ -54,15 +61,7 @@ const claims = z
     certificate: z
       .optional(z.base64().check(z.maxLength(6 * 2 ** 20)))
       .check(z.describe('Of WASM: a wasm-pcc/v1 certificate: docs/proof.md')),
-    limits: z
-      .optional(
-        z.strictObject({
-          timeoutMs: z.optional(z.int()).check(z.describe('Milliseconds')),
-          cpuMs: z.optional(z.int()).check(z.describe('Milliseconds')),
-          memoryBytes: z.optional(z.int()).check(z.describe('Bytes')),
-        }),
-      )
-      .check(z.describe('Of its executions, as they were signed')),
+    limits: z.optional(statedLimits).check(z.describe('Of its executions, as they were signed')),
   })
   .check(z.describe('What vouches for the code, where the policy asks'));
 
