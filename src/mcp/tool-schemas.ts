@@ -94,7 +94,11 @@ export const outcomeSchema = answerSchema({
   clock: z.string().describe('Which clock ran out: wall, cpu or fuel.'),
   stdout: streamSchema.describe('Standard output.'),
   stderr: streamSchema.describe('Standard error.'),
-  value: z.string().describe('What a JavaScript or TypeScript program returned, as JSON; data.'),
+  value: z
+    .string()
+    .describe(
+      'What a JavaScript or TypeScript program, or an export of WASM, returned, as JSON; data.',
+    ),
   thrown: z.string().describe('What it threw: data.'),
   violations: z.array(violationSchema).describe('What it tried and was refused.'),
   limits_hit: z.array(z.string()).describe('Limits that it ran into.'),

@@ -13,12 +13,14 @@ import { readFile } from './tools/read-file.ts';
 import { requestNetwork } from './tools/request-network.ts';
 import { runCode } from './tools/run-code.ts';
 import { runCommand } from './tools/run-command.ts';
+import { runWasm } from './tools/run-wasm.ts';
 import { showChanges } from './tools/show-changes.ts';
 import { writeFile } from './tools/write-file.ts';
 
 const all: readonly Tool[] = [
   runCommand,
   runCode,
+  runWasm,
   openSandbox,
   listSandboxes,
   closeSandbox,

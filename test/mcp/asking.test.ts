@@ -88,7 +88,7 @@ describe('asking for network', { skip }, () => {
     const states = records.filter(({ event }) => event === 'state');
     assert.deepEqual(
       states.map(({ details }) => details.state),
-      ['SessionOpened', 'SessionClosed'],
+      ['SessionOpened', 'Initializing', 'Running', 'Completed', 'SessionClosed'],
     );
     assert.match(states[0]?.run ?? '', /^session-[0-9a-f]{32}$/);
     const changed = records.find(({ event }) => event === 'network-changed');

@@ -17,6 +17,7 @@ const ALWAYS = [
   'request_network',
   'run_code',
   'run_command',
+  'run_wasm',
   'show_changes',
   'write_file',
 ];

@@ -112,7 +112,7 @@ async function inEngine(
 }
 
 /** Where the engine's host cannot start, an interpreter inside often can. */
-function withoutEngine(error: unknown): unknown {
+export function withoutEngine(error: unknown): unknown {
   if (!isCaissonError(error) || error.code !== 'WALL_UNAVAILABLE') return error;
   const { code, message, hint } = error;
   return new CaissonError(code, {
