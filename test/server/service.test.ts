@@ -41,6 +41,26 @@ describe('the service', () => {
     assert.equal((body as { openapi: string }).openapi, '3.1.0');
   });
 
+  test('says of every answer that it is no page, and to be kept nowhere', async () => {
+    const answers = await Promise.all([
+      service.ask('GET', '/healthz'),
+      service.ask('GET', '/api/sandboxes', { key }),
+      service.ask('GET', '/api/sandboxes'),
+      service.ask('GET', '/nowhere'),
+    ]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 401, 404],
+    );
+    for (const { headers } of answers) {
+      assert.equal(headers.get('cache-control'), 'no-store');
+      assert.equal(headers.get('x-content-type-options'), 'nosniff');
+      assert.equal(headers.get('x-frame-options'), 'DENY');
+      assert.match(headers.get('content-security-policy') ?? '', /default-src 'none'/);
+      assert.match(headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/);
+    }
+  });
+
   test('runs a command', async () => {
     const { status, body } = await service.ask('POST', '/api/runs', {
       key,
