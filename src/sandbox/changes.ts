@@ -5,7 +5,7 @@
  * the workspace (beneath.ts). An apply is checked whole before its first write.
  */
 import { CaissonError } from '../core/error.ts';
-import { Beneath } from './beneath.ts';
+import { Beneath, isErrno } from './beneath.ts';
 import { textOf } from './file-content.ts';
 import { type Change, layerChanges, statBeneath, typeOf } from './layer-changes.ts';
 import type { Overlay, OverlayLayer } from './overlay.ts';
@@ -142,7 +142,11 @@ export class Changes {
       await using lower = await Beneath.open(layer.lower);
       const owner = await lower.own();
       for (const change of inOrder(ofLayer(layer, wanted))) {
-        await applyOne(change, upper, lower, owner);
+        try {
+          await applyOne(change, upper, lower, owner);
+        } catch (error) {
+          throw isErrno(error, ...MOVED) ? movedAway(change.path, error) : error;
+        }
         stamps[`${layer.prefix}${change.path}`] = await stampOf(lower, change.path);
       }
     }
@@ -247,6 +251,19 @@ function inOrder(changes: readonly Change[]): Change[] {
 
 function isChosen(path: string, only: readonly string[] | undefined): boolean {
   return only === undefined || only.some((each) => path === each || path.startsWith(`${each}/`));
+}
+
+/** Of ways and files that were there when they were looked at. */
+const MOVED = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EEXIST', 'EISDIR', 'ENOTEMPTY'];
+
+function movedAway(path: string, cause: unknown): CaissonError {
+  return new CaissonError('CHANGES_CONFLICT', {
+    layer: 'sandbox',
+    message: `${path} was changed by somebody else while it was written; what comes before it in the list was applied`,
+    hint: 'end what else works on the workspace, and apply again',
+    details: { protected: [], conflicts: [path] },
+    cause,
+  });
 }
 
 function conflict(refused: readonly string[], conflicts: readonly string[]): CaissonError {

@@ -28,6 +28,7 @@ export class UploadAccount {
       : 'replaced',
   ): Upload {
     let bytes = 0;
+    let isDone = false;
     const grow = (to: number): void => {
       this.#lease.resize({ workspaceBytes: this.#total + to - bytes });
       this.#total += to - bytes;
@@ -36,13 +37,17 @@ export class UploadAccount {
     return {
       count: grow,
       done: () => {
+        isDone = true;
         const before = this.#files.get(path) ?? 0;
         // What was in a tree stays; a file takes the place of what was there.
         const kept = existing === 'appended' ? before + bytes : bytes;
         this.#shrink(before + bytes - kept);
         if (this.#files.size < MOST_FILES || this.#files.has(path)) this.#files.set(path, kept);
       },
-      failed: () => grow(existing === 'replaced' ? 0 : bytes),
+      failed: () => {
+        // What is there counts, whatever goes wrong behind it: a guest can see to that, by taking the file away.
+        if (!isDone && existing === 'replaced') grow(0);
+      },
     };
   }
 
@@ -79,6 +84,6 @@ export interface Upload {
   /** So many so far. @throws QUOTA_EXCEEDED */
   count(bytes: number): void;
   done(): void;
-  /** Nothing of it is there; of a tree, and of what is written where it stands, what came is. */
+  /** Nothing of it is there, unless it was done before; of a tree, and of what is written where it stands, what came is. */
   failed(): void;
 }
