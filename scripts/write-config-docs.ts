@@ -11,7 +11,7 @@ const [BEGIN, END] = ['<!-- keys -->\n', '<!-- /keys -->'];
 
 /** JSON Schema (draft 2020-12), for editors. */
 export function configJsonSchema(): string {
-  const schema = z.toJSONSchema(configSchema, { io: 'input', reused: 'ref' });
+  const schema = z.toJSONSchema(configSchema, { io: 'input', reused: 'inline' });
   return `${JSON.stringify(schema, undefined, 1)}\n`;
 }
 
