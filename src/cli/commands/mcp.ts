@@ -65,7 +65,7 @@ export const action: Action<McpFlags> = async ({ flags }) => {
   });
   const setup: McpSetup = {
     caisson,
-    makeSandbox: await sandboxesOf(caisson),
+    makeSandbox: sandboxesOf(caisson),
     version,
     places,
     network,
@@ -87,8 +87,23 @@ export const action: Action<McpFlags> = async ({ flags }) => {
   return { exit: 0, document: {} };
 };
 
-/** Each session is bounded by itself: the manager is there to be seen by, and holds nothing back. */
-async function sandboxesOf(caisson: Caisson): Promise<MakeSandbox> {
+/**
+ * Each session is bounded by itself: the manager is there to be seen by, and holds nothing back. Opened when the first
+ * sandbox is wanted: an agent that is starting waits for none of it.
+ */
+function sandboxesOf(caisson: Caisson): MakeSandbox {
+  let made: Promise<MakeSandbox> | undefined;
+  return async (place, name) => {
+    made ??= withManager(caisson).catch((error) => {
+      // What was missing then may be there for the next one.
+      made = undefined;
+      throw error;
+    });
+    return await (await made)(place, name);
+  };
+}
+
+async function withManager(caisson: Caisson): Promise<MakeSandbox> {
   try {
     return managedBy(await caisson.manager({ pool: { concurrency: null, memoryBytes: null } }));
   } catch (error) {
