@@ -3,8 +3,7 @@
  * guest's rights: a link that the guest planted leads inside its own root alone.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, readlink } from 'node:fs/promises';
-import { join, posix } from 'node:path';
+import { posix } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import {
   type FilesReply,
@@ -13,7 +12,7 @@ import {
   type OpenSandbox,
 } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
-import { Beneath } from './beneath.ts';
+import { fileFailed } from './file-failed.ts';
 import {
   FILE_PIECE as CHUNK,
   type ReadStreamOptions,
@@ -21,6 +20,7 @@ import {
   type WriteStreamOptions,
   writePieces,
 } from './file-streams.ts';
+import { copyIn, copyOut } from './host-copies.ts';
 import type { Redactor } from './redact.ts';
 import { type FileEvent, type WatchOptions, watchTree } from './watch.ts';
 
@@ -154,7 +154,7 @@ export class SandboxFiles {
   async stat(path: string, options: { follow?: boolean } = {}): Promise<FileInfo> {
     const flags = options.follow === true ? fileFlag.follow : 0;
     const [entry] = (await this.#ask({ op: 'stat', path, flags })).entries;
-    if (entry === undefined) throw failed('stat', path, 'no answer');
+    if (entry === undefined) throw fileFailed('stat', path, 'no answer');
     return infoOf(entry);
   }
 
@@ -228,18 +228,7 @@ export class SandboxFiles {
 
   /** Copies a host file or tree in. Links are copied as links, never followed; other special files are refused. */
   async upload(from: string, to: string): Promise<void> {
-    const stat = await lstat(from);
-    if (stat.isSymbolicLink()) return await this.makeLink(to, await readlink(from));
-    if (stat.isDirectory()) {
-      await this.mkdir(to, { recursive: true, mode: stat.mode & 0o777 });
-      for (const name of await readdir(from)) {
-        await this.upload(join(from, name), posix.join(to, name));
-      }
-      return;
-    }
-    if (!stat.isFile()) throw failed('upload', from, 'it is neither file, directory nor link');
-    await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);
-    await this.#uploadFile(file, to, stat.mode & 0o777);
+    await copyIn(this, (asked) => this.#ask(asked), from, to);
   }
 
   /**
@@ -247,62 +236,14 @@ export class SandboxFiles {
    * the guest has made: links are made as links, and never written through.
    */
   async download(from: string, to: string): Promise<void> {
-    const parent = await Beneath.open(posix.dirname(posix.resolve(to)));
-    try {
-      await this.#download(from, parent, posix.basename(to));
-    } finally {
-      await parent.close();
-    }
-  }
-
-  async #download(from: string, into: Beneath, name: string): Promise<void> {
-    const info = await this.stat(from);
-    if ((await into.stat(name)) !== undefined) throw failed('download', name, 'it exists already');
-    const mode = info.mode & 0o777;
-    if (info.type === 'link') return await into.replaceLink(name, await this.readLink(from));
-    if (info.type === 'directory') {
-      await into.makeDirectory(name, mode | 0o700);
-      await using directory = await into.directory(name);
-      for (const each of await this.list(from)) {
-        await this.#download(posix.join(from, each.name), directory, each.name);
-      }
-      return await directory.chmodSelf(mode);
-    }
-    if (info.type !== 'file')
-      throw failed('download', from, 'it is neither file, directory nor link');
-    await into.replace(
-      name,
-      async (file) => {
-        const redacted = this.#redactor?.stream();
-        for (let offset = 0; ; ) {
-          const { data } = await this.#ask({ op: 'read', path: from, offset, length: CHUNK });
-          offset += data.length;
-          const ended = data.length === 0;
-          await file.appendFile((ended ? redacted?.end() : redacted?.add(data)) ?? data);
-          if (ended) return;
-        }
-      },
-      mode,
-    );
-  }
-
-  async #uploadFile(file: FileHandle, to: string, mode: number): Promise<void> {
-    await this.write(to, '');
-    const buffer = Buffer.allocUnsafe(CHUNK);
-    for (let offset = 0; ; ) {
-      const { bytesRead } = await file.read(buffer, 0, CHUNK, offset);
-      if (bytesRead === 0) break;
-      await this.#ask({ op: 'write', path: to, offset, data: buffer.subarray(0, bytesRead) });
-      offset += bytesRead;
-    }
-    await this.chmod(to, mode);
+    await copyOut(this, from, to);
   }
 
   async #ask(request: FilesRequest): Promise<FilesReply> {
     const reply = await this.#sandbox.files({ ...request, path: this.#resolve(request.path) });
     if (reply.errno === 0) return reply;
     const [name, text] = getSystemErrorMap().get(-reply.errno) ?? [`${reply.errno}`, 'failed'];
-    throw failed(request.op, request.path, text, name);
+    throw fileFailed(request.op, request.path, text, name);
   }
 
   #resolve(path: string): string {
@@ -325,12 +266,4 @@ function typeOfMode(mode: number): FileInfo['type'] {
   if (kind === constants.S_IFREG) return 'file';
   if (kind === constants.S_IFDIR) return 'directory';
   return kind === constants.S_IFLNK ? 'link' : 'special';
-}
-
-function failed(op: string, path: string, reason: string, errno?: string): CaissonError {
-  return new CaissonError('FILE_FAILED', {
-    layer: 'sandbox',
-    message: `${op} ${path}: ${reason}`,
-    details: { op, path, ...(errno === undefined ? {} : { errno }) },
-  });
 }
