@@ -19,7 +19,7 @@ for target in sys.argv[1:]:
     except OSError: print(target, "-", flush=True)
 `;
 
-test('a group of another tenant', { skip: python ? false : 'no python3' }, async () => {
+test('a group of another tenant', { skip: python ? false : 'python3 is not installed' }, async () => {
   await using service = await served({ audit: { enabled: false } });
   const keys = [await service.key('developer'), await service.key('developer', 'globex')];
   const stopping = new AbortController();
