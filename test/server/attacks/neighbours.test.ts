@@ -106,6 +106,25 @@ describe('the neighbours of a tenant', () => {
         deny: Array.from({ length: 128 }, (_, i) => `${i + 20}.0.0.0/8:${i + 1}-${i + 400}`),
       },
     }));
+    // Others come between each two of them.
+    const { places } = service.serving.service;
+    const caller = {
+      tenant: 'acme',
+      subject: 'a test',
+      scopes: new Set<never>(),
+      isOperator: false,
+    };
+    let between = 0;
+    let isOver = false;
+    const look = (): void => {
+      between += 1;
+      if (!isOver) setImmediate(look);
+    };
+    setImmediate(look);
+    await Promise.all(policies.slice(0, 8).map((policy) => places.policy(caller, { policy })));
+    isOver = true;
+    assert.ok(between >= 7, `${between} looks between 8 policies`);
+
     let left = policies.length;
     const all = policies.map(async (policy) => {
       await service.ask('POST', '/api/policies/validate', { key, body: { policy } });
