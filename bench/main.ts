@@ -41,6 +41,7 @@ import { network } from './suites/network.ts';
 import { proof } from './suites/proof.ts';
 import { seccomp } from './suites/seccomp.ts';
 import { service } from './suites/service.ts';
+import { serviceRuns } from './suites/service-runs.ts';
 import { serviceStreams } from './suites/service-streams.ts';
 import { sideChannels } from './suites/side-channels.ts';
 import { signing } from './suites/signing.ts';
@@ -67,6 +68,7 @@ const SUITES: readonly Suite[] = [
   soak,
   audit,
   service,
+  serviceRuns,
   serviceStreams,
   sideChannels,
   isolate,

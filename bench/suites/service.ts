@@ -1,18 +1,15 @@
-/** The service beside the library: a sandbox over HTTP, how many a second, executions of a module. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync } from 'node:fs';
+/** The service beside the library: a sandbox over HTTP, and executions of a module. */
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { AuditLog, Caisson } from '../../src/index.ts';
 import { LeanClient, requestBytes } from '../lean-client.ts';
 import { round } from '../report.ts';
+import { type Load, load, Served, show } from '../served.ts';
 import { summarize } from '../statistics.ts';
 import type { Bench, Suite, SuiteResult } from '../suite.ts';
 
 export const service: Suite = { name: 'service', run };
 
-const PROGRAM = join(import.meta.dirname, '../programs/service-process.ts');
-const RUNS_IN_FLIGHT = 24;
 const EXECUTIONS_IN_FLIGHT = 32;
 const SOURCE = 'export default (a, b) => a + b';
 /** What stays from one execution to the next; effects keep nothing unless they are registered as modules that do. */
@@ -69,11 +66,6 @@ async function run(bench: Bench): Promise<SuiteResult> {
   const health = requestBytes('GET', '/healthz', key);
   const idle = await load(served, 8, 2, () => health);
   bench.note(`service: healthz ${show(idle)}`);
-  const command = requestBytes('POST', '/api/runs', key, { argv: ['true'], policy: 'strict' });
-  const runs = await load(served, RUNS_IN_FLIGHT, seconds, () => command);
-  bench.note(`service: runs ${show(runs)}`);
-  const recycled = await recycledRuns(bench, seconds);
-  bench.note(`service: runs, namespaces recycled ${show(recycled)}`);
   const executions: { readonly label: string; readonly load: Load }[] = [];
   const registrar = await LeanClient.open(address);
   for (const { keep, label } of KEPT) {
@@ -101,7 +93,7 @@ async function run(bench: Bench): Promise<SuiteResult> {
   ];
   return {
     title: 'Service: sandboxes and modules over HTTP',
-    method: `Loopback, connections that are kept, audit log on (fsync with each batch). Create, exec \`true\`, end of a sandbox of level strict: ${rounds} times, in turn with the library's manager in this process, which keeps an audit log, too. Throughput: ${RUNS_IN_FLIGHT} runs and ${EXECUTIONS_IN_FLIGHT} executions in flight for ${seconds} s from this process; service and client share the machine. Cores: processor time of the process over the time.`,
+    method: `Loopback, connections that are kept, audit log on (fsync with each batch). Create, exec \`true\`, end of a sandbox of level strict: ${rounds} times, in turn with the library's manager in this process, which keeps an audit log, too. Throughput: ${EXECUTIONS_IN_FLIGHT} executions in flight for ${seconds} s from this process; service and client share the machine. Cores: processor time of the process over the time.`,
     table: {
       columns: ['', 'median', 'middle half'],
       rows: [
@@ -116,8 +108,6 @@ async function run(bench: Bench): Promise<SuiteResult> {
           `${round(over.lowerQuartile)}–${round(over.upperQuartile)}`,
         ],
         rowOf('requests that do nothing', idle),
-        rowOf('runs', runs),
-        rowOf('runs, network namespaces recycled within the tenant', recycled),
         ...executions.map(({ label, load: each }) =>
           rowOf(`executions of a module, ${label}`, each),
         ),
@@ -132,13 +122,6 @@ async function run(bench: Bench): Promise<SuiteResult> {
         unit: '',
       },
       {
-        name: 'service: sandboxes a second',
-        measured: runs.perSecond,
-        sense: '≥',
-        limit: 500,
-        unit: '',
-      },
-      {
         name: 'service: executions of a module a second, kept context',
         measured: executions[0]?.load.perSecond ?? null,
         sense: '≥',
@@ -147,94 +130,4 @@ async function run(bench: Bench): Promise<SuiteResult> {
       },
     ],
   };
-}
-
-async function recycledRuns(bench: Bench, seconds: number): Promise<Load> {
-  const manager = { recycleNetwork: true };
-  await using served = await Served.start(mkdtempSync(join(bench.directory, 'recycled-')), {
-    manager,
-  });
-  const command = requestBytes('POST', '/api/runs', served.key, {
-    argv: ['true'],
-    policy: 'strict',
-  });
-  return await load(served, RUNS_IN_FLIGHT, seconds, () => command);
-}
-
-interface Load {
-  readonly perSecond: number;
-  readonly serviceCores: number;
-  readonly clientCores: number;
-}
-
-/** So many connections, each with one request after the other. */
-async function load(
-  { address, pid }: Served,
-  inFlight: number,
-  seconds: number,
-  request: () => string,
-): Promise<Load> {
-  const clients = await Promise.all(
-    Array.from({ length: inFlight }, () => LeanClient.open(address)),
-  );
-  let done = 0;
-  const before = [processorMs(pid), processorMs(process.pid)] as const;
-  const from = performance.now();
-  const until = from + seconds * 1000;
-  await Promise.all(
-    clients.map(async (client) => {
-      while (performance.now() < until) {
-        const { status, body } = await client.ask(request());
-        if (status !== 200) throw new Error(`${status}: ${body}`);
-        done++;
-      }
-    }),
-  );
-  const ms = performance.now() - from;
-  for (const client of clients) client.close();
-  return {
-    perSecond: done / (ms / 1000),
-    serviceCores: (processorMs(pid) - before[0]) / ms,
-    clientCores: (processorMs(process.pid) - before[1]) / ms,
-  };
-}
-
-/** proc(5), stat: utime and stime, in clock ticks of 10 ms. */
-function processorMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
-function show({ perSecond, serviceCores, clientCores }: Load): string {
-  return `${round(perSecond)} a second, service ${round(serviceCores)} cores, client ${round(clientCores)}`;
-}
-
-class Served implements AsyncDisposable {
-  readonly address: string;
-  readonly key: string;
-  readonly #child: ChildProcess;
-
-  private constructor(child: ChildProcess, { address, key }: { address: string; key: string }) {
-    this.#child = child;
-    this.address = address;
-    this.key = key;
-  }
-
-  static async start(state: string, config: object = {}): Promise<Served> {
-    const argv = [PROGRAM, join(state, 'state'), 'true', JSON.stringify(config)];
-    const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
-    const [said] = await once(child.stdout as NodeJS.EventEmitter, 'data');
-    return new Served(child, JSON.parse(String(said)));
-  }
-
-  get pid(): number {
-    return this.#child.pid as number;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const gone = once(this.#child, 'exit');
-    this.#child.stdin?.end();
-    await gone;
-  }
 }
