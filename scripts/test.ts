@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { stripVTControlCharacters } from 'node:util';
+import { endLateFiles } from './end-late-files.ts';
 import { checkSkips, type ExpectedSkip, Tally } from './tally.ts';
 import { standsAlone } from './test-lanes.ts';
 
@@ -17,6 +18,18 @@ process.chdir(repository);
 
 /** The line of a test that is part of no other. */
 const ENDS_BLOCK = /^[✔✖﹣]/m;
+
+/** Of one file; the longest ones take a few minutes on a busy machine. */
+const FILE_LIMIT_MS = Number(process.env.CAISSON_TEST_FILE_SECONDS ?? 600) * 1000;
+
+// node:test takes what is thrown while it runs for its own, and says nothing.
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.prependListener(event, (error: unknown) => {
+    console.error(error);
+    console.error('failed: scripts/test.ts itself');
+    process.exit(1);
+  });
+}
 
 const only = process.argv.slice(2);
 const failures: string[] = [];
@@ -43,6 +56,7 @@ const alone = files.filter((file) => standsAlone(file) !== undefined);
 // Every test file is a process that loads much of the same; what is compiled once is read by the next one.
 process.env.NODE_COMPILE_CACHE ??= resolve('build/compile-cache');
 // One file at a time: tests of the host ask the kernel what is left, and would find one another. The others need no such care.
+const late = endLateFiles(FILE_LIMIT_MS, (line) => failures.push(line));
 await Promise.all([
   runAll(alone, 1),
   runAll(
@@ -50,6 +64,8 @@ await Promise.all([
     Math.max(1, availableParallelism() - 1),
   ),
 ]);
+
+late[Symbol.dispose]();
 
 const skips = JSON.parse(readFileSync('test/skips.json', 'utf8')) as { skips: ExpectedSkip[] };
 const complaints = only.length === 0 ? checkSkips(tally, skips.skips, holdsHere) : [];
