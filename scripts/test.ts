@@ -23,13 +23,8 @@ const ENDS_BLOCK = /^[✔✖﹣]/m;
 const FILE_LIMIT_MS = Number(process.env.CAISSON_TEST_FILE_SECONDS ?? 600) * 1000;
 
 // node:test takes what is thrown while it runs for its own, and says nothing.
-for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-  process.prependListener(event, (error: unknown) => {
-    console.error(error);
-    console.error('failed: scripts/test.ts itself');
-    process.exit(1);
-  });
-}
+process.prependListener('uncaughtException', fail);
+process.prependListener('unhandledRejection', fail);
 
 const only = process.argv.slice(2);
 const failures: string[] = [];
@@ -98,6 +93,12 @@ async function runAll(files: readonly string[], concurrency: number): Promise<vo
     block = '';
   }
   process.stdout.write(block);
+}
+
+function fail(error: unknown): never {
+  console.error(error);
+  console.error('failed: scripts/test.ts itself');
+  process.exit(1);
 }
 
 function testFiles(below: string[]): string[] {
