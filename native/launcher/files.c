@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "wire.h"
@@ -22,6 +23,8 @@
 /* What one more entry can add to a listing: a name of NAME_MAX and its fields. */
 #define ENTRY_MAX 512u
 #define DEPTH_MAX 32
+/* One request holds up the others no longer than that, whatever the guest does meanwhile. */
+#define TURN_MS 500
 
 #define RESOLVE_NO_MAGICLINKS_BIT 0x02u
 #define RENAME_NOREPLACE_BIT 1u
@@ -113,6 +116,12 @@ struct dirent64_head {
 
 static bool is_dots(const char *name) { return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0)); }
 
+static int64_t now_ms(void) {
+  struct timespec now = {0};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* A page of a directory: what comes after `offset` entries, at most `length` of them. Field 5 is where to go on. */
 static int do_list(const struct request *request, struct out *out) {
   int fd = open_path(request, O_RDONLY | O_DIRECTORY, 0);
@@ -120,7 +129,13 @@ static int do_list(const struct request *request, struct out *out) {
   uint64_t position = 0, wanted = HAS(request, 5) ? request->length : UINT64_MAX, written = 0;
   int error = 0;
   bool full = wanted == 0;
+  int64_t until = now_ms() + TURN_MS;
   while (!full) {
+    /* A directory whose entries come and go as fast as they are read has no end. */
+    if (position > request->offset && now_ms() > until) {
+      full = true;
+      break;
+    }
     long size = syscall(SYS_getdents64, fd, data_bytes, 65536);
     if (size < 0) error = -errno;
     if (size <= 0) break;
@@ -241,7 +256,7 @@ static int open_to_empty(int parent, const char *name) {
 }
 
 /* Removes what is no directory in `fd` and finds one directory that is left, or none: *name is then empty. */
-static int empty_level(int fd, char name[NAME_MAX + 1]) {
+static int empty_level(int fd, char name[NAME_MAX + 1], int64_t until) {
   bool removed = true;
   name[0] = 0;
   while (removed) {
@@ -252,6 +267,7 @@ static int empty_level(int fd, char name[NAME_MAX + 1]) {
       if (size < 0) return -errno;
       if (size == 0) break;
       for (long at = 0; at < size;) {
+        if (now_ms() > until) return -EAGAIN;
         const struct dirent64_head *entry = (const void *)(data_bytes + at);
         at += entry->length;
         if (is_dots(entry->name)) continue;
@@ -272,13 +288,15 @@ static int empty_level(int fd, char name[NAME_MAX + 1]) {
 }
 
 /* Empties the directory `fds[0]`. Below DEPTH_MAX levels a subdirectory is first moved up into fds[0], so that neither
-   descriptors nor stack grow with a depth that the guest chose. */
+   descriptors nor stack grow with a depth that the guest chose. -EAGAIN where it takes longer than a turn: whoever asks again
+   goes on, and decides how often, since a guest can fill it as fast as it is emptied. */
 static int empty_tree(int top) {
   int fds[DEPTH_MAX] = {top};
   char names[DEPTH_MAX][NAME_MAX + 1], name[NAME_MAX + 1];
   int depth = 0, error;
   unsigned serial = 0;
-  while ((error = empty_level(fds[depth], name)) == 0) {
+  int64_t until = now_ms() + TURN_MS;
+  while ((error = empty_level(fds[depth], name, until)) == 0) {
     if (name[0] == 0) {
       if (depth == 0) return 0;
       close(fds[depth--]);
@@ -289,7 +307,7 @@ static int empty_tree(int top) {
     if (depth == DEPTH_MAX - 1) {
       char moved[32];
       do snprintf(moved, sizeof moved, ".removed-%u", serial++);
-      while (syscall(SYS_renameat2, fds[depth], name, top, moved, RENAME_NOREPLACE_BIT) != 0 && errno == EEXIST);
+      while (syscall(SYS_renameat2, fds[depth], name, top, moved, RENAME_NOREPLACE_BIT) != 0 && errno == EEXIST && now_ms() <= until);
       if (faccessat(top, moved, F_OK, AT_SYMLINK_NOFOLLOW) == 0) continue;
       error = -errno;
       break;

@@ -19,7 +19,7 @@ import {
   symlink,
   unlink,
 } from 'node:fs/promises';
-import { CaissonError } from '../core/error.ts';
+import { CaissonError, isCaissonError } from '../core/error.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_CREAT, O_EXCL, O_WRONLY } = constants;
 
@@ -186,6 +186,15 @@ export class Beneath {
 
 export function isErrno(error: unknown, ...codes: string[]): boolean {
   return codes.includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+}
+
+/**
+ * What was listed is not there any more, or is something else: gone, a file in the place of a directory, a link, a directory,
+ * no link, a device or socket, no regular file.
+ */
+export function isOther(error: unknown): boolean {
+  const isNoFile = isCaissonError(error) && error.code === 'PATH_ESCAPES';
+  return isNoFile || isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR', 'EINVAL', 'ENXIO');
 }
 
 /** open(2), the same number on x86-64 and aarch64; Node does not name it. */

@@ -4,8 +4,9 @@
  * The upper layer was written by the guest: nothing here follows a link of it, and nothing is written through a link of
  * the workspace (beneath.ts). An apply is checked whole before its first write.
  */
+import type { FileHandle } from 'node:fs/promises';
 import { CaissonError } from '../core/error.ts';
-import { Beneath, isErrno } from './beneath.ts';
+import { Beneath, isErrno, isOther } from './beneath.ts';
 import { textOf } from './file-content.ts';
 import { type Change, layerChanges, statBeneath, typeOf } from './layer-changes.ts';
 import type { Overlay, OverlayLayer } from './overlay.ts';
@@ -100,17 +101,10 @@ export class Changes {
   /** The same, one change at a time: a guest can make it as long as it likes. */
   async *diffParts(): AsyncGenerator<string> {
     for (const layer of this.#overlay.layers) {
-      await using upper = await Beneath.open(layer.upper);
+      await using upper = await Beneath.open(layer.upper).catch(gone);
       await using lower = await Beneath.open(layer.lower);
       for (const change of ofLayer(layer, this.entries)) {
-        const name = `${layer.prefix}${change.path}`;
-        if (change.type === 'file') {
-          const before = change.kind === 'added' ? '' : await textOf(lower, change.path);
-          const after = change.kind === 'deleted' ? '' : await textOf(upper, change.path);
-          yield unifiedDiff(name, before, after, change.kind);
-        } else {
-          yield `${change.kind} ${change.type} ${JSON.stringify(name)}\n`;
-        }
+        yield await diffOf(change, `${layer.prefix}${change.path}`, upper, lower);
       }
     }
   }
@@ -131,7 +125,8 @@ export class Changes {
         change.stays === true ||
         (change.protected && options.skipProtected === true),
     );
-    const wanted = chosen.filter((change) => !skipped.includes(change));
+    const left = new Set(skipped);
+    const wanted = chosen.filter((change) => !left.has(change));
     const refused = wanted.filter((change) => change.protected).map((change) => change.path);
     const conflicts = await this.#conflicts(wanted);
     if (refused.length > 0 || conflicts.length > 0) throw conflict(refused, conflicts);
@@ -145,7 +140,7 @@ export class Changes {
         try {
           await applyOne(change, upper, lower, owner);
         } catch (error) {
-          throw isErrno(error, ...MOVED) ? movedAway(change.path, error) : error;
+          throw isMoved(error) ? movedAway(change.path, error) : error;
         }
         stamps[`${layer.prefix}${change.path}`] = await stampOf(lower, change.path);
       }
@@ -178,6 +173,35 @@ export class Changes {
     }
     return found;
   }
+}
+
+/** What changes once more while it is read is told in one line. */
+async function diffOf(
+  { path, kind, type }: Change,
+  name: string,
+  upper: Beneath,
+  lower: Beneath,
+): Promise<string> {
+  const line = `${kind} ${type} ${JSON.stringify(name)}`;
+  if (type !== 'file') return `${line}\n`;
+  try {
+    const before = kind === 'added' ? '' : await textOf(lower, path);
+    const after = kind === 'deleted' ? '' : await textOf(upper, path);
+    return unifiedDiff(name, before, after, kind);
+  } catch (error) {
+    if (isOther(error)) return `${line}, and something else now\n`;
+    throw error;
+  }
+}
+
+/** Discarded since they were read. */
+function gone(error: unknown): never {
+  if (!isErrno(error, 'ENOENT')) throw error;
+  throw new CaissonError('SANDBOX_CLOSED', {
+    layer: 'sandbox',
+    message: 'the changes were discarded while they were read',
+    cause: error,
+  });
 }
 
 /** The changes of one layer, with paths relative to it. */
@@ -218,22 +242,12 @@ async function applyOne(
   await into.replace(name, (file) => copyInto(source, file), mode, as);
 }
 
-async function copyInto(
-  source: {
-    read: (
-      buffer: Buffer,
-      offset: number,
-      length: number,
-      position: number,
-    ) => Promise<{ bytesRead: number }>;
-  },
-  file: {
-    write: (buffer: Buffer, offset: number, length: number, position: number) => Promise<unknown>;
-  },
-): Promise<void> {
+/** As long as it was when it was opened: its guest could let it grow as fast as it is copied. */
+async function copyInto(source: FileHandle, file: FileHandle): Promise<void> {
+  const { size } = await source.stat();
   const buffer = Buffer.allocUnsafe(256 * 1024);
-  for (let at = 0; ; ) {
-    const { bytesRead } = await source.read(buffer, 0, buffer.length, at);
+  for (let at = 0; at < size; ) {
+    const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, size - at), at);
     if (bytesRead === 0) return;
     await file.write(buffer, 0, bytesRead, at);
     at += bytesRead;
@@ -254,7 +268,9 @@ function isChosen(path: string, only: readonly string[] | undefined): boolean {
 }
 
 /** Of ways and files that were there when they were looked at. */
-const MOVED = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EEXIST', 'EISDIR', 'ENOTEMPTY'];
+function isMoved(error: unknown): boolean {
+  return isOther(error) || isErrno(error, 'EEXIST', 'ENOTEMPTY');
+}
 
 function movedAway(path: string, cause: unknown): CaissonError {
   return new CaissonError('CHANGES_CONFLICT', {

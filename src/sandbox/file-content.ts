@@ -6,6 +6,7 @@ import type { Beneath } from './beneath.ts';
 
 /** Above that a file is shown as one line, not as a diff. */
 const TEXT_MAX = 1024 * 1024;
+const PIECE = 256 * 1024;
 
 /** Whether both sides hold the same file or link. */
 export async function sameFile(
@@ -28,8 +29,8 @@ export async function sameFile(
 export async function textOf(root: Beneath, path: string): Promise<string | undefined> {
   await using parent = await root.parentOf(path);
   await using file = await parent.read(path.slice(path.lastIndexOf('/') + 1));
-  if ((await file.stat()).size > TEXT_MAX) return undefined;
-  const bytes = await file.readFile();
+  const bytes = await upTo(file, TEXT_MAX + 1);
+  if (bytes.length > TEXT_MAX) return undefined;
   if (bytes.includes(0)) return undefined;
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -38,10 +39,25 @@ export async function textOf(root: Beneath, path: string): Promise<string | unde
   }
 }
 
+/** However long it becomes meanwhile. */
+async function upTo(file: FileHandle, most: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < most; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(PIECE, most - at));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) break;
+    parts.push(buffer.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  return Buffer.concat(parts);
+}
+
 async function sameBytes(a: FileHandle, b: FileHandle): Promise<boolean> {
-  if ((await a.stat()).size !== (await b.stat()).size) return false;
-  const [one, two] = [Buffer.allocUnsafe(256 * 1024), Buffer.allocUnsafe(256 * 1024)];
-  for (let at = 0; ; ) {
+  const { size } = await a.stat();
+  if ((await b.stat()).size !== size) return false;
+  const [one, two] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
+  // No longer than they were: two guests could let both grow together.
+  for (let at = 0; at < size; ) {
     const { bytesRead } = await a.read(one, 0, one.length, at);
     const other = await b.read(two, 0, bytesRead === 0 ? 1 : bytesRead, at);
     if (other.bytesRead !== bytesRead) return false;
@@ -49,4 +65,5 @@ async function sameBytes(a: FileHandle, b: FileHandle): Promise<boolean> {
     if (!one.subarray(0, bytesRead).equals(two.subarray(0, bytesRead))) return false;
     at += bytesRead;
   }
+  return true;
 }

@@ -22,6 +22,7 @@ import {
 } from './file-streams.ts';
 import { copyIn, copyOut } from './host-copies.ts';
 import type { Redactor } from './redact.ts';
+import { removeWithin } from './remove-within.ts';
 import { type FileEvent, type WatchOptions, watchTree } from './watch.ts';
 
 export interface FileInfo {
@@ -200,9 +201,20 @@ export class SandboxFiles {
     await this.#ask({ op: 'mkdir', path, mode: options.mode ?? 0o755, flags });
   }
 
-  async remove(path: string, options: { recursive?: boolean } = {}): Promise<void> {
+  /**
+   * @param options `withinMs`: how long a tree may take, default a minute; a guest can fill it as fast as it is emptied
+   * @throws FILE_FAILED with EAGAIN where that is over: some of it is gone
+   */
+  async remove(
+    path: string,
+    options: { recursive?: boolean; withinMs?: number } = {},
+  ): Promise<void> {
     const flags = options.recursive === true ? fileFlag.recursive : 0;
-    await this.#ask({ op: 'remove', path, flags });
+    await removeWithin(
+      (asked) => this.#ask(asked),
+      { op: 'remove', path, flags },
+      options.withinMs,
+    );
   }
 
   async move(from: string, to: string): Promise<void> {

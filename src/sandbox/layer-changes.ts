@@ -7,7 +7,7 @@ import { type LayerEntry, MOST_ENTRIES, readLayer, tooMany } from '../launcher/l
 import { WORKSPACE } from '../policy/path.ts';
 import { containsPath, touchesPath } from '../policy/path-set.ts';
 import { leadsToProtected, matchesProtected } from '../policy/protect.ts';
-import { Beneath, isErrno, openUp } from './beneath.ts';
+import { Beneath, isErrno, isOther, openUp } from './beneath.ts';
 import { sameFile } from './file-content.ts';
 import type { OverlayLayer } from './overlay.ts';
 
@@ -70,7 +70,7 @@ async function compareThere(entry: LayerEntry, upper: Beneath, lower: Beneath): 
   try {
     return await compare(entry, upper, lower);
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return [];
+    if (isOther(error)) return [];
     throw error;
   }
 }

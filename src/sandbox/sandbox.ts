@@ -212,18 +212,23 @@ export class Sandbox {
   /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay; TOO_LARGE */
   async changes(options: ChangesOptions = {}): Promise<Changes> {
     const overlay = this.#needOverlay();
+    return await this.#whileOpen(() => Changes.read(overlay, this.#setup.launcher, options));
+  }
+
+  /** Brings the changes into the workspace; see {@link Changes.apply}. */
+  async apply(options: ApplyOptions = {}): Promise<Applied> {
+    const changes = await this.changes(options);
+    return await this.#whileOpen(() => changes.apply(options));
+  }
+
+  async #whileOpen<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await Changes.read(overlay, this.#setup.launcher, options);
+      return await work();
     } catch (error) {
       // Closed meanwhile: its changes went while they were read.
       if (this.#closing === undefined || isCaissonError(error)) throw error;
       throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox', cause: error });
     }
-  }
-
-  /** Brings the changes into the workspace; see {@link Changes.apply}. */
-  async apply(options: ApplyOptions = {}): Promise<Applied> {
-    return await (await this.changes(options)).apply(options);
   }
 
   /** The changes as they are now, to open sandboxes from. @throws REQUEST_INVALID without an overlay */

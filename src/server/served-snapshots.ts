@@ -20,10 +20,31 @@ const MOST_PER_TENANT = 256;
 
 export class ServedSnapshots {
   readonly #kept = new Map<string, KeptSnapshot>();
+  /** Asked for, and not there yet, by tenant. */
+  readonly #taking = new Map<string, number>();
 
-  /** @throws QUOTA_EXCEEDED */
-  requireRoom(tenant: string): void {
-    const used = this.list(tenant).length;
+  /**
+   * Has its place from the beginning on, so that none comes between.
+   *
+   * @param take what is kept from then on
+   * @throws QUOTA_EXCEEDED, and what `take` throws: it has no place then
+   */
+  async keep(tenant: string, take: () => Promise<KeptSnapshot>): Promise<KeptSnapshot> {
+    const taking = this.#taking.get(tenant) ?? 0;
+    this.#requireRoom(tenant, this.list(tenant).length + taking);
+    this.#taking.set(tenant, taking + 1);
+    try {
+      const kept = await take();
+      this.#kept.set(kept.snapshot.id, kept);
+      return kept;
+    } finally {
+      const left = (this.#taking.get(tenant) ?? 1) - 1;
+      if (left > 0) this.#taking.set(tenant, left);
+      else this.#taking.delete(tenant);
+    }
+  }
+
+  #requireRoom(tenant: string, used: number): void {
     if (used < MOST_PER_TENANT) return;
     throw new CaissonError('QUOTA_EXCEEDED', {
       layer: 'server',
@@ -31,10 +52,6 @@ export class ServedSnapshots {
       hint: 'DELETE /api/snapshots/{id} discards one',
       details: { quota: 'snapshots', limit: MOST_PER_TENANT, used },
     });
-  }
-
-  add(kept: KeptSnapshot): void {
-    this.#kept.set(kept.snapshot.id, kept);
   }
 
   /** @throws NOT_FOUND, also for another tenant’s */

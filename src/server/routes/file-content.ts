@@ -11,7 +11,8 @@ import { isKnown, Reply } from '../http/answer.ts';
 import { partOf } from '../http/byte-range.ts';
 import { implement } from '../http/implement.ts';
 import { takeUpload } from '../http/upload.ts';
-import { packTree, unpackTree } from '../tree-archive.ts';
+import { packTree } from '../pack-tree.ts';
+import { unpackTree } from '../unpack-tree.ts';
 import { type FileAccess, noFile } from './file-access.ts';
 
 export function serveFileContent(

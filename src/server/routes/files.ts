@@ -23,6 +23,7 @@ import { serveFileContent } from './file-content.ts';
 const MOST_WATCHED = 10_000;
 const WATCH_EVERY_MS = 500;
 const PAGE = 1000;
+const REMOVE_WITHIN_MS = 8000;
 
 export function serveFiles(app: FastifyInstance, service: Service): void {
   const access = new FileAccess(service);
@@ -31,7 +32,8 @@ export function serveFiles(app: FastifyInstance, service: Service): void {
   implement(app, removeFile, async (asked) => {
     const { query } = asked;
     const sandbox = access.find(asked);
-    await sandbox.files.remove(query.path, { recursive: query.recursive === 'true' });
+    const recursive = query.recursive === 'true';
+    await sandbox.files.remove(query.path, { recursive, withinMs: REMOVE_WITHIN_MS });
     access.account(sandbox, asked.caller.tenant).removed(posix.resolve(sandbox.cwd, query.path));
     return undefined;
   });

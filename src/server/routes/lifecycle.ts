@@ -72,29 +72,28 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
     const { tenant } = caller;
     const sandbox = sandboxes.get(tenant, params.id);
     const { policyDigest } = sandboxes.inspect(tenant, params.id);
-    snapshots.requireRoom(tenant);
-    const lease = security.quotas.reserve(tenant, { kept: 1 });
-    const about = sandboxes.about(sandbox);
-    const workspace = about.workspace?.share();
-    const ending = releasing(workspace, () => lease.release());
-    try {
-      const snapshot = await sandbox.snapshot();
-      const kept = {
-        tenant,
-        snapshot,
-        sandbox: params.id,
-        policyDigest,
-        createdMs: Date.now(),
-        about: { policy: about.policy, workspace },
-        ending,
-      };
-      snapshots.add(kept);
-      ifUndelivered(asked, () => sandboxes.forget(tenant, snapshot.id));
-      return snapshotToWire(kept);
-    } catch (error) {
-      await ending();
-      throw error;
-    }
+    const kept = await snapshots.keep(tenant, async () => {
+      const lease = security.quotas.reserve(tenant, { kept: 1 });
+      const about = sandboxes.about(sandbox);
+      const workspace = about.workspace?.share();
+      const ending = releasing(workspace, () => lease.release());
+      try {
+        return {
+          tenant,
+          snapshot: await sandbox.snapshot(),
+          sandbox: params.id,
+          policyDigest,
+          createdMs: Date.now(),
+          about: { policy: about.policy, workspace },
+          ending,
+        };
+      } catch (error) {
+        await ending();
+        throw error;
+      }
+    });
+    ifUndelivered(asked, () => sandboxes.forget(tenant, kept.snapshot.id));
+    return snapshotToWire(kept);
   });
 
   implement(app, listSnapshots, ({ query, caller }) =>

@@ -1,17 +1,12 @@
 /**
- * Trees of a sandbox as tar archives, packed and unpacked while they pass: every file is asked of, or given to, the agent
- * inside, so what an archive or a guest contrives stays inside. No more than a piece of one file is in memory.
+ * Trees of a sandbox out of tar archives, unpacked while they pass: every file is given to the agent inside, so what an
+ * archive contrives stays inside. No more than a piece of one file is in memory.
  */
 import { posix } from 'node:path';
-import { extract, type Pack, pack } from 'tar-stream';
-import {
-  type ArchiveEntry,
-  type ArchiveHeader,
-  drained,
-  feedArchive,
-} from '../api/feed-archive.ts';
+import { extract } from 'tar-stream';
+import { type ArchiveEntry, type ArchiveHeader, feedArchive } from '../api/feed-archive.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
-import type { ListedFile, SandboxFiles } from '../sandbox/files.ts';
+import type { SandboxFiles } from '../sandbox/files.ts';
 
 const MOST_ENTRIES = 100_000;
 /** Written with one request. */
@@ -22,99 +17,6 @@ export interface Unpacked {
   directories: number;
   links: number;
   bytes: number;
-}
-
-/** @throws FILE_FAILED where there is no such directory */
-export async function packTree(files: SandboxFiles, root: string): Promise<AsyncIterable<Buffer>> {
-  const { type } = await files.stat(root, { follow: true });
-  if (type !== 'directory') throw notDirectory(root);
-  const archive = pack();
-  addBelow(archive, files, root, '').then(
-    () => archive.finalize(),
-    (error: Error) => archive.destroy(error),
-  );
-  return archive as AsyncIterable<Buffer>;
-}
-
-async function addBelow(
-  archive: Pack,
-  files: SandboxFiles,
-  root: string,
-  below: string,
-): Promise<void> {
-  let after: number | undefined = 0;
-  while (after !== undefined) {
-    const part: Awaited<ReturnType<SandboxFiles['page']>> = await files.page(
-      posix.join(root, below),
-      { after },
-    );
-    for (const file of part.entries) {
-      const name = posix.join(below, file.name);
-      await addOne(archive, files, root, name, file);
-      if (file.type === 'directory') await addBelow(archive, files, root, name);
-    }
-    after = part.next;
-  }
-}
-
-async function addOne(
-  archive: Pack,
-  files: SandboxFiles,
-  root: string,
-  name: string,
-  { type, mode, size, modifiedMs }: ListedFile,
-): Promise<void> {
-  const path = posix.join(root, name);
-  const header = { name, mode: mode & 0o777, mtime: new Date(modifiedMs) };
-  if (type === 'directory') return await add(archive, { ...header, type: 'directory' });
-  if (type === 'special') return;
-  try {
-    if (type === 'link') {
-      const linkname = await files.readLink(path);
-      return await add(archive, { ...header, type: 'symlink', linkname });
-    }
-    // With secrets replaced it may have another length, which an archive tells first.
-    const length = files.isRedacted ? await lengthOf(files.readStream(path)) : size;
-    await add(archive, { ...header, type: 'file', size: length }, files.readStream(path));
-  } catch (error) {
-    // Gone since it was listed.
-    if (!isCaissonError(error) || error.details.errno !== 'ENOENT') throw error;
-  }
-}
-
-/** Exactly as long as its header says: cut, or filled up with zeros. */
-async function add(
-  archive: Pack,
-  header: ArchiveHeader,
-  content?: AsyncGenerator<Buffer>,
-): Promise<void> {
-  const first = await content?.next();
-  const sink = archive.entry(header);
-  // Where the archive fails, so does its entry; an error that nobody listens for would end the service.
-  sink.on('error', () => {});
-  let left = header.size ?? 0;
-  const put = async (bytes: Buffer): Promise<void> => {
-    const part = bytes.subarray(0, left);
-    left -= part.length;
-    if (part.length === 0 || sink.write(part)) return;
-    if (await drained(sink)) return;
-    throw new Error('nobody takes the archive any more');
-  };
-  if (content !== undefined && first?.done === false) {
-    await put(first.value);
-    for await (const piece of content) {
-      if (left === 0) break;
-      await put(piece);
-    }
-  }
-  while (left > 0) await put(Buffer.alloc(Math.min(left, SMALL)));
-  if (header.type === 'file') sink.end(undefined);
-}
-
-async function lengthOf(content: AsyncGenerator<Buffer>): Promise<number> {
-  let length = 0;
-  for await (const piece of content) length += piece.length;
-  return length;
 }
 
 /**
@@ -270,13 +172,5 @@ function refused(reason: string): CaissonError {
     layer: 'server',
     message: `the archive is refused: ${reason}`,
     hint: 'send a tar archive, not compressed, of files, directories and symbolic links',
-  });
-}
-
-function notDirectory(path: string): CaissonError {
-  return new CaissonError('FILE_FAILED', {
-    layer: 'server',
-    message: `${path} is no directory`,
-    details: { op: 'list', path, errno: 'ENOTDIR' },
   });
 }
