@@ -380,7 +380,7 @@ export class Caisson {
           this.#requests.evaluate(() => program, where, decided),
         run: (argv, where, decided) => this.#requests.run(argv, where, newId('run'), decided),
         policy: async (input) => (await this.#book.entry(input)).policy,
-        admit: (candidate, policy, workspace) => this.#gate.module(candidate, policy, workspace),
+        admit: (candidate, policy, place) => this.#gate.module(candidate, policy, place),
         observer: this.#recorder?.observer,
         telemetry: this.#telemetry,
         recorded: () => this.#recorder?.ready(),

@@ -32,8 +32,20 @@ export interface Looked {
   readonly model?: { readonly probability: number; readonly because?: readonly string[] };
 }
 
+/** For whom it is looked at. */
+export interface Asker {
+  /** Absent: the program itself. */
+  readonly tenant?: string | undefined;
+  /** Aborted once nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
 export interface AdmissionParts {
-  readonly analyze: (source: Uint8Array, options: LookOptions) => Looked | Promise<Looked>;
+  readonly analyze: (
+    source: Uint8Array,
+    options: LookOptions,
+    asker: Asker,
+  ) => Looked | Promise<Looked>;
   /** The score of findings, some of which do not count. */
   readonly score: (
     findings: readonly Finding[],
@@ -79,6 +91,8 @@ export interface Demand {
   readonly walls: readonly WallName[];
   /** Whether it may write to an absolute path of the host: who is trusted must not be for it to say. Default: nowhere. */
   readonly mayWrite?: ((path: string) => boolean) | undefined;
+  /** Whose code it is: tenants are looked at in turns. */
+  readonly tenant?: string | undefined;
 }
 
 export type Decide = (candidate: Candidate, demand: Demand) => Promise<Decided>;
@@ -96,17 +110,20 @@ export function makeAdmission(parts: AdmissionParts): Decide {
   return async (candidate, demand) => {
     const { timeLimitMs = TIME_LIMIT_MS } = parts;
     const deadline = performance.now() + timeLimitMs;
+    const over = new AbortController();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<Decided>((resolve) => {
       const reason = `looking at it took longer than ${timeLimitMs} ms`;
       timer = setTimeout(() => resolve(refusal(candidate, [reason])), timeLimitMs);
     });
     try {
-      return await Promise.race([decide(parts, candidate, demand, deadline), late]);
+      const asker = { tenant: demand.tenant, signal: over.signal };
+      return await Promise.race([decide(parts, candidate, demand, deadline, asker), late]);
     } catch (error) {
       return refusal(candidate, [`the check of it failed: ${messageOf(error)}`]);
     } finally {
       clearTimeout(timer);
+      over.abort();
     }
   };
 }
@@ -116,13 +133,15 @@ async function decide(
   candidate: Candidate,
   demand: Demand,
   deadline: number,
+  asker: Asker,
 ): Promise<Decided> {
   const { admission } = demand;
   const now = parts.clock();
   const reasons: string[] = [];
   const refused: string[] = [];
   const scan = admission.scan;
-  const looked = scan === undefined ? undefined : await look(parts, candidate, scan, now, deadline);
+  const looked =
+    scan === undefined ? undefined : await look(parts, candidate, scan, now, deadline, asker);
   if (looked !== undefined) reasons.push(...looked.reasons);
 
   let signer: VerifiedSigner | undefined;
@@ -175,6 +194,7 @@ async function look(
   scan: ScanPolicy,
   now: number,
   deadline: number,
+  asker: Asker,
 ): Promise<
   Required<Pick<AdmissionReport, 'findings' | 'reasons'>> & { score: number | undefined }
 > {
@@ -206,7 +226,7 @@ async function look(
     const looked: Looked =
       language === 'command'
         ? unseenFinding(path, String(source), declares)
-        : await parts.analyze(data, { language, ...options });
+        : await parts.analyze(data, { language, ...options }, asker);
     const context = {
       digest: [createHash('sha256').update(data).digest('hex'), candidate.digest],
       path,

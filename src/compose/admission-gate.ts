@@ -80,7 +80,7 @@ export class AdmissionGate {
     const { name = request.argv[0] ?? '', ...claims } = options.claims ?? {};
     const limits = limitsOfCommand(entry.policy, options.timeoutMs);
     const candidate = await commandCandidate(name, request, { limits, ...claims });
-    const { report } = await this.#decide(candidate, entry.policy, options.workspace);
+    const { report } = await this.#decide(candidate, entry.policy, options);
     this.#tell(report, candidate, entry.digest, options.tenant);
     return await this.#placed(entry, report, candidate.name);
   }
@@ -110,10 +110,10 @@ export class AdmissionGate {
   async module(
     candidate: Candidate,
     policy: Policy,
-    workspace: string | undefined,
+    place: Pick<PlaceOptions, 'tenant' | 'workspace'>,
   ): Promise<Decided> {
     const admission = policy.admission ?? USUAL;
-    const decided = await this.#decide(candidate, { ...policy, admission }, workspace);
+    const decided = await this.#decide(candidate, { ...policy, admission }, place);
     if (decided.report.decision !== 'strengthened' || strengthen(policy) !== undefined) {
       return decided;
     }
@@ -160,7 +160,10 @@ export class AdmissionGate {
       limits: limitsOf(options, entry.policy),
       ...claims,
     };
-    const key = isPlain(options) ? `${entry.digest}\0${program.id}` : undefined;
+    // Of a tenant: what it asks for stands in its own line, and another one does not wait with it.
+    const key = isPlain(options)
+      ? `${options.tenant ?? ''}\0${entry.digest}\0${program.id}`
+      : undefined;
     const decided = await this.#once(key, candidate, entry, options);
     const admitted = await this.#placed(entry, decided.report, name);
     if (key !== undefined) {
@@ -179,8 +182,9 @@ export class AdmissionGate {
     key: string | undefined,
     candidate: Candidate,
     entry: PolicyEntry,
-    { tenant, workspace }: Pick<PlaceOptions, 'tenant' | 'workspace'>,
+    options: Pick<PlaceOptions, 'tenant' | 'workspace'>,
   ): Promise<Decided> {
+    const { tenant } = options;
     const known = key === undefined ? undefined : this.#remembered.get(key);
     if (known !== undefined && this.#now() < known.untilMs) {
       const decided = await known.decided;
@@ -191,7 +195,7 @@ export class AdmissionGate {
       return decided;
     }
     const remembered: Remembered = {
-      decided: this.#decide(candidate, entry.policy, workspace),
+      decided: this.#decide(candidate, entry.policy, options),
       untilMs: Number.POSITIVE_INFINITY,
     };
     if (key !== undefined) {
@@ -207,13 +211,13 @@ export class AdmissionGate {
   async #decide(
     candidate: Candidate,
     policy: Policy,
-    workspace: string | undefined,
+    { tenant, workspace }: Pick<PlaceOptions, 'tenant' | 'workspace'>,
   ): Promise<Decided> {
     this.#checks ??= this.#open();
     const { decide } = await this.#checks;
     const { admission = USUAL, walls } = policy;
     const mayWrite = writableBy(policy, workspace);
-    return await decide(candidate, { admission, walls, mayWrite });
+    return await decide(candidate, { admission, walls, mayWrite, tenant });
   }
 
   async #open(): Promise<{ checks: Checks; decide: Decide }> {

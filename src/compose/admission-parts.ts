@@ -2,8 +2,15 @@
 import type { AdmissionParts, Looked } from '../admission/admission.ts';
 import type { AnalysisThreads } from '../admission/scan/analysis-threads.ts';
 import type { TrustFile } from '../admission/signing/trust-file.ts';
+import { Turns } from '../core/turns.ts';
 import type { CaissonAdmissionOptions } from './admission-options.ts';
 import type { KeptAnalyses } from './kept-analyses.ts';
+
+/**
+ * Tenants that have something looked at at the same time. Not more: looking at code must not take the processors from what
+ * runs.
+ */
+const THREADS = 2;
 
 export class Checks implements AsyncDisposable {
   readonly parts: AdmissionParts;
@@ -19,9 +26,9 @@ export class Checks implements AsyncDisposable {
     this.#state = state;
     const { clock = Date.now, timeLimitMs } = options;
     this.parts = {
-      analyze: async (source, look) => {
+      analyze: async (source, look, asker) => {
         this.#analyze ??= this.#analyzer();
-        return await (await this.#analyze)(source, look);
+        return await (await this.#analyze)(source, look, asker);
       },
       score: async (findings, probability) => {
         const { scoreOf, withModel } = await import('../admission/threat/score.ts');
@@ -68,14 +75,21 @@ export class Checks implements AsyncDisposable {
     ]);
     const kept = new KeptAnalyses(this.#state());
     this.#kept = kept;
-    return async (source, options): Promise<Looked> => {
+    // Of a tenant one at a time, so that who comes later waits for one of each other tenant's, however many it asks for.
+    const turns = new Turns();
+    return async (source, options, { tenant = '', signal }): Promise<Looked> => {
       const known = kept.get(source, options);
       if (known.analysis !== undefined) return known.analysis;
-      // One thread: looking at code must not take the processors from what runs.
-      this.#threads ??= new AnalysisThreads({ threads: 1 });
-      const analysis = await this.#threads.analyze(source, options);
-      kept.put(known.key, analysis, options.language);
-      return analysis;
+      return await turns.take(tenant, async () => {
+        // What nobody waits for any more takes no time from those who do.
+        signal.throwIfAborted();
+        const { key, analysis: meanwhile } = kept.get(source, options);
+        if (meanwhile !== undefined) return meanwhile;
+        this.#threads ??= new AnalysisThreads({ threads: THREADS });
+        const analysis = await this.#threads.analyze(source, options);
+        kept.put(key, analysis, options.language);
+        return analysis;
+      });
     };
   }
 

@@ -43,7 +43,7 @@ export interface ModulesSetup {
   readonly admit: (
     candidate: Candidate,
     policy: Policy,
-    workspace: string | undefined,
+    place: Pick<PlaceOptions, 'tenant' | 'workspace'>,
   ) => Promise<{ readonly report: AdmissionReport; readonly untilMs: number }>;
   readonly observer: Observer | undefined;
   readonly telemetry?: Telemetry | undefined;

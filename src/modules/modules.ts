@@ -87,7 +87,7 @@ export class Modules {
       executor: this.#executor,
       admit: async (candidate) =>
         admission === undefined
-          ? await setup.admit(candidate, opened.policy, place.workspace)
+          ? await setup.admit(candidate, opened.policy, place)
           : { report: await admission(candidate), untilMs: Number.POSITIVE_INFINITY },
       observer: setup.observer,
       policyDigest: digestPolicy(opened.policy),

@@ -1,12 +1,12 @@
 /** From what a request names to where it happens: a policy within its tenant’s ceiling, a workspace of the service. */
 import type { Capability } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
+import { Turns } from '../core/turns.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { CodeClaims, PlaceOptions } from '../sandbox/place-options.ts';
 import type { ServiceStore } from '../store/service-store.ts';
 import type { Caller } from './http/gatekeeper.ts';
 import type { Security } from './security/security.ts';
-import { Turns } from './turns.ts';
 import type { Workspace, Workspaces } from './workspaces.ts';
 
 /** As the contract has it: src/api/sandboxes.ts, `placeFields`. */

@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { CaissonError } from '../core/error.ts';
-import { Turns } from './turns.ts';
+import { Turns } from '../core/turns.ts';
 
 const AT_ONCE = 4;
 

@@ -72,7 +72,9 @@ export const tenantSchema = z.strictObject({
       ...poolSchema.shape,
       waiting: count()
         .exactOptional()
-        .describe('Requests that wait for room. Evaluations and scans: by default 2500.'),
+        .describe(
+          'Requests that wait for room. Evaluations and scans: by default 2500; registrations: 100.',
+        ),
       kept: count().exactOptional().describe('Sandboxes that are kept between requests.'),
       workspaceBytes: size().exactOptional().describe('Uploaded files of all sandboxes together.'),
       outputBytes: size()

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { queryAudit, streamAudit } from '../../api/audit.ts';
 import { CaissonError } from '../../core/error.ts';
+import { Turns } from '../../core/turns.ts';
 import { followLog } from '../../observe/audit/follow-log.ts';
 import { matches, type RecordFilter, readLog } from '../../observe/audit/read-log.ts';
 import type { AuditRecord } from '../../observe/audit/record.ts';
@@ -10,7 +11,6 @@ import { eventStream, lastEventId, type ServerEvent } from '../http/event-stream
 import type { Caller } from '../http/gatekeeper.ts';
 import { implement } from '../http/implement.ts';
 import type { Service } from '../service.ts';
-import { Turns } from '../turns.ts';
 
 const PAGE = 100;
 const LOOK_EVERY_MS = 250;

@@ -9,11 +9,11 @@ import {
   type WireChange,
 } from '../../api/changes.ts';
 import { CaissonError } from '../../core/error.ts';
+import { Turns } from '../../core/turns.ts';
 import type { Change, Changes } from '../../sandbox/changes.ts';
 import { type Asked, implement } from '../http/implement.ts';
 import { page } from '../http/page.ts';
 import type { Service } from '../service.ts';
-import { Turns } from '../turns.ts';
 import { requireWorkspace } from '../workspaces.ts';
 
 interface Named {

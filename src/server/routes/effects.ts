@@ -14,7 +14,7 @@ import { registerFor } from './modules.ts';
 const FIRST_VERSION = '1.0.0';
 
 export function serveEffects(app: FastifyInstance, service: Service): void {
-  implement(app, registerEffect, async ({ body, caller }) => {
+  implement(app, registerEffect, async ({ body, caller: { tenant }, signal }) => {
     const { language = 'javascript', timeoutMs, memoryBytes, version, ...rest } = body;
     const isWasm = language === 'wasm';
     const registration = {
@@ -30,7 +30,10 @@ export function serveEffects(app: FastifyInstance, service: Service): void {
             },
           }),
     } as Omit<ModuleRegistration, 'version'>;
-    const { module, added } = await register(service, caller.tenant, registration, version);
+    const { registrations } = service.security.quotas;
+    const { module, added } = await registrations.during(tenant, signal, () =>
+      register(service, tenant, registration, version),
+    );
     const { score, decision, findings = [], signer, reasons = [] } = module.admission;
     return {
       id: module.id,

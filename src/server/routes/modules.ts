@@ -22,8 +22,11 @@ import type { Service } from '../service.ts';
 import { execOf } from './commands.ts';
 
 export function serveModules(app: FastifyInstance, service: Service): void {
-  implement(app, registerModule, async ({ body, caller }) => {
-    const registered = await registerFor(service, caller.tenant, registrationOf(body));
+  implement(app, registerModule, async ({ body, caller: { tenant }, signal }) => {
+    const { registrations } = service.security.quotas;
+    const registered = await registrations.during(tenant, signal, () =>
+      registerFor(service, tenant, registrationOf(body)),
+    );
     return new Reply(registered, { status: registered.added ? 201 : 200 });
   });
 

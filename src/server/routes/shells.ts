@@ -4,12 +4,12 @@ import { outputToWire } from '../../api/outcome.ts';
 import { closeShell, listShells, openShell, runInShell } from '../../api/shells.ts';
 import { CaissonError } from '../../core/error.ts';
 import { newId } from '../../core/ids.ts';
+import { Turns } from '../../core/turns.ts';
 import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import type { Shell } from '../../sandbox/shell.ts';
 import { implement } from '../http/implement.ts';
 import { outputBytesOf } from '../output-room.ts';
 import type { Service } from '../service.ts';
-import { Turns } from '../turns.ts';
 
 interface Kept {
   readonly id: string;

@@ -1,14 +1,11 @@
-/**
- * Evaluations, executions of modules and scans, which no pool of sandboxes counts: so many of a tenant at once, others of it
- * wait in their order.
- */
+/** Work that no pool of sandboxes counts: so much of a tenant at once, more of it waits in its order, and too much is refused. */
 import { CaissonError } from '../../core/error.ts';
-import type { TenantConfig } from '../config/tenant-config.ts';
 
-/** Of a tenant without a quota of its own (`quotas.concurrency`). */
-const AT_ONCE = 32;
-/** Of a tenant without a quota of its own (`quotas.waiting`). */
-const MOST_WAITING = 2500;
+/** Of one tenant. */
+export interface RoomLimits {
+  readonly atOnce: number;
+  readonly waiting: number;
+}
 
 interface Room {
   running: number;
@@ -16,11 +13,14 @@ interface Room {
 }
 
 export class ExecutionRoom {
-  readonly #settings: (tenant: string) => TenantConfig;
+  readonly #what: string;
+  readonly #limits: (tenant: string) => RoomLimits;
   readonly #rooms = new Map<string, Room>();
 
-  constructor(settings: (tenant: string) => TenantConfig) {
-    this.#settings = settings;
+  /** @param what as messages call it: `executions` */
+  constructor(what: string, limits: (tenant: string) => RoomLimits) {
+    this.#what = what;
+    this.#limits = limits;
   }
 
   /**
@@ -30,9 +30,9 @@ export class ExecutionRoom {
   async during<T>(tenant: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const room = this.#rooms.get(tenant) ?? { running: 0, line: new Set() };
     this.#rooms.set(tenant, room);
-    const { concurrency, waiting = MOST_WAITING } = this.#settings(tenant).quotas ?? {};
-    if (room.running >= (concurrency ?? AT_ONCE)) {
-      if (room.line.size >= waiting) throw tooMany(tenant, waiting);
+    const { atOnce, waiting } = this.#limits(tenant);
+    if (room.running >= atOnce) {
+      if (room.line.size >= waiting) throw tooMany(this.#what, tenant, waiting);
       await this.#place(room, signal);
     } else room.running += 1;
     try {
@@ -64,10 +64,10 @@ export class ExecutionRoom {
   }
 }
 
-function tooMany(tenant: string, limit: number): CaissonError {
+function tooMany(what: string, tenant: string, limit: number): CaissonError {
   return new CaissonError('QUOTA_EXCEEDED', {
     layer: 'server',
-    message: `${limit} executions of ${tenant} wait already`,
+    message: `${limit} ${what} of ${tenant} wait already`,
     hint: 'ask for fewer at once, or ask the operator for more',
     details: { quota: 'waiting', limit, used: limit, asked: 1 },
   });

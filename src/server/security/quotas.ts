@@ -19,6 +19,13 @@ const POOL_NAMES = [
   'diskBytes',
 ] as const;
 
+/** Of a tenant without a quota of its own (`quotas.concurrency`). */
+const EXECUTIONS_AT_ONCE = 32;
+/** Of a tenant without a quota of its own (`quotas.waiting`). */
+const EXECUTIONS_WAITING = 2500;
+/** Their code is held in memory meanwhile, and an analysis may take seconds. */
+const REGISTRATIONS_WAITING = 100;
+
 const WHAT: Readonly<Record<QuotaName, string>> = {
   kept: 'kept sandboxes',
   workspaceBytes: 'bytes of files',
@@ -30,12 +37,24 @@ const WHAT: Readonly<Record<QuotaName, string>> = {
 export class Quotas {
   readonly #settings: (tenant: string) => TenantConfig;
   readonly #used = new Map<string, Map<QuotaName, number>>();
-  /** What runs outside of the manager's pool. */
+  /** Evaluations, executions of modules and scans: what runs outside of the manager's pool. */
   readonly executions: ExecutionRoom;
+  /** Of modules: one at a time, so that the limit on looking at one counts from its turn on. */
+  readonly registrations: ExecutionRoom;
 
   constructor(settings: (tenant: string) => TenantConfig) {
     this.#settings = settings;
-    this.executions = new ExecutionRoom(settings);
+    this.executions = new ExecutionRoom('executions', (tenant) => {
+      const { concurrency, waiting } = settings(tenant).quotas ?? {};
+      return {
+        atOnce: concurrency ?? EXECUTIONS_AT_ONCE,
+        waiting: waiting ?? EXECUTIONS_WAITING,
+      };
+    });
+    this.registrations = new ExecutionRoom('registrations', (tenant) => ({
+      atOnce: 1,
+      waiting: settings(tenant).quotas?.waiting ?? REGISTRATIONS_WAITING,
+    }));
   }
 
   /**

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ObservedEvent } from '../../../src/core/ports.ts';
 import { type Served, served } from '../served.ts';
 
 describe('what one tenant asks for many times at once', () => {
@@ -11,8 +12,13 @@ describe('what one tenant asks for many times at once', () => {
   let key: string;
   let neighbour: string;
 
+  const events: ObservedEvent[] = [];
+
   before(async () => {
-    service = await served();
+    service = await served(
+      { tenants: { acme: {}, globex: {}, initech: { quotas: { waiting: 2 } } } },
+      { observer: (event) => events.push(event) },
+    );
     key = await service.key('admin');
     neighbour = await service.key('admin', 'globex');
   });
@@ -90,6 +96,84 @@ describe('what one tenant asks for many times at once', () => {
     clearInterval(watch);
     assert.deepEqual(new Set(statuses), new Set([200]));
     assert.ok(most - atRest <= availableParallelism() + 4, `${most - atRest} threads more`);
+  });
+
+  /** Another one each, and dear to look at. */
+  const dear = (n: number) =>
+    `export default () => ${n};\n${Array.from({ length: 1000 }, (_, i) => `export const f${i} = (a) => { const b = [a, ${n}, ${i}]; return b.map((c) => c + ${i}); };`).join('\n')}`;
+
+  const looks: readonly [
+    string,
+    (key: string, n: number) => Promise<{ status: number; text: string }>,
+  ][] = [
+    [
+      'registrations of effects',
+      (key, n) =>
+        service.ask('POST', '/api/effects/register', {
+          key,
+          body: { id: `effect-${n}`, code: dear(n) },
+        }),
+    ],
+    [
+      'registrations of modules',
+      (key, n) =>
+        service.ask('POST', '/api/modules', {
+          key,
+          body: { id: `module-${n}`, version: '1.0.0', kind: 'js', code: dear(1000 + n) },
+        }),
+    ],
+    [
+      'evaluations that are looked at',
+      (key, n) =>
+        service.ask('POST', '/api/evaluations', {
+          key,
+          body: {
+            language: 'javascript',
+            policy: { version: 1, level: 'strict', admission: { scan: 'on' } },
+            source: dear(2000 + n),
+            args: [],
+          },
+        }),
+    ],
+  ];
+  for (const [what, ask] of looks) {
+    test(`${what}: another tenant's is looked at after few of them, whatever waits`, async () => {
+      const ASKED = 16;
+      const from = events.length;
+      const theirs = Array.from({ length: ASKED }, (_, n) => ask(key, n));
+      const answers = await Promise.all([...theirs, ask(neighbour, ASKED)]);
+      for (const { status, text } of answers) assert.match(String(status), /^20[01]$/, text);
+      const tenants = events
+        .slice(from)
+        .flatMap((each) => (each.kind === 'admission' ? [each.tenant] : []));
+      assert.equal(tenants.length, ASKED + 1);
+      // One at most is ahead of it in the line; some are done until it has come there, and while it is looked at.
+      const ahead = tenants.indexOf('globex');
+      assert.ok(ahead >= 0 && ahead < ASKED / 2, `after ${ahead} of ${ASKED}`);
+    });
+  }
+
+  test('registrations: so many wait, and more are refused with what to do', async () => {
+    const many = await service.key('admin', 'initech');
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, n) =>
+        service.ask('POST', '/api/effects/register', {
+          key: many,
+          body: { id: `effect-${n}`, code: dear(3000 + n) },
+        }),
+      ),
+    );
+    const refused = answers.filter(({ status }) => status === 429);
+    assert.ok(refused.length > 0);
+    for (const { text } of refused) {
+      const { code, hint, details } = JSON.parse(text).error ?? JSON.parse(text);
+      assert.equal(code, 'QUOTA_EXCEEDED');
+      assert.match(hint, /fewer at once/);
+      assert.equal(details.limit, 2);
+    }
+    const others = answers.filter(({ status }) => status !== 429);
+    assert.ok(others.length >= 3);
+    for (const { status, text } of others) assert.equal(status, 201, text);
   });
 
   test('ports that are published: so many of a sandbox, however many are asked for at once', async () => {
