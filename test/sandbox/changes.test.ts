@@ -225,3 +225,24 @@ test('what a guest takes away while it is listed is no fault', async () => {
     await once(child, 'exit');
   }
 });
+
+test('what a guest exchanges after it was listed is told in one line, and is no fault', async () => {
+  using at = stage();
+  for (const name of ['a', 'b', 'c', 'd', 'whole']) writeFileSync(at.upper(name), `${name}\n`);
+  const changes = await Changes.read(at.overlay, launcher);
+  for (const name of ['a', 'b', 'c', 'd']) rmSync(at.upper(name));
+  execFileSync('mkfifo', [at.upper('b')]);
+  symlinkSync('/etc/passwd', at.upper('c'));
+  mkdirSync(at.upper('d'));
+  const text = await changes.diff();
+  for (const name of ['a', 'b', 'c', 'd']) {
+    assert.match(text, new RegExp(`^added file "${name}", and something else now$`, 'm'));
+  }
+  assert.match(text, /^\+whole$/m);
+  assert.doesNotMatch(text, /root/);
+  await at.overlay.discard();
+  await assert.rejects(
+    changes.diff(),
+    (error) => isCaissonError(error) && error.code === 'SANDBOX_CLOSED',
+  );
+});
