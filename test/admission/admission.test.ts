@@ -120,6 +120,28 @@ describe('by score', () => {
     assert.equal((await decide({}, asks(), large)).decision, 'refused');
   });
 
+  test('whoever looks is told for whom, and when nobody waits for it any more', async () => {
+    const asked: [string | undefined, boolean][] = [];
+    let late: AbortSignal | undefined;
+    const decideFor = makeAdmission({
+      analyze: (_source, _options, { tenant, signal }) => {
+        asked.push([tenant, signal.aborted]);
+        late = signal;
+        return new Promise(() => {});
+      },
+      score: () => assert.fail('nobody asked'),
+      verify: async () => assert.fail('nobody asked'),
+      checkProof: async () => assert.fail('nobody asked'),
+      clock: () => NOW,
+      timeLimitMs: 20,
+    });
+    const demand = { admission: asks(), walls: ['process'], tenant: 'acme' } as const;
+    const { report } = await decideFor(candidate(), demand);
+    assert.equal(report.decision, 'refused');
+    assert.deepEqual(asked, [['acme', false]]);
+    assert.equal(late?.aborted, true);
+  });
+
   test('without a scan and requirements nobody looks, and it says so', async () => {
     const analyze = () => assert.fail('nobody asked');
     const { decision, score } = await decide({ analyze }, { requires: [] });
