@@ -19,7 +19,9 @@ for target in sys.argv[1:]:
     except OSError: print(target, "-", flush=True)
 `;
 
-test('a group of another tenant', { skip: python ? false : 'python3 is not installed' }, async () => {
+test('a group of another tenant', {
+  skip: python ? false : 'python3 is not installed',
+}, async () => {
   await using service = await served({ audit: { enabled: false } });
   const keys = [await service.key('developer'), await service.key('developer', 'globex')];
   const stopping = new AbortController();
