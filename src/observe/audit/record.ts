@@ -92,7 +92,10 @@ export function recordHash(previous: string, body: string): string {
 /** @returns undefined for what is no record */
 export function parseRecord(line: string): AuditRecord | undefined {
   try {
-    return recordSchema.safeParse(JSON.parse(line)).data;
+    const given: unknown = JSON.parse(line);
+    const { data } = recordSchema.safeParse(given);
+    // As they were read: what zod makes of a record lacks a member that is called `__proto__`.
+    return data && { ...data, details: (given as AuditRecord).details };
   } catch {
     return undefined;
   }

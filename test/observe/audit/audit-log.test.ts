@@ -140,6 +140,7 @@ test('canonical JSON does not depend on the order of members, and is what JSON s
 });
 
 test('a line of columns says all that a record says', () => {
+  const hash = 'a'.repeat(64);
   const text = fc.string({ unit: 'binary', minLength: 1 }).map((each) => each.toWellFormed());
   const record = fc.record(
     {
@@ -149,7 +150,7 @@ test('a line of columns says all that a record says', () => {
       run: text,
       tenant: text,
       details: fc.dictionary(text, text),
-      hash: fc.constant('a'.repeat(64)),
+      hash: fc.constant(hash),
     },
     { requiredKeys: ['seq', 'ts', 'event', 'details', 'hash'] },
   );
@@ -161,6 +162,11 @@ test('a line of columns says all that a record says', () => {
       assert.equal(line.split('|').length, 9);
       assert.deepEqual({ ...parsePipeLine(line) }, { ...given, details: { ...given.details } });
     }),
+    {
+      examples: [
+        [{ seq: 0, ts: '0', event: 'ended', details: JSON.parse('{"__proto__":"a"}'), hash }],
+      ],
+    },
   );
 });
 
