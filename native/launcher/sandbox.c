@@ -12,6 +12,8 @@
 
 static struct job_report told;
 
+static void seat_ready(struct sandbox *sandbox);
+
 /* Ends init and all that is in there with it. Without a pid namespace that is init's own last work, when its control socket
    ends; a guest may have stopped it. */
 static void end_init(struct sandbox *sandbox) {
@@ -35,6 +37,7 @@ void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd) {
   watch_add(&sandbox->pidfd, WATCH_PIDFD, pidfd, EPOLLIN, sandbox);
   sandbox_keep_net(sandbox);
   if (sandbox->cause || sandbox->state == SANDBOX_ENDING || sandbox->seat.watch.fd < 0) end_init(sandbox);
+  else if (sandbox->made) seat_ready(sandbox);
 }
 
 static void leave_ready(struct sandbox *sandbox) {
@@ -159,7 +162,8 @@ void sandbox_seat_event(struct sandbox *sandbox) {
     sandbox_give_network(sandbox);
     sandbox->seat.output[0] = fds[0];
     sandbox->seat.output[1] = fds[1];
-    seat_ready(sandbox);
+    /* The nursery's answer was sent before this, and may be read after it: until then nobody could end what would run. */
+    if (sandbox->pid) seat_ready(sandbox);
     return;
   }
   for (size_t i = 0; i < count; i++) close(fds[i]);

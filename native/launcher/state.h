@@ -72,7 +72,7 @@ enum sandbox_state { SANDBOX_MAKING, SANDBOX_READY, SANDBOX_BUSY, SANDBOX_ENDING
 
 struct sandbox {
   struct sandbox *next;         /* in kind->ready */
-  struct sandbox *waiting_next; /* in nursery->waiting: it may be ready before the nursery's answer is read */
+  struct sandbox *waiting_next; /* in nursery->waiting: its seat may speak before the nursery's answer is read */
   struct sandbox *all_next, **all_link;
   uint32_t id;                  /* of a kept one; 0 for a one-job sandbox */
   struct kind *kind;
