@@ -25,6 +25,7 @@ import {
 import type { Redactor } from './redact.ts';
 import { Shell } from './shell.ts';
 import type { ShellOptions } from './shell-command.ts';
+import { Standing } from './standing.ts';
 import { type TracedCommand, tracedClose, tracedExec, tracedSpawn } from './traced-commands.ts';
 
 /** What compose gives a sandbox to stand on. */
@@ -60,14 +61,17 @@ export class Sandbox {
   /** What made it, for spans. */
   readonly #origin: Span | undefined;
   #keepsChanges = false;
-  /** By its caller. */
-  #isFrozen = false;
+  readonly #standing: Standing;
   #closing: Promise<void> | undefined;
   readonly #networkEnded = Promise.withResolvers<void>();
 
   constructor(setup: SandboxSetup) {
     this.#setup = setup;
     this.#origin = setup.telemetry?.active;
+    this.#standing = new Standing(async (frozen) => {
+      this.#needOpen();
+      await setup.open.freeze(frozen);
+    });
     this.files = new SandboxFiles(setup.open, setup.cwd, setup.redactor);
     const read = (path: string): Promise<Uint8Array> => this.files.read(path);
     this.#commands = new Commands(setup, read, () => this.#needOpen());
@@ -146,15 +150,11 @@ export class Sandbox {
 
   /** Stops everything inside where it stands. */
   async freeze(): Promise<void> {
-    this.#needOpen();
-    await this.#setup.open.freeze(true);
-    this.#isFrozen = true;
+    await this.#standing.freeze();
   }
 
   async thaw(): Promise<void> {
-    this.#needOpen();
-    await this.#setup.open.freeze(false);
-    this.#isFrozen = false;
+    await this.#standing.thaw();
   }
 
   /** What the sandbox may reach now; undefined where it has no filtered network. */
@@ -301,14 +301,10 @@ export class Sandbox {
     const overlay = this.#needOverlay();
     const { copyOverlay } = this.#setup;
     if (copyOverlay === undefined) throw noOverlay();
-    this.#needOpen();
-    const stands = this.#isFrozen;
-    if (!stands) await this.freeze();
-    try {
+    return await this.#standing.during(async () => {
+      this.#needOpen();
       return await copyOverlay(overlay);
-    } finally {
-      if (!stands) await this.thaw();
-    }
+    });
   }
 
   #traced({ trace }: Pick<ExecOptions, 'trace'>): TracedCommand | undefined {

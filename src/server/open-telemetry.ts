@@ -27,7 +27,7 @@ async function settingsOf(
     ...(named === undefined || serviceName !== 'caisson' ? { serviceName } : {}),
   };
   if (otlp === undefined) return settings;
-  const { endpoint, headersFile, traces, metrics: figures, logs, sampleRatio } = otlp;
+  const { headersFile, metrics: figures, ...rest } = otlp;
   const headers = headersFile === undefined ? {} : { headers: await readHeadersFile(headersFile) };
-  return { ...settings, ...headers, endpoint, traces, metrics: figures, logs, sampleRatio };
+  return { ...settings, ...headers, ...rest, metrics: figures };
 }

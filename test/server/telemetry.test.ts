@@ -62,6 +62,18 @@ test('a request is a trace below its client’s, and every step is below the req
   assert.ok(receiver.metrics.has('http.server.request.duration'));
 });
 
+test('in protobuf where the configuration says so', async () => {
+  await using receiver = await OtlpReceiver.open();
+  receiver.answers = 400; // it reads JSON alone, and what is refused is not sent again
+  const otlp = { endpoint: receiver.url, protocol: 'http/protobuf' } as const;
+  const service = await served({ telemetry: { otlp } });
+  assert.equal((await service.ask('GET', '/nothing')).status, 404);
+  await service[Symbol.asyncDispose]();
+  const types = receiver.headers.map((headers) => headers['content-type']);
+  assert.ok(types.length > 0);
+  assert.deepEqual([...new Set(types)], ['application/x-protobuf']);
+});
+
 describe('/metrics', () => {
   test('is for operators, unless it is open or off', async () => {
     await using scoped = await served();

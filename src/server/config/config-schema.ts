@@ -241,6 +241,10 @@ export const configSchema = z
           headersFile: hostPath()
             .exactOptional()
             .describe('File of `Name: value` lines, which go with each request.'),
+          protocol: z
+            .enum(['http/json', 'http/protobuf'])
+            .exactOptional()
+            .describe('Encoding. Default: as OTEL_EXPORTER_OTLP_PROTOCOL says, else `http/json`.'),
           traces: flag().default(true).describe('Send traces.'),
           metrics: flag().default(true).describe('Send metrics.'),
           logs: flag().default(true).describe('Send logs.'),
