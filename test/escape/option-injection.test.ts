@@ -115,8 +115,9 @@ test('a field that nobody knows, a second one and a cut one are refused, and not
       field(3, Buffer.from('..\0')),
     ]),
   };
+  const { connection } = wall.client;
   for (const [name, body] of Object.entries(smuggled)) {
-    const id = wall.client.nextId();
+    const id = connection.nextId();
     const planField = Buffer.alloc(4);
     planField.writeUInt32LE(plan.id);
     const inner = Buffer.concat([field(1, planField), field(3, body)]);
@@ -125,12 +126,12 @@ test('a field that nobody knows, a second one and a cut one are refused, and not
     head.writeUInt16LE(frameType.EXEC, 4);
     head.writeUInt32LE(id, 8);
     const answer = await new Promise<number>((resolve, reject) => {
-      wall.client.attach(id, { frame: (type) => resolve(type), gone: reject });
-      wall.client.hold();
-      wall.client.send(Buffer.concat([head, inner]));
+      connection.attach(id, { frame: (type) => resolve(type), gone: reject });
+      connection.hold();
+      connection.send(Buffer.concat([head, inner]));
     });
-    wall.client.release();
-    wall.client.detach(id);
+    connection.release();
+    connection.detach(id);
     assert.equal(answer, frameType.ERROR, name);
     assert.equal(existsSync(loot), false, name);
   }
