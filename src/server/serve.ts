@@ -1,14 +1,13 @@
 /** The service: listens, answers, and on a signal comes to an orderly end. */
-import { chmod, readFile, unlink } from 'node:fs/promises';
-import { connect } from 'node:net';
 import type { FastifyInstance, RouteOptions } from 'fastify';
-import { CaissonError } from '../core/error.ts';
 import type { Observer } from '../core/ports.ts';
 import type { HostFacts } from '../plan/facts.ts';
 import { type Config, configInvalid, configProblems } from './config/config.ts';
+import { readTls } from './config/tls-files.ts';
 import { endAll } from './end-all.ts';
 import { openApplication } from './http/application.ts';
 import { Requests } from './http/requests.ts';
+import { listenAt } from './listen-at.ts';
 import { openService } from './open-service.ts';
 import { serveRoutes } from './routes/routes.ts';
 import type { Service } from './service.ts';
@@ -42,7 +41,8 @@ export interface Serving extends AsyncDisposable {
 }
 
 /**
- * @throws CONFIG_INVALID for settings that contradict each other or would let anybody in, and what cannot be opened
+ * @throws CONFIG_INVALID for settings that contradict each other or would let anybody in; CONFLICT where something else is in
+ * its place; and what cannot be opened
  * @example
  * await using serving = await serve(parseConfig({ listen: { port: 0 } }));
  * console.log(serving.address);
@@ -53,13 +53,13 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   if (problems.length > 0) throw configInvalid(problems);
   const { listen, limits } = config;
   const { onRoute, ...known } = options;
+  const tls = listen.tls === undefined ? undefined : await readTls(listen.tls);
   let app: FastifyInstance | undefined;
   const service = await openService(config, {
     onFault: (error) => app?.log.error({ err: error }, 'in the background'),
     ...known,
   });
   try {
-    const tls = listen.tls === undefined ? undefined : await readTls(listen.tls);
     const requests = new Requests();
     app = await openApplication({
       gatekeeper: service.security.gate,
@@ -105,54 +105,4 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     ).catch(() => {});
     throw error;
   }
-}
-
-async function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }) {
-  try {
-    return { cert: await readFile(certFile), key: await readFile(keyFile) };
-  } catch (cause) {
-    throw new CaissonError('CONFIG_INVALID', {
-      layer: 'server',
-      message: `listen.tls: ${(cause as Error).message}`,
-      hint: 'name two files in PEM that the service may read',
-      cause,
-    });
-  }
-}
-
-async function listenAt(app: FastifyInstance, listen: Config['listen']): Promise<string> {
-  const { host, port, socketPath, socketMode } = listen;
-  if (socketPath === undefined) return await app.listen({ host, port });
-  await freeSocket(socketPath);
-  // Made for its owner alone; widened afterwards where that is asked for.
-  const before = process.umask(0o177);
-  try {
-    await app.listen({ path: socketPath });
-  } finally {
-    process.umask(before);
-  }
-  await chmod(socketPath, Number.parseInt(socketMode, 8));
-  return `unix:${socketPath}`;
-}
-
-/** What a service left that was killed; one that still answers is not taken away. */
-async function freeSocket(path: string): Promise<void> {
-  const answers = await new Promise<boolean>((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-  if (answers) {
-    throw refuse(`another process listens at ${path}`, 'stop it, or set listen.socketPath');
-  }
-  await unlink(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
-}
-
-function refuse(message: string, hint: string): CaissonError {
-  return new CaissonError('CONFIG_INVALID', { layer: 'server', message, hint });
 }

@@ -11,6 +11,7 @@ import { ceilingPolicy } from '../security/ceilings.ts';
 import type { Config } from './config-schema.ts';
 import { readHeadersFile } from './headers-file.ts';
 import { readPolicySetting } from './policy-setting.ts';
+import { readTls } from './tls-files.ts';
 
 type At = readonly (string | number)[];
 type Look = (path: string) => Promise<string | undefined>;
@@ -25,7 +26,27 @@ export async function configFileProblems(config: Config): Promise<Problem[]> {
         : [{ path: formatPath(at), message: `${path}: ${message}` }];
     }),
   );
-  return [...found.flat(), ...(await policyProblems(config))];
+  const missing = found.flat();
+  const isTlsThere = !missing.some(({ path }) => path.startsWith('listen.tls'));
+  return [
+    ...missing,
+    ...(isTlsThere ? await tlsProblems(config) : []),
+    ...(await policyProblems(config)),
+  ];
+}
+
+/** Whether certificate and key are such, and of each other. */
+async function tlsProblems({ listen: { tls } }: Config): Promise<Problem[]> {
+  if (tls === undefined) return [];
+  try {
+    await readTls(tls);
+    return [];
+  } catch (error) {
+    if (!isCaissonError(error)) throw error;
+    const [path = '', ...message] = error.message.split(': ');
+    const suggestion = error.hint === undefined ? {} : { suggestion: error.hint };
+    return [{ path, message: message.join(': '), ...suggestion }];
+  }
 }
 
 function looks({ listen, telemetry, audit, trust, signing, workspaces }: Config) {
