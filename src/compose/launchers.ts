@@ -1,8 +1,9 @@
 /** The launchers of a Caisson, each started with the first thing that needs it, and what they say of this host. */
-import { CaissonError } from '../core/error.ts';
+import { CaissonError, isCaissonError } from '../core/error.ts';
 import { gatherFacts, minimalFacts } from '../host/facts.ts';
 import { LauncherClient } from '../launcher/client.ts';
 import { locateLauncher } from '../launcher/locate.ts';
+import { readFacts } from '../launcher/read-facts.ts';
 import type { HostFacts } from '../plan/facts.ts';
 
 export class Launchers {
@@ -75,7 +76,13 @@ export class Launchers {
   async #gather(): Promise<HostFacts> {
     if (this.#known !== undefined) return this.#known;
     if (process.platform !== 'linux') return minimalFacts();
-    return gatherFacts(await this.client.probe());
+    try {
+      return gatherFacts(await this.client.probe());
+    } catch (error) {
+      if (!isCaissonError(error) || error.code !== 'LAUNCHER_GONE' || this.#closed) throw error;
+      // Where namespaces are refused it ends before it answers; what refuses them is for doctor to say.
+      return gatherFacts(await readFacts(this.program));
+    }
   }
 }
 
