@@ -18,7 +18,8 @@ export interface Connection {
   nextId(): number;
   attach(id: number, channel: Channel): void;
   detach(id: number): void;
-  send(frame: Buffer): void;
+  /** @param taken called when the socket has taken it; who has much to send waits for that */
+  send(frame: Buffer, taken?: () => void): void;
   /** While held, the connection keeps Node alive. */
   hold(): void;
   release(): void;

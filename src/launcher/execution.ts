@@ -51,7 +51,9 @@ export class Execution implements Channel {
     // Nobody has to await both; a failure to start arrives through either.
     this.result.catch(() => {});
     this.started.catch(() => {});
-    this.#input = new InputGate((bytes) => this.#send(rawFrame(frameType.STDIN, id, bytes)));
+    this.#input = new InputGate((bytes, taken) =>
+      this.#send(rawFrame(frameType.STDIN, id, bytes), taken),
+    );
     this.#output = [
       new OutputGate((bytes) => this.#credit(STDOUT, bytes)),
       new OutputGate((bytes) => this.#credit(STDERR, bytes)),
@@ -150,8 +152,8 @@ export class Execution implements Channel {
     this.#send(finishFrame(writer, frameType.CREDIT, this.#id));
   }
 
-  #send(frame: Buffer): void {
-    if (!this.#ended) this.#connection.send(frame);
+  #send(frame: Buffer, taken?: () => void): void {
+    if (!this.#ended) this.#connection.send(frame, taken);
   }
 }
 
@@ -217,16 +219,20 @@ class OutputGate {
   }
 }
 
-/** A Writable in, frames out; sends at most the window ahead of what the guest has drained, once the program runs. */
+/**
+ * A Writable in, frames out; sends at most the window ahead of what the guest has drained, once the program runs. One frame
+ * at a time waits for the socket, whose other end everybody shares: the window counts bytes, and a frame may have one.
+ */
 class InputGate {
   readonly stream: Writable;
-  readonly #send: (bytes: Uint8Array) => void;
+  readonly #send: (bytes: Uint8Array, taken: () => void) => void;
   #window = STREAM_WINDOW;
   #isOpen = false;
+  #isSending = false;
   #last: (() => void) | undefined;
   #waiting: { rest: Buffer; done: () => void } | undefined;
 
-  constructor(send: (bytes: Uint8Array) => void) {
+  constructor(send: (bytes: Uint8Array, taken: () => void) => void) {
     this.#send = send;
     this.stream = new Writable({
       decodeStrings: true,
@@ -259,24 +265,28 @@ class InputGate {
   }
 
   #flow(): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#isSending) return;
     const waiting = this.#waiting;
     if (waiting === undefined) {
       const last = this.#last;
       this.#last = undefined;
-      if (last === undefined) return;
-      this.#send(new Uint8Array(0));
-      last();
+      if (last !== undefined) this.#send(new Uint8Array(0), last);
+      return;
+    }
+    if (waiting.rest.length === 0) {
+      this.#waiting = undefined;
+      waiting.done();
       return;
     }
     if (this.#window === 0) return;
     const size = Math.min(waiting.rest.length, this.#window);
-    // An empty frame would mean the end of input.
-    if (size > 0) this.#send(waiting.rest.subarray(0, size));
+    const piece = waiting.rest.subarray(0, size);
     this.#window -= size;
     waiting.rest = waiting.rest.subarray(size);
-    if (waiting.rest.length > 0) return;
-    this.#waiting = undefined;
-    waiting.done();
+    this.#isSending = true;
+    this.#send(piece, () => {
+      this.#isSending = false;
+      this.#flow();
+    });
   }
 }

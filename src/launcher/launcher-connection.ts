@@ -116,8 +116,8 @@ export class LauncherConnection implements Connection {
     this.#names.delete(id);
   }
 
-  send(frame: Buffer): void {
-    if (this.#gone === undefined) this.#socket.write(frame);
+  send(frame: Buffer, taken?: () => void): void {
+    if (this.#gone === undefined) this.#socket.write(frame, taken);
   }
 
   hold(): void {

@@ -4,6 +4,8 @@ import type { SocketChannel } from './socket-channel.ts';
 
 /** What each message costs beside its bytes, so that a flood of tiny ones is held back like few large ones. */
 const MESSAGE_COST = 256;
+/** Tiny ones that wait go on together: what comes after has its own cost for each. */
+const TOGETHER = 64 * 1024;
 
 export interface InputQueueOptions {
   /** Bytes that may wait here. */
@@ -53,20 +55,26 @@ export class InputQueue {
 
   #flow(): void {
     if (this.#into === undefined || this.#isWriting) return;
-    const piece = this.#pieces.shift();
-    if (piece === undefined) {
+    const first = this.#pieces[0];
+    if (first === undefined) {
       if (this.#isEnded) this.#into.end();
       return;
     }
+    let [count, bytes] = [0, 0];
+    do bytes += this.#pieces[count++]?.length ?? 0;
+    while (bytes + (this.#pieces[count]?.length ?? TOGETHER) <= TOGETHER);
+    const pieces = this.#pieces.splice(0, count);
     this.#isWriting = true;
     // Whoever has closed its end takes everything: nobody waits for it.
-    this.#into.write(piece, () => this.#took(piece.length));
+    this.#into.write(count === 1 ? first : Buffer.concat(pieces, bytes), () =>
+      this.#took(bytes, count),
+    );
   }
 
-  #took(bytes: number): void {
+  #took(bytes: number, messages: number): void {
     const { window, onTaken } = this.#options;
     this.#isWriting = false;
-    this.#cost -= bytes + MESSAGE_COST;
+    this.#cost -= bytes + messages * MESSAGE_COST;
     this.#taken += bytes;
     if (this.#taken - this.#told >= window / 4) {
       this.#told = this.#taken;
