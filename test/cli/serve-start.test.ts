@@ -11,9 +11,10 @@ const CAISSON = join(import.meta.dirname, '../../bin/caisson');
 const state = mkdtempSync(join(tmpdir(), 'caisson-start-'));
 after(() => rmSync(state, { recursive: true, force: true }));
 
+const SET = ['--set', 'listen.port=0', '--set', 'audit.enabled=false'];
+
 async function started(...flags: string[]): Promise<{ stdout: string; stderr: string }> {
-  const set = ['--set', 'listen.port=0', '--set', 'audit.enabled=false', ...flags];
-  const child = spawn(CAISSON, ['serve', '--state', state, ...set]);
+  const child = spawn(CAISSON, ['serve', '--state', state, ...SET, ...flags]);
   const said = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk) => {
     said.stdout += chunk;
@@ -35,10 +36,32 @@ test('without a key it says how to make one, with one it does not', async () => 
   assert.equal(commands.length, 2, first.stderr);
   for (const command of commands) {
     const argv = command.replace('NAME', 'acme').split(' ');
-    const { status, stderr } = spawnSync(CAISSON, [...argv, '--state', state], {
-      encoding: 'utf8',
-    });
+    // As it is printed: for the state directory of this service.
+    assert.deepEqual(argv.slice(-2), ['--state', state]);
+    const { status, stderr } = spawnSync(CAISSON, argv, { encoding: 'utf8' });
     assert.equal(status, 0, stderr);
   }
   assert.doesNotMatch((await started()).stderr, /nobody has a key/);
+});
+
+test('where the host cannot enforce what requests get by default, it says so at once', async () => {
+  // Of the launcher, which looks for them below /sys/fs/cgroup, they are hidden.
+  const hidden = 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"';
+  const child = spawn(
+    'unshare',
+    ['-Urm', 'sh', '-c', hidden, 'sh', CAISSON, 'serve', '--state', state, ...SET],
+    { env: { ...process.env, XDG_STATE_HOME: state } },
+  );
+  let said = '';
+  child.stderr.on('data', (chunk) => {
+    // A second signal would not wait.
+    const before = said.includes('--set accept=');
+    said += chunk;
+    if (!before && said.includes('--set accept=')) child.kill('SIGTERM');
+  });
+  const [code] = await once(child, 'close');
+  assert.match(said, /requests that name no policy are refused on this host/);
+  assert.match(said, /limits\.memory:no-cgroup: /);
+  assert.match(said, /--set accept=limits\.memory:no-cgroup,limits\.cpu:no-cgroup$/m);
+  assert.equal(code, 0);
 });
