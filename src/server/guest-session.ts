@@ -13,7 +13,7 @@ import {
 import { CaissonError } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
-import type { Asked } from './http/implement.ts';
+import type { SocketAsked } from './http/implement.ts';
 import { InputQueue } from './http/input-queue.ts';
 import { parseJson } from './http/parse.ts';
 import { CLOSE, SocketChannel } from './http/socket-channel.ts';
@@ -39,7 +39,7 @@ const MOST_EARLY = 32;
 
 export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean | undefined }>>(
   app: ConstructorParameters<typeof SocketChannel>[1],
-  asked: Pick<Asked, 'id'>,
+  asked: Pick<SocketAsked, 'id' | 'reader'>,
   socket: WebSocket,
   options: GuestSessionOptions<S>,
 ): void {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
-import type { Asked } from './http/implement.ts';
+import type { SocketAsked } from './http/implement.ts';
 import { InputQueue } from './http/input-queue.ts';
 import { parseJson } from './http/parse.ts';
 import { SocketChannel } from './http/socket-channel.ts';
@@ -13,7 +13,7 @@ const control = z.strictObject({ type: z.literal('end') });
 
 export function servePort(
   app: ConstructorParameters<typeof SocketChannel>[1],
-  asked: Pick<Asked, 'id'>,
+  asked: Pick<SocketAsked, 'id' | 'reader'>,
   socket: WebSocket,
   connect: () => Promise<Socket>,
 ): void {

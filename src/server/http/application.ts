@@ -3,7 +3,7 @@
  * client goes away, and what an error looks like.
  */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { fastifyWebsocket } from '@fastify/websocket';
@@ -78,14 +78,17 @@ const UPLOAD_TIMEOUT_MS = 3600_000;
 
 export async function openApplication(options: ApplicationOptions): Promise<FastifyInstance> {
   const { gatekeeper, tls, limits, logLevel = 'warn' } = options;
+  /** The last answer on a connection. */
+  const answers = new WeakMap<Socket, ServerResponse>();
   const http = {
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: checkEvery(limits.headersTimeoutMs),
     maxHeaderSize: 16 * 1024,
     requireHostHeader: false,
     // Another protocol that is offered, such as h2c, is not taken (RFC 9110, 7.8): its request is one like any.
-    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
-      headers.upgrade?.toLowerCase() === 'websocket',
+    // Nor is one behind a request that is still being answered: the connection is that answer's.
+    shouldUpgradeCallback: ({ headers, socket }: IncomingMessage) =>
+      headers.upgrade?.toLowerCase() === 'websocket' && answers.get(socket)?.closed !== false,
   };
   const arrivals = new Arrivals(limits.requestTimeoutMs);
   /** The last request of a connection. */
@@ -136,6 +139,9 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
       maxPayload: options.messageBytes ?? MiB,
       perMessageDeflate: false,
       autoPong: false,
+      // Of a message that is not whole yet: each has its price beside its bytes.
+      maxFragments: 1024,
+      maxBufferedChunks: 4096,
     },
     preClose: (done) => {
       closeSockets(app);
@@ -151,6 +157,9 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   app.server.prependListener('upgrade', (_, socket) => {
     // Node has let go of it: where nobody answers, nothing else would end it with its client.
     socket.once('end', () => socket.end());
+  });
+  app.server.prependListener('request', ({ socket }, response) => {
+    answers.set(socket, response);
   });
   const paths = new RoutePaths();
   const addresses = new ClientAddresses(options.proxies ?? NO_PROXIES);

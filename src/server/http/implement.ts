@@ -16,6 +16,7 @@ import type { Caller } from './gatekeeper.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { LargeAnswers } from './large-answers.ts';
 import { parse } from './parse.ts';
+import { SocketReader, SocketTurns } from './socket-turns.ts';
 
 /** A request that was let in, and is as the contract says. */
 export interface Asked<R extends Route = Route> {
@@ -66,11 +67,17 @@ export function implement<R extends Route>(
   });
 }
 
+/** A request that has become a WebSocket. */
+export interface SocketAsked<R extends Route = Route> extends Omit<Asked<R>, 'reply'> {
+  /** Whoever holds it up or goes on with it says so here: others have their reasons, too. */
+  readonly reader: SocketReader;
+}
+
 /** A WebSocket: who may, and what it asks, is settled before it is one. */
 export function implementSocket<R extends Route>(
   app: FastifyInstance,
   route: R,
-  handler: (asked: Omit<Asked<R>, 'reply'>, socket: WebSocket) => void,
+  handler: (asked: SocketAsked<R>, socket: WebSocket) => void,
   /** What must hold is asked here: it can still be answered over HTTP. */
   check?: (asked: Pick<Asked<R>, 'params' | 'query' | 'caller'>) => void | Promise<void>,
 ): void {
@@ -101,7 +108,10 @@ export function implementSocket<R extends Route>(
         // Who is not let in any more need not agree.
         socket.terminate();
       });
+      const reader = new SocketReader(socket);
+      const leave = turnsOf(app).follow(caller.tenant, request.raw.socket, reader);
       socket.once('close', () => {
+        leave();
         close();
         controller.abort();
       });
@@ -113,6 +123,7 @@ export function implementSocket<R extends Route>(
         signal: controller.signal,
         id,
         request,
+        reader,
       };
       handler(asked, socket);
     },
@@ -124,6 +135,14 @@ const answers = new WeakMap<FastifyInstance, LargeAnswers>();
 function answersOf(app: FastifyInstance): LargeAnswers {
   const found = answers.get(app) ?? new LargeAnswers();
   answers.set(app, found);
+  return found;
+}
+
+const turns = new WeakMap<FastifyInstance, SocketTurns>();
+
+function turnsOf(app: FastifyInstance): SocketTurns {
+  const found = turns.get(app) ?? new SocketTurns();
+  turns.set(app, found);
   return found;
 }
 

@@ -6,8 +6,9 @@ import type { FastifyInstance } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
 import { problemOf } from '../../api/problem.ts';
 import { CaissonError } from '../../core/error.ts';
-import type { Asked } from './implement.ts';
+import type { SocketAsked } from './implement.ts';
 import { toProblemError } from './problem-reply.ts';
+import type { SocketReader } from './socket-turns.ts';
 
 /** So much waits in this process for a client that does not take it; then its sender waits too. */
 const HIGH_BYTES = 1024 * 1024;
@@ -27,10 +28,13 @@ export interface SocketListener {
 
 export class SocketChannel {
   readonly #socket: WebSocket;
+  readonly #reader: SocketReader;
   readonly #request: string;
   readonly #waiting: (() => void)[] = [];
   readonly #free: Buffer[] = [];
   readonly #ended = Promise.withResolvers<void>();
+  /** To be answered: the last one of several (RFC 6455, 5.5.3). */
+  #ping: Buffer | undefined;
   #unanswered = 0;
   #isPaused = false;
   #texts = 0;
@@ -39,10 +43,11 @@ export class SocketChannel {
   constructor(
     socket: WebSocket,
     { heartbeat }: Pick<FastifyInstance, 'heartbeat'>,
-    { id }: Pick<Asked, 'id'>,
+    { id, reader }: Pick<SocketAsked, 'id' | 'reader'>,
     listener: SocketListener,
   ) {
     this.#socket = socket;
+    this.#reader = reader;
     this.#request = id;
     const beat = setInterval(() => this.#beat(), heartbeat.everyMs);
     socket.once('close', () => {
@@ -52,7 +57,8 @@ export class SocketChannel {
     });
     socket.on('ping', (data) => {
       this.#unanswered = 0;
-      if (socket.bufferedAmount < HIGH_BYTES) socket.pong(data);
+      if (this.#ping === undefined) setImmediate(() => this.#pong());
+      this.#ping = data;
     });
     socket.on('pong', () => {
       this.#unanswered = 0;
@@ -123,14 +129,14 @@ export class SocketChannel {
   pause(): void {
     if (this.#isPaused || !this.isOpen) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.#reader.hold('full');
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#unanswered = 0;
-    this.#socket.resume();
+    this.#reader.release('full');
   }
 
   close(code: number = CLOSE.normal): void {
@@ -149,6 +155,12 @@ export class SocketChannel {
   #flow(): void {
     if (this.isOpen && this.#socket.bufferedAmount >= HIGH_BYTES / 2) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #pong(): void {
+    const data = this.#ping;
+    this.#ping = undefined;
+    if (this.isOpen && this.#socket.bufferedAmount < HIGH_BYTES) this.#socket.pong(data);
   }
 
   #beat(): void {
