@@ -33,6 +33,8 @@ export class Connection {
   #judgement: Judgement | undefined;
   /** Made before the guest sent anything. */
   #early: Promise<Socket> | undefined;
+  /** As what its bytes are passed on unread. */
+  #relayed: Connecting['speaks'] | undefined;
   /** The guest has sent its first bytes. */
   #flown = false;
 
@@ -70,7 +72,11 @@ export class Connection {
   recheck(): void {
     if (this.#judgement === undefined || this.#socket.destroyed) return;
     const { judge } = this.#context;
-    const judgement = judge.again(this.#facts, this.#judgement);
+    let judgement = judge.again(this.#facts, this.#judgement);
+    if (judgement.allowed && this.#wouldBeRead(judgement, this.#judgement)) {
+      const reason = `${judgement.reason}, and what it carries is read from now on: connect anew`;
+      judgement = { ...judgement, allowed: false, reason };
+    }
     if (judgement.allowed) return;
     judge.reportConnection(this.#facts, judgement);
     this.abort();
@@ -78,6 +84,16 @@ export class Connection {
 
   abort(): void {
     if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+  }
+
+  /** Whether its like would not be passed on unread now. */
+  #wouldBeRead(now: Judgement, before: Judgement): boolean {
+    if (this.#relayed === undefined || this.#relayed === 'other') return false;
+    if (now.requests === true) return true;
+    const { intercept, judge } = this.#context;
+    return this.#relayed === 'tls'
+      ? intercept !== undefined && now.by === 'name' && before.by === 'address'
+      : judge.policy.deny.length > 0;
   }
 
   async #dialEarly(): Promise<void> {
@@ -113,6 +129,8 @@ export class Connection {
     if (flight.kind === 'http') await this.#serveHttp(flight, judgement, carried);
     else if (flight.kind === 'tls' && intercept !== undefined && isByName(judgement, carried)) {
       await this.#dropEarly();
+      // Nobody would be told of the end of what has ended.
+      if (this.#socket.destroyed) return;
       intercept(this.#guestConnection(flight, judgement, carried, 'tls'), this.#facts);
     } else await this.#relay(flight, judgement);
   }
@@ -162,6 +180,7 @@ export class Connection {
   async #relay(flight: FirstFlight, judgement: Judgement): Promise<void> {
     const { bytes, kind } = flight;
     const { judge, dial, times } = this.#context;
+    this.#relayed = this.#facts.speaks;
     const early = this.#early;
     const download = new Download(this.#socket);
     let server: Socket;

@@ -14,6 +14,7 @@ import { HostResolver } from './host-resolver.ts';
 import type { HttpRelay } from './http-relay.ts';
 import type { Interceptor } from './intercept/interceptor.ts';
 import type { SecretHolder } from './intercept/sealed-head.ts';
+import type { Secrets } from './intercept/secrets.ts';
 import type { SpareAuthority } from './intercept/spare-authority.ts';
 import { type Connecting, Judge } from './judge.ts';
 import { isOwnAddress } from './own-addresses.ts';
@@ -124,7 +125,10 @@ export class FilteredNetwork {
       throw new Error('interception cannot begin in an open sandbox: the guest would not trust it');
     }
     this.#judge.update(policy);
+    this.#interception?.update(policy);
     this.#proxy?.recheck();
+    this.#interception?.recheck();
+    (await this.#http)?.recheck();
     await this.#datagrams?.update();
   }
 
@@ -157,15 +161,18 @@ class Interception {
   readonly certificatePem: string;
   readonly #interceptor: Interceptor;
   readonly #facts: Map<string, Connecting>;
+  readonly #secrets: Secrets;
 
   private constructor(
     certificatePem: string,
     interceptor: Interceptor,
     facts: Map<string, Connecting>,
+    secrets: Secrets,
   ) {
     this.certificatePem = certificatePem;
     this.#interceptor = interceptor;
     this.#facts = facts;
+    this.#secrets = secrets;
   }
 
   static async open(
@@ -183,15 +190,16 @@ class Interception {
     const known = new Map<string, Connecting>();
     const factsOf = (name: string, port: number): Connecting =>
       known.get(`${name}:${port}`) ?? { address: plainAddress(name) ?? '', port, speaks: 'tls' };
+    const secrets = new Secrets(open.secrets, holder);
     const interceptor = new Interceptor({
       authority,
-      secrets: new Secrets(open.secrets, holder),
+      secrets,
       restricted: (name, port) => judge.restricted(factsOf(name, port)),
       decideRequest: ({ method, path, name, port }) =>
         judge.request(factsOf(name, port), { method, path }),
       report: (decision) => log.add(decision),
     });
-    return new Interception(authority.certificatePem, interceptor, known);
+    return new Interception(authority.certificatePem, interceptor, known, secrets);
   }
 
   accept(connection: Parameters<Interceptor['accept']>[0], facts: Connecting): void {
@@ -202,6 +210,16 @@ class Interception {
       this.#facts.delete(this.#facts.keys().next().value ?? '');
     }
     void this.#interceptor.accept(connection);
+  }
+
+  /** For requests from now on. */
+  update({ secrets = [] }: NetworkPolicy): void {
+    this.#secrets.update(secrets);
+  }
+
+  /** For those that are under way. */
+  recheck(): void {
+    this.#interceptor.recheck();
   }
 
   close(): void {

@@ -12,6 +12,11 @@ export class HttpRelay {
   readonly #servers = new RequestServers();
   readonly #noSecrets = new Secrets([]);
 
+  /** After a change of the policy: requests and tunnels that are no longer allowed end. */
+  recheck(): void {
+    this.#servers.recheck();
+  }
+
   /** Takes the connection over. */
   serve(connection: GuestConnection, rules: Pick<Route, 'restricted' | 'decide' | 'report'>): void {
     const upstream = new Upstream(connection, [], false);

@@ -17,6 +17,7 @@ import type {
 } from './interceptor.ts';
 import { PROBLEM_TYPE, type Problem, problemBody } from './problem.ts';
 import type { Secrets } from './secrets.ts';
+import type { UnderWay } from './under-way.ts';
 import type { Answer, Passed, Upstream } from './upstream.ts';
 
 /** What is known of the connection that requests come on. */
@@ -28,6 +29,7 @@ export interface Route {
   readonly restricted: () => boolean;
   readonly decide: (facts: RequestFacts) => RequestDecision;
   readonly report: (decision: InterceptDecision) => void;
+  readonly underWay: UnderWay;
 }
 
 export type GuestRequest = IncomingMessage | Http2ServerRequest;
@@ -54,6 +56,10 @@ export async function forward(
   });
   response.on('error', () => gone.abort());
   request.on('error', () => gone.abort());
+  const ended = watch(route, head, () => {
+    gone.abort();
+    cut(response);
+  });
   try {
     const expects = valuesOf(head.fields, 'expect').some((value) => /^100-continue$/i.test(value));
     const answer = await route.upstream.send({
@@ -67,6 +73,8 @@ export async function forward(
     failed(route, head, verdict, error as NodeJS.ErrnoException);
     if (response.headersSent) cut(response);
     else refuse(request, response, unreachable(route, error as NodeJS.ErrnoException));
+  } finally {
+    ended();
   }
 }
 
@@ -87,6 +95,10 @@ export async function forwardUpgrade(
   if (!verdict.allowed) return refuse(request, response, problemOf(verdict));
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
+  const ended = watch(route, parsed, () => {
+    gone.abort();
+    socket.destroy();
+  });
   try {
     const passed = { ...prepare(route, parsed, verdict, request), length: 'none' as const };
     const answer = await route.upstream.send({
@@ -108,7 +120,21 @@ export async function forwardUpgrade(
   } catch (error) {
     if (!gone.signal.aborted) failed(route, parsed, verdict, error as NodeJS.ErrnoException);
     socket.destroy();
+  } finally {
+    ended();
   }
+}
+
+/** Until it has ended: a change of the policy holds for it, too. */
+function watch(route: Route, head: RequestHead, end: () => void): () => void {
+  const recheck = (): boolean => {
+    // Whoever ended the connection has told why.
+    if (route.connection.stream.destroyed) return true;
+    const verdict = check(route, head);
+    if (!verdict.allowed) report(route, head, verdict);
+    return verdict.allowed;
+  };
+  return route.underWay.add({ recheck, end });
 }
 
 function headOf(request: GuestRequest): RequestHead {

@@ -106,6 +106,11 @@ export class Interceptor {
     this.#open.delete(stream);
   }
 
+  /** After a change of the policy: requests and tunnels that are no longer allowed end. */
+  recheck(): void {
+    this.#servers.recheck();
+  }
+
   /** Closes every connection and wipes the secrets. */
   close(): void {
     this.#closed = true;
@@ -166,7 +171,7 @@ export class Interceptor {
     const { secrets, restricted, decideRequest, report } = this.#options;
     const upstream = new Upstream(connection, this.#roots, http2);
     stream.once('close', () => upstream.close());
-    const route: Route = {
+    const route: Omit<Route, 'underWay'> = {
       connection,
       upstream,
       secrets,

@@ -20,6 +20,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { forward, forwardUpgrade, type Route } from './forward.ts';
 import { PROBLEM_TYPE, problemBody } from './problem.ts';
+import { UnderWay } from './under-way.ts';
 
 const MAXIMUM_HEADER_BYTES = 65_536;
 /** That wait for their answers on one connection of HTTP/1.1. Few programs send ahead at all; apt sends ten. */
@@ -34,17 +35,24 @@ export class RequestServers {
   /** The route of the stream that is being handed to HTTP/2's server in this very call. */
   #handing: Route | undefined;
   #waiting = 0;
+  readonly #underWay = new UnderWay();
   readonly #ahead = new WeakMap<Duplex, number>();
 
-  serveHttp1(stream: Duplex, route: Route): void {
+  /** After a change of the policy: what is no longer allowed ends. */
+  recheck(): void {
+    this.#underWay.recheck();
+  }
+
+  serveHttp1(stream: Duplex, unwatched: Omit<Route, 'underWay'>): void {
+    const route = { ...unwatched, underWay: this.#underWay };
     this.#routes.set(stream, route);
     this.#http1.emit('connection', stream);
     // Whoever put the first bytes back paused it.
     stream.resume();
   }
 
-  serveHttp2(stream: Duplex, route: Route): void {
-    this.#handing = route;
+  serveHttp2(stream: Duplex, route: Omit<Route, 'underWay'>): void {
+    this.#handing = { ...route, underWay: this.#underWay };
     this.#http2.emit('connection', stream);
     this.#handing = undefined;
   }

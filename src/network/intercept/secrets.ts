@@ -61,6 +61,8 @@ const NOBODY: SecretHolder = {
 
 export class Secrets {
   readonly #secrets: readonly Secret[];
+  /** As they are now, by the secret's name. */
+  #hosts: ReadonlyMap<string, readonly string[]>;
   readonly #holder: SecretHolder;
   /** Those that a server may send back. */
   readonly #sent = new Set<HeldValue>();
@@ -68,18 +70,23 @@ export class Secrets {
 
   constructor(secrets: readonly Secret[], holder: SecretHolder = NOBODY) {
     this.#secrets = secrets;
+    this.#hosts = hostsOf(secrets);
     this.#holder = holder;
+  }
+
+  /** Other hosts from now on; a secret that is not named has none. */
+  update(hosts: readonly Pick<Secret, 'name' | 'hosts'>[]): void {
+    this.#hosts = hostsOf(hosts);
   }
 
   /** Whether some secret is sent to this name. */
   concern(host: string): boolean {
-    return this.#secrets.some(({ hosts }) => hosts.some((pattern) => covers(pattern, host)));
+    return this.#secrets.some(({ name }) => this.isFor(name, host));
   }
 
   /** Whether a secret is sent to this name. */
   isFor(secret: string, host: string): boolean {
-    const found = this.#secrets.find(({ name }) => name === secret);
-    return found?.hosts.some((pattern) => covers(pattern, host)) ?? false;
+    return this.#hosts.get(secret)?.some((pattern) => covers(pattern, host)) ?? false;
   }
 
   /** For the header of one request. */
@@ -164,7 +171,7 @@ export class Secrets {
     let parts: (string | Secret)[] = [value];
     for (const secret of this.#secrets) {
       if (!value.includes(secret.placeholder)) continue;
-      if (host === undefined || !secret.hosts.some((pattern) => covers(pattern, host))) {
+      if (host === undefined || !this.isFor(secret.name, host)) {
         refused.push(secret.name);
         continue;
       }
@@ -175,6 +182,12 @@ export class Secrets {
     }
     return { text: used.length === 0 ? value : seal(parts), used, refused };
   }
+}
+
+function hostsOf(
+  secrets: readonly Pick<Secret, 'name' | 'hosts'>[],
+): ReadonlyMap<string, readonly string[]> {
+  return new Map(secrets.map(({ name, hosts }) => [name, hosts]));
 }
 
 interface Sought {
