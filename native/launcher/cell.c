@@ -34,6 +34,7 @@ static struct err nursery_start(struct nursery *nursery, struct cell *cell) {
   }
   nursery->waiting = NULL;
   nursery->waiting_tail = &nursery->waiting;
+  nursery->sent = 0;
   if (!watch_add(&nursery->watch, WATCH_NURSERY, ends[0], EPOLLIN, nursery)) return fail(ERR_RESOURCE, errno, "epoll", NULL);
   return OK;
 }
@@ -50,34 +51,85 @@ static void nursery_ended(struct nursery *nursery) {
   nursery->pid = 0;
   nursery->waiting = NULL;
   nursery->waiting_tail = &nursery->waiting;
+  nursery->sent = 0;
   S.orphans_at_ns = S.now_ns + ORPHANS_AFTER_NS;
   while (sandbox) {
     struct sandbox *next = sandbox->waiting_next;
     sandbox->waiting_next = NULL;
     sandbox->asked = false;
+    sandbox_close_ends(sandbox);
     sandbox_lost(sandbox);
     sandbox = next;
   }
 }
 
-void nursery_drain(struct nursery *nursery) {
-  while (nursery->watch.fd >= 0) nursery_answer(nursery);
+/* So many may be asked of a nursery and not answered: what it is asked and what it answers then fits into its socket, so
+   that neither of us ever waits for the other to read. */
+#define UNANSWERED_MAX 32u
+
+static struct sandbox *first_unsent(const struct nursery *nursery) {
+  struct sandbox *sandbox = nursery->waiting;
+  for (unsigned i = 0; sandbox && i < nursery->sent; i++) sandbox = sandbox->waiting_next;
+  return sandbox;
 }
 
-void nursery_answer(struct nursery *nursery) {
+bool nursery_is_busy(const struct nursery *nursery) { return nursery->sent >= UNANSWERED_MAX || first_unsent(nursery); }
+
+void nursery_await(struct nursery *nursery, struct sandbox *sandbox, bool sent) {
+  *nursery->waiting_tail = sandbox;
+  nursery->waiting_tail = &sandbox->waiting_next;
+  sandbox->asked = true;
+  if (sent) nursery->sent++;
+}
+
+static void forget_waiting(struct nursery *nursery, const struct sandbox *sandbox) {
+  nursery->waiting_tail = &nursery->waiting;
+  for (struct sandbox **link = &nursery->waiting; *link;) {
+    if (*link == sandbox) *link = sandbox->waiting_next;
+    if (!*link) break;
+    nursery->waiting_tail = &(*link)->waiting_next;
+    link = &(*link)->waiting_next;
+  }
+}
+
+static void ask_next(struct nursery *nursery) {
+  while (nursery->sent < UNANSWERED_MAX) {
+    struct sandbox *sandbox = first_unsent(nursery);
+    if (!sandbox) return;
+    if (sandbox_send_ask(sandbox)) {
+      sandbox_close_ends(sandbox);
+      nursery->sent++;
+      continue;
+    }
+    int error = errno;
+    if (error == EPIPE || error == ECONNRESET) return; /* its end will be read, and those who wait be asked for anew */
+    forget_waiting(nursery, sandbox);
+    sandbox->waiting_next = NULL;
+    sandbox->asked = false;
+    sandbox_close_ends(sandbox);
+    sandbox_failed(sandbox, fail(ERR_SYSTEM, error, "ask nursery", NULL));
+  }
+}
+
+void nursery_drain(struct nursery *nursery) {
+  while (nursery->watch.fd >= 0 && nursery_answer(nursery)) continue;
+}
+
+bool nursery_answer(struct nursery *nursery) {
   struct nursery_reply reply;
   int pidfd = -1;
   size_t count;
   ssize_t got = channel_receive(nursery->watch.fd, &reply, sizeof reply, &pidfd, 1, &count);
   struct sandbox *sandbox = nursery->waiting;
   if (got != (ssize_t)sizeof reply) {
-    nursery_ended(nursery);
-    return;
+    nursery_ended(nursery); /* by now there may be another one in its place */
+    return false;
   }
   if (!sandbox) {
     if (count) close(pidfd);
-    return;
+    return true;
   }
+  nursery->sent--;
   nursery->waiting = sandbox->waiting_next;
   if (!nursery->waiting) nursery->waiting_tail = &nursery->waiting;
   sandbox->waiting_next = NULL;
@@ -90,6 +142,8 @@ void nursery_answer(struct nursery *nursery) {
   } else {
     sandbox_born(sandbox, reply.pid, pidfd);
   }
+  ask_next(nursery);
+  return true;
 }
 
 static struct err tree_ready(void) {

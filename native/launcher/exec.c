@@ -1,5 +1,6 @@
 /* One command in a sandbox: its job sent, its limits watched, and what ends it. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,7 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
   if (exec->limits.wall_ms) exec->wall_deadline_ns = exec->received_ns + exec->limits.wall_ms * 1000000;
   if (exec->limits.cpu_ms && (sandbox->cell->grouped || S.host_view)) exec->cpu_check_ns = S.now_ns + 1000000;
   if (sandbox->keep) sandbox_next_seat(sandbox);
+  if (exec->signals_due) sandbox_send_signals(sandbox);
   return OK;
 }
 
@@ -198,14 +200,48 @@ void exec_ended(struct exec *exec, const struct slot_report *report) {
   exec_finish(exec);
 }
 
+/* Each once, however often it was asked for, as pending signals are (signal(7)). They take a quarter of the socket's room at
+   most (unix_writable): what else is sent to init is bounded, so an init that stands still holds nobody up. */
+void sandbox_send_signals(struct sandbox *sandbox) {
+  if (sandbox->control.fd < 0) return;
+  for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
+    for (int number = 1; exec->signals_due && number <= 64; number++) {
+      uint64_t bit = (uint64_t)1 << (number - 1);
+      if (!(exec->signals_due & bit)) continue;
+      struct pollfd room = {.fd = sandbox->control.fd, .events = POLLOUT};
+      if (poll(&room, 1, 0) <= 0 || !(room.revents & POLLOUT)) {
+        watch_change(&sandbox->control, EPOLLIN | EPOLLOUT);
+        return;
+      }
+      exec->signals_due &= ~bit;
+      struct slot_request request = {.command = SLOT_SIGNAL, .job = exec->number, .signal = number};
+      channel_send(sandbox->control.fd, &request, sizeof request, NULL, 0);
+    }
+  watch_change(&sandbox->control, EPOLLIN);
+}
+
+void exec_signal(struct exec *exec, int number) {
+  if (number < 1 || number > 64) return;
+  exec->signals_due |= (uint64_t)1 << (number - 1);
+  sandbox_send_signals(exec->sandbox);
+}
+
+/* True: it waited for a seat, and waits no more. */
+static bool leave_queue(struct exec *exec) {
+  for (struct exec **link = &exec->sandbox->pending; *link; link = &(*link)->next)
+    if (*link == exec) {
+      *link = exec->next;
+      if (exec->sandbox->pending_tail == &exec->next) exec->sandbox->pending_tail = link;
+      return true;
+    }
+  return false;
+}
+
 void exec_kill(struct exec *exec, enum cause cause) {
   if (!exec->cause) exec->cause = cause;
-  if (!exec->sandbox->keep) {
-    sandbox_kill(exec->sandbox, cause);
-    return;
-  }
-  struct slot_request request = {.command = SLOT_SIGNAL, .job = exec->number, .signal = SIGKILL};
-  channel_send(exec->sandbox->control.fd, &request, sizeof request, NULL, 0);
+  if (!exec->sandbox->keep) sandbox_kill(exec->sandbox, cause);
+  else if (leave_queue(exec)) exec_fail(exec, OK);
+  else exec_signal(exec, SIGKILL);
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }

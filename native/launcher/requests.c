@@ -86,10 +86,7 @@ static struct err on_running(const struct frame *frame) {
       return OK;
     case FRAME_SIGNAL:
       TRY(frame_signal(frame->body, &number));
-      if (exec) {
-        struct slot_request request = {.command = SLOT_SIGNAL, .job = exec->number, .signal = number};
-        if (exec->sandbox->control.fd >= 0) channel_send(exec->sandbox->control.fd, &request, sizeof request, NULL, 0);
-      }
+      if (exec) exec_signal(exec, number);
       return OK;
     case FRAME_DIAL:
       TRY(frame_dial(frame->body, &dial));

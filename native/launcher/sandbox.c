@@ -82,6 +82,8 @@ static void release(struct sandbox *sandbox) {
 void sandbox_failed(struct sandbox *sandbox, struct err error) {
   sandbox->refused = true;
   leave_ready(sandbox);
+  /* Whoever is told must not dismiss it: it is ended below. */
+  if (sandbox->state == SANDBOX_BUSY) sandbox->state = SANDBOX_ENDING;
   while (sandbox->pending) {
     struct exec *exec = sandbox->pending;
     sandbox->pending = exec->next;
@@ -124,7 +126,13 @@ static struct err bind_job(struct sandbox *sandbox) {
 }
 
 static void seat_ready(struct sandbox *sandbox) {
+  if (sandbox->cause || sandbox->state == SANDBOX_ENDING) return;
   sandbox->seat.ready = true;
+  if (sandbox->state == SANDBOX_MAKING && sandbox->kind->forgotten) {
+    sandbox->kind->making--;
+    sandbox_dismiss(sandbox);
+    return;
+  }
   if (sandbox->state == SANDBOX_MAKING) {
     sandbox->state = SANDBOX_READY;
     sandbox->kind->making--;
@@ -193,7 +201,9 @@ void sandbox_next_seat(struct sandbox *sandbox) {
   if (!sent || !watch_add(&sandbox->seat.watch, WATCH_SEAT, job[0], EPOLLIN, sandbox)) close(job[0]);
 }
 
-void sandbox_control_event(struct sandbox *sandbox) {
+void sandbox_control_event(struct sandbox *sandbox, uint32_t what) {
+  if (what & EPOLLOUT) sandbox_send_signals(sandbox);
+  if (!(what & ~(uint32_t)EPOLLOUT)) return;
   struct slot_report report;
   int fd = -1;
   size_t fd_count;
@@ -257,6 +267,10 @@ void sandbox_reap(struct sandbox *sandbox) {
       .system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000 + (uint64_t)usage.ru_stime.tv_usec,
       .max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024,
   };
+  /* What ended before it was killed is told as it ended. */
+  char byte;
+  while (sandbox->control.fd >= 0 && recv(sandbox->control.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+    sandbox_control_event(sandbox, EPOLLIN);
   watch_close(&sandbox->control);
   /* Only now: what stands still dies without a thaw (v2 freezer), and runs no further before it does. */
   if (sandbox->cell->cgroup.frozen) cgroup_cell_freeze(&sandbox->cell->cgroup, false);

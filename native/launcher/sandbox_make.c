@@ -13,20 +13,10 @@
 /* Killed again and again, by somebody who means it or by a machine without memory: then whoever waits is told. */
 #define ATTEMPTS_MAX 4u
 
-static struct err ask(struct sandbox *sandbox) {
+bool sandbox_send_ask(struct sandbox *sandbox) {
   struct kind *kind = sandbox->kind;
   struct cell *cell = sandbox->cell;
-  int control[2], job[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
-    return fail(ERR_RESOURCE, errno, "socketpair", NULL);
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0) {
-    int error = errno;
-    close(control[0]);
-    close(control[1]);
-    return fail(ERR_RESOURCE, error, "socketpair", NULL);
-  }
-  bool recycled = sandbox->net >= 0 || (kind->recycle_net && kind->net_count > 0);
-  if (recycled && sandbox->net < 0) sandbox->net = kind->nets[--kind->net_count];
+  bool recycled = sandbox->net >= 0;
   struct nursery_request request = {
       .namespaces = kind->plan.namespaces & (recycled ? ~(uint32_t)CLONE_NEWNET : ~0u),
       .plan_length = (uint32_t)kind->length,
@@ -40,31 +30,57 @@ static struct err ask(struct sandbox *sandbox) {
       .into_cgroup = cell->grouped && cell->cgroup.v2 >= 0,
       .host_view = S.host_view,
   };
-  struct nursery_fds fds = {kind->template, kind->memory, control[1], job[1], sandbox->net, cell->cgroup.v2};
+  struct nursery_fds fds = {kind->template, kind->memory, sandbox->ends[0], sandbox->ends[1], sandbox->net, cell->cgroup.v2};
+  return nursery_ask(cell->nursery->watch.fd, &request, &fds);
+}
+
+void sandbox_close_ends(struct sandbox *sandbox) {
+  for (int i = 0; i < 2; i++) {
+    if (sandbox->ends[i] >= 0) close(sandbox->ends[i]);
+    sandbox->ends[i] = -1;
+  }
+}
+
+static struct err ask(struct sandbox *sandbox) {
+  struct kind *kind = sandbox->kind;
+  struct cell *cell = sandbox->cell;
+  int control[2], job[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
+    return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0) {
+    int error = errno;
+    close(control[0]);
+    close(control[1]);
+    return fail(ERR_RESOURCE, error, "socketpair", NULL);
+  }
+  if (sandbox->net < 0 && kind->recycle_net && kind->net_count > 0) sandbox->net = kind->nets[--kind->net_count];
+  sandbox->ends[0] = control[1];
+  sandbox->ends[1] = job[1];
   if (kind->plan.landlock.log) audit_know(job[0]);
   /* Watched before it is asked for: a nursery answers in the order in which it was asked, and waits for nobody. */
   bool watched = watch_add(&sandbox->control, WATCH_CONTROL, control[0], EPOLLIN, sandbox);
   if (!watched) close(control[0]);
   watched = watch_add(&sandbox->seat.watch, WATCH_SEAT, job[0], EPOLLIN, sandbox) && watched;
   if (sandbox->seat.watch.fd < 0) close(job[0]);
-  bool asked = watched && nursery_ask(cell->nursery->watch.fd, &request, &fds);
-  for (unsigned tries = 0; watched && !asked && errno == EPIPE && tries < ATTEMPTS_MAX; tries++) {
+  if (watched && nursery_is_busy(cell->nursery)) {
+    nursery_await(cell->nursery, sandbox, false);
+    return OK;
+  }
+  bool asked = watched && sandbox_send_ask(sandbox);
+  for (unsigned tries = 0; watched && !asked && (errno == EPIPE || errno == ECONNRESET) && tries < ATTEMPTS_MAX; tries++) {
     /* It was killed, and we have not looked since. */
     nursery_drain(cell->nursery);
     if (failed(nursery_ready(cell))) break;
-    asked = nursery_ask(cell->nursery->watch.fd, &request, &fds);
+    asked = sandbox_send_ask(sandbox);
   }
   int error = errno;
-  close(control[1]);
-  close(job[1]);
+  sandbox_close_ends(sandbox);
   if (!asked) {
     watch_close(&sandbox->control);
     watch_close(&sandbox->seat.watch);
     return watched ? fail(ERR_SYSTEM, error, "ask nursery", NULL) : fail(ERR_RESOURCE, ENOSPC, "epoll", NULL);
   }
-  *cell->nursery->waiting_tail = sandbox;
-  cell->nursery->waiting_tail = &sandbox->waiting_next;
-  sandbox->asked = true;
+  nursery_await(cell->nursery, sandbox, true);
   return OK;
 }
 
@@ -96,6 +112,7 @@ struct err sandbox_make(struct kind *kind, struct sandbox **out) {
     sandbox->kind = kind;
     sandbox->cell = cell;
     sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
+    sandbox->ends[0] = sandbox->ends[1] = -1;
     sandbox->pending_tail = &sandbox->pending;
     result = ask(sandbox);
   }

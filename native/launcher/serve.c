@@ -37,7 +37,7 @@ static void dispatch(struct watch *watch, uint32_t what) {
       nursery_answer(watch->owner);
       return;
     case WATCH_CONTROL:
-      sandbox_control_event(watch->owner);
+      sandbox_control_event(watch->owner, what);
       return;
     case WATCH_PIDFD:
       sandbox_reap(watch->owner);

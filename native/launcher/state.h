@@ -27,6 +27,7 @@ struct nursery {
   struct watch watch;
   pid_t pid;
   struct sandbox *waiting, **waiting_tail;
+  unsigned sent; /* so many of them, the first, have been asked for */
 };
 
 /* A place for one sandbox after the other: an id of the host, and cgroups where the plan wants them. */
@@ -83,6 +84,7 @@ struct sandbox {
   unsigned attempts;            /* made anew because its nursery or its init was killed */
   pid_t pid;
   struct watch control, pidfd;
+  int ends[2];                  /* of its control and job sockets, while it has to be asked for; -1: given away */
   int net;                      /* kept for the kind's pool */
   int network[NETWORK_PARTS];   /* -1: not there, or handed over */
   int way_out;                  /* owns the host's side of its way out for packets; -1: there is none */
@@ -133,6 +135,7 @@ struct exec {
   uint32_t id;
   struct sandbox *sandbox;
   uint32_t number;
+  uint64_t signals_due;             /* bit n-1: signal n was asked for and is not sent */
   uint8_t *job;                     /* only while it waits */
   size_t job_length;
   struct limits_plan limits;
@@ -234,7 +237,10 @@ void cells_spare(bool grouped, unsigned wanted);
 void cells_close(void);
 /* A nursery for the cell where its own has ended, or none was. */
 struct err nursery_ready(struct cell *cell);
-void nursery_answer(struct nursery *nursery);
+bool nursery_answer(struct nursery *nursery);
+/* More is asked of it when it has answered. */
+bool nursery_is_busy(const struct nursery *nursery);
+void nursery_await(struct nursery *nursery, struct sandbox *sandbox, bool sent);
 /* It cannot be asked any more: reads what it said last. */
 void nursery_drain(struct nursery *nursery);
 
@@ -249,6 +255,9 @@ void kinds_refill(void);
 struct err sandbox_make(struct kind *kind, struct sandbox **out);
 struct err sandbox_take(struct kind *kind, struct sandbox **out);
 /* Whether it can be made anew: nothing of a guest has been in it, and nobody has had anything of it. */
+/* Its request, with the ends of its sockets that init has; false: errno. */
+bool sandbox_send_ask(struct sandbox *sandbox);
+void sandbox_close_ends(struct sandbox *sandbox);
 bool sandbox_may_be_anew(const struct sandbox *sandbox);
 struct err sandbox_make_anew(struct sandbox *sandbox);
 /* Its nursery ended without having told of it, so that nothing of it has run: it is asked of another one. */
@@ -270,7 +279,7 @@ struct sandbox *sandbox_find(uint32_t id);
 /* A kept sandbox by its own id, one that has a single job by that job's. */
 struct sandbox *sandbox_of(uint32_t id);
 void sandbox_seat_event(struct sandbox *sandbox);
-void sandbox_control_event(struct sandbox *sandbox);
+void sandbox_control_event(struct sandbox *sandbox, uint32_t what);
 void sandbox_reap(struct sandbox *sandbox);
 void sandbox_settle(struct sandbox *sandbox);
 void sandbox_kill(struct sandbox *sandbox, enum cause cause);
@@ -299,6 +308,9 @@ void exec_ended(struct exec *exec, const struct slot_report *report);
 void exec_finish(struct exec *exec);
 void exec_fail(struct exec *exec, struct err error);
 void exec_kill(struct exec *exec, enum cause cause);
+/* A command that waits for its seat gets them when it has one. */
+void exec_signal(struct exec *exec, int number);
+void sandbox_send_signals(struct sandbox *sandbox);
 uint64_t execs_tick(void);
 
 /* exec_streams.c */

@@ -1,0 +1,72 @@
+/** For tests of what a launcher sees in which order: its processes are made to wait, and go on when the test says so. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PlanHandle } from '../../src/launcher/client.ts';
+import type { LauncherSandbox } from '../../src/launcher/launcher-sandbox.ts';
+import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
+import type { Job, KindPlan } from '../../src/plan/plan.ts';
+import { Wall } from '../escape/harness.ts';
+
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+/** What is left of a run before may have gone meanwhile. */
+export function signal(pids: readonly number[], name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
+  for (const pid of pids)
+    try {
+      process.kill(pid, name);
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
+    }
+}
+
+/** @throws where it does not come to hold within ten seconds */
+export async function until(holds: () => boolean, what: string): Promise<void> {
+  for (let waited = 0; waited < 1000; waited++) {
+    if (holds()) return;
+    await sleep(10);
+  }
+  assert.fail(what);
+}
+
+export interface Ungrouped {
+  readonly wall: Wall;
+  readonly launcher: number;
+  readonly kind: KindPlan;
+  readonly plan: PlanHandle;
+  /** Its nursery, and whoever that is forked from. */
+  readonly helpers: readonly number[];
+  job(script: string, more?: Partial<Job>): Job;
+  open(): Promise<{ sandbox: LauncherSandbox; init: number }>;
+}
+
+/** A plan without groups: one nursery makes all of its sandboxes. */
+export async function ungrouped(wall: Wall): Promise<Ungrouped> {
+  const { kind, job } = wall.prepare({ argv: ['/bin/sh', '-c', ':'] });
+  const { cgroup: _, ...plain } = kind;
+  const plan = wall.client.preparePlan(encodePlan(plain));
+  await plan.ready;
+  await wall.client.run(plan, job);
+  const launcher = wall.client.pid ?? 0;
+  await until(() => childrenOf(launcher).length === 2, 'the first run does not go away');
+  return {
+    wall,
+    launcher,
+    kind: plain,
+    plan,
+    helpers: childrenOf(launcher),
+    job: (script, more) => ({ ...job, argv: ['/bin/sh', '-c', script], ...more }),
+    open: async () => {
+      const sandbox = wall.client.openSandbox(plan, { ...job, argv: [] });
+      return { sandbox, init: await sandbox.opened };
+    },
+  };
+}
+
+export const openUngrouped = async (): Promise<Ungrouped & AsyncDisposable> => {
+  const wall = await Wall.open();
+  return { ...(await ungrouped(wall)), [Symbol.asyncDispose]: () => wall.client.close() };
+};
