@@ -29,6 +29,7 @@ export class UploadAccount {
   ): Upload {
     let bytes = 0;
     let isDone = false;
+    /** @throws SANDBOX_CLOSED where the sandbox has ended meanwhile */
     const grow = (to: number): void => {
       this.#lease.resize({ workspaceBytes: this.#total + to - bytes });
       this.#total += to - bytes;
@@ -46,7 +47,7 @@ export class UploadAccount {
       },
       failed: () => {
         // What is there counts, whatever goes wrong behind it: a guest can see to that, by taking the file away.
-        if (!isDone && existing === 'replaced') grow(0);
+        if (!isDone && existing === 'replaced' && !this.#lease.isReleased) grow(0);
       },
     };
   }
@@ -76,12 +77,12 @@ export class UploadAccount {
 
   #shrink(bytes: number): void {
     this.#total -= bytes;
-    this.#lease.resize({ workspaceBytes: this.#total });
+    if (!this.#lease.isReleased) this.#lease.resize({ workspaceBytes: this.#total });
   }
 }
 
 export interface Upload {
-  /** So many so far. @throws QUOTA_EXCEEDED */
+  /** So many so far. @throws QUOTA_EXCEEDED; SANDBOX_CLOSED where its sandbox has ended */
   count(bytes: number): void;
   done(): void;
   /** Nothing of it is there, unless it was done before; of a tree, and of what is written where it stands, what came is. */

@@ -144,6 +144,10 @@ export class Lease implements Disposable {
     this.#change = change;
   }
 
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
   get amounts(): Amounts {
     return this.#amounts;
   }
@@ -151,10 +155,10 @@ export class Lease implements Disposable {
   /**
    * Other amounts instead of these; what is not named stays.
    *
-   * @throws QUOTA_EXCEEDED; then it holds what it held
+   * @throws QUOTA_EXCEEDED; then it holds what it held. SANDBOX_CLOSED once it is released
    */
   resize(amounts: Amounts): void {
-    if (this.#isReleased) throw new Error('the lease was released');
+    if (this.#isReleased) throw new CaissonError('SANDBOX_CLOSED', { layer: 'server' });
     const after = { ...this.#amounts, ...amounts };
     this.#change(this.#amounts, after);
     this.#amounts = after;
