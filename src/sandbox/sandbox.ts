@@ -239,7 +239,7 @@ export class Sandbox {
       id: copy.id,
       open: async () => {
         if (reopen === undefined || copyOverlay === undefined) throw noOverlay();
-        return await reopen(await copyOverlay(copy));
+        return await this.#anew(await copyOverlay(copy));
       },
       discard: () => copy.discard(),
     };
@@ -247,9 +247,19 @@ export class Sandbox {
 
   /** Another sandbox with the same policy and workspace, and a copy of the changes. Processes are not copied. */
   async fork(): Promise<Sandbox> {
+    if (this.#setup.reopen === undefined) throw noOverlay();
+    return await this.#anew(await this.#copyChanges());
+  }
+
+  async #anew(copy: Overlay): Promise<Sandbox> {
     const { reopen } = this.#setup;
     if (reopen === undefined) throw noOverlay();
-    return await reopen(await this.#copyChanges());
+    try {
+      return await reopen(copy);
+    } catch (error) {
+      await copy.discard();
+      throw error;
+    }
   }
 
   /** Keeps the pending changes after {@link close}, to be found by their id; returns it. */
@@ -301,10 +311,18 @@ export class Sandbox {
     const overlay = this.#needOverlay();
     const { copyOverlay } = this.#setup;
     if (copyOverlay === undefined) throw noOverlay();
-    return await this.#standing.during(async () => {
-      this.#needOpen();
-      return await copyOverlay(overlay);
-    });
+    let copy: Overlay | undefined;
+    try {
+      await this.#standing.during(async () => {
+        this.#needOpen();
+        copy = await copyOverlay(overlay);
+      });
+      return copy as Overlay;
+    } catch (error) {
+      // Copied, and closed before it could go on: nobody has it.
+      await copy?.discard();
+      throw error;
+    }
   }
 
   #traced({ trace }: Pick<ExecOptions, 'trace'>): TracedCommand | undefined {

@@ -22,6 +22,8 @@ export class ServedSnapshots {
   readonly #kept = new Map<string, KeptSnapshot>();
   /** Asked for, and not there yet, by tenant. */
   readonly #taking = new Map<string, number>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #isClosed = false;
 
   /**
    * Has its place from the beginning on, so that none comes between.
@@ -33,15 +35,24 @@ export class ServedSnapshots {
     const taking = this.#taking.get(tenant) ?? 0;
     this.#requireRoom(tenant, this.list(tenant).length + taking);
     this.#taking.set(tenant, taking + 1);
+    const coming = this.#take(take);
+    this.#underWay.add(coming);
     try {
-      const kept = await take();
-      this.#kept.set(kept.snapshot.id, kept);
-      return kept;
+      return await coming;
     } finally {
+      this.#underWay.delete(coming);
       const left = (this.#taking.get(tenant) ?? 1) - 1;
       if (left > 0) this.#taking.set(tenant, left);
       else this.#taking.delete(tenant);
     }
+  }
+
+  async #take(take: () => Promise<KeptSnapshot>): Promise<KeptSnapshot> {
+    const kept = await take();
+    this.#kept.set(kept.snapshot.id, kept);
+    if (!this.#isClosed) return kept;
+    await this.#discard(kept);
+    throw new CaissonError('DRAINING', { layer: 'server' });
   }
 
   #requireRoom(tenant: string, used: number): void {
@@ -77,8 +88,10 @@ export class ServedSnapshots {
     await this.#discard(this.get(tenant, id));
   }
 
-  /** All of them. */
+  /** All of them, also those that are being taken. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(this.#underWay);
     await Promise.all([...this.#kept.values()].map((kept) => this.#discard(kept)));
   }
 

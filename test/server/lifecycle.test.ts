@@ -159,6 +159,41 @@ describe('forks and snapshots', () => {
     assert.equal(service.serving.service.security.quotas.used('acme').kept, 0);
   });
 
+  test('one that ends while it is copied leaves no copy', async () => {
+    for (let round = 0; round < 8; round++) {
+      const id = await make({ policy: OVERLAY, workspace: 'private' });
+      await sh(id, 'mkdir d && for n in $(seq 300); do echo $n > d/$n; done');
+      const forked = ask('POST', `/api/sandboxes/${id}/fork`);
+      const taken = ask('POST', `/api/sandboxes/${id}/snapshots`);
+      await sleep(round * 4);
+      await end(id);
+      for (const { status, text } of [await forked, await taken]) {
+        assert.ok(status === 201 || (status >= 400 && status < 500), text);
+      }
+      if ((await forked).status === 201) await end((await forked).body.id);
+      if ((await taken).status === 201) {
+        await ask('DELETE', `/api/snapshots/${(await taken).body.id}`);
+      }
+      assert.deepEqual([workspaces(), overlays()], [[], []], `round ${round}`);
+    }
+  });
+
+  test('a snapshot that is discarded while it is opened is one that is not there', async () => {
+    const id = await make({ policy: OVERLAY, workspace: 'private' });
+    await sh(id, 'mkdir d && for n in $(seq 300); do echo $n > d/$n; done');
+    for (let round = 0; round < 8; round++) {
+      const { body } = await ask('POST', `/api/sandboxes/${id}/snapshots`);
+      const opening = ask('POST', `/api/snapshots/${body.id}/open`);
+      await sleep(round * 2);
+      await ask('DELETE', `/api/snapshots/${body.id}`);
+      const opened = await opening;
+      assert.ok([201, 404].includes(opened.status), opened.text);
+      if (opened.status === 201) await end(opened.body.id);
+    }
+    await end(id);
+    assert.deepEqual([workspaces(), overlays()], [[], []]);
+  });
+
   test('without an overlay there is nothing to copy; nothing is left of the attempt', async () => {
     const id = await make({ policy: 'moderate', workspace: 'private' });
     assert.equal((await ask('POST', `/api/sandboxes/${id}/fork`)).status, 400);

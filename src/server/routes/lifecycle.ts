@@ -104,7 +104,15 @@ export function serveLifecycle(app: FastifyInstance, service: Service): void {
     const { params, body = {}, caller, signal } = asked;
     const { snapshot, about } = snapshots.get(caller.tenant, params.id);
     const options = { ...twinOf(body), signal };
-    const made = await twin(caller, about, () => snapshot.open(options));
+    const made = await twin(caller, about, async () => {
+      try {
+        return await snapshot.open(options);
+      } catch (error) {
+        // Discarded meanwhile: then that is what is wrong.
+        snapshots.get(caller.tenant, params.id);
+        throw error;
+      }
+    });
     ifUndelivered(asked, () => sandboxes.abandon(made.id));
     return keptToWire(sandboxes.inspect(caller.tenant, made.id), made);
   });
