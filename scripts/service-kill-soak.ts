@@ -66,6 +66,7 @@ class Soak {
   mostStartMs = 0;
   mostWaitedMs = 0;
   #killedMs = 0;
+  #mayHaveEnded = false;
   readonly #random = new SeededRandom(Number(options.seed));
   readonly #places: Places;
   readonly #tokens: Readonly<Record<Tenant, string>>;
@@ -113,8 +114,11 @@ class Soak {
       await this.#clean('idle', start);
       const { state, marks } = this.#places;
       const killedMs = this.#killedMs;
+      const mayHaveEnded = this.#mayHaveEnded;
+      this.#mayHaveEnded = false;
       const common = { ledger, client, random, tokens: this.#tokens };
-      if (start > 1) await new Survey({ ...common, state, marks, before, killedMs }).all();
+      if (start > 1)
+        await new Survey({ ...common, state, marks, before, mayHaveEnded, killedMs }).all();
       const load = new Load({ ...common, start });
       const working = load.run(Number(options.clients));
       await sleep(random.between(50, start === 1 ? 3000 : MOST_LOAD_MS));
@@ -148,6 +152,7 @@ class Soak {
     const random = this.#random;
     service.kill(way === 'SIGKILL' ? 'SIGKILL' : 'SIGTERM');
     this.#killedMs = performance.now();
+    this.#mayHaveEnded = way !== 'SIGKILL';
     if (way === 'SIGTERM twice' || way === 'SIGTERM, then SIGKILL') {
       await Promise.race([sleep(random.between(0, 1500)), service.ended]);
       service.kill(way === 'SIGTERM twice' ? 'SIGTERM' : 'SIGKILL');
@@ -175,6 +180,7 @@ class Soak {
     await Promise.race([sleep(this.#random.between(100, 1500)), service.isUp()]);
     service.kill('SIGKILL');
     await service.ended;
+    this.#mayHaveEnded = true;
     this.#count('SIGKILL while it started');
   }
 

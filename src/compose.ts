@@ -354,7 +354,7 @@ export class Caisson {
         },
         launchers: () => this.#launchers.live.flatMap(({ pid }) => pid ?? []),
         stateDirectory: this.#state(),
-        observer: this.#recorder?.observer,
+        recorder: this.#recorder,
         onClose: () => {
           this.#managers.delete(manager);
         },

@@ -21,6 +21,7 @@ export function recorderOf({
       observer(event);
     },
     ready: () => audit.ready(),
+    written: () => audit.written?.(),
   };
 }
 

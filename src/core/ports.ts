@@ -91,4 +91,9 @@ export interface Recorder {
    * any more, so that nothing runs unrecorded. Undefined means at once.
    */
   ready(): Promise<void> | undefined;
+  /**
+   * Asked where what happened is about to be told or to be forgotten: settles when it is recorded, or cannot be now, so
+   * that nothing is held up for good. Absent means at once.
+   */
+  written?(): Promise<void> | undefined;
 }

@@ -63,11 +63,11 @@ export function readLayer(
       said = (said + chunk.toString()).slice(0, 4096);
     });
     child.once('error', (cause) => reject(listFailed(cause.message, cause)));
-    child.once('close', (code) => {
+    child.once('close', (code, signal) => {
       if (isBeyond) reject(tooMany(most));
       else if (code === 0) resolve(parseLayer(Buffer.concat(chunks)));
       else if (said.includes(TOO_DEEP)) reject(tooDeep());
-      else reject(listFailed(said.trim()));
+      else reject(listFailed(said.trim() || ended(code, signal)));
     });
   });
 }
@@ -144,11 +144,16 @@ export function copyLayer(from: string, to: string): Promise<void> {
       said = (said + chunk.toString()).slice(0, 4096);
     });
     child.once('error', (cause) => reject(copyFailed(cause.message)));
-    child.once('close', (code) => {
+    child.once('close', (code, signal) => {
       if (code === 0) resolve();
-      else reject(copyFailed(said.trim()));
+      else reject(copyFailed(said.trim() || ended(code, signal)));
     });
   });
+}
+
+/** Of a program that said nothing. */
+function ended(code: number | null, signal: string | null): string {
+  return signal === null ? `its program exited with ${code}` : `its program was ended by ${signal}`;
 }
 
 function copyFailed(reason: string): CaissonError {

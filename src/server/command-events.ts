@@ -1,5 +1,6 @@
 /** What a command writes, as events: src/api/events.ts. */
 import { isUtf8 } from 'node:buffer';
+import type { FastifyInstance } from 'fastify';
 import type { WireOutputEvent } from '../api/events.ts';
 import { outcomeToWire } from '../api/outcome.ts';
 import { begunCharacter } from '../core/begun-character.ts';
@@ -16,8 +17,12 @@ export interface CommandBegun {
   readonly input: string | Uint8Array | undefined;
 }
 
-/** @param after is done when nothing of it runs any more, or it did not begin */
+/**
+ * @param app whose audit log has the outcome before it is told
+ * @param after is done when nothing of it runs any more, or it did not begin
+ */
 export async function* commandEvents(
+  app: Pick<FastifyInstance, 'recorded'>,
   begin: () => Promise<CommandBegun>,
   after: () => Promise<void> = async () => {},
 ): AsyncGenerator<ServerEvent> {
@@ -25,7 +30,7 @@ export async function* commandEvents(
     const begun = await begin();
     const { guest, outcome = guest.outcome } = begun;
     try {
-      yield* eventsOf(begun, outcome);
+      yield* eventsOf(app, begun, outcome);
     } finally {
       guest.kill();
       await outcome.catch(() => {});
@@ -36,6 +41,7 @@ export async function* commandEvents(
 }
 
 async function* eventsOf(
+  app: Pick<FastifyInstance, 'recorded'>,
   { guest, id, input }: CommandBegun,
   outcome: Promise<Outcome>,
 ): AsyncGenerator<ServerEvent> {
@@ -51,7 +57,8 @@ async function* eventsOf(
     const rest = rests[stream].end();
     if (rest.length > 0) yield { event: stream, data: outputOf(rest) };
   }
-  yield { event: 'outcome', data: outcomeToWire(await outcome) };
+  const ended = await outcome.finally(app.recorded);
+  yield { event: 'outcome', data: outcomeToWire(ended) };
 }
 
 function outputOf(bytes: Buffer): WireOutputEvent {

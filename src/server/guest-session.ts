@@ -1,5 +1,6 @@
 /** One guest process on one WebSocket: src/api/spawn.ts says what goes over it. */
 import type { Readable } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
 import type { WebSocket } from 'ws';
 import type * as z from 'zod/mini';
 import { outcomeToWire } from '../api/outcome.ts';
@@ -34,11 +35,13 @@ export interface GuestSessionOptions<S extends z.ZodMiniType> {
   readonly startWithinMs: number;
 }
 
+type App = ConstructorParameters<typeof SocketChannel>[1] & Pick<FastifyInstance, 'recorded'>;
+
 /** Asked of it before it runs. */
 const MOST_EARLY = 32;
 
 export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean | undefined }>>(
-  app: ConstructorParameters<typeof SocketChannel>[1],
+  app: App,
   asked: Pick<SocketAsked, 'id' | 'reader'>,
   socket: WebSocket,
   options: GuestSessionOptions<S>,
@@ -91,14 +94,18 @@ export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean |
       ({ guest } = begun);
       stdin.lead(guest.stdin);
       for (const control of early.splice(0)) obey(guest, control, stdin);
-      await relay(begun, channel);
+      await relay(app, begun, channel);
     } catch (error) {
       channel.fail(error);
     }
   };
 }
 
-async function relay({ guest, id, outcome }: Begun, channel: SocketChannel): Promise<void> {
+async function relay(
+  app: App,
+  { guest, id, outcome }: Begun,
+  channel: SocketChannel,
+): Promise<void> {
   const tell = (event: WireSpawnEvent): void => channel.json(event);
   guest.started.then(
     (pid) => tell({ type: 'started', ...(id === undefined ? {} : { id }), pid }),
@@ -108,7 +115,8 @@ async function relay({ guest, id, outcome }: Begun, channel: SocketChannel): Pro
     pump(guest.stdout, CHANNEL.stdout, channel),
     pump(guest.stderr, CHANNEL.stderr, channel),
   ]);
-  tell({ type: 'outcome', outcome: outcomeToWire(await (outcome ?? guest.outcome)) });
+  const ended = await (outcome ?? guest.outcome).finally(app.recorded);
+  tell({ type: 'outcome', outcome: outcomeToWire(ended) });
   channel.close();
 }
 

@@ -67,6 +67,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       telemetry: service.telemetry,
       limits,
       requests,
+      recorded: async () => await service.audit?.written(),
       isDraining: () => service.isDraining,
       proxies: listen,
       ...(tls === undefined ? {} : { tls }),

@@ -157,9 +157,8 @@ export function releasing(workspace: Workspace | undefined, ...others: Ending[])
   };
 }
 
-function lostInfo({ record, was, fate }: RecoveredSandbox): ManagedInfo {
+function lostInfo({ record, reason }: RecoveredSandbox): ManagedInfo {
   const { id, kind, tenant, labels, priority, policyDigest, createdMs, sandbox } = record;
-  const left = fate === 'left' ? '; something of it does not end' : '';
   return {
     id,
     kind,
@@ -172,7 +171,7 @@ function lostInfo({ record, was, fate }: RecoveredSandbox): ManagedInfo {
     ...(sandbox === undefined ? {} : { sandbox }),
     createdMs,
     ageMs: Math.max(0, Date.now() - createdMs),
-    reason: `the service ended while it was ${was}${left}`,
+    reason,
     usage: () => Promise.resolve(undefined),
   };
 }

@@ -173,6 +173,14 @@ export class AuditLog implements AsyncDisposable {
     return Promise.reject(this.#queue.fail(new LogVanished(`${path} is gone`)));
   }
 
+  /**
+   * To be awaited before anybody outside is told of what was recorded: then the end of this process does not take it back.
+   * While the log cannot be written it settles at once: what was done is told all the same, and nothing new runs.
+   */
+  written(): Promise<void> {
+    return this.#queue.written();
+  }
+
   /** Signs what there is, and waits until all of it is on the disk, whatever `fsync` says. @throws AUDIT_UNAVAILABLE */
   async flush(): Promise<void> {
     if (this.#chain.unsigned > 0) this.#sign();

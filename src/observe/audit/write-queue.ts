@@ -36,6 +36,8 @@ export interface Waiter {
 /** What goes into one file. */
 interface Segment extends Batch {
   readonly waiters: Waiter[];
+  /** Whoever goes on when it is written, or when that cannot be now. */
+  readonly tellers: (() => void)[];
   readonly checkpoints: Checkpoint[];
   records: number;
 }
@@ -56,6 +58,8 @@ export class WriteQueue {
   readonly #writer = new LogFileWriter();
   /** Not yet given to the writer, a segment for each file. */
   readonly #segments: Segment[] = [];
+  /** Given to the writer. */
+  #inHand: Segment | undefined;
   #waiting = 0;
   #draining: Promise<void> | undefined;
   #stalled: CaissonError | undefined;
@@ -154,6 +158,14 @@ export class WriteQueue {
     return new Promise((resolve, reject) => this.#gates.push({ resolve, reject }));
   }
 
+  /** Settles when what was put here before is written, or the disk does not take it now. */
+  written(): Promise<void> {
+    const segment = this.#segments.at(-1) ?? this.#inHand;
+    if (segment === undefined || this.state !== 'writing') return Promise.resolve();
+    this.#hurry?.();
+    return new Promise((resolve) => segment.tellers.push(resolve));
+  }
+
   /** From now on a full disk is not waited for. */
   giveUp(): void {
     this.#givesUp = true;
@@ -194,7 +206,15 @@ export class WriteQueue {
   #put(path: string, line: string): Segment {
     let segment = this.#segments.at(-1);
     if (segment?.path !== path) {
-      segment = { path, lines: [], columns: [], waiters: [], checkpoints: [], records: 0 };
+      segment = {
+        path,
+        lines: [],
+        columns: [],
+        waiters: [],
+        tellers: [],
+        checkpoints: [],
+        records: 0,
+      };
       this.#segments.push(segment);
     }
     segment.lines.push(line);
@@ -210,7 +230,9 @@ export class WriteQueue {
       while (this.#failed === undefined) {
         const segment = this.#segments.shift();
         if (segment === undefined) break;
+        this.#inHand = segment;
         await this.#write(segment);
+        this.#inHand = undefined;
         await this.#pause();
       }
     } finally {
@@ -220,7 +242,7 @@ export class WriteQueue {
 
   /** Until the next batch, or somebody waits. */
   async #pause(): Promise<void> {
-    if (this.#gates.length > 0 || this.#segments.some(({ waiters }) => waiters.length > 0)) return;
+    if (this.#gates.length > 0 || this.#segments.some(isAwaited)) return;
     const over = Promise.withResolvers<void>();
     const timer = setTimeout(over.resolve, PACE_MS);
     this.#hurry = () => setImmediate(over.resolve);
@@ -239,6 +261,7 @@ export class WriteQueue {
       } catch (cause) {
         const code = (cause as NodeJS.ErrnoException).code ?? '';
         this.#stalled = auditUnavailable(cause, 'the audit log cannot be written');
+        for (const each of [segment, ...this.#segments]) goOn(each);
         if (!PASSING.has(code) || this.#givesUp) {
           this.#segments.unshift(segment);
           this.fail(cause);
@@ -255,12 +278,15 @@ export class WriteQueue {
       await this.#writer.sync().catch((cause) => this.fail(cause));
     }
     for (const { resolve } of segment.waiters) resolve();
+    goOn(segment);
     if (this.#waiting < queue.records) for (const { resolve } of this.#gates.splice(0)) resolve();
     this.#onWritten(segment.checkpoints);
   }
 
   #refuseAll(): void {
-    for (const { waiters, records } of this.#segments.splice(0)) {
+    for (const segment of this.#segments.splice(0)) {
+      const { waiters, records } = segment;
+      goOn(segment);
       // One that is refused to its giver is not lost: the giver knows.
       const { events, since } = this.#lost;
       this.#lost = { events: events + records - waiters.length, since };
@@ -273,6 +299,14 @@ export class WriteQueue {
   #shut(error: CaissonError): void {
     for (const { reject } of this.#gates.splice(0)) reject(error);
   }
+}
+
+function isAwaited({ waiters, tellers }: Segment): boolean {
+  return waiters.length > 0 || tellers.length > 0;
+}
+
+function goOn({ tellers }: Segment): void {
+  for (const tell of tellers.splice(0)) tell();
 }
 
 function columnsOf(line: string): string {

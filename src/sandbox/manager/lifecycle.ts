@@ -4,6 +4,7 @@
 import { CaissonError } from '../../core/error.ts';
 import { UuidSource } from '../../core/ids.ts';
 import type { Usage } from '../../core/outcome.ts';
+import type { Observer } from '../../core/ports.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
 import type { Clock } from './clock.ts';
@@ -39,6 +40,7 @@ export interface LifecycleSetup {
   readonly options: ManagerOptions;
   readonly store: ManagedStore;
   readonly clock: Clock;
+  readonly observer: Observer;
 }
 
 export interface Admitted {
@@ -124,10 +126,7 @@ export class Lifecycle {
       need,
       clock: this.#setup.clock,
       store: this.#setup.store,
-      observer: (event) => {
-        this.#setup.host.observer?.(event);
-        this.#setup.options.observer?.(event);
-      },
+      observer: this.#setup.observer,
     });
     this.roster.add(entry);
     try {

@@ -3,7 +3,7 @@
  */
 import type { RawUsage } from '../../backends/backend.ts';
 import type { Outcome } from '../../core/outcome.ts';
-import type { Observer } from '../../core/ports.ts';
+import type { Recorder } from '../../core/ports.ts';
 import type { Policy } from '../../policy/policy.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { GuestProcess } from '../guest-process.ts';
@@ -43,7 +43,7 @@ export interface ManagerHost {
   launchers(): readonly number[];
   /** Directory for state, not made yet. */
   readonly stateDirectory: string;
-  readonly observer: Observer | undefined;
+  readonly recorder: Recorder | undefined;
   /** The manager is closed. */
   onClose(): void;
 }

@@ -7,6 +7,7 @@
  * launcher that was killed itself could not remove is removed: control groups, changes that nobody can go on with.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Observer } from '../../core/ports.ts';
 import { leftOverCgroups, removeCgroup } from '../../host/left-over-cgroups.ts';
 import { livenessOf, ownWorld, type ProcessIdentity } from '../../host/process-identity.ts';
 import type { ManagedRecord, ManagedStore, ManagerRecord } from '../../store/managed-record.ts';
@@ -24,6 +25,8 @@ export interface RecoveredSandbox {
   readonly was: SandboxState;
   /** `destroyed`: nothing of it runs, and what was its own is removed. `left`: something of its manager does not end. */
   readonly fate: 'destroyed' | 'left';
+  /** For whoever asks what became of it. */
+  readonly reason: string;
   /** As its manager wrote it last. */
   readonly record: ManagedRecord;
 }
@@ -42,6 +45,10 @@ export interface RecoveryOptions {
   readonly store: ManagedStore;
   /** Discards the changes that its process was at work on. @returns their directories */
   readonly discard: (manager: ManagerRecord) => Promise<string[]>;
+  /** Told of the end of each sandbox. */
+  readonly observer: Observer;
+  /** Settles when what it was told is recorded. */
+  readonly recorded: () => Promise<void>;
   /** For each thing that does not end at once; default 10 s: a launcher with hundreds of sandboxes takes some hundred ms. */
   readonly patienceMs?: number;
 }
@@ -49,7 +56,7 @@ export interface RecoveryOptions {
 const PATIENCE_MS = 10_000;
 
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
-  const { store, discard, patienceMs = PATIENCE_MS } = options;
+  const { store, discard, observer, recorded, patienceMs = PATIENCE_MS } = options;
   const here = ownWorld();
   const managers: string[] = [];
   const sandboxes: RecoveredSandbox[] = [];
@@ -69,8 +76,18 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     left.push(...stays);
     const fate = stays.length === 0 ? 'destroyed' : 'left';
     for (const record of records) {
-      const { id, kind, tenant, labels, state } = record;
-      sandboxes.push({ id, manager: manager.id, kind, tenant, labels, was: state, fate, record });
+      const { id, kind, tenant, labels, state: was, sandbox } = record;
+      const left = fate === 'left' ? '; something of it does not end' : '';
+      const reason = `its manager ended while it was ${was}${left}`;
+      sandboxes.push({ id, manager: manager.id, kind, tenant, labels, was, fate, reason, record });
+      observer({
+        kind: 'state',
+        id,
+        ...(sandbox === undefined ? {} : { sandbox }),
+        ...(tenant === '' ? {} : { tenant }),
+        state: 'Failed',
+        reason,
+      });
     }
     removed.push(...(await discard(manager)));
   }
@@ -80,6 +97,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     left.push(...groups.left);
   }
   // Last: if we die before, the next start finds it all again.
+  await recorded();
   for (const id of managers) await store.removeManager(id);
   return { managers, sandboxes, removed, left };
 }

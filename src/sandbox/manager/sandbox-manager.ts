@@ -4,6 +4,7 @@
  */
 import { newId } from '../../core/ids.ts';
 import type { Outcome } from '../../core/outcome.ts';
+import type { Observer } from '../../core/ports.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
 import { SqliteManagedStore } from '../../store/sqlite-managed-store.ts';
 import type { GuestProcess } from '../guest-process.ts';
@@ -71,12 +72,18 @@ export class SandboxManager {
     const state = host.stateDirectory;
     const store = options.store ?? SqliteManagedStore.open(openStateDirectory(state));
     try {
+      const observer: Observer = (event) => {
+        host.recorder?.observer(event);
+        options.observer?.(event);
+      };
       const recovered = await recover({
         store,
+        observer,
+        recorded: async () => await host.recorder?.written?.(),
         discard: (manager) => discardChanges(state, manager),
       });
       const clock = options.clock ?? systemClock;
-      const life = new Lifecycle({ host, options, store, clock });
+      const life = new Lifecycle({ host, options, store, clock, observer });
       await life.open();
       return new SandboxManager(host, store, life, recovered);
     } catch (error) {
@@ -259,6 +266,8 @@ export class SandboxManager {
     clearTimeout(timer);
     this.#life.end();
     this.#host.onClose();
+    // Forgotten where it is remembered how each one ended.
+    await this.#host.recorder?.written?.();
     try {
       await this.#store.removeManager(this.id);
     } finally {

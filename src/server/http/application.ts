@@ -43,6 +43,8 @@ declare module 'fastify' {
     /** Absent: no request is remembered. */
     idempotency: Idempotency | undefined;
     heartbeat: Heartbeat;
+    /** Settles when what has happened is in the audit log: before that nobody is told of it. */
+    recorded: () => Promise<void>;
     /** WebSockets and event streams, by tenant. */
     streams: OpenStreams;
   }
@@ -58,6 +60,8 @@ export interface ApplicationOptions {
   readonly idempotency?: Idempotency;
   readonly limits: Config['limits'];
   readonly requests: Requests;
+  /** Absent: there is no audit log. */
+  readonly recorded?: () => Promise<void>;
   /** Absent: nobody is told of requests. */
   readonly telemetry?: Telemetry;
   /** No new work is taken. */
@@ -165,6 +169,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   const addresses = new ClientAddresses(options.proxies ?? NO_PROXIES);
   app.server.maxConnections = limits.maxConnections;
   app.decorate('idempotency', options.idempotency);
+  app.decorate('recorded', options.recorded ?? (async () => {}));
   app.decorate('heartbeat', { firstMs: limits.heartbeatMs, everyMs: limits.heartbeatMs });
   app.decorate(
     'streams',

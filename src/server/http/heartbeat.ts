@@ -5,9 +5,8 @@
  */
 import type { FastifyReply } from 'fastify';
 import { problemOf } from '../../api/problem.ts';
-import { errorCodes } from '../../core/error.ts';
 import type { Answer } from './answer.ts';
-import { toProblemError } from './problem-reply.ts';
+import { levelOf, toProblemError } from './problem-reply.ts';
 
 /** How soon, and how often. */
 export interface Heartbeat {
@@ -43,8 +42,7 @@ export async function withHeartbeat(
     raw.end(body);
   } catch (error) {
     const known = toProblemError(error);
-    const level = errorCodes[known.code].status >= 500 ? 'error' : 'info';
-    reply.log[level]({ err: known, code: known.code }, 'failed after its status was sent');
+    reply.log[levelOf(known)]({ err: known, code: known.code }, 'failed after its status was sent');
     raw.end(JSON.stringify({ problem: problemOf(known, reply.request.id) }));
   } finally {
     clearInterval(beat);

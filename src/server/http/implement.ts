@@ -51,7 +51,7 @@ export function implement<R extends Route>(
       const key = route.idempotent === true ? idempotency?.keyOf(request) : undefined;
       const asked = askedOf(route, request, reply, key !== undefined);
       const work = async () => {
-        const answered = await handler(asked);
+        const answered = await recorded(app, route, async () => await handler(asked));
         const value = answered instanceof Reply ? answered.value : answered;
         await answersOf(app).room(request.caller.tenant, value, reply.raw);
         return toAnswer(route, answered);
@@ -65,6 +65,20 @@ export function implement<R extends Route>(
       return soon === undefined ? reply : send(reply, route, soon);
     },
   });
+}
+
+/** What was done is in the audit log before anybody is told, also where it failed. What was only read changes nothing. */
+async function recorded<T>(
+  app: FastifyInstance,
+  { method }: Route,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (method === 'GET') return await work();
+  try {
+    return await work();
+  } finally {
+    await app.recorded();
+  }
 }
 
 /** A request that has become a WebSocket. */

@@ -35,13 +35,18 @@ export function toProblemError(error: unknown): CaissonError {
   return asCaissonError(error);
 }
 
+/** A service that is asked to stop says no to everybody: nothing is wrong with it. */
+export function levelOf({ code }: CaissonError): 'error' | 'info' {
+  return errorCodes[code].status >= 500 && code !== 'DRAINING' ? 'error' : 'info';
+}
+
 export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply {
   const known = toProblemError(error);
   const { status } = errorCodes[known.code];
   const { log, id, clientAddress } = reply.request;
   if (status >= 500) {
     const about = { err: known, code: known.code, cause: known.cause, client: clientAddress };
-    log.error(about, known.message);
+    log[levelOf(known)](about, known.message);
   }
   const after = known.details.retryAfterSeconds;
   if (typeof after === 'number') reply.header('retry-after', String(Math.ceil(after)));

@@ -67,7 +67,7 @@ export function serveSpawn(app: FastifyInstance, service: Service): void {
     const { params, body, caller, signal } = asked;
     const sandbox = sandboxes.get(caller.tenant, params.id);
     const { input, ...options } = execOf(body);
-    const events = commandEvents(async () => ({
+    const events = commandEvents(app, async () => ({
       guest: sandbox.spawn(body.argv, { ...options, signal }),
       input,
     }));
@@ -80,6 +80,7 @@ export function serveSpawn(app: FastifyInstance, service: Service): void {
     const policy = await places.policy(caller, body);
     let workspace: Workspace | undefined;
     const events = commandEvents(
+      app,
       async () => {
         workspace = await places.workspace(caller, body);
         const begun = await manager.spawn(body.argv, {

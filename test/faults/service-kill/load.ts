@@ -10,7 +10,14 @@ import { WORK } from './work.ts';
 
 /** What comes of a kill of the launcher or the proxy, so long after it. */
 const EXPLAINS_MS = 8000;
-const BY_A_KILL = ['LAUNCHER_GONE', 'LAUNCHER_FAILED', 'NETWORK_GONE', 'NETWORK_FAILED'];
+const BY_A_KILL = [
+  'LAUNCHER_GONE',
+  'LAUNCHER_FAILED',
+  'NETWORK_GONE',
+  'NETWORK_FAILED',
+  // The one that was killed was copying.
+  'FILE_FAILED',
+];
 /** Somebody else ended it, or is at it: of sandboxes that many share, that is as it should be. */
 const BY_OTHERS = ['SANDBOX_CLOSED', 'NOT_FOUND', 'ABORTED', 'CONFLICT'];
 const WHEN_FULL = ['QUEUE_FULL', 'RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED'];

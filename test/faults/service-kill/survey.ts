@@ -21,6 +21,8 @@ export interface SurveyOptions {
   readonly marks: string;
   /** Start of the service whose sandboxes this one must know; none where that one ended in good order. */
   readonly before: number | undefined;
+  /** It was on its way to its end, or another one found what it left and was killed: the audit log has the end of each. */
+  readonly mayHaveEnded: boolean;
   /** When that one was killed, by the clock of performance.now(). */
   readonly killedMs: number;
 }
@@ -43,7 +45,8 @@ export class Survey {
   }
 
   async sandboxes(): Promise<void> {
-    const { ledger, before } = this.#o;
+    const { ledger, before, mayHaveEnded } = this.#o;
+    const ended = mayHaveEnded ? this.#recordedEnds() : new Set<string>();
     for (const tenant of TENANTS) {
       const answer = await this.#get(tenant, '/api/sandboxes?limit=1000');
       const items = (answer?.body.items ?? []) as { id: string; state: string }[];
@@ -55,8 +58,10 @@ export class Survey {
       );
       for (const { id, mayBeForgotten } of told) {
         const state = states.get(id);
-        if (state === undefined && !mayBeForgotten)
-          ledger.blame(`${id} was made, and is not known`);
+        if (state === undefined && !mayBeForgotten) {
+          if (ended.has(id)) ledger.count('not known after the kill: its end is in the audit log');
+          else ledger.blame(`${id} was made, and is not known`);
+        }
         if (state !== undefined) ledger.count(`known after the kill: ${state}`);
         if (state !== undefined && !FINAL.includes(state)) ledger.blame(`${id}: ${state}`);
       }
@@ -68,6 +73,14 @@ export class Survey {
       const exec = await client.ask(tokens[tenant], 'POST', path, { body });
       if (exec?.code !== 'SANDBOX_CLOSED') ledger.blame(`exec in a dead one: ${exec?.text}`);
     }
+  }
+
+  #recordedEnds(): Set<string> {
+    const ends = new Set<string>();
+    const path = join(this.#o.state, 'audit');
+    for (const { run, details } of readLog(path, { events: ['state'] }))
+      if (run !== undefined && FINAL.includes(String(details.state))) ends.add(run);
+    return ends;
   }
 
   /** Those of the last start, and some of all before. */

@@ -62,6 +62,21 @@ describe('a writer that is killed', () => {
   }
 });
 
+test('what was observed is in its file when written() settles, whatever is on its way meanwhile', async () => {
+  using room = makeRoom();
+  await using log = await room.open();
+  for (let n = 0; n < 60; n++) {
+    log.observer(event(n));
+    // Alone, behind one that is being written, in the pause between two batches.
+    if (n % 3 === 0) await delay(0);
+    if (n % 3 === 1) await new Promise((resolve) => setImmediate(resolve));
+    const { seq } = log.head;
+    await log.written();
+    const seen = [...readLog(room.directory())].at(-1)?.seq ?? -1;
+    assert.ok(seen >= seq, `record ${seq} was told to be written, ${seen} is there`);
+  }
+});
+
 describe('a crash in the middle of a record', () => {
   test('is cut off and recorded; what was whole stays', async () => {
     using room = makeRoom();
@@ -203,6 +218,8 @@ describe('a full disk', () => {
         stalled: 'stalled',
         ready: refused ? 'AUDIT_UNAVAILABLE' : 'waits',
         settled: 0,
+        early: 'told',
+        told: 'told',
       });
       assert.equal(seen.written, 400);
       assert.deepEqual(seen.afterwards, {

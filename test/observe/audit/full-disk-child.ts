@@ -21,6 +21,8 @@ fillDisk();
 const waiting = Array.from({ length: 400 }, (_, n) => log.append(event(n)));
 let settled = 0;
 for (const promise of waiting) void promise.finally(() => settled++).catch(() => {});
+/** Asked for before anybody knew that the disk is full. */
+const early = Promise.race([log.written().then(() => 'told'), delay(2000, 'held')]);
 while (log.status.state === 'writing') await delay(10);
 const stalled = log.status.state;
 let ready: string = 'waits';
@@ -31,8 +33,10 @@ const gate = log.ready().then(
 void gate.then((answer) => {
   ready = answer;
 });
+// What was done is told all the same.
+const told = Promise.race([log.written().then(() => 'told'), delay(200, 'held')]);
 await delay(250);
-const whileFull = { stalled, ready, settled };
+const whileFull = { stalled, ready, settled, early: await early, told: await told };
 rmSync(filler);
 const written = (await Promise.allSettled(waiting)).filter(({ status }) => status === 'fulfilled');
 const afterwards = { gate: await gate, ready: await log.ready().then(() => 'open', code) };

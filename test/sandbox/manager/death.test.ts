@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { identityOf, ownWorld } from '../../../src/host/process-identity.ts';
-import { Caisson } from '../../../src/index.ts';
+import { AuditLog, Caisson, readLog } from '../../../src/index.ts';
 import { recover } from '../../../src/sandbox/manager/recovery.ts';
 import { SqliteManagedStore } from '../../../src/store/sqlite-managed-store.ts';
 import { Footprint } from './footprint.ts';
@@ -68,10 +68,15 @@ describe('a manager that is killed', { skip: needs.root }, () => {
   test('200 sandboxes: the next start finds nothing alive, and reports each', async () => {
     const { child, footprint } = await fill(200);
     await kill(child);
-    await using caisson = await Caisson.open({ stateDirectory: state });
+    const path = join(state, 'audit');
+    await using audit = await AuditLog.open({ directory: path });
+    await using caisson = await Caisson.open({ stateDirectory: state, audit });
     await using manager = await caisson.manager();
     await footprint.assertGone(0);
     const { managers, sandboxes, left } = manager.recovered;
+    await audit.flush();
+    const recorded = [...readLog(path, { events: ['state'] })].map(({ run }) => run);
+    assert.deepEqual(recorded.sort(), sandboxes.map(({ id }) => id).sort());
     assert.deepEqual([managers.length, left], [1, []]);
     const were = sandboxes.map(({ was }) => was);
     const counts = (state: string): number => were.filter((was) => was === state).length;
@@ -181,8 +186,11 @@ describe('a manager that is killed', { skip: needs.root }, () => {
       await store.putManager({ id: 'b', process: dead, ...world });
       await store.put({ ...record, id: '1', manager: 'a', process: identity });
       await store.put({ ...record, id: '2', manager: 'b', process: dead });
+      const told: string[] = [];
       const { sandboxes, left } = await recover({
         store,
+        recorded: async () => {},
+        observer: (event) => told.push(`${event.id} ${'reason' in event ? event.reason : ''}`),
         discard: async () => [],
         patienceMs: 200,
       });
@@ -194,6 +202,8 @@ describe('a manager that is killed', { skip: needs.root }, () => {
         ],
       );
       assert.ok(left.includes(`process ${stuck.pid}`));
+      const ended = 'its manager ended while it was Paused';
+      assert.deepEqual(told, [`1 ${ended}; something of it does not end`, `2 ${ended}`]);
     } finally {
       writeFileSync(join(group, 'freezer.state'), 'THAWED');
       stuck.kill('SIGKILL');

@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { CaissonError } from '../../../src/core/error.ts';
 import type { Outcome } from '../../../src/core/outcome.ts';
-import type { ObservedEvent } from '../../../src/core/ports.ts';
+import type { ObservedEvent, Recorder } from '../../../src/core/ports.ts';
 import { policyFromDocument } from '../../../src/policy/parse.ts';
 import { Entry } from '../../../src/sandbox/manager/entry.ts';
 import type { ManagerHost } from '../../../src/sandbox/manager/manager-host.ts';
@@ -34,8 +34,9 @@ const done = { kind: 'exited', code: 0 } as unknown as Outcome;
 class Host implements ManagerHost {
   readonly stateDirectory = mkdtempSync(join(directory, 'state-'));
   readonly events: ObservedEvent[] = [];
-  readonly observer = (event: ObservedEvent): void => {
-    this.events.push(event);
+  readonly recorder: Recorder = {
+    observer: (event) => void this.events.push(event),
+    ready: () => undefined,
   };
   /** By first word of the command line, in order of their start. */
   readonly running = new Map<string, (outcome: Outcome) => void>();

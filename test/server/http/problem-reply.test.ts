@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { problemOf } from '../../../src/api/problem.ts';
-import { toProblemError } from '../../../src/server/http/problem-reply.ts';
+import { CaissonError } from '../../../src/core/error.ts';
+import { levelOf, toProblemError } from '../../../src/server/http/problem-reply.ts';
 
 test('a fault of the service itself says nothing of what it holds', () => {
   let fault: unknown;
@@ -26,4 +27,11 @@ test('what a parser of HTTP refuses is the client’s to mend', () => {
   const refused = Object.assign(new Error('bad framing'), { statusCode: 400 });
   const { status, detail } = problemOf(toProblemError(refused));
   assert.deepEqual([status, detail], [400, 'bad framing']);
+});
+
+test('a service that is asked to stop is no fault; one that cannot work is', () => {
+  const levels = (['DRAINING', 'AUDIT_UNAVAILABLE', 'INTERNAL', 'NOT_FOUND'] as const).map((code) =>
+    levelOf(new CaissonError(code, { layer: 'server' })),
+  );
+  assert.deepEqual(levels, ['info', 'error', 'error', 'info']);
 });
