@@ -41,13 +41,17 @@ export class LogFileWriter {
     this.#file = await openAt(path, 'r+', bytes);
   }
 
-  /** @throws what the kernel says; {@link LogVanished} */
-  async write(batch: Batch, sync: boolean): Promise<void> {
+  /**
+   * @param onWritten called when the kernel has the lines: the end of this process loses none of them from then on
+   * @throws what the kernel says; {@link LogVanished}
+   */
+  async write(batch: Batch, sync: boolean, onWritten: () => void): Promise<void> {
     if (this.#file?.path !== batch.path) await this.#change(batch.path);
     const file = this.#file;
     if (file === undefined) throw new LogVanished(batch.path);
     const bytes = Buffer.from(batch.lines.join(''));
     await writeAt(file, bytes);
+    onWritten();
     const columns = batch.columns.length === 0 ? undefined : await this.#columnsFile(batch.path);
     const columnBytes = Buffer.from(batch.columns.join(''));
     if (columns !== undefined) await writeAt(columns, columnBytes);

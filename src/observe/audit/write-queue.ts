@@ -36,7 +36,7 @@ export interface Waiter {
 /** What goes into one file. */
 interface Segment extends Batch {
   readonly waiters: Waiter[];
-  /** Whoever goes on when it is written, or when that cannot be now. */
+  /** Whoever goes on when the kernel has it, or does not take it now. */
   readonly tellers: (() => void)[];
   readonly checkpoints: Checkpoint[];
   records: number;
@@ -58,7 +58,7 @@ export class WriteQueue {
   readonly #writer = new LogFileWriter();
   /** Not yet given to the writer, a segment for each file. */
   readonly #segments: Segment[] = [];
-  /** Given to the writer. */
+  /** Given to the writer, and not taken by the kernel yet. */
   #inHand: Segment | undefined;
   #waiting = 0;
   #draining: Promise<void> | undefined;
@@ -158,7 +158,7 @@ export class WriteQueue {
     return new Promise((resolve, reject) => this.#gates.push({ resolve, reject }));
   }
 
-  /** Settles when what was put here before is written, or the disk does not take it now. */
+  /** Settles when the kernel has what was put here before, or does not take it now. */
   written(): Promise<void> {
     const segment = this.#segments.at(-1) ?? this.#inHand;
     if (segment === undefined || this.state !== 'writing') return Promise.resolve();
@@ -230,9 +230,7 @@ export class WriteQueue {
       while (this.#failed === undefined) {
         const segment = this.#segments.shift();
         if (segment === undefined) break;
-        this.#inHand = segment;
         await this.#write(segment);
-        this.#inHand = undefined;
         await this.#pause();
       }
     } finally {
@@ -254,9 +252,14 @@ export class WriteQueue {
   async #write(segment: Segment): Promise<void> {
     const { fsync, queue, ship } = this.#settings;
     const sync = fsync === 'always';
+    this.#inHand = segment;
+    const onWritten = (): void => {
+      this.#inHand = undefined;
+      goOn(segment);
+    };
     for (;;) {
       try {
-        await this.#writer.write(segment, sync);
+        await this.#writer.write(segment, sync, onWritten);
         break;
       } catch (cause) {
         const code = (cause as NodeJS.ErrnoException).code ?? '';
@@ -278,7 +281,6 @@ export class WriteQueue {
       await this.#writer.sync().catch((cause) => this.fail(cause));
     }
     for (const { resolve } of segment.waiters) resolve();
-    goOn(segment);
     if (this.#waiting < queue.records) for (const { resolve } of this.#gates.splice(0)) resolve();
     this.#onWritten(segment.checkpoints);
   }
