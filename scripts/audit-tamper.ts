@@ -23,6 +23,7 @@ import { type LogFile, logFilesOf } from '../src/observe/audit/log-files.ts';
 import { headerSchema, parseRecord, recordHash } from '../src/observe/audit/record.ts';
 import { readPublicKey } from '../src/observe/audit/signing-key.ts';
 import { verifyLog } from '../src/observe/audit/verify-log.ts';
+import { SeededRandom } from '../test/seeded-random.ts';
 
 const { values } = parseArgs({
   options: {
@@ -43,7 +44,7 @@ const KINDS = [
   'checkpoint',
 ] as const;
 
-const random = generator(Number(values.seed));
+const random = new SeededRandom(Number(values.seed));
 const root = mkdtempSync(join(tmpdir(), 'caisson-tamper-'));
 try {
   const failures = await main(Number(values.records), Number(values.tamperings));
@@ -73,9 +74,9 @@ async function main(records: number, tamperings: number): Promise<number> {
   let failures = 0;
   for (let n = 0; n < tamperings; n++) {
     const kind = KINDS[n % KINDS.length] as (typeof KINDS)[number];
-    const anew = random(2) === 1;
+    const anew = random.below(2) === 1;
     // The log's last records stand behind its last checkpoint, where only --expect-head helps; here all are signed.
-    const seq = 1 + random(whole.head.seq - 1);
+    const seq = 1 + random.below(whole.head.seq - 1);
     const saved = new Map<string, Buffer>();
     const at = tamper(files, seq, kind, anew, foreign, saved);
     const from = values.whole ? undefined : before(bookmarks, at.seq);
@@ -155,14 +156,17 @@ function tamper(
     at = next < 0 ? lines.length - 1 : next;
   }
   const line = lines[at] ?? '';
-  const elsewhere = random(lines.length);
+  const elsewhere = random.below(lines.length);
   if (kind === 'change') lines[at] = alter(line);
   if (kind === 'remove') lines.splice(at, 1);
   if (kind === 'repeat') lines.splice(at, 0, line);
   if (kind === 'replay') lines.splice(at, 0, lines[elsewhere === at ? 0 : elsewhere] ?? '');
-  if (kind === 'foreign') lines[at] = foreign[1 + random(foreign.length - 1)] ?? '';
+  if (kind === 'foreign') lines[at] = foreign[1 + random.below(foreign.length - 1)] ?? '';
   if (kind === 'checkpoint') lines[at] = line.replace(/"root":"[0-9a-f]{8}/, '"root":"deadbeef');
-  const partner = Math.min(lines.length - 1, at === lines.length - 1 ? at - 1 : at + 1 + random(3));
+  const partner = Math.min(
+    lines.length - 1,
+    at === lines.length - 1 ? at - 1 : at + 1 + random.below(3),
+  );
   if (kind === 'exchange') [lines[at], lines[partner]] = [lines[partner] ?? '', line];
   const lowest = kind === 'exchange' ? Math.min(at, partner) : at;
   if (anew) makeAnew(lines, first);
@@ -208,22 +212,11 @@ function before(bookmarks: readonly Bookmark[], seq: number): Bookmark | undefin
 
 function alter(line: string): string {
   const from = line.indexOf('"event":"') + 9;
-  const at = from + random(Math.max(1, line.length - 80 - from));
+  const at = from + random.below(Math.max(1, line.length - 80 - from));
   const other = line[at] === '7' ? '8' : '7';
   return `${line.slice(0, at)}${other}${line.slice(at + 1)}`;
 }
 
 function linesOf(path: string): string[] {
   return readFileSync(path, 'utf8').split('\n').slice(0, -1);
-}
-
-/** mulberry32: the same seed, the same tamperings. */
-function generator(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
 }

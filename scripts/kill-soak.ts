@@ -9,9 +9,9 @@
  *
  * Root only: it runs in pid, network, IPC and mount namespaces of its own, so that all that it sees is its own.
  */
-import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -25,18 +25,13 @@ import {
   machineCounts,
 } from '../test/faults/kernel-state.ts';
 import type { FromManager } from '../test/faults/loaded-manager.ts';
+import { onOwnMachine, SHARED_DIRECTORIES } from './own-machine.ts';
 
 /** The two most: longest pause before the next kill, and how long what was killed may take to be gone. */
 const PAUSE_MS = 2500;
 const PATIENCE_MS = 20_000;
 /** What fails so soon after a kill may have failed by it. */
 const EXPLAINS_MS = 5000;
-const INSIDE = 'CAISSON_KILL_SOAK';
-const REPOSITORY = join(import.meta.dirname, '..');
-/** Anybody may leave something in these; in here they are empty at first, and nobody else's. */
-const SHARED = ['/tmp', '/var/tmp', '/run', '/dev/shm'].filter(
-  (path) => !REPOSITORY.startsWith(`${path}/`),
-);
 
 const { values: options } = parseArgs({
   options: {
@@ -46,33 +41,8 @@ const { values: options } = parseArgs({
   },
 });
 
-/** The shell is the namespace's process 1 and reaps what is orphaned; with us everything in it ends. */
-function enter(): void {
-  const shell = 'mount --make-rprivate / && "$@"; exit $?';
-  const own = [process.execPath, import.meta.filename, ...process.argv.slice(2)];
-  const namespaces = ['--pid', '--net', '--ipc', '--mount-proc', '--fork', '--kill-child'];
-  const { status } = spawnSync('unshare', [...namespaces, 'sh', '-c', shell, 'sh', ...own], {
-    stdio: 'inherit',
-    env: { ...process.env, [INSIDE]: '1' },
-  });
-  process.exitCode = status ?? 1;
-}
-
 /** @returns the exit code */
-async function soak(): Promise<number> {
-  for (const path of SHARED) execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path]);
-  const build = join(REPOSITORY, 'build');
-  mkdirSync(build, { recursive: true });
-  const directory = mkdtempSync(join(build, 'kill-soak-'));
-  chmodSync(directory, 0o755);
-  try {
-    return await soakIn(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-async function soakIn(directory: string): Promise<number> {
+async function soak(directory: string): Promise<number> {
   const { NAME_SERVER, startWorld } = await import('../test/e2e/network/world.ts');
   const world = await startWorld();
   const roots = join(directory, 'roots.pem');
@@ -81,7 +51,7 @@ async function soakIn(directory: string): Promise<number> {
   const managers = new Managers(directory, NAME_SERVER, roots);
   // What stays of any use of Caisson (the store, the log, empty directories) is there before.
   await managers.visit(2);
-  const directories = [directory, ...SHARED];
+  const directories = [directory, ...SHARED_DIRECTORIES];
   const before = look({ directories });
   const machineBefore = machineCounts();
 
@@ -225,7 +195,7 @@ class Managers {
   }
 
   async #start(atOnce: number): Promise<ChildProcess> {
-    const program = join(REPOSITORY, 'test/faults/loaded-manager.ts');
+    const program = join(import.meta.dirname, '../test/faults/loaded-manager.ts');
     const child = fork(program, this.#arguments(atOnce), {
       env: { ...process.env, SSL_CERT_FILE: this.#roots },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -297,8 +267,4 @@ function show(counts: Readonly<Record<string, number>>): string {
     .join(', ');
 }
 
-if (process.geteuid?.() !== 0) {
-  process.stderr.write('needs root\n');
-  process.exitCode = 2;
-} else if (process.env[INSIDE] === undefined) enter();
-else process.exitCode = await soak();
+await onOwnMachine(import.meta.filename, soak);

@@ -12,8 +12,8 @@
  *
  * Root only: it runs in pid, network, IPC and mount namespaces of its own, so that all that it sees is its own.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -27,15 +27,10 @@ import { Ledger, type Tenant } from '../test/faults/service-kill/ledger.ts';
 import { leftOver, ownState } from '../test/faults/service-kill/leftovers.ts';
 import { Load } from '../test/faults/service-kill/load.ts';
 import { PlainClient } from '../test/faults/service-kill/plain-client.ts';
-import { SeededRandom } from '../test/faults/service-kill/seeded-random.ts';
 import { Survey } from '../test/faults/service-kill/survey.ts';
+import { SeededRandom } from '../test/seeded-random.ts';
+import { onOwnMachine, SHARED_DIRECTORIES } from './own-machine.ts';
 
-const INSIDE = 'SERVICE_KILL_SOAK_INSIDE';
-const REPOSITORY = join(import.meta.dirname, '..');
-/** In here they are empty at first, and nobody else's. */
-const SHARED = ['/tmp', '/var/tmp', '/run', '/dev/shm'].filter(
-  (path) => !REPOSITORY.startsWith(`${path}/`),
-);
 const MOST_LOAD_MS = 4000;
 const NOTE_EVERY_MS = 10_000;
 const MOST_TOLD = 40;
@@ -78,7 +73,7 @@ class Soak {
   constructor(places: Places, tokens: Readonly<Record<Tenant, string>>) {
     this.#places = places;
     this.#tokens = tokens;
-    this.#directories = [places.state, ...SHARED];
+    this.#directories = [places.state, ...SHARED_DIRECTORIES];
   }
 
   async run(minutes: number): Promise<void> {
@@ -88,8 +83,11 @@ class Soak {
     let before: number | undefined;
     let noted = performance.now();
     while (performance.now() < stop) {
-      const way = this.#random.pick(WAYS) as Way;
+      const way = this.#random.pick(WAYS);
+      const known = this.ledger.wrong.length;
       before = await this.#cycle(way, before);
+      for (const found of this.ledger.wrong.slice(known).slice(0, MOST_TOLD))
+        process.stderr.write(`FOUND by start ${this.starts}: ${found}\n`);
       if (performance.now() - noted < NOTE_EVERY_MS) continue;
       noted = performance.now();
       const { starts, kills, ledger } = this;
@@ -123,8 +121,8 @@ class Soak {
       const working = load.run(Number(options.clients));
       await sleep(random.between(50, start === 1 ? 3000 : MOST_LOAD_MS));
       if (start > 1 && random.chance(0.25)) {
-        const kind = random.pick(['launcher', 'proxy'] as const) ?? 'launcher';
-        const victim = random.pick(service.helpers(kind));
+        const kind = random.pick(['launcher', 'proxy'] as const);
+        const victim = random.pickIfAny(service.helpers(kind));
         if (victim !== undefined) {
           load.noteKill();
           process.kill(victim, 'SIGKILL');
@@ -212,20 +210,8 @@ function requestsOf({ counts }: Ledger): number {
     .reduce((sum, [, count]) => sum + count, 0);
 }
 
-async function soak(): Promise<number> {
-  for (const path of SHARED) execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path]);
-  const build = join(REPOSITORY, 'build');
-  mkdirSync(build, { recursive: true });
-  const directory = mkdtempSync(join(build, 'service-kill-soak-'));
-  chmodSync(directory, 0o755);
-  try {
-    return await soakIn(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-async function soakIn(directory: string): Promise<number> {
+/** @returns the exit code */
+async function soak(directory: string): Promise<number> {
   const { NAME_SERVER, startWorld } = await import('../test/e2e/network/world.ts');
   const world = await startWorld();
   // The service asks the host's name server; in here that is another one.
@@ -263,20 +249,4 @@ async function soakIn(directory: string): Promise<number> {
   return wrong.length === 0 ? 0 : 1;
 }
 
-/** The shell is the namespace's process 1 and reaps what is orphaned; with us everything in it ends. */
-function enter(): void {
-  const shell = 'mount --make-rprivate / && "$@"; exit $?';
-  const own = [process.execPath, import.meta.filename, ...process.argv.slice(2)];
-  const namespaces = ['--pid', '--net', '--ipc', '--mount-proc', '--fork', '--kill-child'];
-  const { status } = spawnSync('unshare', [...namespaces, 'sh', '-c', shell, 'sh', ...own], {
-    stdio: 'inherit',
-    env: { ...process.env, [INSIDE]: '1' },
-  });
-  process.exitCode = status ?? 1;
-}
-
-if (process.geteuid?.() !== 0) {
-  process.stderr.write('needs root\n');
-  process.exitCode = 2;
-} else if (process.env[INSIDE] === undefined) enter();
-else process.exitCode = await soak();
+await onOwnMachine(import.meta.filename, soak);

@@ -1,5 +1,5 @@
 /** What can be wrong with a document, with a text, and with a request as bytes. */
-import type { Random } from './random.ts';
+import type { SeededRandom } from '../../test/seeded-random.ts';
 
 /** JSON that stands in a document as it is written here. */
 class Raw {
@@ -71,7 +71,7 @@ const NAMES = [
 ];
 
 /** A value somewhere in it, or a name, is another. */
-export function mutateValue(value: unknown, random: Random): unknown {
+export function mutateValue(value: unknown, random: SeededRandom): unknown {
   if (random.chance(0.2) || typeof value !== 'object' || value === null) return random.pick(NASTY);
   if (Array.isArray(value)) {
     if (value.length === 0 || random.chance(0.2)) return [...value, random.pick(NASTY)];
@@ -91,7 +91,7 @@ export function mutateValue(value: unknown, random: Random): unknown {
 }
 
 /** As JSON, with what stands in it raw. */
-export function write(value: unknown, random?: Random): string {
+export function write(value: unknown, random?: SeededRandom): string {
   if (value instanceof Raw) return value.text;
   if (Array.isArray(value)) return `[${value.map((each) => write(each, random)).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
@@ -104,7 +104,7 @@ export function write(value: unknown, random?: Random): string {
 }
 
 /** The document as text is wrong. */
-export function mutateText(text: string, random: Random): string {
+export function mutateText(text: string, random: SeededRandom): string {
   const at = random.below(text.length + 1);
   return random.pick([
     () => text.slice(0, at),
@@ -143,7 +143,7 @@ const PIECES = [
 ];
 
 /** The path is another. */
-export function mutatePath(path: string, random: Random): string {
+export function mutatePath(path: string, random: SeededRandom): string {
   const parts = path.split('/');
   const at = 1 + random.below(parts.length - 1);
   parts[at] = random.pick([
@@ -183,7 +183,7 @@ const QUERIES = [
   'limit= 5',
 ];
 
-export function mutateQuery(query: string, random: Random): string {
+export function mutateQuery(query: string, random: SeededRandom): string {
   const more = random.pick(QUERIES).replaceAll(' ', '%20');
   return random.pick([
     more,

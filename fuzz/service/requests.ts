@@ -1,5 +1,6 @@
 /** Requests as bytes: right ones for a route, and such as are wrong in one way or several. */
 import { isBytes, type Route } from '../../src/api/route.ts';
+import type { SeededRandom } from '../../test/seeded-random.ts';
 import {
   HEADERS,
   METHODS,
@@ -9,7 +10,6 @@ import {
   mutateValue,
   write,
 } from './mutations.ts';
-import type { Random } from './random.ts';
 import { type Schema, type Things, valueFor } from './values.ts';
 
 /** An operation of the OpenAPI document. */
@@ -42,7 +42,7 @@ type Header = readonly [name: string, value: string];
 
 export function requestFor(
   operation: Operation,
-  random: Random,
+  random: SeededRandom,
   things: Things,
   key: string | undefined,
 ): FuzzedRequest {
@@ -108,7 +108,7 @@ export function requestFor(
   };
 }
 
-function pathFor({ route, parameters }: Operation, random: Random, things: Things): string {
+function pathFor({ route, parameters }: Operation, random: SeededRandom, things: Things): string {
   return route.path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const schema =
       parameters.find((each) => each.in === 'path' && each.name === name)?.schema ?? {};
@@ -130,7 +130,7 @@ function thingsOf(path: string, things: Things): readonly string[] {
   return ['mine', 'nobody'];
 }
 
-function queryFor({ parameters }: Operation, random: Random, things: Things): string {
+function queryFor({ parameters }: Operation, random: SeededRandom, things: Things): string {
   const pairs = parameters
     .filter(
       (each) => each.in === 'query' && (each.required ? random.chance(0.98) : random.chance(0.3)),
@@ -144,7 +144,7 @@ function queryFor({ parameters }: Operation, random: Random, things: Things): st
 
 function bodyFor(
   { route, body }: Operation,
-  random: Random,
+  random: SeededRandom,
   things: Things,
   change: (name: string, share: number) => boolean,
   of: (share: number) => number,
@@ -174,7 +174,7 @@ interface Framed {
   readonly payload: Buffer;
   readonly isWhole: boolean;
 }
-type Framing = (body: Buffer | undefined, random: Random) => Framed;
+type Framing = (body: Buffer | undefined, random: SeededRandom) => Framed;
 
 const exact: Framing = (body) =>
   body === undefined

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { pathOf } from '../../src/api/route.ts';
+import { SeededRandom } from '../../test/seeded-random.ts';
 import { RawConnection } from '../../test/server/raw-http.ts';
 import { findingsOf, messageFindings } from './findings.ts';
 import { mutateText, mutateValue, write } from './mutations.ts';
-import { Random } from './random.ts';
 import { type FuzzedRequest, type Operation, requestFor } from './requests.ts';
 import { valueFor } from './values.ts';
 import { learn, openWorld, type Tenant, type World } from './world.ts';
@@ -61,7 +61,7 @@ export async function fuzzService(options: FuzzOptions): Promise<FuzzReport> {
 class Fuzz {
   readonly #world: World;
   readonly #options: FuzzOptions;
-  readonly #random: Random;
+  readonly #random: SeededRandom;
   readonly #statuses = new Map<number, number>();
   readonly #succeeded = new Set<string>();
   readonly #findings: Finding[] = [];
@@ -71,7 +71,7 @@ class Fuzz {
   constructor(world: World, options: FuzzOptions) {
     this.#world = world;
     this.#options = options;
-    this.#random = new Random(options.seed);
+    this.#random = new SeededRandom(options.seed);
   }
 
   async run(): Promise<void> {

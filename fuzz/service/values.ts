@@ -1,5 +1,5 @@
 /** Values for the schemas of the OpenAPI document: such as they ask for, and, by a field's name, such as mean something. */
-import type { Random } from './random.ts';
+import type { SeededRandom } from '../../test/seeded-random.ts';
 
 export interface Schema {
   readonly type?: string;
@@ -114,7 +114,7 @@ const SOURCES = [
 ];
 
 /** By the name of the field: most values that fit the schema alone lead nowhere. */
-const BY_NAME: Readonly<Record<string, (random: Random, things: Things) => unknown>> = {
+const BY_NAME: Readonly<Record<string, (random: SeededRandom, things: Things) => unknown>> = {
   argv: (random) => random.pick(COMMANDS),
   cwd: (random) => random.pick(PATHS),
   path: (random) => random.pick(PATHS),
@@ -167,7 +167,12 @@ const BY_NAME: Readonly<Record<string, (random: Random, things: Things) => unkno
     random.pick(['-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----', '', 'AAAA']),
 };
 
-export function valueFor(schema: Schema, name: string, random: Random, things: Things): unknown {
+export function valueFor(
+  schema: Schema,
+  name: string,
+  random: SeededRandom,
+  things: Things,
+): unknown {
   const known = BY_NAME[name];
   if (known !== undefined && random.chance(0.85)) return known(random, things);
   if ('const' in schema) return schema.const;
@@ -194,7 +199,7 @@ export function valueFor(schema: Schema, name: string, random: Random, things: T
   }
 }
 
-function objectOf(schema: Schema, random: Random, things: Things): Record<string, unknown> {
+function objectOf(schema: Schema, random: SeededRandom, things: Things): Record<string, unknown> {
   const { properties = {}, required = [], additionalProperties } = schema;
   const made: Record<string, unknown> = {};
   for (const [name, each] of Object.entries(properties)) {
@@ -215,7 +220,7 @@ function objectOf(schema: Schema, random: Random, things: Things): Record<string
   return made;
 }
 
-function numberOf({ minimum, exclusiveMinimum, maximum }: Schema, random: Random): number {
+function numberOf({ minimum, exclusiveMinimum, maximum }: Schema, random: SeededRandom): number {
   const least = Math.max(minimum ?? Number.NEGATIVE_INFINITY, (exclusiveMinimum ?? -2) + 1, -100);
   const most = Math.min(maximum ?? 100_000, Number.MAX_SAFE_INTEGER);
   return random.pick([least, most, Math.min(most, least + random.below(100))]);
@@ -236,7 +241,10 @@ const TEXTS = [
   ' ',
 ];
 
-function textOf({ pattern, minLength = 0, maxLength = 1000 }: Schema, random: Random): string {
+function textOf(
+  { pattern, minLength = 0, maxLength = 1000 }: Schema,
+  random: SeededRandom,
+): string {
   const fits = TEXTS.filter((text) => {
     if (text.length < minLength || text.length > maxLength) return false;
     return pattern === undefined || new RegExp(pattern, 'u').test(text);

@@ -82,14 +82,12 @@ void nursery_await(struct nursery *nursery, struct sandbox *sandbox, bool sent) 
   if (sent) nursery->sent++;
 }
 
-static void forget_waiting(struct nursery *nursery, const struct sandbox *sandbox) {
-  nursery->waiting_tail = &nursery->waiting;
-  for (struct sandbox **link = &nursery->waiting; *link;) {
-    if (*link == sandbox) *link = sandbox->waiting_next;
-    if (!*link) break;
-    nursery->waiting_tail = &(*link)->waiting_next;
-    link = &(*link)->waiting_next;
-  }
+static void forget_waiting(struct nursery *nursery, struct sandbox *sandbox) {
+  struct sandbox **link = &nursery->waiting;
+  while (*link != sandbox) link = &(*link)->waiting_next;
+  *link = sandbox->waiting_next;
+  if (nursery->waiting_tail == &sandbox->waiting_next) nursery->waiting_tail = link;
+  sandbox->waiting_next = NULL;
 }
 
 static void ask_next(struct nursery *nursery) {
@@ -104,7 +102,6 @@ static void ask_next(struct nursery *nursery) {
     int error = errno;
     if (error == EPIPE || error == ECONNRESET) return; /* its end will be read, and those who wait be asked for anew */
     forget_waiting(nursery, sandbox);
-    sandbox->waiting_next = NULL;
     sandbox->asked = false;
     sandbox_close_ends(sandbox);
     sandbox_failed(sandbox, fail(ERR_SYSTEM, error, "ask nursery", NULL));

@@ -254,10 +254,10 @@ void kinds_refill(void);
 /* sandbox_make.c */
 struct err sandbox_make(struct kind *kind, struct sandbox **out);
 struct err sandbox_take(struct kind *kind, struct sandbox **out);
-/* Whether it can be made anew: nothing of a guest has been in it, and nobody has had anything of it. */
 /* Its request, with the ends of its sockets that init has; false: errno. */
 bool sandbox_send_ask(struct sandbox *sandbox);
 void sandbox_close_ends(struct sandbox *sandbox);
+/* Whether it can be made anew: nothing of a guest has been in it, and nobody has had anything of it. */
 bool sandbox_may_be_anew(const struct sandbox *sandbox);
 struct err sandbox_make_anew(struct sandbox *sandbox);
 /* Its nursery ended without having told of it, so that nothing of it has run: it is asked of another one. */

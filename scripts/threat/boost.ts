@@ -3,6 +3,7 @@
  * with second-order leaf values and L2 as in XGBoost (Chen and Guestrin, 2016, section 2.2). Deterministic: no
  * randomness but a seeded choice of features for each tree.
  */
+import { SeededRandom } from '../../test/seeded-random.ts';
 
 export interface Options {
   /** Trees; default 120. */
@@ -87,16 +88,6 @@ function binOf(cuts: readonly number[], value: number): number {
   return low;
 }
 
-function randomOf(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 interface Cut {
   readonly gain: number;
   readonly feature: number;
@@ -139,7 +130,7 @@ export function boost(
   const margins = new Float64Array(rows.length).fill(base);
   const gradients = new Float64Array(rows.length);
   const hessians = new Float64Array(rows.length);
-  const random = randomOf(o.seed);
+  const random = new SeededRandom(o.seed);
   const leafValue = (gradient: number, hessian: number, least: number, most: number): number =>
     clamp(clamp(-gradient / (hessian + o.lambda), -o.largestStep, o.largestStep), least, most);
   const worth = (gradient: number, hessian: number): number => gradient ** 2 / (hessian + o.lambda);
@@ -192,7 +183,7 @@ export function boost(
       gradients[row] = weight * (probability - (labels[row] as number));
       hessians[row] = weight * probability * (1 - probability);
     }
-    const seen = cuts.map((_, feature) => feature).filter(() => random() < o.featureShare);
+    const seen = cuts.map((_, feature) => feature).filter(() => random.chance(o.featureShare));
     const tree: Tree = { feature: [-1], threshold: [0], left: [0], right: [0], value: [0] };
     const leafOf = (node: number, of: Int32Array, least: number, most: number): Leaf => {
       let gradient = 0;

@@ -2,6 +2,7 @@
  * Near-duplicates: MinHash over shingles of abstract tokens, found by locality-sensitive hashing, joined where the
  * estimated Jaccard similarity is high enough. Deterministic: seeds are fixed, and the order is that of the input.
  */
+import { SeededRandom } from '../../test/seeded-random.ts';
 
 export const SHINGLE = 6;
 export const HASHES = 64;
@@ -15,13 +16,8 @@ const COMPARED = 12;
 const seeds = (() => {
   const multipliers = new Uint32Array(HASHES);
   const offsets = new Uint32Array(HASHES);
-  let state = 0x9e3779b9;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return (x ^ (x >>> 14)) >>> 0;
-  };
+  const random = new SeededRandom(0x9e3779b9);
+  const next = (): number => random.below(2 ** 32);
   for (let index = 0; index < HASHES; index++) {
     multipliers[index] = next() | 1;
     offsets[index] = next();

@@ -5,11 +5,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isCaissonError } from '../../src/core/error.ts';
 import { LauncherClient } from '../../src/launcher/client.ts';
 import { locateLauncher } from '../../src/launcher/locate.ts';
+import type { RawResult } from '../../src/launcher/protocol/decode-result.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { needs, ranFrom } from '../escape/harness.ts';
 import { childrenOf, openUngrouped, signal, until } from './stopped.ts';
 
 const skip = needs.root;
+
+async function allMade(runs: readonly Promise<RawResult>[]): Promise<void> {
+  const said = (await Promise.all(runs)).map((raw) => ranFrom(raw).stdout);
+  assert.deepEqual(new Set(said), new Set(['made\n']));
+}
 
 test('a plan that is forgotten while sandboxes are made for it leaves none', { skip }, async () => {
   await using own = await openUngrouped();
@@ -40,8 +46,7 @@ test('many sandboxes asked of a nursery that stands still: others are answered, 
   await sleep(300);
   assert.equal(ranFrom(await sandbox.run(own.job('echo here'))).stdout, 'here\n');
   signal(own.helpers, 'SIGCONT');
-  const said = (await Promise.all(runs)).map((raw) => ranFrom(raw).stdout);
-  assert.deepEqual(new Set(said), new Set(['made\n']));
+  await allMade(runs);
 });
 
 test('hundreds of sandboxes asked for at once: nobody waits for whoever waits for him', {
@@ -51,8 +56,7 @@ test('hundreds of sandboxes asked for at once: nobody waits for whoever waits fo
   const runs = Array.from({ length: 700 }, () =>
     own.wall.client.run(own.plan, own.job('echo made')),
   );
-  const said = (await Promise.all(runs)).map((raw) => ranFrom(raw).stdout);
-  assert.deepEqual(new Set(said), new Set(['made\n']));
+  await allMade(runs);
 });
 
 test('a nursery is found dead by the next request, while others wait for it', {

@@ -5,6 +5,7 @@
  */
 import type { Line } from '../../src/wasm/assemble.ts';
 import { type FunctionType, type ValueTypeName, valueTypes } from '../../src/wasm/module.ts';
+import { SeededRandom } from '../seeded-random.ts';
 import { type FunctionSketch, type ModuleSketch, typeOf } from './build-module.ts';
 
 type Num = 'i32' | 'i64' | 'f32' | 'f64';
@@ -29,15 +30,9 @@ const CONVERSIONS: Record<Num, Partial<Record<Num, string>>> = {
   f64: { i32: 'f64.convert_i32_u', i64: 'f64.convert_i64_s', f32: 'f64.promote_f32' },
 };
 
-/** mulberry32. */
 export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const random = new SeededRandom(seed);
+  return () => random.next();
 }
 
 const FUNCTIONS = 6;

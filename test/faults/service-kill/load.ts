@@ -3,9 +3,9 @@
  * told goes into the ledger; what they may not be told is blamed there.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SeededRandom } from '../../seeded-random.ts';
 import { type Ledger, TENANTS, type Tenant } from './ledger.ts';
 import type { Answer, AskOptions, PlainClient } from './plain-client.ts';
-import type { SeededRandom } from './seeded-random.ts';
 import { WORK } from './work.ts';
 
 /** What comes of a kill of the launcher or the proxy, so long after it. */
@@ -72,11 +72,11 @@ export class Load {
   }
 
   tenant(): Tenant {
-    return this.random.pick(TENANTS) as Tenant;
+    return this.random.pick(TENANTS);
   }
 
   sandbox(): readonly [id: string, tenant: Tenant] | undefined {
-    return this.random.pick([...this.open]);
+    return this.random.pickIfAny([...this.open]);
   }
 
   /** @param allowed codes that this may come to, beside those that anything may */
@@ -133,7 +133,7 @@ export class Load {
   async #worker(): Promise<void> {
     const kinds = Object.entries(WORK);
     while (!this.isEnding) {
-      const [kind, work] = this.random.pick(kinds) as (typeof kinds)[number];
+      const [kind, work] = this.random.pick(kinds);
       try {
         await work(this);
       } catch (error) {

@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readLog, readPublicKey, verifyLog } from '../../../src/index.ts';
+import type { SeededRandom } from '../../seeded-random.ts';
 import type { Ledger, OnceOnly, Tenant, ToldKey } from './ledger.ts';
 import { TENANTS } from './ledger.ts';
 import type { Answer, PlainClient } from './plain-client.ts';
-import type { SeededRandom } from './seeded-random.ts';
 
 const FINAL = ['Completed', 'Failed', 'Killed', 'TimedOut', 'OutOfMemory', 'Terminated'];
 const LIVE = ['Initializing', 'Running', 'Paused'];

@@ -123,7 +123,7 @@ export const WORK: Readonly<Record<string, Work>> = {
       const allowed = NOT_NOW;
       const taken = await load.ask(tenant, 'POST', `/api/sandboxes/${id}/snapshots`, { allowed });
       if (taken?.status === 201) load.snapshots.set(taken.body.id as string, tenant);
-      const [snapshot, owner] = load.random.pick([...load.snapshots]) ?? [];
+      const [snapshot, owner] = load.random.pickIfAny([...load.snapshots]) ?? [];
       if (snapshot === undefined || owner === undefined) return;
       if (load.random.chance(0.5) || load.open.size >= MOST_OPEN) {
         load.snapshots.delete(snapshot);
@@ -154,7 +154,7 @@ export const WORK: Readonly<Record<string, Work>> = {
     load.ledger.record('module', id);
   },
   execute: async (load) => {
-    const module = load.random.pick(load.ledger.modules.slice(-20));
+    const module = load.random.pickIfAny(load.ledger.modules.slice(-20));
     if (module === undefined) return;
     const { tenant, id, version, returns } = module;
     const body = { id: `${id}@${version}`, input: 20 };
@@ -175,7 +175,7 @@ export const WORK: Readonly<Record<string, Work>> = {
   },
   keys: async (load) => {
     const tenant = load.tenant();
-    const key = load.random.pick(load.ledger.keys.filter(({ state }) => state === 'valid'));
+    const key = load.random.pickIfAny(load.ledger.keys.filter(({ state }) => state === 'valid'));
     if (key === undefined || load.random.chance(0.3)) await makeKey(load, tenant);
     else if (load.random.chance(0.5)) await rotate(load, key);
     else await revoke(load, key);

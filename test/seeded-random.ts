@@ -18,12 +18,23 @@ export class SeededRandom {
     return this.next() < share;
   }
 
-  between(least: number, most: number): number {
-    return least + Math.floor(this.next() * (most - least + 1));
+  /** A whole number from 0 on. */
+  below(count: number): number {
+    return Math.floor(this.next() * count);
   }
 
-  pick<T>(all: readonly T[]): T | undefined {
-    return all[Math.floor(this.next() * all.length)];
+  /** Both among them. */
+  between(least: number, most: number): number {
+    return least + this.below(most - least + 1);
+  }
+
+  /** @param all not empty */
+  pick<T>(all: readonly T[]): T {
+    return all[this.below(all.length)] as T;
+  }
+
+  pickIfAny<T>(all: readonly T[]): T | undefined {
+    return this.pick<T | undefined>(all);
   }
 
   some<T>(all: readonly T[], most: number): T[] {
