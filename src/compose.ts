@@ -88,6 +88,7 @@ export interface PrepareOptions extends PlaceOptions {
 }
 
 const DEFAULT_SLOTS = 4;
+
 export class Caisson {
   readonly #options: CaissonOptions;
   readonly #recorder: Recorder | undefined;

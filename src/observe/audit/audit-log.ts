@@ -175,7 +175,8 @@ export class AuditLog implements AsyncDisposable {
 
   /**
    * To be awaited before anybody outside is told of what was recorded: the kernel has it then, and the end of this process
-   * does not take it back (that of the machine may: {@link append} and {@link flush} wait for the disk). While the log cannot be written it settles at once: what was done is told all the same, and nothing new runs.
+   * does not take it back (that of the machine may: {@link append} and {@link flush} wait for the disk). While the log
+   * cannot be written it settles at once: what was done is told all the same, and nothing new runs.
    */
   written(): Promise<void> {
     return this.#queue.written();
