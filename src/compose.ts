@@ -30,6 +30,7 @@ import { type CallOptions, callFunction } from './functions/call.ts';
 import { type EvalLanguage, type EvalOptions, evalSource } from './functions/eval-source.ts';
 import { type Sandboxed, sandboxedOn } from './functions/sandboxed.ts';
 import { type Diagnosis, diagnose } from './host/doctor.ts';
+import { isolateEngineLacks } from './host/engine-walls.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
 import type { Modules } from './modules/modules.ts';
 import type { ModulesOptions } from './modules/modules-setup.ts';
@@ -437,7 +438,7 @@ export class Caisson {
 
   /** What this host offers, what is missing for each wall, and what cures it. */
   async doctor(): Promise<Diagnosis> {
-    return diagnose(await this.#launchers.facts(), gatherSurroundings());
+    return diagnose(await this.#launchers.facts(), gatherSurroundings(), isolateEngineLacks());
   }
 
   /** The policy that a name or document stands for, and its digest; it can be handed in as a policy. @throws POLICY_INVALID */

@@ -5,10 +5,11 @@
 
 import { DELEGATE } from '../plan/cgroup.ts';
 import type { HostFacts } from '../plan/facts.ts';
-import { wallState } from '../plan/select.ts';
+import { isEngineWall, wallState } from '../plan/select.ts';
 import type { WallName } from '../policy/policy.ts';
 import { delegateByHand } from './cgroup-cure.ts';
 import { containerCgroupCure, containerCure, nameOf } from './container-cure.ts';
+import { engineState } from './engine-walls.ts';
 import { networkFilter } from './network-filter.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -48,7 +49,12 @@ export interface Diagnosis {
 const EPERM = 1;
 const ENOSPC = 28;
 
-export function diagnose(facts: HostFacts, surroundings: Surroundings): Diagnosis {
+/** @param isolateLacks what stands in the way of the isolate wall's engine, from `isolateEngineLacks` */
+export function diagnose(
+  facts: HostFacts,
+  surroundings: Surroundings,
+  isolateLacks?: string,
+): Diagnosis {
   const findings: DoctorFinding[] =
     facts.platform === 'linux'
       ? [
@@ -84,6 +90,7 @@ export function diagnose(facts: HostFacts, surroundings: Surroundings): Diagnosi
   return {
     findings,
     walls: walls.map((wall) => {
+      if (isEngineWall(wall)) return engineState(wall, facts, isolateLacks);
       const state = wallState(wall, facts);
       const cure = wall === 'process' && !state.ready ? (missing?.cure ?? state.cure) : state.cure;
       return { ...state, ...(cure === undefined ? {} : { cure }) };

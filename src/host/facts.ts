@@ -139,7 +139,7 @@ export function minimalFacts(platform: NodeJS.Platform = process.platform): Host
 const ENOSYS = 38;
 
 const laterWalls: HostFacts['walls'] = Object.fromEntries(
-  ['container', 'gvisor', 'microvm', 'enclave', 'isolate', 'wasm'].map((wall) => [
+  ['container', 'gvisor', 'microvm', 'enclave'].map((wall) => [
     wall,
     { ready: false, reason: 'is not part of this release' },
   ]),

@@ -94,7 +94,7 @@ export interface HostFacts {
     readonly major: number;
     readonly minor: number;
   }[];
-  /** Walls beyond `process` that are ready, and why not. */
+  /** Walls of commands beyond `process`: whether each is ready, and why not. */
   readonly walls: Readonly<
     Record<string, { readonly ready: boolean; readonly reason: string; readonly cure?: string }>
   >;

@@ -9,6 +9,19 @@ import type { Unenforceable } from './plan.ts';
 /** The walls that this release can compile for. */
 export type BuiltWall = Extract<WallName, 'none' | 'child' | 'process'>;
 
+/** Walls of programs: each inside a host process, which stands behind the wall that the policy selects. */
+export type EngineWall = Extract<WallName, 'isolate' | 'wasm'>;
+
+/** What runs in them. */
+export const ENGINE_PROGRAMS: Readonly<Record<EngineWall, string>> = {
+  isolate: 'JavaScript and TypeScript of `caisson eval` and of modules',
+  wasm: 'WASM programs of `caisson eval` and of modules',
+};
+
+export function isEngineWall(wall: WallName): wall is EngineWall {
+  return wall === 'isolate' || wall === 'wasm';
+}
+
 export interface WallState {
   readonly wall: WallName;
   readonly ready: boolean;
@@ -86,13 +99,21 @@ export function selectForExplain(
   };
 }
 
-/** Whether a wall is ready on this host, and if not, what is missing and what cures it. */
+/** Whether a wall is ready for a command on this host, and if not, what is missing and what cures it. */
 export function wallState(wall: WallName, facts: HostFacts): WallState {
   if (wall === 'process') return processState(facts);
   if (isBuilt(wall)) {
     return facts.platform === 'linux'
       ? { wall, ready: true, reason: 'needs nothing of the host' }
       : { wall, ready: false, reason: 'needs Linux' };
+  }
+  if (isEngineWall(wall)) {
+    return {
+      wall,
+      ready: false,
+      reason: 'stands inside another wall, never alone',
+      cure: `name process instead; inside it, ${ENGINE_PROGRAMS[wall]} run in ${wall} anyway`,
+    };
   }
   const fact = facts.walls[wall];
   return {

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { type DoctorFinding, diagnose, renderDiagnosis } from '../../src/host/doctor.ts';
+import { isolateEngineLacks } from '../../src/host/engine-walls.ts';
 import { minimalFacts } from '../../src/host/facts.ts';
 import {
   cgroupsReadOnly,
@@ -234,6 +239,45 @@ test('doctor finds nothing wrong with a capable host', () => {
     [],
   );
   assert.equal(walls.find(({ wall }) => wall === 'process')?.ready, true);
+});
+
+test('the walls of programs need Node and their engine, not namespaces', () => {
+  const stateOf = (wall: string, { walls } = diagnose(capableHost, plain)) => {
+    const found = walls.find((each) => each.wall === wall);
+    assert.ok(found);
+    return found;
+  };
+  const without = diagnose({ ...capableHost, ...refused }, plain);
+  for (const wall of ['isolate', 'wasm']) {
+    assert.equal(stateOf(wall).ready, true);
+    assert.match(stateOf(wall).reason, /`caisson eval`.*inside the wall of their policy/);
+    assert.equal(stateOf(wall, without).ready, true);
+  }
+  const lacking = diagnose(capableHost, plain, 'isolated-vm is not installed');
+  assert.deepEqual(
+    ['isolate', 'wasm'].map((wall) => stateOf(wall, lacking).ready),
+    [false, true],
+  );
+  assert.match(stateOf('isolate', lacking).reason, /not installed/);
+  assert.match(stateOf('isolate', lacking).cure ?? '', /install caisson again/);
+});
+
+test('the engine of the isolate wall: there, not installed, not built for this Node', () => {
+  assert.equal(isolateEngineLacks(), undefined);
+  const absent = createRequire('/nowhere/index.js');
+  assert.equal(isolateEngineLacks(absent), 'isolated-vm is not installed');
+  const root = mkdtempSync(join(tmpdir(), 'caisson-engine-'));
+  try {
+    const folder = join(root, 'node_modules/isolated-vm');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'index.js'), '');
+    const builds = join(import.meta.dirname, '../../node_modules/node-gyp-build');
+    symlinkSync(builds, join(root, 'node_modules/node-gyp-build'));
+    const other = isolateEngineLacks(createRequire(join(root, 'index.js')));
+    assert.match(other ?? '', /^isolated-vm is not built for Node v\d+/);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
 });
 
 test('doctor on macOS and Windows says that Linux is missing, and where to get it', () => {

@@ -66,3 +66,15 @@ test('elsewhere than on Linux running is refused, explaining is not', () => {
   assert.ok(missing.length > 0);
   assert.ok(missing.every(({ acceptable }) => !acceptable));
 });
+
+for (const wall of ['isolate', 'wasm'] as const) {
+  test(`${wall} alone holds no command: refused, with what to name instead`, () => {
+    const policy = { ...levelPolicy('strict'), walls: [wall] };
+    const error = thrown(() => selectWall(policy, capableHost));
+    assert.equal(error.code, 'WALL_UNAVAILABLE');
+    assert.match(error.message, new RegExp(`${wall} stands inside another wall, never alone$`));
+    assert.match(error.hint ?? '', /name process instead/);
+    const { wall: taken } = selectWall({ ...policy, walls: [wall, 'process'] }, capableHost);
+    assert.equal(taken, 'process');
+  });
+}
