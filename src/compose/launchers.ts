@@ -1,6 +1,7 @@
 /** The launchers of a Caisson, each started with the first thing that needs it, and what they say of this host. */
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { gatherFacts, minimalFacts } from '../host/facts.ts';
+import { removeLeftOverCgroups } from '../host/left-over-cgroups.ts';
 import { LauncherClient } from '../launcher/client.ts';
 import { locateLauncher } from '../launcher/locate.ts';
 import { readFacts } from '../launcher/read-facts.ts';
@@ -12,6 +13,8 @@ export class Launchers {
   #program: string | undefined;
   #facts: Promise<HostFacts> | undefined;
   #closed = false;
+  /** After launchers that were killed. */
+  readonly #cleanings = new Set<Promise<unknown>>();
   readonly #known: HostFacts | undefined;
 
   /** @param known facts of this host where they are known already */
@@ -29,7 +32,7 @@ export class Launchers {
   get client(): LauncherClient {
     if (this.#closed) throw closedError();
     if (this.#client === undefined || this.#client.isGone) {
-      this.#client = new LauncherClient(this.program);
+      this.#client = this.#start('serve');
     }
     return this.#client;
   }
@@ -38,7 +41,7 @@ export class Launchers {
   get hostClient(): LauncherClient {
     if (this.#closed) throw closedError();
     if (this.#hostClient === undefined || this.#hostClient.isGone) {
-      this.#hostClient = new LauncherClient(this.program, ['child']);
+      this.#hostClient = this.#start('child');
     }
     return this.#hostClient;
   }
@@ -70,7 +73,20 @@ export class Launchers {
 
   async close(): Promise<void> {
     this.shut();
-    await this.#client?.close();
+    await Promise.all([this.#client?.close(), this.#hostClient?.close()]);
+    await Promise.all(this.#cleanings);
+  }
+
+  /** One that is killed cannot remove its control groups; another one would, as soon as something runs in it. */
+  #start(mode: 'serve' | 'child'): LauncherClient {
+    const client = new LauncherClient(this.program, [mode]);
+    client.ended.then(({ isOrderly }) => {
+      if (isOrderly) return;
+      const cleaning = removeLeftOverCgroups();
+      this.#cleanings.add(cleaning);
+      cleaning.finally(() => this.#cleanings.delete(cleaning));
+    });
+    return client;
   }
 
   async #gather(): Promise<HostFacts> {

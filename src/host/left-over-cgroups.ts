@@ -5,8 +5,10 @@
  */
 import { existsSync, readdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { identityOf } from './process-identity.ts';
 
+const PATIENCE_MS = 10_000;
 const NAME = /^caisson-(?:probe-)?(\d+)(?:-(\d+)-(\d+))?$/;
 
 /** Where groups of ours may be: below our own group in every hierarchy, and below what is above it. */
@@ -23,6 +25,26 @@ export function leftOverCgroups(): string[] {
     }
   }
   return [...found];
+}
+
+/**
+ * Removes them: the kernel refuses that while a group still holds a process, and those of a killed launcher need a moment
+ * to end.
+ *
+ * @returns absolute paths
+ */
+export async function removeLeftOverCgroups(
+  patienceMs = PATIENCE_MS,
+): Promise<{ removed: string[]; left: string[] }> {
+  const groups = leftOverCgroups();
+  const gone = new Set<string>();
+  const start = performance.now();
+  for (;;) {
+    for (const path of groups) if (!gone.has(path) && removeCgroup(path)) gone.add(path);
+    if (gone.size === groups.length || performance.now() - start > patienceMs) break;
+    await sleep(5);
+  }
+  return { removed: [...gone], left: groups.filter((path) => !gone.has(path)) };
 }
 
 /** From the inside out. @returns whether it is gone */

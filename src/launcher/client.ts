@@ -9,6 +9,7 @@ import { CaissonError } from '../core/error.ts';
 import type { Job } from '../plan/plan.ts';
 import type { Execution } from './execution.ts';
 import { LauncherConnection } from './launcher-connection.ts';
+import type { Ending } from './launcher-process.ts';
 import { LauncherSandbox } from './launcher-sandbox.ts';
 import { decodeFacts, type LauncherFacts } from './protocol/decode-facts.ts';
 import { decodeResult, type RawResult, type RawUsage } from './protocol/decode-result.ts';
@@ -68,6 +69,11 @@ export class LauncherClient {
 
   get isGone(): boolean {
     return this.connection.isGone;
+  }
+
+  /** Settles when the launcher has ended. Never rejects. */
+  get ended(): Promise<Ending> {
+    return this.connection.ended;
   }
 
   /** Hands a plan over. Runs may be sent at once: frames are handled in order. */

@@ -59,7 +59,7 @@ export class LauncherConnection implements Connection {
     this.#ended =
       this.#process?.ended ??
       new Promise((resolve) => {
-        this.#socket.once('close', () => resolve({ reason: 'its socket closed' }));
+        this.#socket.once('close', () => resolve({ reason: 'its socket closed', isOrderly: true }));
       });
     this.#ended.then(({ reason, cause }) => this.#fail(this.#goneError(reason, cause)));
     this.#socket.unref();
@@ -76,6 +76,11 @@ export class LauncherConnection implements Connection {
 
   get isGone(): boolean {
     return this.#gone !== undefined;
+  }
+
+  /** Never rejects. */
+  get ended(): Promise<Ending> {
+    return this.#ended;
   }
 
   /** Ends the launcher and everything in it. Idempotent. */

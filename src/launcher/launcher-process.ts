@@ -11,6 +11,8 @@ const DIAGNOSTICS_MAX = 4096;
 export interface Ending {
   readonly reason: string;
   readonly cause?: unknown;
+  /** It ended itself, and has cleaned up what it made. */
+  readonly isOrderly: boolean;
 }
 
 export class LauncherProcess {
@@ -50,8 +52,12 @@ export class LauncherProcess {
       this.#diagnostics = (this.#diagnostics + chunk.toString()).slice(-DIAGNOSTICS_MAX);
     });
     this.ended = new Promise((resolve) => {
-      child.once('error', (cause) => resolve({ reason: 'it could not be started', cause }));
-      child.once('exit', (code, signal) => resolve({ reason: signal ?? `exit code ${code}` }));
+      child.once('error', (cause) =>
+        resolve({ reason: 'it could not be started', cause, isOrderly: true }),
+      );
+      child.once('exit', (code, signal) =>
+        resolve({ reason: signal ?? `exit code ${code}`, isOrderly: code === 0 }),
+      );
     });
     child.unref();
     child.channel?.unref();

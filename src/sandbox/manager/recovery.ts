@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Observer } from '../../core/ports.ts';
-import { leftOverCgroups, removeCgroup } from '../../host/left-over-cgroups.ts';
+import { removeLeftOverCgroups } from '../../host/left-over-cgroups.ts';
 import { livenessOf, ownWorld, type ProcessIdentity } from '../../host/process-identity.ts';
 import type { ManagedRecord, ManagedStore, ManagerRecord } from '../../store/managed-record.ts';
 import type { SandboxState } from './states.ts';
@@ -92,7 +92,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovery> {
     removed.push(...(await discard(manager)));
   }
   if (managers.length > 0) {
-    const groups = await removeGroups(patienceMs);
+    const groups = await removeLeftOverCgroups(patienceMs);
     removed.push(...groups.removed);
     left.push(...groups.left);
   }
@@ -120,17 +120,6 @@ async function end(alive: () => ProcessIdentity[], patienceMs: number): Promise<
   signal('SIGKILL');
   await until(() => alive().length === 0, patienceMs);
   return alive().map(({ pid }) => `process ${pid}`);
-}
-
-/** The kernel refuses to remove a group that still holds a process: those of a killed launcher need a moment to end. */
-async function removeGroups(patienceMs: number): Promise<{ removed: string[]; left: string[] }> {
-  const groups = leftOverCgroups();
-  const gone = new Set<string>();
-  await until(() => {
-    for (const path of groups) if (!gone.has(path) && removeCgroup(path)) gone.add(path);
-    return gone.size === groups.length;
-  }, patienceMs);
-  return { removed: [...gone], left: groups.filter((path) => !gone.has(path)) };
 }
 
 async function until(isSo: () => boolean, patienceMs: number): Promise<void> {
