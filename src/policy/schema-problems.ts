@@ -5,20 +5,27 @@ import type { z } from 'zod';
 import { formatPath, type Locate, type Problem } from './problems.ts';
 import { suggest } from './suggest.ts';
 
+export interface SchemaProblemsOptions {
+  readonly locate?: Locate | undefined;
+  /** Values of the wrong type are not repeated: they may be secrets. */
+  readonly withoutValues?: boolean;
+}
+
 /** @param issues of a `safeParse` with `reportInput: true` */
 export function schemaProblems(
-  schema: z.ZodType,
+  schema: z.core.$ZodType,
   issues: readonly z.core.$ZodIssue[],
-  locate?: Locate,
+  options: SchemaProblemsOptions = {},
 ): Problem[] {
-  return issues.flatMap((issue) => explainIssue(schema, issue, locate));
+  return issues.flatMap((issue) => explainIssue(schema, issue, options));
 }
 
 function explainIssue(
-  schema: z.ZodType,
+  schema: z.core.$ZodType,
   issue: z.core.$ZodIssue,
-  locate: Locate | undefined,
+  options: SchemaProblemsOptions,
 ): Problem[] {
+  const { locate, withoutValues = false } = options;
   const path = issue.path.filter((step) => typeof step !== 'symbol');
   const at = { path: formatPath(path), ...locate?.(path, 'value') };
   switch (issue.code) {
@@ -31,6 +38,9 @@ function explainIssue(
       }));
     case 'invalid_value': {
       const values = issue.values.map(String);
+      if (issue.input === undefined) {
+        return [{ ...at, message: 'missing', ...suggestion(`one of ${values.join(', ')}`) }];
+      }
       const near = typeof issue.input === 'string' ? suggest(issue.input, values) : undefined;
       return [
         {
@@ -44,10 +54,15 @@ function explainIssue(
       return issue.issues.map((inner) => ({ ...at, message: inner.message }));
     case 'invalid_type':
       if (issue.input === undefined) return [{ ...at, message: 'missing' }];
+      if (withoutValues) return [{ ...at, message: issue.message }];
       return [{ ...at, message: `${show(issue.input)} is not ${article(issue.expected)}` }];
     case 'invalid_union': {
       const inner = innerIssues(issue);
-      if (inner.length > 0) return inner.flatMap((one) => explainIssue(schema, one, locate));
+      if (inner.length > 0) return inner.flatMap((one) => explainIssue(schema, one, options));
+      if (withoutValues) {
+        const message = issue.input === undefined ? 'missing' : issue.message + expectedBy(issue);
+        return [{ ...at, message }];
+      }
       return [
         { ...at, message: `${show(issue.input)} does not fit here`, ...suggestion(issue.message) },
       ];
@@ -75,12 +90,20 @@ function innerIssues(issue: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] {
   return (meant ?? []).map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
 }
 
+/** `: expected string or record` */
+function expectedBy({ errors }: z.core.$ZodIssueInvalidUnion): string {
+  const expected = errors.flatMap(([first]) =>
+    first?.code === 'invalid_type' && first.path.length === 0 ? [first.expected] : [],
+  );
+  return expected.length === 0 ? '' : `: expected ${expected.join(' or ')}`;
+}
+
 function suggestion(text: string | undefined | false): { suggestion?: string } {
   return text ? { suggestion: text } : {};
 }
 
 function didYouMean(
-  schema: z.ZodType,
+  schema: z.core.$ZodType,
   key: string,
   path: readonly (string | number)[],
 ): string | undefined {
@@ -91,7 +114,7 @@ function didYouMean(
 }
 
 /** The keys that may stand in the object at `path`. */
-function keysAt(schema: z.ZodType, path: readonly (string | number)[]): string[] {
+function keysAt(schema: z.core.$ZodType, path: readonly (string | number)[]): string[] {
   return Object.keys(shapeOf(path.reduce<unknown>(stepInto, schema)) ?? {});
 }
 
@@ -105,23 +128,28 @@ function shapeOf(schema: unknown): Record<string, unknown> | undefined {
   return inner?.shape ?? inner?.options?.map(shapeOf).find((shape) => shape !== undefined);
 }
 
-interface BareSchema {
+/** What a schema is made of, in both of zod's forms. */
+interface Definition {
   readonly shape?: Record<string, unknown>;
   readonly element?: unknown;
   readonly valueType?: unknown;
   readonly options?: readonly unknown[];
-  readonly unwrap?: () => unknown;
+  readonly innerType?: unknown;
   /** Of a pipe: what comes in. */
   readonly in?: unknown;
 }
 
 /** Without what makes it optional or changes it afterwards. */
-function bare(schema: unknown): BareSchema | undefined {
-  let inner = schema as BareSchema | undefined;
-  while (inner && !inner.shape && !inner.element && (inner.unwrap ?? inner.in) !== undefined) {
-    inner = (inner.unwrap?.() ?? inner.in) as BareSchema;
+function bare(schema: unknown): Definition | undefined {
+  let inner = definitionOf(schema);
+  while (inner && !inner.shape && !inner.element && (inner.innerType ?? inner.in) !== undefined) {
+    inner = definitionOf(inner.innerType ?? inner.in);
   }
   return inner;
+}
+
+function definitionOf(schema: unknown): Definition | undefined {
+  return (schema as z.core.$ZodType | undefined)?._zod.def as Definition | undefined;
 }
 
 function article(expected: string): string {

@@ -12,7 +12,7 @@ export type Validated =
 export function validateDocument(value: unknown, source?: string, locate?: Locate): Validated {
   const parsed = policyDocumentSchema.safeParse(value, { reportInput: true });
   if (parsed.success) return { ok: true, document: parsed.data };
-  const problems = schemaProblems(policyDocumentSchema, parsed.error.issues, locate);
+  const problems = schemaProblems(policyDocumentSchema, parsed.error.issues, { locate });
   return {
     ok: false,
     problems: problems.map((problem) => (source === undefined ? problem : { source, ...problem })),

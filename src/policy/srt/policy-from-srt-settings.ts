@@ -45,7 +45,7 @@ export function translateSrtSettings(settings: unknown, context: SrtContext): Sr
     typeof settings === 'string' ? readJson(settings, source) : { value: settings };
   const parsed = srtSettingsSchema.safeParse(value, { reportInput: true });
   if (!parsed.success) {
-    throw refused(schemaProblems(srtSettingsSchema, parsed.error.issues, locate), source);
+    throw refused(schemaProblems(srtSettingsSchema, parsed.error.issues, { locate }), source);
   }
   const problems: Problem[] = [];
   const report: SrtReport = (at, message, suggestion) => {

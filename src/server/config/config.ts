@@ -32,7 +32,7 @@ export function parsed(
 ): { readonly config: Config } | { readonly problems: readonly Problem[] } {
   const { success, data, error } = configSchema.safeParse(value, { reportInput: true });
   if (success) return { config: data };
-  return { problems: schemaProblems(configSchema, error.issues, locate) };
+  return { problems: schemaProblems(configSchema, error.issues, { locate }) };
 }
 
 /** What holds for a tenant: its own entry over the defaults, also where it has none. */
