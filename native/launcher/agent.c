@@ -28,7 +28,7 @@ struct agent_state {
 
 static struct agent_state *state_of(struct agent *agent) { return (struct agent_state *)(void *)agent; }
 
-static void give_up(struct agent *agent, struct err error) {
+void agent_fail(struct agent *agent, struct err error) {
   struct sandbox *sandbox = agent->sandbox;
   /* Of a sandbox that is being closed, CLOSED is the only answer. */
   if (!sandbox->cause) client_error(sandbox->id, error);
@@ -46,7 +46,7 @@ static void send_rest(struct agent *agent) {
       watch_change(&agent->watch, EPOLLIN | EPOLLOUT);
       return;
     } else if (errno != EINTR) {
-      give_up(agent, fail(ERR_SYSTEM, errno, "ask files agent", NULL));
+      agent_fail(agent, fail(ERR_SYSTEM, errno, "ask files agent", NULL));
       return;
     }
   }
@@ -69,17 +69,20 @@ static void send_next(struct agent *agent) {
 
 static void start(struct agent *agent) {
   struct sandbox *sandbox = agent->sandbox;
-  if (!sandbox->seat.ready || !sandbox->opened) return;
+  if (!seat_is_free(sandbox)) {
+    seat_want(sandbox);
+    return;
+  }
   struct job_mounts none = {0};
   struct err result = launch_send_job(sandbox->seat.watch.fd, JOB_FILES, false,
                                       (struct span){sandbox->job, sandbox->job_length}, &none, -1);
   if (failed(result)) {
-    give_up(agent, result);
+    agent_fail(agent, result);
     return;
   }
   watch_move(&sandbox->seat.watch, &agent->watch, WATCH_AGENT, agent);
   for (int i = 0; i < 2; i++) close(sandbox->seat.output[i]);
-  sandbox_next_seat(sandbox);
+  seat_next(sandbox);
   send_next(agent);
 }
 
@@ -113,7 +116,7 @@ static void read_answer(struct agent *agent) {
     size_t capacity = state->answer_capacity ? state->answer_capacity * 2 : 256 * 1024;
     uint8_t *grown = capacity > FRAME_MAX ? NULL : realloc(state->answer, capacity);
     if (!grown) {
-      give_up(agent, fail(ERR_RESOURCE, ENOMEM, "files agent", NULL));
+      agent_fail(agent, fail(ERR_RESOURCE, ENOMEM, "files agent", NULL));
       return;
     }
     state->answer = grown;
@@ -123,7 +126,7 @@ static void read_answer(struct agent *agent) {
                      MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) {
-    give_up(agent, fail(ERR_SYSTEM, EPIPE, "files agent ended", NULL));
+    agent_fail(agent, fail(ERR_SYSTEM, EPIPE, "files agent ended", NULL));
     return;
   }
   state->answer_length += (size_t)got;

@@ -59,7 +59,6 @@ void exec_fail(struct exec *exec, struct err error) {
 /* `job` holds what was parsed from `bytes`. */
 static struct err exec_start(struct exec *exec, struct span bytes) {
   struct sandbox *sandbox = exec->sandbox;
-  exec->limits = limits_merge(&sandbox->kind->plan.limits, &job.limits);
   exec->number = sandbox->seat.number;
   exec_audit_begin(exec);
   exec->pty = job.pty;
@@ -87,9 +86,8 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
   if (failed(result)) return result;
   exec->next = sandbox->execs;
   sandbox->execs = exec;
-  if (exec->limits.wall_ms) exec->wall_deadline_ns = exec->received_ns + exec->limits.wall_ms * 1000000;
   if (exec->limits.cpu_ms && (sandbox->cell->grouped || S.host_view)) exec->cpu_check_ns = S.now_ns + 1000000;
-  if (sandbox->keep) sandbox_next_seat(sandbox);
+  if (sandbox->keep) seat_next(sandbox);
   if (exec->signals_due) sandbox_send_signals(sandbox);
   return OK;
 }
@@ -110,7 +108,12 @@ struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
   if (!failed(result) && job.argc == 0) result = fail(ERR_JOB, EINVAL, "no command", NULL);
   if (!failed(result) && (job.stdin_mode == STDIO_INHERIT || job.stdout_mode == STDIO_INHERIT || job.stderr_mode == STDIO_INHERIT))
     result = fail(ERR_JOB, EINVAL, "stdio can be inherited by run alone", NULL);
-  if (!failed(result) && sandbox->seat.ready && (!sandbox->keep || sandbox->opened)) {
+  if (!failed(result)) {
+    exec->limits = limits_merge(&sandbox->kind->plan.limits, &job.limits);
+    /* What waits for its turn does not wait for longer either. */
+    if (exec->limits.wall_ms) exec->wall_deadline_ns = exec->received_ns + exec->limits.wall_ms * 1000000;
+  }
+  if (!failed(result) && seat_is_free(sandbox)) {
     result = exec_start(exec, bytes);
   } else if (!failed(result)) {
     exec->job = malloc(bytes.length);
@@ -120,6 +123,7 @@ struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
     exec->next = NULL;
     *sandbox->pending_tail = exec;
     sandbox->pending_tail = &exec->next;
+    seat_want(sandbox);
     return result;
   }
   if (failed(result)) exec_fail(exec, result);
@@ -127,7 +131,7 @@ struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
 }
 
 void exec_seated(struct sandbox *sandbox) {
-  if (!sandbox->seat.ready) return;
+  if (!seat_is_free(sandbox)) return;
   struct exec *exec = sandbox->pending;
   if (!exec) {
     if (sandbox->agent) agent_event(sandbox->agent);
@@ -237,11 +241,15 @@ static bool leave_queue(struct exec *exec) {
   return false;
 }
 
-void exec_kill(struct exec *exec, enum cause cause) {
+bool exec_kill(struct exec *exec, enum cause cause) {
   if (!exec->cause) exec->cause = cause;
-  if (!exec->sandbox->keep) sandbox_kill(exec->sandbox, cause);
-  else if (leave_queue(exec)) exec_fail(exec, OK);
-  else exec_signal(exec, SIGKILL);
+  if (exec->sandbox->keep && leave_queue(exec)) {
+    exec_fail(exec, OK);
+    return false;
+  }
+  if (exec->sandbox->keep) exec_signal(exec, SIGKILL);
+  else sandbox_kill(exec->sandbox, cause);
+  return true;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
@@ -254,7 +262,7 @@ uint64_t execs_tick(void) {
     if (exec->wall_deadline_ns && S.now_ns >= exec->wall_deadline_ns) {
       exec->wall_deadline_ns = 0;
       exec->limits_hit |= LIMIT_WALL;
-      exec_kill(exec, CAUSE_WALL);
+      if (!exec_kill(exec, CAUSE_WALL)) continue;
     }
     if (exec->cpu_check_ns && S.now_ns >= exec->cpu_check_ns) {
       const struct sandbox *sandbox = exec->sandbox;

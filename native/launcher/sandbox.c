@@ -153,6 +153,10 @@ void sandbox_seat_event(struct sandbox *sandbox) {
   int fds[NETWORK_PARTS];
   size_t count;
   if (!channel_receive_all_from(sandbox->seat.watch.fd, &told, sizeof told, fds, NETWORK_PARTS, &count, &sandbox->seat.pid)) {
+    if (sandbox->opened) {
+      seat_lost(sandbox);
+      return;
+    }
     watch_close(&sandbox->seat.watch);
     if (sandbox->made) sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
     else if (sandbox->pidfd.fd >= 0) end_init(sandbox); /* sandbox_reap says what then */
@@ -166,6 +170,7 @@ void sandbox_seat_event(struct sandbox *sandbox) {
   }
   if (told.event == JOB_READY && count == 2) {
     sandbox->made = true;
+    sandbox->seat.tries = 0;
     sandbox_keep_net(sandbox);
     sandbox_give_network(sandbox);
     sandbox->seat.output[0] = fds[0];
@@ -184,21 +189,12 @@ void sandbox_seat_event(struct sandbox *sandbox) {
     exec_seated(sandbox);
     return;
   }
+  if (sandbox->opened) {
+    seat_lost(sandbox);
+    return;
+  }
   watch_close(&sandbox->seat.watch);
   sandbox_failed(sandbox, launch_error_of(&told));
-}
-
-void sandbox_next_seat(struct sandbox *sandbox) {
-  int job[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, job) < 0) return;
-  if (sandbox->kind->plan.landlock.log) audit_know(job[0]);
-  struct slot_request request = {.command = SLOT_FORK, .job = ++sandbox->next_number};
-  sandbox->seat.ready = false;
-  sandbox->seat.number = sandbox->next_number;
-  sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
-  bool sent = channel_send(sandbox->control.fd, &request, sizeof request, &job[1], 1);
-  close(job[1]);
-  if (!sent || !watch_add(&sandbox->seat.watch, WATCH_SEAT, job[0], EPOLLIN, sandbox)) close(job[0]);
 }
 
 void sandbox_control_event(struct sandbox *sandbox, uint32_t what) {
@@ -219,6 +215,7 @@ void sandbox_control_event(struct sandbox *sandbox, uint32_t what) {
   sandbox->left += report.left;
   for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
     if (exec->number == report.job) {
+      seat_want(sandbox); /* there is room for one now */
       exec_ended(exec, &report);
       return;
     }

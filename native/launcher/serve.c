@@ -112,6 +112,8 @@ static void loop(void) {
   while (!S.client_gone && !S.stopping) {
     S.now_ns = clock_ns();
     uint64_t next = execs_tick();
+    seats_tick();
+    if (S.seats_at_ns && (next == 0 || S.seats_at_ns < next)) next = S.seats_at_ns;
     if (S.refill_at_ns && S.now_ns >= S.refill_at_ns) kinds_refill();
     if (S.refill_at_ns && (next == 0 || S.refill_at_ns < next)) next = S.refill_at_ns;
     if (S.orphans_at_ns && S.now_ns >= S.orphans_at_ns) orphans_reap();

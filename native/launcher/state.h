@@ -64,6 +64,7 @@ struct seat {
   int output[2]; /* reading ends */
   pid_t pid;     /* of the process that waits; 0: not asked for */
   bool ready;
+  unsigned tries; /* in vain, while somebody waits for it */
 };
 
 enum sandbox_state { SANDBOX_MAKING, SANDBOX_READY, SANDBOX_BUSY, SANDBOX_ENDING };
@@ -190,6 +191,7 @@ struct serve {
   struct exec *active;
   unsigned paused; /* execs whose notified calls wait for their turn */
   uint64_t now_ns, refill_at_ns;
+  uint64_t seats_at_ns;   /* when seats that somebody waits for are asked for again; 0: nobody does */
   uint64_t orphans_at_ns; /* when children are looked for that a nursery made and did not tell of; 0: there are none */
 };
 
@@ -286,11 +288,20 @@ void sandbox_kill(struct sandbox *sandbox, enum cause cause);
 void sandbox_dismiss(struct sandbox *sandbox);
 void sandbox_failed(struct sandbox *sandbox, struct err error);
 void sandbox_born(struct sandbox *sandbox, pid_t pid, int pidfd);
-void sandbox_next_seat(struct sandbox *sandbox);
 struct err sandbox_open(uint32_t id, struct kind *kind, struct span job);
 /* Its groups get the plan's limits, narrowed by the job's; nothing where it has no groups. */
 struct err sandbox_limit(struct sandbox *sandbox, const struct job *job);
 struct err sandbox_clone_mounts(const struct sandbox *sandbox, const struct job *job, struct job_mounts *out);
+
+/* seat.c */
+void seat_next(struct sandbox *sandbox);
+/* There ought to be one: it is asked for where none is, and none has been asked for. */
+void seat_want(struct sandbox *sandbox);
+/* A command can be given to it now. */
+bool seat_is_free(struct sandbox *sandbox);
+/* It ended, or could not be made: there is another one later, where somebody waits. */
+void seat_lost(struct sandbox *sandbox);
+void seats_tick(void);
 
 /* pause.c */
 struct err sandbox_freeze(struct sandbox *sandbox, bool freeze);
@@ -307,7 +318,8 @@ void exec_ended(struct exec *exec, const struct slot_report *report);
 /* Of one that ended: tells its result and frees it, once the client has taken its output. */
 void exec_finish(struct exec *exec);
 void exec_fail(struct exec *exec, struct err error);
-void exec_kill(struct exec *exec, enum cause cause);
+/* False when the exec is no more: it had not been given to anybody. */
+bool exec_kill(struct exec *exec, enum cause cause);
 /* A command that waits for its seat gets them when it has one. */
 void exec_signal(struct exec *exec, int number);
 void sandbox_send_signals(struct sandbox *sandbox);
@@ -377,6 +389,7 @@ bool capture_shrink(struct capture *capture, size_t most);
 /* agent.c */
 struct err agent_ask(struct sandbox *sandbox, struct span request);
 void agent_event(struct agent *agent);
+void agent_fail(struct agent *agent, struct err error);
 void agent_close(struct agent *agent);
 
 #endif

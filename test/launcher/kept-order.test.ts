@@ -1,7 +1,10 @@
 /** Commands in a sandbox that stays, told of, signalled and ended in every order that its launcher may see them in. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isCaissonError } from '../../src/core/error.ts';
 import { needs, ranFrom } from '../escape/harness.ts';
 import { childrenOf, openUngrouped, signal, until } from './stopped.ts';
 
@@ -77,4 +80,78 @@ test('what ended before its sandbox was killed is told as it ended', { skip }, a
     ({ status }) => status >> 8,
   );
   assert.deepEqual(statuses, [7, 7, 7, 7, 7, 7]);
+});
+
+test('commands that find no room wait for it, and end on time there', { skip }, async () => {
+  await using own = await openUngrouped();
+  const { sandbox, init } = await own.open();
+  const runs = Array.from({ length: 256 }, () =>
+    sandbox.spawn(own.job('exec sleep 60', { stdout: 'stream' })),
+  );
+  await Promise.all(runs.map((run) => run.started));
+  const late = sandbox.run(own.job('echo late', { limits: { wallMs: 200 } }));
+  const next = sandbox.run(own.job('echo room'));
+  const file = sandbox.files({ op: 'stat', path: '/' });
+  assert.equal((await late).cause, 1);
+  assert.equal(childrenOf(init).length, 256);
+  runs[7]?.kill();
+  assert.equal((await runs[7]?.result)?.cause, 5);
+  assert.equal(ranFrom(await next).stdout, 'room\n');
+  assert.equal((await file).errno, 0);
+  await sandbox.close();
+});
+
+test('a sandbox in which nothing can be started refuses commands as long as that is so', {
+  skip,
+}, async () => {
+  await using own = await openUngrouped();
+  const { sandbox, init } = await own.open();
+  const refused = (error: unknown) => isCaissonError(error) && error.code === 'RESOURCE_EXHAUSTED';
+  const first = sandbox.spawn(own.job('read -r word', { stdout: 'stream', stdin: 'stream' }));
+  await first.started;
+  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  execFileSync('prlimit', [`--pid=${init}`, '--nproc=1:']);
+  const second = sandbox.spawn(own.job('read -r word', { stdout: 'stream', stdin: 'stream' }));
+  await second.started;
+  const third = sandbox.run(own.job('echo third'));
+  await sleep(1500);
+  first.stdin.end('\n');
+  assert.equal((await first.result).status, 0);
+  second.stdin.end('\n');
+  await Promise.all([
+    assert.rejects(third, refused),
+    assert.rejects(sandbox.files({ op: 'stat', path: '/' }), refused),
+  ]);
+  execFileSync('prlimit', [`--pid=${init}`, '--nproc=4096:']);
+  assert.equal((await sandbox.files({ op: 'stat', path: '/' })).errno, 0);
+  assert.equal(ranFrom(await sandbox.run(own.job('echo fourth'))).stdout, 'fourth\n');
+});
+
+test('a guest that ends the process which waits for the next command ends no sandbox', {
+  skip,
+}, async () => {
+  await using own = await openUngrouped();
+  const { sandbox, init } = await own.open();
+  const first = sandbox.spawn(
+    own.job('echo up; read -r word; echo $word', { stdout: 'stream', stdin: 'stream' }),
+  );
+  await new Promise((resolve) => first.stdout.once('data', resolve));
+  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  const end = async () => {
+    const waiting = childrenOf(init).at(-1) ?? 0;
+    signal([waiting], 'SIGKILL');
+    await until(() => !childrenOf(init).includes(waiting), 'it does not end');
+  };
+  await end();
+  assert.equal(ranFrom(await sandbox.run(own.job('echo second'))).stdout, 'second\n');
+  await until(() => childrenOf(init).length === 2, 'nobody waits for the third command');
+  // Ended, and not noticed before the next command comes.
+  signal([own.launcher], 'SIGSTOP');
+  const third = sandbox.run(own.job('echo third'));
+  await sleep(50);
+  await end();
+  signal([own.launcher], 'SIGCONT');
+  assert.equal(ranFrom(await third).stdout, 'third\n');
+  first.stdin.end('whole\n');
+  assert.equal((await first.result).status, 0);
 });
