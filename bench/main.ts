@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine, misused } from '../scripts/command-line.ts';
 import { compileSeccomp } from '../src/plan/seccomp/compile.ts';
 import { describeMachine } from './machine.ts';
 import { manager } from './manager.ts';
@@ -91,41 +91,19 @@ const USAGE = `Usage: npm run bench -- [--quick] [--json] [SUITE…]
 Suites (default: all):
   ${SUITES.map(({ name }) => name).join(' ')}
 `;
-const { options, names } = commandLine();
+const { options, names } = asked();
 await main(SUITES.filter(({ name }) => names.length === 0 || names.includes(name)));
 
 /** Ends this process where there is nothing to measure. */
-function commandLine(): { options: { quick: boolean; json: boolean }; names: readonly string[] } {
-  let parsed: ReturnType<typeof parse>;
-  try {
-    parsed = parse();
-  } catch (error) {
-    return misused((error as Error).message);
-  }
-  const { values, positionals } = parsed;
-  if (values.help) {
-    process.stdout.write(USAGE);
-    process.exit(0);
-  }
+function asked(): { options: { quick: boolean; json: boolean }; names: readonly string[] } {
+  const { values, positionals } = commandLine(
+    USAGE,
+    { quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    true,
+  );
   const unknown = positionals.filter((name) => !SUITES.some((suite) => suite.name === name));
-  if (unknown.length > 0) return misused(`no such suite: ${unknown.join(', ')}`);
+  if (unknown.length > 0) misused(USAGE, `no such suite: ${unknown.join(', ')}`);
   return { options: values, names: positionals };
-}
-
-function parse() {
-  return parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-}
-
-function misused(problem: string): never {
-  process.stderr.write(`${problem}\n\n${USAGE}`);
-  process.exit(2);
 }
 
 async function main(suites: readonly Suite[]): Promise<void> {

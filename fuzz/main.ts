@@ -1,13 +1,15 @@
 /** `npm run fuzz -- [--seconds N] [--seed S]`: requests to the service. The launcher's parsers: README.md. */
-import { parseArgs } from 'node:util';
+import { commandLine } from '../scripts/command-line.ts';
 import { fuzzService } from './service/run.ts';
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '60' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    json: { type: 'boolean', default: false },
-  },
+const USAGE = `Usage: npm run fuzz -- [--seconds 60] [--seed N] [--json]
+
+Requests to a service of its own, made from the OpenAPI document; fuzz/README.md
+`;
+const { values } = commandLine(USAGE, {
+  seconds: { type: 'string', default: '60' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  json: { type: 'boolean', default: false },
 });
 const seed = Number(values.seed);
 process.stderr.write(`seed ${seed}\n`);

@@ -14,7 +14,6 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { readPublicKey, verifyLog } from '../src/index.ts';
 import {
   childrenOf,
@@ -25,6 +24,7 @@ import {
   machineCounts,
 } from '../test/faults/kernel-state.ts';
 import type { FromManager } from '../test/faults/loaded-manager.ts';
+import { commandLine } from './command-line.ts';
 import { onOwnMachine, SHARED_DIRECTORIES } from './own-machine.ts';
 
 /** The two most: longest pause before the next kill, and how long what was killed may take to be gone. */
@@ -33,12 +33,11 @@ const PATIENCE_MS = 20_000;
 /** What fails so soon after a kill may have failed by it. */
 const EXPLAINS_MS = 5000;
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    sandboxes: { type: 'string', default: '30' },
-    json: { type: 'boolean', default: false },
-  },
+const USAGE = 'Usage: node scripts/kill-soak.ts [--minutes 10] [--sandboxes 30] [--json]\n';
+const { values: options } = commandLine(USAGE, {
+  minutes: { type: 'string', default: '10' },
+  sandboxes: { type: 'string', default: '30' },
+  json: { type: 'boolean', default: false },
 });
 
 /** @returns the exit code */

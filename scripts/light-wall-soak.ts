@@ -10,7 +10,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { hostProgram } from '../src/backends/host-program.ts';
@@ -24,6 +23,7 @@ import { mutated, randomProgram } from '../test/escape/light-walls/random-progra
 import { smallModule, wasmAttacks } from '../test/escape/light-walls/wasm-attacks.ts';
 import { NothingLeft } from '../test/nothing-left.ts';
 import { randomNumbers } from '../test/wasm/random-module.ts';
+import { commandLine } from './command-line.ts';
 
 const MiB = 2 ** 20;
 /** From a clock's end to the end of the host: the library's grace, and what a busy machine takes to kill and tell. */
@@ -33,14 +33,14 @@ const TOLERATED_MS = 900;
 const HUNG_MS = 120_000;
 const LEAK_BYTES = 32 * MiB;
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    attackers: { type: 'string', default: '3' },
-    innocents: { type: 'string', default: '3' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    json: { type: 'boolean', default: false },
-  },
+const USAGE =
+  'Usage: node scripts/light-wall-soak.ts [--minutes 10] [--attackers 3] [--innocents 3] [--seed N] [--json]\n';
+const { values: options } = commandLine(USAGE, {
+  minutes: { type: 'string', default: '10' },
+  attackers: { type: 'string', default: '3' },
+  innocents: { type: 'string', default: '3' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  json: { type: 'boolean', default: false },
 });
 
 // What others mount meanwhile is not looked at.

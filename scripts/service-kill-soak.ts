@@ -16,7 +16,6 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import type { KernelState } from '../test/faults/kernel-state.ts';
 import {
   KillableService,
@@ -29,6 +28,7 @@ import { Load } from '../test/faults/service-kill/load.ts';
 import { PlainClient } from '../test/faults/service-kill/plain-client.ts';
 import { Survey } from '../test/faults/service-kill/survey.ts';
 import { SeededRandom } from '../test/seeded-random.ts';
+import { commandLine } from './command-line.ts';
 import { onOwnMachine, SHARED_DIRECTORIES } from './own-machine.ts';
 
 const MOST_LOAD_MS = 4000;
@@ -37,13 +37,13 @@ const MOST_TOLD = 40;
 /** Faults of its own; a refusal is told with its cause, too. */
 const NOT_TO_BE_SAID = /[Uu]nhandled|in the background|"INTERNAL"|\n {4}at /;
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '10' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    clients: { type: 'string', default: '10' },
-    json: { type: 'boolean', default: false },
-  },
+const USAGE =
+  'Usage: node scripts/service-kill-soak.ts [--minutes 10] [--seed N] [--clients 10] [--json]\n';
+const { values: options } = commandLine(USAGE, {
+  minutes: { type: 'string', default: '10' },
+  seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+  clients: { type: 'string', default: '10' },
+  json: { type: 'boolean', default: false },
 });
 
 type Way = 'SIGKILL' | 'SIGTERM' | 'SIGTERM twice' | 'SIGTERM, then SIGKILL';

@@ -22,9 +22,9 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { LeanClient, requestBytes } from '../bench/lean-client.ts';
 import { type Held, held } from '../bench/process-tree.ts';
+import { commandLine } from './command-line.ts';
 
 const PROGRAM = join(import.meta.dirname, '../bench/programs/service-process.ts');
 const REST_MS = 4000;
@@ -271,14 +271,14 @@ function bytesBelow(directory: string): number {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      sandboxes: { type: 'string', default: '200000' },
-      'at-once': { type: 'string', default: '16' },
-      kept: { type: 'string', default: '500' },
-      minutes: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    },
+  const usage =
+    'Usage: node scripts/service-soak.ts [--sandboxes 200000] [--at-once 16] [--kept 500] [--minutes N] [--json]\n';
+  const { values } = commandLine(usage, {
+    sandboxes: { type: 'string', default: '200000' },
+    'at-once': { type: 'string', default: '16' },
+    kept: { type: 'string', default: '500' },
+    minutes: { type: 'string' },
+    json: { type: 'boolean', default: false },
   });
   const report = await soakService({
     sandboxes: Number(values.sandboxes),

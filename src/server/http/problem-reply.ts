@@ -1,7 +1,7 @@
 /** Errors as answers. */
 import type { FastifyReply } from 'fastify';
 import { asCaissonError, PROBLEM_TYPE, problemOf } from '../../api/problem.ts';
-import { CaissonError, errorCodes, isCaissonError } from '../../core/error.ts';
+import { CaissonError, type ErrorCode, errorCodes, isCaissonError } from '../../core/error.ts';
 import { STRICT_HEADERS } from './strict-headers.ts';
 
 /** What Fastify, the HTTP parser and Node say, in codes of ours. https://fastify.dev/docs/latest/Reference/Errors/ */
@@ -35,9 +35,11 @@ export function toProblemError(error: unknown): CaissonError {
   return asCaissonError(error);
 }
 
-/** A service that is asked to stop says no to everybody: nothing is wrong with it. */
+/** Nothing is wrong with a service that is asked to stop, or for what its host does not have. */
+const NO_FAULT: ReadonlySet<ErrorCode> = new Set(['DRAINING', 'WALL_UNAVAILABLE']);
+
 export function levelOf({ code }: CaissonError): 'error' | 'info' {
-  return errorCodes[code].status >= 500 && code !== 'DRAINING' ? 'error' : 'info';
+  return errorCodes[code].status >= 500 && !NO_FAULT.has(code) ? 'error' : 'info';
 }
 
 export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply {

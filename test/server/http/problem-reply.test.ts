@@ -29,9 +29,14 @@ test('what a parser of HTTP refuses is the client’s to mend', () => {
   assert.deepEqual([status, detail], [400, 'bad framing']);
 });
 
-test('a service that is asked to stop is no fault; one that cannot work is', () => {
-  const levels = (['DRAINING', 'AUDIT_UNAVAILABLE', 'INTERNAL', 'NOT_FOUND'] as const).map((code) =>
-    levelOf(new CaissonError(code, { layer: 'server' })),
-  );
-  assert.deepEqual(levels, ['info', 'error', 'error', 'info']);
+test('a service that is asked to stop, or for a wall that is not there, is no fault; one that cannot work is', () => {
+  const codes = [
+    'DRAINING',
+    'WALL_UNAVAILABLE',
+    'NOT_FOUND',
+    'AUDIT_UNAVAILABLE',
+    'INTERNAL',
+  ] as const;
+  const levels = codes.map((code) => levelOf(new CaissonError(code, { layer: 'server' })));
+  assert.deepEqual(levels, ['info', 'info', 'info', 'error', 'error']);
 });
