@@ -122,11 +122,13 @@ export class LauncherClient {
 
   /** Opens a sandbox that stays until it is closed. */
   openSandbox(plan: PlanHandle, job: Job, ties: Ties = {}): LauncherSandbox {
+    this.connection.assertHere();
     const id = this.connection.nextId();
+    const frame = encodeOpen(id, plan.id, job);
     const sandbox = new LauncherSandbox(this.connection, id);
     this.connection.attach(id, sandbox);
     this.connection.tie(id, ties);
-    this.connection.send(encodeOpen(id, plan.id, job));
+    this.connection.send(frame);
     return sandbox;
   }
 

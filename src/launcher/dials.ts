@@ -48,9 +48,10 @@ export class Dials {
     const { promise, resolve, reject } = Promise.withResolvers<RawHandle>();
     this.#lastRequest = (this.#lastRequest % 0xffff_ffff) + 1;
     const request = this.#lastRequest;
+    const frame = encodeDial(id, request, port, address);
     const timer = setTimeout(() => this.#fail(request, 'ETIMEDOUT'), TIMEOUT_MS).unref();
     this.#pending.set(request, { id, port, resolve, reject, timer });
-    this.#send(encodeDial(id, request, port, address));
+    this.#send(frame);
     return promise;
   }
 

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Job } from '../plan/plan.ts';
+import { Answers } from './answers.ts';
 import { abortedError, CaptureExec } from './capture-exec.ts';
 import type { Channel, Connection } from './channel.ts';
 import { Dials } from './dials.ts';
@@ -109,8 +110,13 @@ export class LauncherConnection implements Connection {
     return this.#lastId;
   }
 
-  attach(id: number, channel: Channel): void {
+  /** @throws LAUNCHER_GONE, so that nothing is begun for an answer that cannot come */
+  assertHere(): void {
     if (this.#gone !== undefined) throw this.#gone;
+  }
+
+  attach(id: number, channel: Channel): void {
+    this.assertHere();
     this.#channels.set(id, channel);
   }
 
@@ -143,6 +149,7 @@ export class LauncherConnection implements Connection {
   capture(target: ExecTarget, job: Job, ties: Ties = {}): Promise<RawResult> {
     return new Promise((resolve, reject) => {
       if (ties.signal?.aborted === true) throw abortedError(ties.signal);
+      this.assertHere();
       const id = this.nextId();
       const frame = encodeExec(id, target, job);
       this.attach(id, new CaptureExec(this, id, resolve, reject, ties));
@@ -153,6 +160,7 @@ export class LauncherConnection implements Connection {
 
   stream(target: ExecTarget, job: Job, ties: Ties = {}): Execution {
     if (ties.signal?.aborted === true) throw abortedError(ties.signal);
+    this.assertHere();
     const id = this.nextId();
     const frame = encodeExec(id, target, job);
     const execution = new Execution(this, id, job, ties);
@@ -174,7 +182,10 @@ export class LauncherConnection implements Connection {
   tie(id: number, { onNetwork, onDial, name }: Ties): void {
     this.#networks.expect(id, onNetwork);
     if (name !== undefined) this.#names.set(id, name);
-    onDial?.((port, address) => this.#dials.dial(id, port, address));
+    onDial?.(async (port, address) => {
+      this.assertHere();
+      return await this.#dials.dial(id, port, address);
+    });
   }
 
   nameOf(id: number): string | undefined {
@@ -187,32 +198,19 @@ export class LauncherConnection implements Connection {
     return undefined;
   }
 
-  /** Sends a frame, and settles with the one answer to it. */
-  request<T>(id: number, frame: Buffer, expected: number, decode: (body: Buffer) => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const done = (): void => {
-        this.detach(id);
-        this.release();
-      };
-      this.attach(id, {
-        frame: (type, body) => {
-          done();
-          try {
-            if (type === frameType.ERROR) throw launcherError(body);
-            if (type !== expected) throw malformed(`frame ${type} came where ${expected} was due`);
-            resolve(decode(body));
-          } catch (error) {
-            reject(error);
-          }
-        },
-        gone: (error) => {
-          done();
-          reject(error);
-        },
-      });
-      this.hold();
-      this.send(frame);
-    });
+  /** Sends a frame, and settles with the one answer to it; several under one number are answered in their order. */
+  async request<T>(
+    id: number,
+    frame: Buffer,
+    expected: number,
+    decode: (body: Buffer) => T,
+  ): Promise<T> {
+    const known = this.#channels.get(id);
+    const answers = known instanceof Answers ? known : new Answers(this, id);
+    if (answers !== known) this.attach(id, answers);
+    const answer = answers.next(expected, decode);
+    this.send(frame);
+    return await answer;
   }
 
   #take(message: unknown, handle: unknown): void {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { isCaissonError } from '../../src/core/error.ts';
 import { LauncherClient } from '../../src/launcher/client.ts';
+import type { Dial } from '../../src/launcher/dials.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import type { Job } from '../../src/plan/plan.ts';
 import { smallPlan } from './small-plan.ts';
@@ -131,6 +133,39 @@ test('an open sandbox runs, answers file requests, tells usage, closes', async (
   await sandbox.close();
   assert.equal((await sandbox.closed).cpuUserUs, 5);
   assert.throws(() => sandbox.spawn(job(['echo'])), code('SANDBOX_CLOSED'));
+});
+
+test('requests under one number are answered each with its own answer', {
+  timeout: 10_000,
+}, async () => {
+  await using client = start();
+  const bytes = encodePlan(smallPlan);
+  const plan = client.preparePlan(bytes);
+  client.resizePlan(plan, bytes, 3);
+  client.resizePlan(plan, Buffer.from('nonsense'), 3);
+  client.resizePlan(plan, bytes, 2);
+  await Promise.all([plan.ready, client.forgetPlan(plan)]);
+  const refused = client.preparePlan(Buffer.from('nonsense'));
+  client.resizePlan(refused, bytes, 3);
+  await assert.rejects(refused.ready, code('PLAN_INVALID'));
+});
+
+test('what is asked once the launcher is gone fails at once, and leaves nothing with who asked', {
+  timeout: 10_000,
+}, async () => {
+  await using client = start();
+  const plan = client.preparePlan(encodePlan(smallPlan));
+  const { promise: dial, resolve: onDial } = Promise.withResolvers<Dial>();
+  const sandbox = client.openSandbox(plan, job([]), { onDial });
+  await sandbox.opened;
+  await assert.rejects(client.run(plan, job(['die'])), code('LAUNCHER_GONE'));
+  await assert.rejects((await dial)(80), code('LAUNCHER_GONE'));
+  const { signal } = new AbortController();
+  const ties = { signal, denied: signal };
+  await assert.rejects(client.run(plan, job(['echo']), ties), code('LAUNCHER_GONE'));
+  assert.throws(() => client.spawn(plan, job(['echo']), ties), code('LAUNCHER_GONE'));
+  assert.throws(() => client.openSandbox(plan, job([]), ties), code('LAUNCHER_GONE'));
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('what cannot be frozen is told to whoever asked for that, and to nobody else', async () => {
