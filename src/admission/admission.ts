@@ -278,7 +278,7 @@ async function verified(
 ): Promise<{ ok: true; signer: VerifiedSigner } | { ok: false; reason: string }> {
   const [id, version] = candidate.name.split('@', 2);
   const as = `--id ${id}${version === undefined ? '' : ` --module-version ${version}`}`;
-  const how = `caisson sign FILE --key KEY ${as} makes one`;
+  const how = `whoever answers for it signs it as ${candidate.name} (caisson sign FILE --key KEY ${as})`;
   if ((candidate.signatures?.length ?? 0) === 0) {
     return { ok: false, reason: `it has no signature, and the policy requires one; ${how}` };
   }
@@ -300,7 +300,7 @@ async function proved(
     return { ok: false, reason: `there are proofs for WebAssembly alone, and this is ${language}` };
   }
   if (certificate === undefined) {
-    const reason = `it has no certificate, and the policy requires a proof; caisson prove ${name}.wasm makes a module that has one`;
+    const reason = `it has no certificate, and the policy requires a proof; its maker proves it (caisson prove ${name}.wasm)`;
     return { ok: false, reason };
   }
   const verdict = await parts.checkProof(module, certificate);

@@ -19,7 +19,7 @@ export class BackendRegistry {
     throw new CaissonError('WALL_UNAVAILABLE', {
       layer: 'backends',
       message: `the wall ${wall} is not part of this release`,
-      hint: 'choose --level moderate or strict',
+      hint: 'choose the level moderate or strict',
       details: { wall },
     });
   }

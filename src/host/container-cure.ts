@@ -27,10 +27,10 @@ export function containerCure(container: Container): string {
 export function containerCgroupCure(container: Container): string {
   if (container === 'podman') return 'podman run --security-opt unmask=/sys/fs/cgroup …';
   if (container === 'kubernetes') {
-    return 'set cgroup_writable for the runtime class in containerd 2.1 or later, or use --level moderate';
+    return 'set cgroup_writable for the runtime class in containerd 2.1 or later, or use the level moderate';
   }
   if (container === 'other')
-    return 'have the engine mount its cgroup writable, or use --level moderate';
+    return 'have the engine mount its cgroup writable, or use the level moderate';
   return 'docker run --cgroupns=private --security-opt writable-cgroups=true … (Docker 28 or later, cgroup v2)';
 }
 

@@ -20,7 +20,7 @@ export function disabled(name: ModuleName): CaissonError {
   return new CaissonError('MODULE_DISABLED', {
     layer: 'modules',
     message: `${keyOf(name)} is disabled`,
-    hint: `caisson module enable ${keyOf(name)}, or name another version`,
+    hint: `enable it (caisson module enable ${keyOf(name)}), or name another version`,
     details: { id: name.id, version: name.version },
   });
 }
@@ -34,7 +34,7 @@ export function notFound(
     versions.length > 0
       ? `there are ${versions.slice(-10).join(', ')}`
       : near === undefined
-        ? 'caisson module list shows what is there'
+        ? 'the list of modules shows what is there (caisson module list)'
         : `did you mean ${near}?`;
   return new CaissonError('MODULE_NOT_FOUND', {
     layer: 'modules',

@@ -241,7 +241,7 @@ export class Modules {
       throw new CaissonError('REQUEST_INVALID', {
         layer: 'modules',
         message: 'a module is removed by its exact version',
-        hint: `write ${reference}@VERSION; caisson module list shows what is there`,
+        hint: `write ${reference}@VERSION; the list of modules shows what is there (caisson module list)`,
       });
     }
     const { manifest } = (await this.#find(reference)).record;

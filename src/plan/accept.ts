@@ -24,7 +24,7 @@ export function requireEnforceable(
   const goOn =
     final.length > 0
       ? []
-      : [`to go on without: --accept ${ids.join(',')} (accept: ${JSON.stringify(ids)})`];
+      : [`to go on without: accept ${JSON.stringify(ids)} (--accept ${ids.join(',')})`];
   throw new CaissonError('UNENFORCEABLE', {
     layer: 'plan',
     message: `this host cannot enforce all of the policy: ${refused

@@ -259,7 +259,7 @@ function checkWorkspace(template: JobTemplate, workspace: string | undefined): s
     if (!needed) return undefined;
     throw invalid(
       'the policy speaks of a workspace and none was given',
-      'name one: --workspace DIR (workspace)',
+      'name one as workspace (--workspace DIR)',
     );
   }
   const normal = workspace.startsWith('/') && !/\/(?:\.{0,2})(?:\/|$)/.test(workspace);

@@ -227,7 +227,7 @@ function refuseHostView(clauses: readonly string[], policy: Policy): never {
   throw new CaissonError('POLICY_INVALID', {
     layer: 'plan',
     message: `level ${policy.level} keeps nothing of the host from the guest, and the policy restricts ${clauses.join(', ')}`,
-    hint: 'choose --level moderate or strict, whose walls can',
+    hint: 'choose the level moderate or strict, whose walls can',
     details: { clauses },
   });
 }

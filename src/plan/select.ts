@@ -167,7 +167,7 @@ function reasonOf(taken: WallState, passed: readonly WallState[]): string {
 function unisolated(): CaissonError {
   return new CaissonError('UNISOLATED', {
     layer: 'plan',
-    hint: 'say so with --unisolated (allowUnisolated: true), or choose --level basic or above',
+    hint: 'choose the level basic or above, or say so with allowUnisolated: true (--unisolated)',
   });
 }
 
@@ -177,7 +177,7 @@ function unavailable(policy: Policy, passed: readonly WallState[]): CaissonError
     cure === undefined ? [] : [`${wall}: ${cure}`],
   );
   const fallback =
-    policy.level === 'paranoid' ? ['or accept the process wall by --level strict'] : [];
+    policy.level === 'paranoid' ? ['choose the level strict, whose wall is process'] : [];
   return new CaissonError('WALL_UNAVAILABLE', {
     layer: 'plan',
     message: `level ${policy.level} needs ${policy.walls.join(' or ')}, and none is ready: ${missing}`,

@@ -48,7 +48,7 @@ export function policyInvalid(problems: readonly Problem[]): CaissonError {
   if (more > 0) lines.push(`and ${more} more`);
   const hint =
     shown.find((problem) => problem.suggestion !== undefined)?.suggestion ??
-    'correct it; docs/policy.md says what each key takes, and caisson policy check FILE looks again';
+    'correct it; docs/policy.md says what each key takes (caisson policy check FILE looks again)';
   return new CaissonError('POLICY_INVALID', {
     layer: 'policy',
     message:

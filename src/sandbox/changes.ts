@@ -293,7 +293,7 @@ function conflict(refused: readonly string[], conflicts: readonly string[]): Cai
     hint:
       conflicts.length > 0
         ? 'run again on the workspace as it is now, or apply single paths'
-        : 'apply without the protected paths (skipProtected, --skip-protected), or discard',
+        : 'leave the protected paths out with skipProtected (--skip-protected), or discard',
     details: { protected: refused, conflicts },
   });
 }

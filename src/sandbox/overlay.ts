@@ -128,7 +128,7 @@ export class Overlay {
       throw new CaissonError('PATH_MISSING', {
         layer: 'sandbox',
         message: `there are no pending changes ${id}`,
-        hint: 'caisson diff without an id lists them',
+        hint: 'the list of pending changes has those that there are (caisson diff without an id)',
       });
     }
     return new Overlay(directory, record);

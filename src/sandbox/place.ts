@@ -132,7 +132,7 @@ function missingWorkspace(workspace: string, why: string, cause?: unknown): Cais
   return new CaissonError('PATH_MISSING', {
     layer: 'sandbox',
     message: `the workspace ${JSON.stringify(workspace)} ${why}`,
-    hint: 'create it, or name another with --workspace DIR',
+    hint: 'create it, or name another workspace (--workspace DIR)',
     cause,
   });
 }

@@ -53,7 +53,10 @@ describe('caisson module', () => {
     assert.equal(place.caisson(['module', 'disable', 'greet']).stdout, 'greet@1.0.0 is disabled\n');
     const refused = place.caisson(['module', 'run', 'greet']);
     assert.equal(refused.status, 77);
-    assert.match(refused.stderr, /is disabled\n {2}caisson module enable greet@1\.0\.0/);
+    assert.match(
+      refused.stderr,
+      /is disabled\n {2}enable it \(caisson module enable greet@1\.0\.0\)/,
+    );
     assert.equal(place.caisson(['module', 'list', '--enabled']).stdout, '');
     assert.equal(place.caisson(['module', 'enable', 'greet']).status, 0);
 

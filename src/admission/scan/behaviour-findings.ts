@@ -37,7 +37,7 @@ function findingOf({ capability, target, secret, count = 1 }: Deed): Finding {
     range: NOWHERE,
     excerpt: showable(target).slice(0, EXCERPT_MAX),
     explanation: `When it was run it ${did}${often}, and nobody declared ${capability}.`,
-    remedy: `Declare ${capability} (--declare ${capability}), or remove what does it.`,
+    remedy: `State ${capability} under declares (--declare ${capability}), or remove what does it.`,
     capability,
   };
 }

@@ -14,7 +14,10 @@ export function withEntry(
   const { signers, groups = [] } = document;
   const old = [...signers, ...groups].find(({ name }) => name === entry.name);
   if (old !== undefined && !replace) {
-    throw invalid(`${entry.name} is there already`, 'give --replace, or choose another name');
+    throw invalid(
+      `${entry.name} is there already`,
+      'say replace: true (--replace), or choose another name',
+    );
   }
   if ('of' in entry) {
     if (old !== undefined && !('of' in old))
@@ -28,7 +31,7 @@ export function withEntry(
   if (revoked !== undefined) {
     throw invalid(
       `that key was revoked, as ${revoked.name}: ${revoked.revoked?.reason}`,
-      'make a new key: caisson keys generate DIRECTORY',
+      'make a new key (caisson keys generate DIRECTORY)',
     );
   }
   if (old?.revoked !== undefined) {
@@ -92,7 +95,9 @@ function unknown(given: string, signers: readonly SignerDocument[]): CaissonErro
   );
   return invalid(
     `there is no signer ${JSON.stringify(given)}`,
-    near === undefined ? 'caisson keys list shows who there is' : `did you mean ${near}?`,
+    near === undefined
+      ? 'the list of signers shows who there is (caisson keys list)'
+      : `did you mean ${near}?`,
   );
 }
 

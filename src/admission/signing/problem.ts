@@ -9,7 +9,7 @@ export function signatureInvalid(message: string, hint?: string, cause?: unknown
   return new CaissonError('SIGNATURE_INVALID', {
     layer: 'admission',
     message,
-    hint: hint ?? 'ask whoever signed it for the signature again: caisson sign FILE --key KEY',
+    hint: hint ?? 'ask whoever signed it for the signature again (caisson sign FILE --key KEY)',
     cause,
   });
 }

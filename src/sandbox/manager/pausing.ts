@@ -119,7 +119,7 @@ function refusal(id: string, error: unknown): unknown {
   return new CaissonError('REQUEST_INVALID', {
     layer: 'sandbox',
     message: `${id} cannot be paused: it has no control group of its own`,
-    hint: 'give its policy a limit of memory, processes or cpu on a host where caisson doctor shows control groups; or kill it',
+    hint: 'give its policy a limit of memory, processes or cpu on a host that has control groups (caisson doctor); or kill it',
     details: { id },
     cause: error,
   });

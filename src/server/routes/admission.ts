@@ -95,7 +95,7 @@ async function signingKey({ signing }: Config): Promise<KeyObject> {
     throw new CaissonError('KEY_INVALID', {
       layer: 'server',
       message: 'this service has no key to sign with',
-      hint: 'the operator sets signing.keyFile; caisson keys generate makes one',
+      hint: 'the operator sets signing.keyFile (caisson keys generate makes a key)',
     });
   }
   const passphrase =

@@ -42,7 +42,7 @@ export function anonymousCaller(headers: IncomingHttpHeaders, address: string | 
     message: isPage
       ? 'pages of a browser are not taken without credentials'
       : 'only programs of this machine are taken without credentials',
-    hint: 'send Authorization: Bearer KEY; caisson access keys create makes one',
+    hint: 'send Authorization: Bearer KEY; whoever runs the service makes one (caisson access keys create)',
   });
 }
 

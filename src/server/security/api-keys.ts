@@ -209,6 +209,6 @@ function unauthenticated(message: string): CaissonError {
   return new CaissonError('UNAUTHENTICATED', {
     layer: 'server',
     message,
-    hint: 'caisson access keys list shows which there are',
+    hint: 'send a key that holds; the list of keys shows which do (caisson access keys list)',
   });
 }

@@ -200,7 +200,10 @@ export class Ceiling {
     return new CaissonError('POLICY_BEYOND_CEILING', {
       layer: 'server',
       message: witness,
-      hint: `ask for less under ${clause}, or ask the operator for a higher ceiling`,
+      hint:
+        clause === 'accept'
+          ? 'ask for it without accept, or ask the operator to list it under accept of the configuration'
+          : `ask for less under ${clause}, or ask the operator for a higher ceiling`,
       details: { witness, clause },
     });
   }

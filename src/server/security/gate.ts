@@ -88,6 +88,6 @@ function notTaken(message: string): CaissonError {
   return new CaissonError('UNAUTHENTICATED', {
     layer: 'server',
     message,
-    hint: 'send Authorization: Bearer KEY; caisson access keys create makes one',
+    hint: 'send Authorization: Bearer KEY; whoever runs the service makes one (caisson access keys create)',
   });
 }

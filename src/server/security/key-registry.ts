@@ -239,7 +239,7 @@ function notFound(id: string): CaissonError {
   return new CaissonError('NOT_FOUND', {
     layer: 'server',
     message: `there is no API key ${JSON.stringify(id.slice(0, 80))}`,
-    hint: 'caisson access keys list shows which there are',
+    hint: 'the list of keys shows which there are (caisson access keys list)',
   });
 }
 

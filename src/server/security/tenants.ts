@@ -75,7 +75,9 @@ export class Tenants {
     throw new CaissonError('FORBIDDEN', {
       layer: 'server',
       message: disabled ? `the tenant ${id} is disabled` : 'there is no such tenant',
-      hint: disabled ? `caisson access tenants enable ${id}` : 'caisson access tenants create NAME',
+      hint: disabled
+        ? `an operator enables it (caisson access tenants enable ${id})`
+        : 'an operator creates it (caisson access tenants create NAME)',
       details: { tenant: id },
     });
   }
@@ -241,7 +243,7 @@ function notFound(id: string): CaissonError {
   return new CaissonError('NOT_FOUND', {
     layer: 'server',
     message: `there is no tenant ${JSON.stringify(id.slice(0, 80))}`,
-    hint: 'caisson access tenants list shows which there are',
+    hint: 'the list of tenants shows which there are (caisson access tenants list)',
   });
 }
 

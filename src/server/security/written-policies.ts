@@ -43,7 +43,7 @@ function named(name: string): Policy {
   throw new CaissonError('POLICY_INVALID', {
     layer: 'server',
     message: `${JSON.stringify(name.slice(0, 80))} is neither a level nor a profile`,
-    hint: 'levels: none, basic, moderate, strict, paranoid; profiles: agent, python, node, build, readonly',
+    hint: 'levels: none, basic, moderate, strict, paranoid; profiles: agent, python, node, build, readonly; GET /api/policies lists the stored ones',
   });
 }
 
