@@ -76,6 +76,9 @@ export function mcpServerOf(
         session.record({ kind: 'refused', code: error.code, message: error.message });
       }
       return { ...result(renderError(error)), isError: true };
+    } finally {
+      // An agent outlives us: what it is told, the audit log has.
+      await session.setup.recorder?.written?.();
     }
   }
 

@@ -146,7 +146,7 @@ export class McpSession {
   /** Beside what Caisson records itself. */
   record(event: Told<ObservedEvent>, sandbox?: string): void {
     const about = { id: sandbox ?? this.name, tenant: this.tenant };
-    this.setup.record?.({ ...event, ...about } as ObservedEvent);
+    this.setup.recorder?.observer({ ...event, ...about } as ObservedEvent);
   }
 
   /** Ends everything; settles when nothing is left. Idempotent. */

@@ -2,7 +2,7 @@
  * What a server of MCP stands on, as the person who starts it says. Nothing of it comes from a model.
  */
 import type { Caisson } from '../compose.ts';
-import type { ObservedEvent } from '../core/ports.ts';
+import type { Recorder } from '../core/ports.ts';
 import type { MakeSandbox } from './mcp-sandbox.ts';
 import type { NetworkRuleBook } from './network-rule-book.ts';
 import type { SandboxPlaces } from './sandbox-places.ts';
@@ -23,7 +23,7 @@ export interface McpSetup {
   readonly mayApply: boolean;
   readonly limits: McpLimits;
   /** Where what is decided here is recorded, beside what Caisson records itself. */
-  readonly record?: (event: ObservedEvent) => void;
+  readonly recorder?: Recorder;
 }
 
 export interface NetworkAsking {

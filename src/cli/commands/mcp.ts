@@ -77,7 +77,7 @@ export const action: Action<McpFlags> = async ({ flags }) => {
       sandboxes: parseCount(flags['max-sandboxes'] ?? DEFAULT_LIMITS.sandboxes),
       idleMs: flags.idle === undefined ? DEFAULT_LIMITS.idleMs : parseDuration(flags.idle),
     },
-    ...(audit === undefined ? {} : { record: (event) => audit.observer(event) }),
+    ...(audit === undefined ? {} : { recorder: audit }),
   };
   if (flags.http === undefined) {
     if (isatty(0)) await writeAll(2, TO_A_PERSON);
