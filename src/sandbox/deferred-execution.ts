@@ -9,6 +9,8 @@ export function deferredExecution(begun: Promise<GuestExecution>): GuestExecutio
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   // As with a guest that has ended: what is written fails through the write's own callback.
   stdin.on('error', () => {});
+  // Nor must what is not read end its caller.
+  for (const output of [stdout, stderr]) output.on('error', () => {});
   let live: GuestExecution | undefined;
   const waiting: ((execution: GuestExecution) => void)[] = [];
   const ask = (what: (execution: GuestExecution) => void): void => {

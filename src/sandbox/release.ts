@@ -87,6 +87,8 @@ export class Release implements Disposable {
     if (grid !== undefined) steps.push(grid.stream());
     return steps.reduce<Readable>((from, to) => {
       from.on('error', (error) => to.destroy(error));
+      // Whoever does not read it does not listen either.
+      to.on('error', () => {});
       to.on('close', () => from.destroy());
       return from.pipe(to);
     }, stream);

@@ -27,6 +27,7 @@ import type { Heartbeat } from './heartbeat.ts';
 import { requireOneHost } from './host-header.ts';
 import type { Idempotency } from './idempotency.ts';
 import { isTooDeep, tooDeep } from './json-depth.ts';
+import { LastConnections } from './last-connections.ts';
 import { OpenStreams } from './open-streams.ts';
 import { replyProblem } from './problem-reply.ts';
 import { traceRequests } from './request-spans.ts';
@@ -77,7 +78,6 @@ export interface ApplicationOptions {
 
 const NO_PROXIES: TrustedProxies = { trustedProxies: [], proxyHeader: 'x-forwarded-for' };
 const MiB = 2 ** 20;
-const LAST_WORDS_MS = 500;
 const UPLOAD_TIMEOUT_MS = 3600_000;
 
 export async function openApplication(options: ApplicationOptions): Promise<FastifyInstance> {
@@ -136,6 +136,8 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
           https: { ...http, minVersion: 'TLSv1.2', ...tls },
         } as FastifyHttpOptions<Server>) as FastifyInstance);
 
+  const connections = new LastConnections();
+  connections.follow(app);
   // First: it ends the connection of an upgrade that a later hook refuses.
   await app.register(fastifyWebsocket, {
     // Pings are answered where the socket is looked after: who sends them and reads no answer would fill this memory.
@@ -148,7 +150,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
       maxBufferedChunks: 4096,
     },
     preClose: (done) => {
-      closeSockets(app);
+      connections.end(app);
       done();
     },
     errorHandler: (error, socket, request) => {
@@ -242,16 +244,6 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   // A stream, whatever it is; only routes that say so take it.
   app.addContentTypeParser('*', (_, payload, done) => done(null, payload));
   return app;
-}
-
-/** Who does not answer soon that it has heard of the end is not waited for. */
-function closeSockets({ websocketServer }: FastifyInstance): void {
-  const { clients } = websocketServer;
-  for (const client of clients) client.close(1001);
-  const timer = setTimeout(() => {
-    for (const client of clients) client.terminate();
-  }, LAST_WORDS_MS);
-  websocketServer.close(() => clearTimeout(timer));
 }
 
 /**
