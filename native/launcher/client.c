@@ -19,6 +19,12 @@ size_t client_backlog(void) { return S.out_length - S.out_done; }
 
 static void keep(const void *bytes, size_t length) {
   if (S.out_done == S.out_length) S.out_done = S.out_length = 0;
+  /* A client that is always a little behind never takes the last of it. */
+  if (S.out_length + length > S.out_capacity && S.out_done >= S.out_length / 2) {
+    memmove(S.out, S.out + S.out_done, S.out_length - S.out_done);
+    S.out_length -= S.out_done;
+    S.out_done = 0;
+  }
   if (S.out_length + length > S.out_capacity) {
     size_t capacity = S.out_capacity ? S.out_capacity : 64 * 1024;
     while (capacity < S.out_length + length) capacity *= 2;
@@ -42,12 +48,14 @@ void client_flush(void) {
       S.out_done += (size_t)sent;
     } else if (errno == EAGAIN) {
       watch_change(&S.client, EPOLLIN | EPOLLOUT);
+      execs_resume();
       return;
     } else if (errno != EINTR) {
       S.client_gone = true;
     }
   }
   watch_change(&S.client, EPOLLIN);
+  execs_resume();
 }
 
 void client_send(uint16_t type, uint32_t id, const void *body, size_t length) {

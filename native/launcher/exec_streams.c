@@ -134,8 +134,10 @@ static bool drain(struct exec *exec, int which, bool all_there_is) {
   struct capture *capture = &exec->out[which];
   for (int rounds = 0; capture->watch.fd >= 0; rounds++) {
     size_t room = sizeof chunk;
-    if (capture->mode == STDIO_STREAM) {
-      if (capture->credit <= 0 || client_backlog() > BACKLOG_MAX) {
+    if (capture->mode == STDIO_STREAM && !S.client_gone) {
+      bool no_room = client_backlog() > BACKLOG_MAX;
+      if (capture->credit <= 0 || no_room) {
+        S.held_back = S.held_back || no_room;
         watch_change(&capture->watch, 0);
         return false;
       }
@@ -177,6 +179,14 @@ void exec_credit(struct exec *exec, const struct credit *credit) {
   capture->credit += credit->bytes;
   if (capture->watch.fd >= 0 && capture->credit > 0) watch_change(&capture->watch, EPOLLIN);
   if (exec->ended) exec_finish(exec);
+}
+
+void execs_resume(void) {
+  if (!S.client_gone && (!S.held_back || client_backlog() > BACKLOG_MAX / 2)) return;
+  S.held_back = false;
+  for (struct exec *exec = S.active; exec; exec = exec->active_next)
+    for (int i = 0; i < 2; i++)
+      if (exec->out[i].watch.fd >= 0 && (exec->out[i].credit > 0 || S.client_gone)) watch_change(&exec->out[i].watch, EPOLLIN);
 }
 
 void exec_window(struct exec *exec, const struct winsize_request *size) {

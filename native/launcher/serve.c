@@ -135,6 +135,7 @@ static void dispatch_end(struct watch *watch, uint32_t what) {
 static void take_everything_down(void) {
   S.client_gone = true;
   for (struct sandbox *sandbox = S.sandboxes; sandbox; sandbox = sandbox->all_next) sandbox_kill(sandbox, CAUSE_KILLED);
+  execs_resume();
   /* Nothing is left only when the kernel has said so for each. */
   for (uint64_t end = clock_ns() + 10000000000u; S.sandboxes && clock_ns() < end;) {
     /* An exec may have ended, and wait for its last audit records. */

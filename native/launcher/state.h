@@ -176,6 +176,7 @@ struct serve {
   uint8_t *out;
   size_t out_length, out_done, out_capacity;
   bool client_gone, hello_seen, stopping;
+  bool held_back; /* an output is not read for want of room here */
   struct cgroup_tree tree;
   struct err tree_error;
   bool tree_tried;
@@ -200,6 +201,7 @@ extern struct serve S;
 /* watch.c */
 uint64_t clock_ns(void);
 bool watch_add(struct watch *watch, enum watch_kind kind, int fd, uint32_t events, void *owner);
+/* 0: nothing, until it is changed again. */
 void watch_change(struct watch *watch, uint32_t events);
 /* Stops watching and closes. */
 void watch_close(struct watch *watch);
@@ -338,6 +340,8 @@ void exec_output_event(struct exec *exec, int which);
 /* Takes what is left of both outputs; false while the client has no room for it. */
 bool exec_output_drain(struct exec *exec);
 void exec_credit(struct exec *exec, const struct credit *credit);
+/* The client has taken of what was kept for it, or is gone: those go on that were held back for that alone. */
+void execs_resume(void);
 void exec_window(struct exec *exec, const struct winsize_request *size);
 void exec_streams_close(struct exec *exec);
 

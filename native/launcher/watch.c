@@ -24,7 +24,8 @@ bool watch_add(struct watch *watch, enum watch_kind kind, int fd, uint32_t event
 void watch_change(struct watch *watch, uint32_t events) {
   if (watch->fd < 0 || watch->events == events) return;
   watch->events = events;
-  struct epoll_event event = {.events = events, .data.ptr = watch};
+  /* Hang-ups and errors come unasked, again and again (epoll_ctl(2)): this way once at most. */
+  struct epoll_event event = {.events = events ? events : EPOLLONESHOT, .data.ptr = watch};
   epoll_ctl(S.epoll, EPOLL_CTL_MOD, watch->fd, &event);
 }
 
