@@ -44,3 +44,10 @@ export const ROLES = {
 
 export type Role = keyof typeof ROLES;
 export const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
+
+/** The roles that have all of these. */
+export function rolesWith(...scopes: readonly Scope[]): Role[] {
+  return ROLE_NAMES.filter((role) =>
+    scopes.every((scope) => (ROLES[role] as readonly Scope[]).includes(scope)),
+  );
+}

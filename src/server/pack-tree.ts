@@ -151,6 +151,7 @@ function tooMany(): CaissonError {
     layer: 'server',
     message: `the tree has more than ${MOST_ENTRIES} entries`,
     hint: 'ask for its parts one by one',
+    details: { limit: MOST_ENTRIES },
   });
 }
 

@@ -6,13 +6,19 @@ import * as z from 'zod/mini';
 import { openApiDocument } from '../../src/api/openapi.ts';
 import { isBytes, pathOf, type Route } from '../../src/api/route.ts';
 import { routes } from '../../src/api/routes.ts';
-import { SCOPES } from '../../src/api/scope.ts';
+import { ROLE_NAMES, ROLES, SCOPES } from '../../src/api/scope.ts';
 import { type Served, served } from './served.ts';
 
 interface Registered {
   readonly method: string;
   readonly url: string;
   readonly contract: Route | undefined;
+}
+
+interface Refused {
+  readonly code: string;
+  readonly hint: string;
+  readonly details: { readonly scope: string; readonly roles: readonly string[] };
 }
 
 /** What stands for a parameter of a path: a thing that is of the tenant acme. */
@@ -91,7 +97,13 @@ describe('every route', () => {
       const key = await service.keyOfScopes(others);
       const { status, body } = await ask(service, route, own, { authorization: `Bearer ${key}` });
       assert.equal(status, 403);
-      assert.equal((body as { code: string }).code, 'FORBIDDEN');
+      const { code, hint, details } = body as Refused;
+      assert.equal(code, 'FORBIDDEN');
+      // What to ask for: the scope, or one of the roles that have it.
+      assert.equal(details.scope, route.scope);
+      const having = ROLE_NAMES.filter((role) => ROLES[role].some((each) => each === route.scope));
+      assert.deepEqual(details.roles, having);
+      for (const word of [route.scope, ...having]) assert.match(hint, new RegExp(`\\b${word}\\b`));
     });
 
     // Whoever stores under a name stores something of their own: test/server/policies.test.ts. Signers are no

@@ -121,6 +121,18 @@ describe('hints over HTTP', () => {
       'POLICY_INVALID',
       /GET \/api\/policies lists the stored ones$/,
     ],
+    'what operators alone may': [
+      'admin',
+      ['POST', '/api/access/tenants', { id: 'mine' }],
+      'FORBIDDEN',
+      /with the role operator$/,
+    ],
+    'handing on what one does not have': [
+      'admin',
+      ['POST', '/api/access/keys', { name: 'x', scopes: ['metrics:read'] }],
+      'FORBIDDEN',
+      /with the role operator$/,
+    ],
     'no key to sign with': [
       'admin',
       ['POST', '/api/sign', { id: 'a', kind: 'javascript', code: '1' }],

@@ -143,7 +143,9 @@ describe('the service, by raw sockets', () => {
     const large = 'x'.repeat(17 * 1024);
     const connection = await open();
     connection.send(post('', ['content-length', String(2 ** 40)]));
-    assertProblem(await connection.answer(), 413, 'TOO_LARGE');
+    const answer = await connection.answer();
+    assertProblem(answer, 413, 'TOO_LARGE');
+    assert.match(String(answer?.body), /at most 16384 bytes.*"limit":16384/);
     connection.destroy();
     const chunked = await open();
     chunked.send(

@@ -1,7 +1,7 @@
 /** What every request is asked before its handler sees it; wired in open-service. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Route } from '../../api/route.ts';
-import type { Scope } from '../../api/scope.ts';
+import { rolesWith, type Scope } from '../../api/scope.ts';
 import { CaissonError } from '../../core/error.ts';
 
 /** Who asks. */
@@ -41,11 +41,12 @@ export interface Gatekeeper {
 /** @throws FORBIDDEN */
 export function requireScope({ scopes, subject }: Caller, { scope, id }: Route): void {
   if (scope === 'public' || scopes.has(scope)) return;
+  const roles = rolesWith(scope);
   throw new CaissonError('FORBIDDEN', {
     layer: 'server',
-    message: `${subject} may not ${id}`,
-    hint: `it needs the scope ${scope}`,
-    details: { scope },
+    message: `${subject} may not ${id}: it lacks the scope ${scope}`,
+    hint: `ask for the scope ${scope}, or for a role that has it: ${roles.join(', ')}`,
+    details: { scope, roles },
   });
 }
 

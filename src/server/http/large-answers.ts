@@ -77,7 +77,7 @@ function textBytesOf(value: unknown): number {
 function notTaken(): CaissonError {
   return new CaissonError('TOO_LARGE', {
     layer: 'server',
-    message: 'too many large answers of this tenant wait to be taken; this one was thrown away',
+    message: `${MOST_WAITING} bytes of answers of this tenant wait to be taken already; this one was thrown away`,
     hint: 'read answers as they come, ask for fewer at once, or take output as a stream',
     details: { limit: MOST_WAITING },
   });

@@ -5,12 +5,16 @@ import { CaissonError, type ErrorCode, errorCodes, isCaissonError } from '../../
 import { STRICT_HEADERS } from './strict-headers.ts';
 
 /** What Fastify, the HTTP parser and Node say, in codes of ours. https://fastify.dev/docs/latest/Reference/Errors/ */
-const CODES: Readonly<Record<string, () => CaissonError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: () =>
+const CODES: Readonly<Record<string, (mostBytes?: number) => CaissonError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: (mostBytes) =>
     new CaissonError('TOO_LARGE', {
       layer: 'server',
-      message: 'the body is larger than it may be',
-      hint: 'the operator sets limits.bodyBytes and limits.uploadBytes',
+      message:
+        mostBytes === undefined
+          ? 'the body is larger than it may be'
+          : `the body of this request has at most ${mostBytes} bytes`,
+      hint: 'send less, or what is large as an upload; the operator sets limits.bodyBytes and limits.uploadBytes',
+      ...(mostBytes === undefined ? {} : { details: { limit: mostBytes } }),
     }),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () =>
     new CaissonError('MEDIA_TYPE_UNSUPPORTED', {
@@ -25,11 +29,12 @@ const CODES: Readonly<Record<string, () => CaissonError>> = {
   FST_ERR_ASYNC_CONSTRAINT: () => invalid('the request cannot be routed'),
 };
 
-export function toProblemError(error: unknown): CaissonError {
+/** @param mostBytes that the body of the request might have */
+export function toProblemError(error: unknown, mostBytes?: number): CaissonError {
   if (isCaissonError(error)) return error;
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   const known = code === undefined ? undefined : CODES[code];
-  if (known !== undefined) return known();
+  if (known !== undefined) return known(mostBytes);
   // Parsers say 400 without a code.
   if (statusCode !== undefined && statusCode < 500) return invalid((error as Error).message);
   return asCaissonError(error);
@@ -43,7 +48,7 @@ export function levelOf({ code }: CaissonError): 'error' | 'info' {
 }
 
 export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply {
-  const known = toProblemError(error);
+  const known = toProblemError(error, reply.request.routeOptions.bodyLimit);
   const { status } = errorCodes[known.code];
   const { log, id, clientAddress } = reply.request;
   if (status >= 500) {

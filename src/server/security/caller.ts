@@ -10,7 +10,8 @@ export function requireOperator({ isOperator, subject }: Caller): void {
   throw new CaissonError('FORBIDDEN', {
     layer: 'server',
     message: `${subject} may not do that`,
-    hint: 'it counts for every tenant: ask an operator',
+    hint: 'it counts for every tenant: ask somebody with the role operator',
+    details: { roles: ['operator'] },
   });
 }
 

@@ -1,5 +1,5 @@
 /** What roles and scopes come to, and who may hand them on. */
-import { ROLES, type Role, SCOPES, type Scope } from '../../api/scope.ts';
+import { ROLES, type Role, rolesWith, SCOPES, type Scope } from '../../api/scope.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { Caller } from './caller.ts';
 
@@ -56,10 +56,11 @@ export function requireGrantable(caller: Caller, grant: Grant): void {
   const missing = [...scopesOf(grant)].filter((scope) => !caller.scopes.has(scope));
   const beyond = isOperator(grant) && !caller.isOperator;
   if (missing.length === 0 && !beyond) return;
+  const roles = beyond ? ['operator'] : rolesWith('access:write', ...missing);
   throw new CaissonError('FORBIDDEN', {
     layer: 'server',
     message: `${caller.subject} may not hand on what it does not have: ${beyond ? 'operator' : missing.join(', ')}`,
-    hint: 'ask for less, or let somebody do it who may',
-    details: { missing: beyond ? ['operator'] : missing },
+    hint: `ask for less, or let somebody do it with the role ${roles.join(' or ')}`,
+    details: { missing: beyond ? ['operator'] : missing, roles },
   });
 }
