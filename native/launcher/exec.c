@@ -146,9 +146,10 @@ void exec_seated(struct sandbox *sandbox) {
   if (failed(result)) exec_fail(exec, result);
 }
 
-static bool at_end(int socket) {
+/* 0 at its end, below 0 where nothing is there yet. */
+static ssize_t look_at(int socket) {
   char byte;
-  return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 }
 
 bool exec_job_event(struct exec *exec) {
@@ -173,7 +174,7 @@ bool exec_job_event(struct exec *exec) {
   }
   if (told.event == JOB_LISTENER && count == 1) {
     if (!watch_add(&exec->notify, WATCH_NOTIFY, fd, EPOLLIN, exec)) close(fd); /* its calls end in ENOSYS then */
-    return at_end(exec->job_socket.fd) ? exec_job_event(exec) : true;
+    return look_at(exec->job_socket.fd) == 0 ? exec_job_event(exec) : true;
   }
   if (count) close(fd);
   if (told.event != JOB_FAILED) return true;
@@ -200,7 +201,8 @@ void exec_ended(struct exec *exec, const struct slot_report *report) {
   exec_account(exec, report);
   watch_close(&exec->input);
   /* Its last word may be why it could not start. */
-  if (exec->job_socket.fd >= 0 && !exec_job_event(exec)) return;
+  while (exec->job_socket.fd >= 0 && look_at(exec->job_socket.fd) >= 0)
+    if (!exec_job_event(exec)) return;
   exec_finish(exec);
 }
 

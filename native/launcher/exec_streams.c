@@ -62,11 +62,18 @@ struct err exec_output_open(struct exec *exec, const struct job *job, const int 
   return first && second ? OK : fail(ERR_RESOURCE, errno, "watch output", NULL);
 }
 
+void exec_window(struct exec *exec, const struct winsize_request *size) {
+  struct winsize window = {.ws_row = (unsigned short)size->rows, .ws_col = (unsigned short)size->columns};
+  exec->window = *size;
+  if (exec->pty && exec->out[0].watch.fd >= 0) ioctl(exec->out[0].watch.fd, TIOCSWINSZ, &window);
+}
+
 void exec_terminal_open(struct exec *exec, int master) {
   fcntl(master, F_SETFL, O_NONBLOCK);
   int writing = fcntl(master, F_DUPFD_CLOEXEC, 3);
   exec->input = (struct watch){.kind = WATCH_STDIN, .fd = writing, .owner = exec};
   if (!watch_add(&exec->out[0].watch, WATCH_STDOUT, master, EPOLLIN, exec)) close(master);
+  if (exec->window.rows) exec_window(exec, &exec->window);
   if (exec->input_length > exec->input_done) exec_input_event(exec);
 }
 
@@ -189,10 +196,6 @@ void execs_resume(void) {
       if (exec->out[i].watch.fd >= 0 && (exec->out[i].credit > 0 || S.client_gone)) watch_change(&exec->out[i].watch, EPOLLIN);
 }
 
-void exec_window(struct exec *exec, const struct winsize_request *size) {
-  struct winsize window = {.ws_row = (unsigned short)size->rows, .ws_col = (unsigned short)size->columns};
-  if (exec->pty && exec->out[0].watch.fd >= 0) ioctl(exec->out[0].watch.fd, TIOCSWINSZ, &window);
-}
 
 void exec_streams_close(struct exec *exec) {
   for (int i = 0; i < 2; i++) {

@@ -279,6 +279,8 @@ static _Noreturn void nursery_serve(struct host *host, int socket) {
     if (request.into_cgroup) fds.cgroup = list[count - 1];
     struct birth birth = {.pid = -1};
     struct err result = nursery_begin(host, &request, &fds, true, &birth);
+    /* Init has its own: copies in here would outlive it, and stand still where the guest's groups do. */
+    for (size_t i = 0; i < count; i++) close(list[i]);
     struct nursery_reply reply = {.class = result.class, .errnum = result.errnum, .pid = birth.pid};
     if (result.step) snprintf(reply.step, sizeof reply.step, "%s", result.step);
     /* First it is told of, then it goes on: whatever of a sandbox can have run, the launcher knows it. */
@@ -286,6 +288,5 @@ static _Noreturn void nursery_serve(struct host *host, int socket) {
     if (!failed(result) && request.host_view) let_go(&birth);
     else if (!failed(result)) nursery_raise(host, true, &birth);
     if (!failed(result)) close(birth.pidfd);
-    for (size_t i = 0; i < count; i++) close(list[i]);
   }
 }

@@ -256,8 +256,8 @@ static struct err last_words(const struct sandbox *sandbox) {
 void sandbox_reap(struct sandbox *sandbox) {
   siginfo_t info = {0};
   struct rusage usage = {0};
-  if (sys_waitid(SYS_P_PIDFD, sandbox->pidfd.fd, &info, WEXITED | WNOHANG, &usage) < 0 && errno != ECHILD) return;
-  if (info.si_pid == 0 && errno != ECHILD) return;
+  int waited = sys_waitid(SYS_P_PIDFD, sandbox->pidfd.fd, &info, WEXITED | WNOHANG, &usage);
+  if (waited < 0 ? errno != ECHILD : info.si_pid == 0) return;
   struct slot_report report = {
       .event = SLOT_ENDED, .status = SIGKILL, .left = 0,
       .user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000 + (uint64_t)usage.ru_utime.tv_usec,

@@ -144,6 +144,7 @@ struct exec {
   struct watch input;
   uint8_t *input_bytes;
   size_t input_length, input_done, input_room;
+  struct winsize_request window;    /* of its terminal, where that was said before there was one */
   bool input_ends, streaming, pty, exec_seen, ended, finishing;
   struct watch job_socket, notify;
   struct notify_log *refused;       /* from the first notified call on */
