@@ -37,6 +37,8 @@ export class HostPool implements EvaluationPool {
   /** By program, where it keeps its context. */
   readonly #homes = new Map<string, HostProcess>();
   #standby: Promise<HostProcess> | undefined;
+  /** Started, and not ready yet. */
+  readonly #beginning = new Set<HostProcess>();
   #standing: Standing | undefined;
   #starting = 0;
   #warming: Promise<HostProcess> | undefined;
@@ -92,6 +94,8 @@ export class HostPool implements EvaluationPool {
 
   async close(): Promise<void> {
     this.#closed = true;
+    // Nobody needs them any more: one that never comes to take anything would be waited for.
+    for (const host of this.#beginning) host.kill();
     await this.#drop();
   }
 
@@ -177,8 +181,14 @@ export class HostPool implements EvaluationPool {
         accepted,
       };
       const host = new HostProcess(guest);
-      await host.ready;
-      return host;
+      this.#beginning.add(host);
+      if (this.#closed) host.kill();
+      try {
+        await host.ready;
+        return host;
+      } finally {
+        this.#beginning.delete(host);
+      }
     });
   }
 

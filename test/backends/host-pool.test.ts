@@ -99,3 +99,21 @@ test('evaluations that come at once each start a host of their own, and one more
     'none is left',
   );
 });
+
+test('a host that never comes to take anything is not waited for at the end', async () => {
+  const silent = new HostDouble();
+  const doubles = [HostDouble.answering((host, id) => host.result(id, VALUE)), silent];
+  const pool = new HostPool({
+    engine: 'isolate',
+    hosts: 1,
+    start: async () => {
+      const { guest } = doubles.shift() ?? silent;
+      return { guest, wall: 'process', wallReason: 'a test', accepted: [] };
+    },
+  });
+  await pool.warm();
+  // The one that stands by has been started, and says nothing.
+  await sleep(1);
+  await pool.close();
+  assert.ok(silent.isKilled);
+});
