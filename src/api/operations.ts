@@ -24,7 +24,16 @@ export const readiness = defineRoute({
   answers: {
     200: {
       description: 'It does',
-      schema: z.object({ status: z.literal('ready') }),
+      schema: z.object({
+        status: z.literal('ready'),
+        defaultPolicy: z
+          .enum(['enforced', 'refused'])
+          .check(
+            z.describe(
+              'Of requests that name no policy: refused, where this host cannot enforce all of the one that then holds; the service says at its start what is lacking, and POST /api/policies/explain does',
+            ),
+          ),
+      }),
     },
   },
   errors: ['AUDIT_UNAVAILABLE', 'STORE_UNUSABLE', 'LAUNCHER_GONE', 'WALL_UNAVAILABLE'],

@@ -64,6 +64,11 @@ export class Places {
     this.#recycleNetwork = parts.recycleNetwork;
   }
 
+  /** Of requests that name none, as the configuration has it. */
+  get defaultPolicy(): string | Readonly<Record<string, unknown>> {
+    return this.#default;
+  }
+
   /**
    * The policy of a request, within what its tenant may.
    *

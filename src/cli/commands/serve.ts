@@ -1,9 +1,7 @@
 /** `caisson serve`: until a signal asks it to stop; a second one does not wait for what runs. */
-
-import type { PolicyInput } from '../../sandbox/policy-book.ts';
 import type { Config } from '../../server/config/config.ts';
 import { loadConfig } from '../../server/config/load-config.ts';
-import { readPolicySetting } from '../../server/config/policy-setting.ts';
+import { defaultPolicyLacks } from '../../server/default-policy.ts';
 import { type Serving, serve } from '../../server/serve.ts';
 import type { Action } from '../command.ts';
 import { asCaissonError, quoteForShell } from '../report-error.ts';
@@ -49,8 +47,7 @@ async function whatStandsInTheWay(config: Config, serving: Serving): Promise<str
 async function whatCannotRun(config: Config, { service }: Serving): Promise<string[]> {
   try {
     // A name that is neither a level nor a profile is told as that.
-    const policy = (await readPolicySetting(config.policy)) as PolicyInput;
-    const { unenforceable } = await service.caisson.explain(policy);
+    const unenforceable = await defaultPolicyLacks(service);
     if (unenforceable.length === 0) return [];
     const lacks = unenforceable.map(({ id, reason }) => `  ${id}: ${reason}`).join('\n');
     const ids = unenforceable.flatMap(({ id, acceptable }) => (acceptable === false ? [] : id));
