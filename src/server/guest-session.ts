@@ -79,7 +79,7 @@ export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean |
   });
   const stdin = new InputQueue(channel, {
     window: STDIN_WINDOW,
-    onTaken: (bytes) => channel.json({ type: 'taken', bytes } satisfies WireSpawnEvent),
+    onTaken: (bytes) => channel.latest({ type: 'taken', bytes } satisfies WireSpawnEvent),
   });
   channel.ended.then(() => {
     clearTimeout(late);

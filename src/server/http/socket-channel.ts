@@ -37,6 +37,9 @@ export class SocketChannel {
   #ping: Buffer | undefined;
   #unanswered = 0;
   #isPaused = false;
+  /** Not on its way yet. */
+  #latest: unknown;
+  #isLatestOnItsWay = false;
   #texts = 0;
   #second = 0;
 
@@ -89,6 +92,20 @@ export class SocketChannel {
 
   json(message: unknown): void {
     if (this.isOpen) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** One of which the last says all that those before it said: a client that takes none is kept no more than two. */
+  latest(message: unknown): void {
+    this.#latest = message;
+    if (!this.#isLatestOnItsWay) this.#sendLatest();
+  }
+
+  #sendLatest(): void {
+    const message = this.#latest;
+    this.#latest = undefined;
+    this.#isLatestOnItsWay = message !== undefined && this.isOpen;
+    if (!this.#isLatestOnItsWay) return;
+    this.#socket.send(JSON.stringify(message), () => this.#sendLatest());
   }
 
   /**
@@ -164,10 +181,10 @@ export class SocketChannel {
   }
 
   #beat(): void {
-    // Behind what it has not taken yet the ping waits; TCP finds out then whether it is there. Nor is an answer heard
-    // while nothing is taken from it.
-    const isHeard = this.#socket.bufferedAmount === 0 && !this.#isPaused;
-    if (isHeard && this.#unanswered >= 2) {
+    // Behind what it has not taken yet a ping would wait, and one more each time; TCP finds out then whether it is there.
+    if (this.#socket.bufferedAmount > 0) return;
+    // No answer is heard while nothing is taken from it.
+    if (!this.#isPaused && this.#unanswered >= 2) {
       this.#socket.terminate();
       return;
     }
