@@ -52,11 +52,13 @@ export class RemotePorts {
       });
     });
     await listen(server, host, port);
+    const ended = new Promise<void>((resolve) => server.once('close', resolve));
     const address = server.address();
     const published: PublishedPort = {
       guestPort,
       host,
       port: typeof address === 'object' && address !== null ? address.port : port,
+      ended,
       close: async () => {
         this.#open.delete(published);
         for (const socket of sockets) socket.destroy();

@@ -42,6 +42,8 @@ export interface NetworkOptions {
 /** A port of a sandbox, on a loopback port of the host. */
 export interface PublishedPortClient {
   readonly port: number;
+  /** Settles when its process is gone, and with it the port. */
+  readonly gone: Promise<void>;
   close(): Promise<void>;
 }
 

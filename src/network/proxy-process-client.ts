@@ -137,7 +137,8 @@ export class ProxyProcessClient {
 
   async publish(publish: PublishOptions, dial: Dial): Promise<PublishedPortClient> {
     const id = ++this.#lastId;
-    this.#networks.set(id, { dial });
+    const gone = Promise.withResolvers<void>();
+    this.#networks.set(id, { dial, onGone: () => gone.resolve() });
     try {
       const { port = 0 } = await this.#request(id, { type: 'publish', publish });
       let isOpen = true;
@@ -145,6 +146,7 @@ export class ProxyProcessClient {
       this.#hold();
       return {
         port,
+        gone: gone.promise,
         close: async () => {
           if (isOpen) this.#release();
           isOpen = false;

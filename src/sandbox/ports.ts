@@ -23,6 +23,8 @@ export interface PublishedPort {
   readonly guestPort: number;
   readonly host: string;
   readonly port: number;
+  /** Settles when it leads nowhere any more, whoever closed it. */
+  readonly ended: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -116,13 +118,16 @@ export class SandboxPorts {
         count: 1,
         details: { kind, guestPort, host, port: client.port },
       });
+    const ended = Promise.withResolvers<void>();
     const published: PublishedPort = {
       guestPort,
       host,
       port: client.port,
+      ended: ended.promise,
       close: async () => {
         if (!this.#open.delete(published)) return;
         await client.close();
+        ended.resolve();
         told('unpublished', `closed: it led to port ${guestPort} of the sandbox`);
       },
     };
@@ -132,6 +137,8 @@ export class SandboxPorts {
       throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
     }
     told('published', `leads to port ${guestPort} of the sandbox`);
+    // With the process that listened for it: it is closed here, too.
+    client.gone.then(() => published.close());
     return published;
   }
 

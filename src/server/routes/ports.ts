@@ -56,6 +56,8 @@ export function servePorts(app: FastifyInstance, { sandboxes, security }: Servic
     try {
       const made = await sandbox.publish(guestPort, port === undefined ? {} : { port });
       ports.open.add(made);
+      // Also one that nobody unpublished: the process that listened for it has ended.
+      made.ended.then(() => ports.open.delete(made));
       return portToWire(made);
     } finally {
       ports.opening -= 1;

@@ -1,0 +1,143 @@
+/** What a sandbox had open when it was ended, and what is told of ports whose proxy is gone. The servers' side counts. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { type Served, served } from '../served.ts';
+import { skip } from './own-namespace.ts';
+import { SmallInternet } from './small-internet.ts';
+import { type NetworkDocument, Tenant } from './tenant.ts';
+
+const TIMEOUT = { timeout: 30_000 };
+
+/** Opens what `open` says, says so, and goes on with it. */
+const holder = (open: string): string => `
+import socket, ssl, sys, time
+def tcp(host, port): return socket.create_connection((host, port), 5)
+def tls(host): return ssl.create_default_context().wrap_socket(tcp(host, 443), server_hostname=host)
+def more(s):
+  got = s.recv(65536)
+  if not got: raise OSError('ended')
+  return got
+def get(s, host, path, head=''):
+  s.sendall(f'GET {path} HTTP/1.1\\r\\nHost: {host}\\r\\n{head}\\r\\n'.encode())
+  return more(s)
+UP = 'Connection: Upgrade\\r\\nUpgrade: websocket\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n'
+${open}
+print('open')
+time.sleep(600)`;
+
+describe('what is open when its sandbox or its proxy ends', { skip }, () => {
+  let internet: SmallInternet;
+  let service: Served;
+  let a: Tenant;
+  let b: Tenant;
+  before(async () => {
+    internet = await SmallInternet.open();
+    service = await served();
+    a = await Tenant.open(service, 'acme');
+    b = await Tenant.open(service, 'globex');
+  });
+  beforeEach(() => internet.forget());
+  after(async () => {
+    await service[Symbol.asyncDispose]();
+    await internet[Symbol.asyncDispose]();
+  });
+
+  const read = { mode: 'filtered', intercept: true };
+  const tunnels: readonly (readonly [string, NetworkDocument, string])[] = [
+    [
+      'raw bytes',
+      { mode: 'filtered', allow: ['bank.test:9000'] },
+      "s = tcp('bank.test', 9000); s.sendall(b'\\0x'); more(s)",
+    ],
+    [
+      'TLS that nobody opens',
+      { mode: 'filtered', allow: ['bank.test:443'] },
+      "s = ssl._create_unverified_context().wrap_socket(tcp('bank.test', 443), server_hostname='bank.test'); get(s, 'bank.test', '/')",
+    ],
+    [
+      'a kept connection in clear text',
+      { mode: 'filtered', allow: ['bank.test:80'] },
+      "s = tcp('bank.test', 80); get(s, 'bank.test', '/')",
+    ],
+    [
+      'an upgrade in clear text',
+      { ...read, allow: ['bank.test:80'] },
+      "s = tcp('bank.test', 80); get(s, 'bank.test', '/ws', UP)",
+    ],
+    [
+      'an upgrade in TLS that is read',
+      { ...read, allow: ['bank.test:443'] },
+      "s = tls('bank.test'); get(s, 'bank.test', '/ws', UP)",
+    ],
+    [
+      'a kept connection in TLS that is read',
+      { ...read, allow: ['bank.test:443'] },
+      "s = tls('bank.test'); get(s, 'bank.test', '/')",
+    ],
+    [
+      'an answer on its way, in TLS that is read',
+      { ...read, allow: ['bank.test:443'] },
+      "s = tls('bank.test'); get(s, 'bank.test', '/slow')",
+    ],
+    [
+      'an answer on its way, in clear text',
+      { mode: 'filtered', allow: ['bank.test:80'] },
+      "s = tcp('bank.test', 80); get(s, 'bank.test', '/slow')",
+    ],
+  ];
+  for (const [what, network, open] of tunnels) {
+    test(
+      `${what}: the server sees its end with that of the sandbox, and the neighbour's goes on`,
+      TIMEOUT,
+      async () => {
+        const id = await a.create(network);
+        const other = await b.create({ mode: 'filtered', allow: ['evil.test:9000'] });
+        const mine = await a.spawn(id, holder(open));
+        const theirs = await b.spawn(
+          other,
+          holder("s = tcp('evil.test', 9000); s.sendall(b'\\0x'); more(s)"),
+        );
+        for (const guest of [mine, theirs]) {
+          while (!/open/.test(String(guest.stdout)) && guest.stderr.length === 0)
+            await internet.moment();
+          assert.match(String(guest.stdout), /open/, String(guest.stderr));
+        }
+        assert.ok(internet.of('bank.test').some(({ isOpen }) => isOpen));
+        await a.end(id);
+        while (internet.of('bank.test').some(({ isOpen }) => isOpen)) await internet.moment();
+        assert.ok(internet.of('evil.test').some(({ isOpen }) => isOpen));
+        await b.end(other);
+        while (internet.of('evil.test').some(({ isOpen }) => isOpen)) await internet.moment();
+      },
+    );
+  }
+
+  test('ports whose proxy is gone are not told of, and count no more', TIMEOUT, async () => {
+    const id = await a.create({ mode: 'filtered', allow: [], listen: [8080] });
+    const publish = () => a.ask('POST', `/api/sandboxes/${id}/ports`, { guestPort: 8080 });
+    const list = async () =>
+      ((await a.ask('GET', `/api/sandboxes/${id}/ports`)).body as { items: { port: number }[] })
+        .items;
+    for (let i = 0; i < 64; i++) assert.equal((await publish()).status, 201);
+    assert.equal((await publish()).status, 429);
+    assert.equal((await list()).length, 64);
+    process.kill(proxy(), 'SIGKILL');
+    while ((await list()).length > 0) await internet.moment();
+    const again = await publish();
+    assert.equal(again.status, 201, again.text);
+    assert.deepEqual(await list(), [again.body]);
+    await a.end(id);
+  });
+});
+
+/** The process of the service that filters. */
+function proxy(): number {
+  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8');
+  const found = children
+    .split(' ')
+    .filter(Boolean)
+    .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('proxy-process'));
+  assert.equal(found.length, 1, readdirSync('/proc').join(' '));
+  return Number(found[0]);
+}
