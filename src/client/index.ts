@@ -2,6 +2,7 @@
  * `caisson/client`: what a service does, in the library's own shape: docs/client.md.
  */
 export { CaissonError, type ErrorCode, isCaissonError, type Result } from '../core/error.ts';
+export type { ConnectOptions } from './connect-options.ts';
 export type { Once, RemotePolicyInput } from './place.ts';
 export type {
   IssuedKey,
@@ -40,4 +41,3 @@ export type {
   SharedShell,
   SharedSnapshot,
 } from './shared.ts';
-export type { ConnectOptions } from './transport.ts';

@@ -105,19 +105,47 @@ export function failure(cause: unknown, signal: AbortSignal | undefined): Caisso
   if (signal?.aborted === true) {
     return new CaissonError('ABORTED', { layer: 'client', cause: signal.reason });
   }
-  const { code, message } = cause as NodeJS.ErrnoException;
-  return remoteFailed(message, cause, code === undefined ? {} : { errno: code });
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  // OpenSSL's own words for it are a line of file names.
+  if (/wrong version number/.test(message)) {
+    const details = { errno: code };
+    return remoteFailed('it speaks no TLS there', cause, details, 'write http:// in its address');
+  }
+  return remoteFailed(message, cause, code === '' ? {} : { errno: code }, HINTS[code]);
 }
+
+const TRUST = 'give the certificate that its one leads to as ca (PEM)';
+const ADDRESS = 'look whether url is right, and can be reached from here';
+/** By the code of Node, what its caller can do. */
+const HINTS: Readonly<Record<string, string>> = {
+  ENOENT: 'no socket is there: start the service (caisson serve), or correct socketPath',
+  ECONNREFUSED: 'nobody listens there: start the service (caisson serve), or correct the address',
+  EACCES: 'the socket is its owner’s: ask as that user, or give it a mode (listen.socketMode)',
+  ENOTFOUND: 'no host has that name: correct url',
+  EAI_AGAIN: ADDRESS,
+  EHOSTUNREACH: ADDRESS,
+  ENETUNREACH: ADDRESS,
+  ETIMEDOUT: ADDRESS,
+  ECONNRESET: 'look whether it runs, and whether its address begins with https://',
+  DEPTH_ZERO_SELF_SIGNED_CERT: TRUST,
+  SELF_SIGNED_CERT_IN_CHAIN: TRUST,
+  UNABLE_TO_GET_ISSUER_CERT: TRUST,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: TRUST,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: TRUST,
+  ERR_TLS_CERT_ALTNAME_INVALID: 'ask by a name that its certificate has',
+  CERT_HAS_EXPIRED: 'its operator has to renew its certificate (listen.tls.certFile)',
+};
 
 export function remoteFailed(
   message: string,
   cause?: unknown,
   details: Readonly<Record<string, unknown>> = {},
+  hint = 'look whether it runs: GET /healthz',
 ): CaissonError {
   return new CaissonError('REMOTE_FAILED', {
     layer: 'client',
     message: `the service could not be asked: ${message}`,
-    hint: 'look whether it runs: GET /healthz',
+    hint,
     cause,
     details,
   });

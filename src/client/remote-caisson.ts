@@ -32,6 +32,7 @@ import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
 import type { EngineLanguage, ProgramSource } from '../sandbox/program.ts';
 import type { NetworkOptions } from '../sandbox/run-network.ts';
+import type { ConnectOptions } from './connect-options.ts';
 import { localOnly, refuseMethods } from './local-only.ts';
 import {
   commandToWire,
@@ -65,7 +66,7 @@ import { spawnRemote } from './remote-process.ts';
 import { RemoteSandbox } from './remote-sandbox.ts';
 import type { SharedCaisson } from './shared.ts';
 import { sourceToWire, wasmToWire } from './source.ts';
-import { type ConnectOptions, Transport } from './transport.ts';
+import { Transport } from './transport.ts';
 
 type RunOptions = Remotely<ManagedOptions> & ExecOptions & Once;
 type SpawnRunOptions = Remotely<ManagedOptions> & SpawnOptions;

@@ -9,7 +9,6 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { resolve as resolvePath } from 'node:path';
 import type { Readable } from 'node:stream';
 import {
   type BodyInputOf,
@@ -20,24 +19,8 @@ import {
   type ValueOf,
 } from '../api/route.ts';
 import { CaissonError } from '../core/error.ts';
+import { type ConnectOptions, connectionOf, invalid } from './connect-options.ts';
 import { documentOf, failure, refusalOf, textOf } from './remote-answer.ts';
-
-export interface ConnectOptions {
-  /** `http://127.0.0.1:8640`, `https://…`. */
-  readonly url?: string;
-  /** Path of the unix socket that it listens on, instead. */
-  readonly socketPath?: string;
-  /** API key or JWT; absent: none, for a service that takes anonymous callers. */
-  readonly apiKey?: string;
-  /** Certificates (PEM) that the service's one leads to, beside Node's own. */
-  readonly ca?: string | Buffer;
-  /** Connections at once; default 256. */
-  readonly connections?: number;
-  /** So long without a byte and the service is given up; default 120,000 ms. It says something every few seconds. */
-  readonly silenceMs?: number;
-  /** Of one answer that is kept in memory; default 128 MiB. Streams have no bound. */
-  readonly answerBytes?: number;
-}
 
 export interface AskOptions<R extends Route> {
   readonly params?: ParamsOf<R>;
@@ -61,10 +44,6 @@ interface Sending {
   readonly signal: AbortSignal | undefined;
 }
 
-const DEFAULT_CONNECTIONS = 256;
-const SILENCE_MS = 120_000;
-const ANSWER_BYTES = 128 * 2 ** 20;
-
 export class Transport {
   readonly base: URL;
   readonly socketPath: string | undefined;
@@ -78,26 +57,14 @@ export class Transport {
   #isClosed = false;
 
   /** @throws REQUEST_INVALID */
-  constructor({
-    url,
-    socketPath,
-    apiKey,
-    ca,
-    connections = DEFAULT_CONNECTIONS,
-    silenceMs = SILENCE_MS,
-    answerBytes = ANSWER_BYTES,
-  }: ConnectOptions) {
-    if ((url === undefined) === (socketPath === undefined)) {
-      throw invalid('a service has either a URL or a socket', 'give url, or socketPath');
-    }
-    this.base = baseOf(url ?? 'http://localhost');
-    this.socketPath = socketPath === undefined ? undefined : resolvePath(socketPath);
+  constructor(options: ConnectOptions) {
+    const { base, socketPath, apiKey, ca, connections, silenceMs, answerBytes } =
+      connectionOf(options);
+    this.base = base;
+    this.socketPath = socketPath;
     this.ca = ca;
     this.silenceMs = silenceMs;
     this.#answerBytes = answerBytes;
-    if (apiKey !== undefined && !/^[\x21-\x7e]+$/.test(apiKey)) {
-      throw invalid('the key has characters that no key has', 'look for a line break at its end');
-    }
     this.#authorization = apiKey === undefined ? undefined : `Bearer ${apiKey}`;
     const Agent = this.base.protocol === 'https:' ? HttpsAgent : HttpAgent;
     const trusted = ca === undefined ? {} : { ca };
@@ -277,23 +244,10 @@ function jsonOf(body: unknown): string {
   }
 }
 
-function baseOf(url: string): URL {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw invalid(`${JSON.stringify(url)} is no address of a service`, 'write http://HOST:PORT');
-  }
-  const base = new URL(url);
-  if (base.username === '' && base.password === '') return base;
-  throw invalid('an address holds no credentials', 'give them as apiKey');
-}
-
 export function closed(): CaissonError {
   return new CaissonError('SANDBOX_CLOSED', {
     layer: 'client',
     message: 'the client is closed',
     hint: 'open another one',
   });
-}
-
-function invalid(message: string, hint: string): CaissonError {
-  return new CaissonError('REQUEST_INVALID', { layer: 'client', message, hint });
 }
