@@ -1,10 +1,11 @@
 /** What a sandbox had open when it was ended, and what is told of ports whose proxy is gone. The servers' side counts. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { type Served, served } from '../served.ts';
 import { skip } from './own-namespace.ts';
-import { SmallInternet } from './small-internet.ts';
+import { HOSTS, SmallInternet } from './small-internet.ts';
 import { type NetworkDocument, Tenant } from './tenant.ts';
 
 const TIMEOUT = { timeout: 30_000 };
@@ -112,6 +113,73 @@ describe('what is open when its sandbox or its proxy ends', { skip }, () => {
       },
     );
   }
+
+  test(
+    'a port that A published is not reached from inside by B: by no name, and no address of this machine',
+    TIMEOUT,
+    async () => {
+      const id = await a.create({ mode: 'filtered', allow: [], listen: [8080] });
+      const listening = await a.spawn(
+        id,
+        `
+import socket
+s = socket.create_server(('127.0.0.1', 8080))
+print('open')
+while True:
+  c, _ = s.accept()
+  print('came', c.recv(100)); c.sendall(b'of A'); c.close()`,
+      );
+      await listening.until('open');
+      const made = await a.ask('POST', `/api/sandboxes/${id}/ports`, { guestPort: 8080 });
+      const { port } = made.body as { port: number };
+      const here = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+      const addresses = [
+        '127.0.0.1',
+        '127.9.9.9',
+        '0.0.0.0',
+        HOSTS['evil.test'],
+        ...here.filter(({ family }) => family === 'IPv4').map(({ address }) => address),
+      ];
+      // As a policy may name it: the ceiling, the judge or the plan has to refuse it.
+      const policies: readonly NetworkDocument[] = [
+        { mode: 'filtered', allow: [`evil.test:${port}`] },
+        { mode: 'filtered', allow: [`*.test:${port}`], intercept: true },
+        ...addresses.map((address) => ({ mode: 'filtered', allow: [`${address}/32:${port}`] })),
+        { mode: 'filtered', allow: [`0.0.0.0/0:${port}`] },
+        { mode: 'filtered', allow: [`localhost:${port}`] },
+      ];
+      const knock = `
+import socket
+def knock(*where):
+  try:
+    s = socket.create_connection((where[0], ${port}), 2); s.settimeout(2)
+    s.sendall(b'GET /of-B HTTP/1.1\\r\\nHost: evil.test\\r\\n\\r\\n'); print(where, s.recv(100))
+  except OSError as e: print(where, e)
+for name in ('evil.test', 'localhost', ${addresses.map((each) => `'${each}'`).join(', ')}, '::1', '::ffff:127.0.0.1'): knock(name)`;
+      let tried = 0;
+      for (const network of policies) {
+        const body = { policy: { version: 1, level: 'moderate', network }, workspace: 'private' };
+        const { status, body: told } = await b.ask('POST', '/api/sandboxes', body);
+        if (status !== 201) continue;
+        const other = (told as { id: string }).id;
+        for (const points of [['127.0.0.1'], [HOSTS['evil.test'], '127.0.0.1'], ['0.0.0.0']]) {
+          internet.world.point('evil.test', points);
+          await b.python(other, knock);
+          tried++;
+        }
+        await b.end(other);
+      }
+      internet.world.point('evil.test', [HOSTS['evil.test']]);
+      assert.ok(tried >= 6, `${tried}`);
+      assert.doesNotMatch(String(listening.stdout), /of-B/);
+      // It is reached where it should be.
+      const { createConnection } = await import('node:net');
+      const socket = createConnection(port, '127.0.0.1', () => socket.write('of-the-host'));
+      await listening.until('of-the-host');
+      socket.destroy();
+      await a.end(id);
+    },
+  );
 
   test('ports whose proxy is gone are not told of, and count no more', TIMEOUT, async () => {
     const id = await a.create({ mode: 'filtered', allow: [], listen: [8080] });
