@@ -25,6 +25,8 @@ import type { PublishOptions } from './published-port.ts';
 import { SecretKeeper } from './secret-keeper.ts';
 
 const ASK_TIMEOUT_MS = 30_000;
+/** While somebody waits for it: one from which nothing is heard from one look to the next is ended. */
+const LOOK_EVERY_MS = 15_000;
 
 interface Pending {
   readonly resolve: (reply: ProxyReply) => void;
@@ -45,6 +47,8 @@ export class ProxyProcessClient {
   #lastId = 0;
   #lastRequest = 0;
   #holders = 0;
+  #watch: NodeJS.Timeout | undefined;
+  #isHeard = false;
   #gone: CaissonError | undefined;
   #ending = false;
   readonly #keeper: SecretKeeper;
@@ -237,12 +241,29 @@ export class ProxyProcessClient {
     if (this.#holders++ > 0) return;
     this.#child.channel?.ref();
     this.#child.ref();
+    this.#isHeard = true;
+    // After what has come meanwhile was read: this process may have been busy, too.
+    const look = (): void => void setImmediate(() => this.#look());
+    this.#watch = setInterval(look, LOOK_EVERY_MS).unref();
   }
 
   #release(): void {
     if (--this.#holders > 0) return;
+    clearInterval(this.#watch);
     this.#child.channel?.unref();
     this.#child.unref();
+  }
+
+  /** All sandboxes share it: one that stands still would keep each of them from its end. */
+  #look(): void {
+    if (this.#gone !== undefined || this.#holders === 0) return;
+    if (!this.#isHeard) {
+      this.#child.kill('SIGKILL');
+      return;
+    }
+    this.#isHeard = false;
+    // It is answered at once, whatever else takes long.
+    this.#send({ type: 'warm', intercept: false, id: 0, request: ++this.#lastRequest });
   }
 
   #send(message: ToProxy): void {
@@ -251,6 +272,7 @@ export class ProxyProcessClient {
   }
 
   #take(message: FromProxy): void {
+    this.#isHeard = true;
     if (message.type === 'decision') {
       this.#networks.get(message.id)?.onDecision?.(message.decision);
     } else if (message.type === 'ask') {
@@ -296,6 +318,7 @@ export class ProxyProcessClient {
   #end(error: CaissonError): void {
     if (this.#gone !== undefined) return;
     this.#gone = error;
+    clearInterval(this.#watch);
     void this.#keeper.end();
     for (const end of [...this.#underWay]) end();
     for (const { reject } of this.#pending.values()) {

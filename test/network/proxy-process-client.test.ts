@@ -19,11 +19,15 @@ class Child extends EventEmitter {
   readonly pid = 1;
   refs = 0;
   arrives = false;
+  /** Of requests that it does not answer. */
+  ignores: readonly string[] = [];
+  isKilled = false;
   send(
-    message: { request?: number },
+    message: { request?: number; type: string },
     _handle: unknown,
     done?: (error: Error | null) => void,
   ): void {
+    if (this.ignores.includes(message.type)) return;
     if (message.request !== undefined) {
       const { request } = message;
       setImmediate(() => this.emit('message', { type: 'reply', request, reply: { port: 1 } }));
@@ -37,6 +41,7 @@ class Child extends EventEmitter {
     this.refs--;
   }
   kill(): void {
+    this.isKilled = true;
     this.emit('exit', null, 'SIGKILL');
   }
 }
@@ -113,4 +118,35 @@ test('the sockets of a network, whoever waits for them, and requests without an 
   await assert.rejects(asked, { code: 'NETWORK_GONE' });
   for (const { closed } of Object.values(parts)) assert.equal(closed, 1);
   assert.deepEqual([gone, child.refs], [1, 0], 'nothing of it keeps this process alive');
+});
+
+test('one that stands still is ended, and with it what waits for it', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { child, client } = setUp();
+  const { network } = client.begin({ policy: { mode: 'filtered' } as never, onDecision: () => {} });
+  await network.opened;
+  child.ignores = ['close', 'warm'];
+  const closed = network.close();
+  t.mock.timers.tick(15_000);
+  await turns();
+  assert.ok(!child.isKilled, 'it is asked first');
+  t.mock.timers.tick(15_000);
+  assert.equal(await closed, undefined);
+  assert.ok(child.isKilled);
+  assert.equal(child.refs, 0, 'nothing of it keeps this process alive');
+});
+
+test('one that takes long at something, and answers otherwise, is not', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { child, client } = setUp();
+  const { network } = client.begin({ policy: { mode: 'filtered' } as never, onDecision: () => {} });
+  await network.opened;
+  child.ignores = ['update'];
+  network.update({ mode: 'filtered' } as never).catch(() => {});
+  for (let i = 0; i < 10; i++) {
+    t.mock.timers.tick(15_000);
+    await turns();
+  }
+  assert.ok(!child.isKilled);
+  child.emit('exit', 0, null);
 });
