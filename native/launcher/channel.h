@@ -12,7 +12,7 @@
 bool channel_send(int socket, const void *data, size_t length, const int *fds, size_t fd_count);
 
 /* Receives at most `length` bytes once. Received descriptors are close-on-exec; more than `fd_room` is an error and closes
-   them. Returns bytes, 0 at the end, -1 with errno. */
+   them. Returns bytes, 0 at the end, -1 with errno: EBADMSG where the bytes are there, and a descriptor could not be taken. */
 ssize_t channel_receive(int socket, void *data, size_t length, int *fds, size_t fd_room, size_t *fd_count);
 
 /* Receives exactly `length` bytes (the first may carry descriptors). Where it fails, no descriptor is left. */

@@ -83,11 +83,14 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
   sandbox->seat.ready = false;
   result = exec_output_open(exec, &job, sandbox->seat.output);
   sandbox->seat.output[0] = sandbox->seat.output[1] = -1;
-  if (failed(result)) return result;
   exec->next = sandbox->execs;
   sandbox->execs = exec;
-  if (exec->limits.cpu_ms && (sandbox->cell->grouped || S.host_view)) exec->cpu_check_ns = S.now_ns + 1000000;
   if (sandbox->keep) seat_next(sandbox);
+  if (failed(result)) {
+    if (sandbox->keep) exec_signal(exec, SIGKILL);
+    return result;
+  }
+  if (exec->limits.cpu_ms && (sandbox->cell->grouped || S.host_view)) exec->cpu_check_ns = S.now_ns + 1000000;
   if (exec->signals_due) sandbox_send_signals(sandbox);
   return OK;
 }
@@ -131,19 +134,23 @@ struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
 }
 
 void exec_seated(struct sandbox *sandbox) {
-  if (!seat_is_free(sandbox)) return;
-  struct exec *exec = sandbox->pending;
-  if (!exec) {
-    if (sandbox->agent) agent_event(sandbox->agent);
-    return;
+  bool more = true;
+  /* One that cannot start leaves its seat to the next one. */
+  while (more && seat_is_free(sandbox)) {
+    struct exec *exec = sandbox->pending;
+    if (!exec) {
+      if (sandbox->agent) agent_event(sandbox->agent);
+      return;
+    }
+    sandbox->pending = exec->next;
+    if (!sandbox->pending) sandbox->pending_tail = &sandbox->pending;
+    exec->next = NULL;
+    struct span bytes = {exec->job, exec->job_length};
+    struct err result = job_parse(bytes, &job);
+    if (!failed(result)) result = exec_start(exec, bytes);
+    more = sandbox->keep && failed(result);
+    if (failed(result)) exec_fail(exec, result);
   }
-  sandbox->pending = exec->next;
-  if (!sandbox->pending) sandbox->pending_tail = &sandbox->pending;
-  exec->next = NULL;
-  struct span bytes = {exec->job, exec->job_length};
-  struct err result = job_parse(bytes, &job);
-  if (!failed(result)) result = exec_start(exec, bytes);
-  if (failed(result)) exec_fail(exec, result);
 }
 
 /* 0 at its end, below 0 where nothing is there yet. */
@@ -152,10 +159,18 @@ static ssize_t look_at(int socket) {
   return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 }
 
+/* Without room for its descriptors it would run unheard. */
+static bool lose(struct exec *exec) {
+  if (exec->sandbox->keep && !exec->ended) exec_signal(exec, SIGKILL);
+  exec_fail(exec, fail(ERR_RESOURCE, EMFILE, "take a command's descriptors", NULL));
+  return false;
+}
+
 bool exec_job_event(struct exec *exec) {
   int fd = -1;
   size_t count;
   if (!channel_receive_all(exec->job_socket.fd, &told, sizeof told, &fd, 1, &count)) {
+    if (errno == EBADMSG) return lose(exec);
     /* End-of-file is execve's success: the descriptor was close-on-exec. Or the job died; then init says so. */
     watch_close(&exec->job_socket);
     exec->exec_seen = true;
@@ -169,8 +184,7 @@ bool exec_job_event(struct exec *exec) {
     return true;
   }
   if (told.event == JOB_PTY && count == 1) {
-    exec_terminal_open(exec, fd);
-    return true;
+    return exec_terminal_open(exec, fd) || lose(exec);
   }
   if (told.event == JOB_LISTENER && count == 1) {
     if (!watch_add(&exec->notify, WATCH_NOTIFY, fd, EPOLLIN, exec)) close(fd); /* its calls end in ENOSYS then */

@@ -68,13 +68,17 @@ void exec_window(struct exec *exec, const struct winsize_request *size) {
   if (exec->pty && exec->out[0].watch.fd >= 0) ioctl(exec->out[0].watch.fd, TIOCSWINSZ, &window);
 }
 
-void exec_terminal_open(struct exec *exec, int master) {
+bool exec_terminal_open(struct exec *exec, int master) {
   fcntl(master, F_SETFL, O_NONBLOCK);
   int writing = fcntl(master, F_DUPFD_CLOEXEC, 3);
   exec->input = (struct watch){.kind = WATCH_STDIN, .fd = writing, .owner = exec};
-  if (!watch_add(&exec->out[0].watch, WATCH_STDOUT, master, EPOLLIN, exec)) close(master);
+  if (writing < 0 || !watch_add(&exec->out[0].watch, WATCH_STDOUT, master, EPOLLIN, exec)) {
+    close(master);
+    return false;
+  }
   if (exec->window.rows) exec_window(exec, &exec->window);
   if (exec->input_length > exec->input_done) exec_input_event(exec);
+  return true;
 }
 
 /* Input: written at once where the pipe has room, kept where not; the client is told what was taken. */

@@ -153,12 +153,14 @@ void sandbox_seat_event(struct sandbox *sandbox) {
   int fds[NETWORK_PARTS];
   size_t count;
   if (!channel_receive_all_from(sandbox->seat.watch.fd, &told, sizeof told, fds, NETWORK_PARTS, &count, &sandbox->seat.pid)) {
+    bool lost = errno == EBADMSG;
     if (sandbox->opened) {
       seat_lost(sandbox);
       return;
     }
     watch_close(&sandbox->seat.watch);
-    if (sandbox->made) sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
+    if (lost) sandbox_failed(sandbox, fail(ERR_RESOURCE, EMFILE, "take a sandbox's descriptors", NULL));
+    else if (sandbox->made) sandbox_failed(sandbox, fail(ERR_SYSTEM, ECHILD, "sandbox ended before its job", NULL));
     else if (sandbox->pidfd.fd >= 0) end_init(sandbox); /* sandbox_reap says what then */
     return;
   }
@@ -200,10 +202,15 @@ void sandbox_seat_event(struct sandbox *sandbox) {
 void sandbox_control_event(struct sandbox *sandbox, uint32_t what) {
   if (what & EPOLLOUT) sandbox_send_signals(sandbox);
   if (!(what & ~(uint32_t)EPOLLOUT)) return;
-  struct slot_report report;
+  struct slot_report report = {0};
   int fd = -1;
   size_t fd_count;
   ssize_t got = channel_receive(sandbox->control.fd, &report, sizeof report, &fd, 1, &fd_count);
+  if (got < 0 && errno == EBADMSG && report.event == SLOT_DIALED) {
+    report.status = EMFILE;
+    dial_answer(sandbox, &report, -1);
+    return;
+  }
   if (got != (ssize_t)sizeof report) {
     watch_close(&sandbox->control); /* init is dying; its pidfd will say when it is done */
     return;

@@ -95,10 +95,10 @@ static void orphans_reap(void) {
   char path[64], text[16384];
   snprintf(path, sizeof path, "%d/task/%d/children", (int)getpid(), (int)getpid());
   int fd = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
+  bool left = fd < 0 && errno == EMFILE;
   ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
   if (fd >= 0) close(fd);
   text[length < 0 ? 0 : length] = 0;
-  bool left = false;
   char *end;
   for (char *at = text; *at; at = end) {
     int pid = (int)strtol(at, &end, 10);

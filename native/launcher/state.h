@@ -333,8 +333,8 @@ uint64_t execs_tick(void);
 struct err exec_input_open(struct exec *exec, const struct job *job, int *guest_end);
 /* Takes over the reading ends, whatever comes of it. */
 struct err exec_output_open(struct exec *exec, const struct job *job, const int reading[2]);
-/* Takes over the terminal, which the job has opened. */
-void exec_terminal_open(struct exec *exec, int master);
+/* Takes over the terminal, which the job has opened; false where there is no room for it. */
+bool exec_terminal_open(struct exec *exec, int master);
 void exec_input(struct exec *exec, struct span bytes);
 void exec_input_event(struct exec *exec);
 void exec_output_event(struct exec *exec, int which);

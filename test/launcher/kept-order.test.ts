@@ -155,3 +155,25 @@ test('a guest that ends the process which waits for the next command ends no san
   first.stdin.end('whole\n');
   assert.equal((await first.result).status, 0);
 });
+
+test('a command that cannot be started leaves its turn to the next one', { skip }, async () => {
+  await using own = await openUngrouped();
+  const { sandbox, init } = await own.open();
+  const first = sandbox.spawn(own.job('read -r word', { stdout: 'stream', stdin: 'stream' }));
+  await first.started;
+  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  signal([init], 'SIGSTOP');
+  const second = sandbox.run(own.job('echo second'));
+  const { mounts } = own.kind;
+  const bind = mounts.find(({ kind }) => kind === 'bind');
+  assert.ok(bind?.kind === 'bind');
+  const missing = { ...bind, source: '/nonexistent', target: '/tmp/x' };
+  const third = sandbox.run(own.job('echo third', { mounts: [missing] }));
+  const fourth = sandbox.run(own.job('echo fourth'));
+  await sleep(100);
+  signal([init], 'SIGCONT');
+  assert.equal(ranFrom(await second).stdout, 'second\n');
+  await assert.rejects(third);
+  assert.equal(ranFrom(await fourth).stdout, 'fourth\n');
+  first.kill();
+});
