@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -115,12 +115,125 @@ const ends: Readonly<Record<string, (held: Held) => Promise<void>>> = {
   },
 };
 
+/** One answer after the other is asked for, and not waited for. */
+const asking = (
+  { service, key }: Held,
+  ...requests: readonly (readonly [method: string, path: string, body?: unknown])[]
+): void => {
+  for (const [method, path, body] of requests)
+    service.ask(method, path, { key, ...(body === undefined ? {} : { body }) }).catch(() => {});
+};
+
+const getting =
+  (path: (held: Held) => string, prepare: readonly string[] = ['true']) =>
+  async (held: Held): Promise<void> => {
+    const { service, key, sandbox } = held;
+    const body = { argv: prepare };
+    await service.ask('POST', `/api/sandboxes/${sandbox}/exec`, { key, body });
+    const connection = await raw(held);
+    connection.socket.pause();
+    connection.send(rawRequest('GET', path(held), HEADERS(key)));
+    await sleep(700);
+  };
+
+const LARGE = ['sh', '-c', 'head -c 60000000 /dev/zero > large'] as const;
+const OVERLAY = {
+  version: 1,
+  level: 'strict',
+  filesystem: { workspace: 'overlay', write: ['.'] },
+  limits: { memory: '512MiB' },
+} as const;
+const more: typeof ends = {
+  'a download that is not read': getting(
+    ({ sandbox }) => `/api/sandboxes/${sandbox}/files?path=large`,
+    LARGE,
+  ),
+  'a tree that is not read': getting(
+    ({ sandbox }) => `/api/sandboxes/${sandbox}/tree?path=.`,
+    LARGE,
+  ),
+  'an event stream of files that is not read': getting(
+    ({ sandbox }) => `/api/sandboxes/${sandbox}/files/watch?path=.`,
+  ),
+  'programs that are evaluated without end': async (held) => {
+    const loop = (source: string) =>
+      ['POST', '/api/evaluations', { language: 'javascript', source, args: [] }] as const;
+    asking(
+      held,
+      loop('export default () => { for (;;); }'),
+      loop('export default () => new Promise(() => {})'),
+      loop('export default () => 1'),
+    );
+    await sleep(300);
+  },
+  'paused sandboxes, and what is asked of them': async (held) => {
+    const { service, key, sandbox } = held;
+    const guest = await unread(held, `/api/sandboxes/${sandbox}/spawn`);
+    guest.say({ argv: WRITES });
+    await sleep(500);
+    const { status } = await service.ask('POST', `/api/sandboxes/${sandbox}/pause`, { key });
+    assert.ok([200, 204, 400].includes(status), `${status}`);
+    asking(
+      held,
+      ['POST', `/api/sandboxes/${sandbox}/exec`, { argv: ['true'] }],
+      ['GET', `/api/sandboxes/${sandbox}/files/list?path=.`],
+      ['POST', `/api/sandboxes/${sandbox}/shells`],
+    );
+    await sleep(200);
+  },
+  'forks and snapshots that are under way': async (held) => {
+    const { service, key } = held;
+    const made = await service.ask('POST', '/api/sandboxes', {
+      key,
+      body: { policy: OVERLAY, workspace: 'private' },
+    });
+    assert.equal(made.status, 201, made.text);
+    const at = `/api/sandboxes/${(made.body as { id: string }).id}`;
+    await service.ask('POST', `${at}/exec`, { key, body: { argv: LARGE } });
+    asking(
+      held,
+      ['POST', `${at}/snapshots`],
+      ['POST', `${at}/fork`],
+      ['POST', `${at}/pause`],
+      ['POST', `${at}/fork`],
+      ['POST', `${at}/snapshots`],
+      ['GET', `${at}/changes`],
+    );
+    await sleep(30);
+  },
+  'commands of shells': async (held) => {
+    const { service, key, sandbox } = held;
+    const { body } = await service.ask('POST', `/api/sandboxes/${sandbox}/shells`, { key });
+    const { id } = body as { id: string };
+    for (const command of ['yes', 'sleep 600', 'true'])
+      asking(held, ['POST', `/api/sandboxes/${sandbox}/shells/${id}`, { command }]);
+    await sleep(500);
+  },
+  'requests that wait for room': async (held) => {
+    for (let i = 0; i < 12; i++)
+      asking(held, ['POST', '/api/runs', { ...PRIVATE, argv: ['sleep', '600'] }]);
+    await sleep(500);
+  },
+};
+
 const connections = ({ serving }: Served): Promise<number> =>
   new Promise((resolve, reject) => {
     serving.app.server.getConnections((error, open) =>
       error === null ? resolve(open) : reject(error),
     );
   });
+
+/** What of a sandbox is on the disk of a service that has ended. */
+function left({ state }: Served): string[] {
+  return ['overlays', 'networks', 'workspaces'].flatMap((name) => {
+    const home = join(state, name);
+    if (!existsSync(home)) return [];
+    const found = readdirSync(home, { recursive: true, withFileTypes: true });
+    return found
+      .filter((each) => !each.isDirectory())
+      .map((each) => join(each.parentPath, each.name));
+  });
+}
 
 /** Programs below this process that run what `word` names. */
 function running(word: string): string[] {
@@ -152,7 +265,7 @@ function commandOf(pid: string): string {
 }
 
 async function begin(): Promise<Held> {
-  const service = await served();
+  const service = await served({ manager: { pool: { concurrency: 6 } } });
   const key = await service.key('developer');
   const { status, text, body } = await service.ask('POST', '/api/sandboxes', {
     key,
@@ -175,7 +288,7 @@ async function within(what: Promise<unknown>): Promise<'ended' | 'hung'> {
 }
 
 describe('a service that is asked to stop', () => {
-  for (const [name, hold] of Object.entries(ends)) {
+  for (const [name, hold] of Object.entries({ ...ends, ...more })) {
     test(`${name} keeps it from nothing`, async () => {
       const held = await begin();
       try {
@@ -183,6 +296,7 @@ describe('a service that is asked to stop', () => {
         assert.equal(await within(held.service.serving.stop(100)), 'ended');
         assert.equal(await connections(held.service), 0);
         assert.deepEqual(running('yes'), []);
+        assert.deepEqual(left(held.service), []);
       } finally {
         for (const each of held.holders) each.destroy();
         await held.service[Symbol.asyncDispose]();
