@@ -20,7 +20,7 @@ size_t client_backlog(void) { return S.out_length - S.out_done; }
 static void keep(const void *bytes, size_t length) {
   if (S.out_done == S.out_length) S.out_done = S.out_length = 0;
   /* A client that is always a little behind never takes the last of it. */
-  if (S.out_length + length > S.out_capacity && S.out_done >= S.out_length / 2) {
+  if (S.out_length + length > S.out_capacity && S.out_done > S.out_length / 2) {
     memmove(S.out, S.out + S.out_done, S.out_length - S.out_done);
     S.out_length -= S.out_done;
     S.out_done = 0;
