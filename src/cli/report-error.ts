@@ -38,8 +38,8 @@ export function renderError(error: CaissonError, words: readonly string[]): stri
   if (error.cause instanceof Error && !error.message.includes(error.cause.message)) {
     lines.push(`  because: ${error.cause.message}`);
   }
-  // A single problem of a document ends with what to do about it.
-  if (error.hint !== undefined && !error.message.endsWith(`(${error.hint})`)) {
+  // A problem of a document ends with what to do about it.
+  if (error.hint !== undefined && !error.message.includes(`(${error.hint})`)) {
     lines.push(`  ${error.hint}`);
   }
   return `${lines.join('\n')}\n`;

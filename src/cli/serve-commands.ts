@@ -1,6 +1,7 @@
 /** `caisson serve`, and its flags. */
 import { resolve } from 'node:path';
 import { CaissonError } from '../core/error.ts';
+import type { ConfigRequest } from '../server/config/load-config.ts';
 import { command, type FlagValues } from './command.ts';
 
 export const serveFlags = {
@@ -44,8 +45,10 @@ const SHORT = {
 /** By key of the configuration. @throws REQUEST_INVALID */
 export function configFlagsOf(
   flags: FlagValues<typeof serveFlags>,
-): Readonly<Record<string, string | boolean>> {
+): Required<Pick<ConfigRequest, 'flags' | 'spelled'>> {
   const found: Record<string, string | boolean> = {};
+  const spelled: Record<string, string> = {};
+  requireOneAddress(flags);
   for (const each of flags.set ?? []) {
     const at = each.indexOf('=');
     if (at <= 0) {
@@ -63,8 +66,20 @@ export function configFlagsOf(
     // Where whoever types it stands; in a file, paths are absolute.
     const isPath = (flag === 'socket' || flag === 'state') && typeof value === 'string';
     found[key] = isPath ? resolve(value) : value;
+    spelled[key] = `--${flag}`;
   }
-  return found;
+  return { flags: found, spelled };
+}
+
+/** @throws REQUEST_INVALID: it listens at one place, and the other would be left out without a word */
+function requireOneAddress({ socket, host, port }: FlagValues<typeof serveFlags>): void {
+  const other = port !== undefined ? '--port' : host !== undefined ? '--host' : undefined;
+  if (socket === undefined || other === undefined) return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'cli',
+    message: `--socket and ${other} cannot stand together: the service listens on a unix socket, or at an address`,
+    hint: `leave out ${other}, or --socket; two services with state directories of their own can have both`,
+  });
 }
 
 export const serveCommands = [

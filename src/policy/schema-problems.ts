@@ -64,7 +64,11 @@ function explainIssue(
         return [{ ...at, message }];
       }
       return [
-        { ...at, message: `${show(issue.input)} does not fit here`, ...suggestion(issue.message) },
+        {
+          ...at,
+          message: issue.input === undefined ? 'missing' : `${show(issue.input)} does not fit here`,
+          ...suggestion(issue.message),
+        },
       ];
     }
     case 'custom': {

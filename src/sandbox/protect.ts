@@ -81,7 +81,7 @@ export function unprotected(protection: Protection): Unenforceable | undefined {
     id: 'filesystem.protect:direct',
     clause: 'filesystem.protect',
     reason: `the guest writes the workspace directly, so nothing stops it from creating ${shown}${more}`,
-    cure: 'use workspace: overlay (--overlay), which refuses them when the changes are applied',
+    cure: 'use an overlay (workspace: overlay, --overlay), which refuses them when the changes are applied',
     acceptable: true,
   };
 }

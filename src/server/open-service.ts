@@ -6,7 +6,6 @@ import type { Observer } from '../core/ports.ts';
 import { AuditLog } from '../observe/audit/audit-log.ts';
 import type { AuditOptions } from '../observe/audit/audit-options.ts';
 import type { HostFacts } from '../plan/facts.ts';
-import { defaultStateDirectory, openStateDirectory } from '../sandbox/state-directory.ts';
 import { DirectoryLock } from '../store/directory-lock.ts';
 import { SqliteServiceStore } from '../store/sqlite-service-store.ts';
 import type { Config } from './config/config.ts';
@@ -14,6 +13,7 @@ import { readHeadersFile } from './config/headers-file.ts';
 import { readPolicySetting } from './config/policy-setting.ts';
 import { endAll } from './end-all.ts';
 import { Idempotency } from './http/idempotency.ts';
+import { openServiceState } from './open-state.ts';
 import { openServiceTelemetry } from './open-telemetry.ts';
 import { OutputRoom } from './output-room.ts';
 import { Places } from './places.ts';
@@ -49,16 +49,14 @@ export interface OpenService extends Service, AsyncDisposable {
 /**
  * Opens everything, and cleans up first what a service left that died.
  *
- * @throws CONFLICT: another service works on the state directory; CONFIG_INVALID, STORE_UNUSABLE, AUDIT_UNAVAILABLE, PATH_ESCAPES, POLICY_INVALID, LAUNCHER_*
+ * @throws CONFLICT: another service works on the state directory; CONFIG_INVALID, STORE_UNUSABLE, AUDIT_UNAVAILABLE, POLICY_INVALID, LAUNCHER_*
  */
 export async function openService(
   config: Config,
   { onFault, observer, facts }: OpenServiceOptions,
 ): Promise<OpenService> {
   await using opened = new AsyncDisposableStack();
-  const state = openStateDirectory(
-    config.stateDirectory ?? join(openStateDirectory(defaultStateDirectory()), 'service'),
-  );
+  const state = openServiceState(config);
   // What another one works on would be cleaned up under its feet.
   opened.use(DirectoryLock.take(state, LOCK_FILE));
   const store = opened.use(SqliteServiceStore.open(SqliteServiceStore.fileIn(state)));

@@ -1,6 +1,6 @@
 /** `caisson config check` and `show`, and that `serve` reads the same. */
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makePlace } from './caisson.ts';
@@ -24,8 +24,8 @@ test('check: valid, or everything that is wrong and where, with exit code 78', (
   for (const told of [
     /config\.yaml:2:3: listen\.prot: unknown key \(did you mean port\?\)/,
     /config\.yaml:4:12: signing\.keyFile: write an absolute path/,
-    /CAISSON_LISTEN_PORT: listen\.port: write at most 65535/,
-    /--set limits\.bodyBytes: limits\.bodyBytes: "x" is not a size/,
+    /CAISSON_LISTEN_PORT: listen\.port: 99999 is not a whole number from 0 to 65535/,
+    /--set limits\.bodyBytes: "x" is not a size/,
   ]) {
     assert.match(bad.stderr, told);
   }
@@ -45,6 +45,57 @@ test('check: what is named must be there, and a key nobody else’s', () => {
   assert.equal(check().status, 0);
 });
 
+test('check: a flag is told as it was typed, and no hint twice', () => {
+  using place = makePlace();
+  const told = (...flags: string[]) => {
+    const { status, stderr } = place.caisson(['config', 'check', ...flags]);
+    assert.equal(status, 78, stderr);
+    return stderr;
+  };
+  assert.match(
+    told('--port', 'abc'),
+    /^caisson: --port: listen\.port: "abc" is not a whole number from 0 to 65535$/m,
+  );
+  assert.match(told('--set', 'listen.port=abc'), /^caisson: --set listen\.port: "abc" is not/m);
+  const two = told('--set', 'lisen.port=1', '--set', 'zzzzzz=1');
+  assert.match(two, /zzzzzz: unknown key/);
+  assert.equal(two.split('did you mean listen.port?').length - 1, 1, two);
+});
+
+test('check and serve: a state directory that others can use, exit code 78', () => {
+  using place = makePlace();
+  const open = join(place.work, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o755);
+  const check = () => place.caisson(['config', 'check', '--state', open]);
+  assert.equal(check().status, 78);
+  assert.match(check().stderr, /stateDirectory: .*its owner alone can use; chmod 700/);
+  const served = place.caisson(['serve', '--state', open, '--port', '0']);
+  assert.equal(served.status, 78, served.stderr);
+  assert.match(served.stderr, /^caisson: stateDirectory: .*its owner alone can use \(chmod 700 /);
+  chmodSync(open, 0o700);
+  assert.equal(check().status, 0);
+  rmdirSync(open);
+  assert.equal(check().status, 0, 'it would be made');
+});
+
+test('a unix socket and a port or a host are refused together: one would be left out', () => {
+  using place = makePlace();
+  const socket = ['--socket', join(place.work, 'api.sock')];
+  for (const [other, value] of [
+    ['--port', '0'],
+    ['--host', '127.0.0.1'],
+  ] as const) {
+    for (const command of [['serve'], ['config', 'check']]) {
+      const { status, stderr } = place.caisson([...command, ...socket, other, value]);
+      assert.equal(status, 64, stderr);
+      assert.match(stderr, new RegExp(`--socket and ${other} cannot stand together`));
+      assert.match(stderr, new RegExp(`leave out ${other}, or --socket`));
+    }
+  }
+  assert.equal(place.caisson(['config', 'check', ...socket]).status, 0);
+});
+
 test('show: every key with its value and source', () => {
   using place = makePlace();
   const file = join(place.work, 'config.json');
@@ -55,7 +106,7 @@ test('show: every key with its value and source', () => {
   assert.equal(status, 0);
   for (const row of [
     `listen.host "127.0.0.9" (${file}:1)`,
-    'listen.port 0 (--set listen.port)',
+    'listen.port 0 (--port)',
     'limits.maxStreams 7 (CAISSON_LIMITS_MAX_STREAMS)',
     `drainTimeoutMs 5000 (${file}:1)`,
     'audit.enabled true (default)',
@@ -67,7 +118,7 @@ test('show: every key with its value and source', () => {
     );
   }
   const { keys } = JSON.parse(place.caisson([...words, '--json'], { environment }).stdout);
-  assert.deepEqual(keys['listen.port'], { value: 0, from: 'flag', where: '--set listen.port' });
+  assert.deepEqual(keys['listen.port'], { value: 0, from: 'flag', where: '--port' });
   assert.deepEqual(keys['signing.keyFile'], { value: null, from: 'default' });
 });
 

@@ -9,7 +9,7 @@ export const action: Action<typeof serveFlags> = async ({ flags }) => {
   const { config, file } = await loadConfig({
     ...(flags.config === undefined ? {} : { file: flags.config }),
     environment: process.env,
-    flags: configFlagsOf(flags),
+    ...configFlagsOf(flags),
   });
   const problems = await configFileProblems(config);
   if (problems.length > 0) throw configInvalid(problems);

@@ -8,7 +8,7 @@ export const action: Action<typeof serveFlags> = async ({ flags }) => {
   const { config, file, sources } = await loadConfig({
     ...(flags.config === undefined ? {} : { file: flags.config }),
     environment: process.env,
-    flags: configFlagsOf(flags),
+    ...configFlagsOf(flags),
   });
   const rows = configKeys.map(({ name, path }) => {
     const value = path.reduce<unknown>(

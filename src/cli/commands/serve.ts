@@ -11,7 +11,7 @@ export const action: Action<typeof serveFlags> = async ({ flags, json }) => {
   const { config } = await loadConfig({
     ...(flags.config === undefined ? {} : { file: flags.config }),
     environment: process.env,
-    flags: configFlagsOf(flags),
+    ...configFlagsOf(flags),
   });
   const serving = await serve(config);
   const { address } = serving;

@@ -2,7 +2,7 @@
  * What a configuration names on this host, looked at before anybody is to be served: `caisson config check`.
  */
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
+import { access, lstat, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isCaissonError } from '../../core/error.ts';
 import { policyFromDocument } from '../../policy/parse.ts';
@@ -49,8 +49,9 @@ async function tlsProblems({ listen: { tls } }: Config): Promise<Problem[]> {
   }
 }
 
-function looks({ listen, telemetry, audit, trust, signing, workspaces }: Config) {
+function looks({ stateDirectory, listen, telemetry, audit, trust, signing, workspaces }: Config) {
   const all: [At, string | undefined, Look][] = [
+    [['stateDirectory'], stateDirectory, own],
     [['listen', 'tls', 'certFile'], listen.tls?.certFile, readable],
     [['listen', 'tls', 'keyFile'], listen.tls?.keyFile, secret],
     [['listen', 'socketPath'], listen.socketPath && dirname(listen.socketPath), directory],
@@ -131,6 +132,18 @@ async function headers(path: string): Promise<string | undefined> {
   } catch (error) {
     if (isCaissonError(error)) return error.message;
     throw error;
+  }
+}
+
+/** Made at the start, where it is not there. Whose it is does not show here: the service may run as another user. */
+async function own(path: string): Promise<string | undefined> {
+  try {
+    const entry = await lstat(path);
+    return entry.isDirectory() && (entry.mode & 0o077) === 0
+      ? undefined
+      : 'not a directory that its owner alone can use; chmod 700';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : reasonOf(error);
   }
 }
 

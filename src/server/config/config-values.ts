@@ -23,19 +23,22 @@ export function duration() {
 }
 
 export function count(least = 1, most = 1_000_000_000) {
-  return numeric('write a whole number').pipe(
-    z
-      .int('write a whole number')
-      .min(least, `write at least ${least}`)
-      .max(most, `write at most ${most}`),
-  );
+  const what = `a whole number from ${least} to ${most}`;
+  const error = isNot(what);
+  return numeric(what).pipe(z.int({ error }).min(least, { error }).max(most, { error }));
 }
 
 /** A number, or the text of one: nothing else becomes one. */
-export function numeric(error = 'write a number') {
+export function numeric(what = 'a number') {
+  const error = isNot(what);
   return z
-    .union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/, error)], { error })
+    .union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/, { error })], { error: `write ${what}` })
     .transform(Number);
+}
+
+function isNot(what: string) {
+  return ({ input }: { readonly input?: unknown }): string =>
+    `${JSON.stringify(input)?.slice(0, 80)} is not ${what}`;
 }
 
 /** Of a server: without a name and password in it, since a configuration is shown. */

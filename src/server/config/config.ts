@@ -51,7 +51,10 @@ export function tenantConfig(
 }
 
 export function configInvalid(problems: readonly Problem[]): CaissonError {
-  const lines = problems.map(formatProblem);
+  // `--set listen.port` has said which key it is about.
+  const lines = problems.map((each) =>
+    formatProblem(each.source?.endsWith(` ${each.path}`) ? { ...each, path: '' } : each),
+  );
   const hint = problems.find(({ suggestion }) => suggestion !== undefined)?.suggestion;
   return new CaissonError('CONFIG_INVALID', {
     layer: 'server',

@@ -8,6 +8,7 @@ import { suggest } from '../../policy/suggest.ts';
 import { readYaml } from '../../policy/yaml-source.ts';
 import { type Config, configInvalid, configProblems, parsed } from './config.ts';
 import { type ConfigKey, configKey, configKeys } from './config-keys.ts';
+import { jsonComment } from './json-comment.ts';
 
 export interface ConfigRequest {
   /** YAML or JSON. Default: what `CAISSON_CONFIG` names; without that, none. */
@@ -16,11 +17,13 @@ export interface ConfigRequest {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** By key, such as `listen.port`. */
   readonly flags?: Readonly<Record<string, string | boolean>>;
+  /** By key, the flag that said it, such as `--port`. Default: `--set KEY`. */
+  readonly spelled?: Readonly<Record<string, string>>;
 }
 
 export interface ConfigSource {
   readonly from: 'default' | 'file' | 'environment' | 'flag';
-  /** `/etc/caisson/config.yaml:3`, `CAISSON_LISTEN_PORT`, `--set listen.port`. Absent for a default. */
+  /** `/etc/caisson/config.yaml:3`, `CAISSON_LISTEN_PORT`, `--port`, `--set limits.maxStreams`. Absent for a default. */
   readonly where?: string;
 }
 
@@ -50,7 +53,7 @@ const OF_OUR_TESTS = /^CAISSON_(TEST|FUZZ|GUEST|KILL|LIGHT|LOG|TAMPERINGS|BUILD|
  * @example (await loadConfig({ environment: { CAISSON_LISTEN_PORT: '0' } })).config.listen.port // 0
  */
 export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> {
-  const { environment, flags = {} } = request;
+  const { environment, flags = {}, spelled = {} } = request;
   const named = request.file ?? (environment.CAISSON_CONFIG || undefined);
   const file = named === undefined ? undefined : await readConfigFile(resolve(named));
   const value: Record<string, unknown> = structuredClone(file?.value ?? {});
@@ -78,7 +81,7 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   }
   for (const [name, given] of Object.entries(flags)) {
     const key = configKey(name);
-    const where = `--set ${name}`;
+    const where = spelled[name] ?? `--set ${name}`;
     if (key === undefined) {
       const near = suggest(
         name,
@@ -103,6 +106,7 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   const found = parsed(value, locate);
   problems.push(...('problems' in found ? found.problems : configProblems(found.config, locate)));
   if (problems.length > 0 || !('config' in found)) {
+    if (file !== undefined) requireNoComments(file.text, file.path);
     throw configInvalid(problems.map((problem) => withSource(problem, said, file?.path)));
   }
   return {
@@ -114,6 +118,7 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
 
 interface ConfigFile {
   readonly path: string;
+  readonly text: string;
   readonly value: Record<string, unknown>;
   readonly locate: Locate;
 }
@@ -129,17 +134,34 @@ async function readConfigFile(path: string): Promise<ConfigFile> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'CONFIG_INVALID') throw error;
-    throw fail(
-      code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'not UTF-8' : `cannot be read: ${code}`,
-    );
+    throw fail(UNREADABLE[String(code)] ?? `cannot be read: ${code}`);
   }
   const { value, locate, problems } = readYaml(text, path);
-  if (problems.length > 0) throw configInvalid(problems);
-  if (value === null) return { path, value: {}, locate };
+  if (problems.length > 0) {
+    requireNoComments(text, path);
+    throw configInvalid(problems);
+  }
+  if (value === null) return { path, text, value: {}, locate };
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw fail('a configuration is a group of keys', locate([], 'value'));
   }
-  return { path, value: value as Record<string, unknown>, locate };
+  return { path, text, value: value as Record<string, unknown>, locate };
+}
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'a directory, and no file',
+  ERR_ENCODING_INVALID_ENCODED_DATA: 'not UTF-8',
+};
+
+/** What is wrong otherwise comes of it. @throws CONFIG_INVALID */
+function requireNoComments(text: string, source: string): void {
+  const place = jsonComment(text);
+  if (place === undefined) return;
+  const message = 'JSON has no comments';
+  const suggestion = 'take it out, or begin it with #, as in YAML, which is taken too';
+  throw configInvalid([{ path: '', source, ...place, message, suggestion }]);
 }
 
 /** A variable or flag as a file would have it. */

@@ -219,9 +219,31 @@ describe('what is wrong is told', () => {
     });
   }
 
+  test('comments in JSON: told as such, where the first is; elsewhere // is a text', async () => {
+    for (const [text, line, column] of [
+      ['{\n  // where\n  "listen": {"port": 0}\n}', 2, 3],
+      ['{"listen": {"port": 0}, // where\n "tenants": {}}', 1, 25],
+      ['{"listen": {"port": 0 /* where */}}', 1, 23],
+      ['// what\n{"listen": {"port": 0}}', 1, 1],
+    ] as const) {
+      const [first, ...more] = await problemsOf({ file: file(text) });
+      assert.deepEqual([first?.message, more.length], ['JSON has no comments', 0], text);
+      assert.deepEqual([first?.line, first?.column], [line, column], text);
+      assert.match(first?.suggestion ?? '', /begin it with #/);
+    }
+    const url = '{"auth": {"oidc": [{"issuer": "https://a.example//b /* c */"}]}} # a comment';
+    for (const text of [url, 'listen:\n  port: 0 // x\n']) {
+      const problems = await problemsOf({ file: file(text) });
+      assert.ok(!problems.some(({ message }) => /comments/.test(message)), text);
+    }
+  });
+
   test('no file, a directory', async () => {
-    assert.match((await problemsOf({ file: join(directory, 'none') }))[0]?.message ?? '', /ENOENT/);
-    assert.match((await problemsOf({ file: directory }))[0]?.message ?? '', /EISDIR/);
+    assert.match(
+      (await problemsOf({ file: join(directory, 'none') }))[0]?.message ?? '',
+      /there is no such file/,
+    );
+    assert.match((await problemsOf({ file: directory }))[0]?.message ?? '', /a directory/);
   });
 
   test('anything at all: a configuration or CONFIG_INVALID', () => {
