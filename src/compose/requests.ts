@@ -21,14 +21,19 @@ import type { Programs } from '../sandbox/programs.ts';
 import { Runner } from '../sandbox/run.ts';
 import type { NetworkOptions } from '../sandbox/run-network.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
+import type { PendingOptions } from '../sandbox/settle-changes.ts';
 import type { AdmissionGate, Admitted } from './admission-gate.ts';
 import { scriptsOutside } from './guest-scripts.ts';
 import { closedError } from './launchers.ts';
 import { ANY_COMMAND, commandOf, type Runners } from './runners.ts';
 import { requestOf, tracedAdmission, tracedCreate, tracedRequest, tracedStart } from './steps.ts';
 
-export interface RunOptions extends ExecOptions, PlaceOptions, NetworkOptions {}
-export interface SpawnRunOptions extends SpawnOptions, PlaceOptions, NetworkOptions {}
+export interface RunOptions extends ExecOptions, PlaceOptions, NetworkOptions, PendingOptions {}
+export interface SpawnRunOptions
+  extends SpawnOptions,
+    PlaceOptions,
+    NetworkOptions,
+    PendingOptions {}
 export interface CreateOptions extends PlaceOptions, NetworkOptions {}
 
 export interface RequestsSetup {

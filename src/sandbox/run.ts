@@ -33,7 +33,7 @@ import { beginRelease, type Release } from './release.ts';
 import { type NetworkOptions, publish, tiesOf, withNetwork } from './run-network.ts';
 import { Sandbox } from './sandbox.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
-import { settleChanges } from './settle-changes.ts';
+import { type PendingOptions, settleChanges } from './settle-changes.ts';
 
 export interface RunnerSetup extends BoundJobsSetup, LookSetup {
   readonly kind: PreparedKind;
@@ -119,7 +119,7 @@ export class Runner {
   /** @param id names the run in its outcome and in what is recorded */
   async run(
     argv: readonly string[],
-    options: ExecOptions & NetworkOptions,
+    options: ExecOptions & NetworkOptions & PendingOptions,
     workspace: Workspace,
     id: string,
     admission: AdmissionReport = UNCHECKED,
@@ -149,7 +149,7 @@ export class Runner {
 
   async spawn(
     argv: readonly string[],
-    options: SpawnOptions & NetworkOptions,
+    options: SpawnOptions & NetworkOptions & PendingOptions,
     workspace: Workspace,
     id: string,
     admission: AdmissionReport = UNCHECKED,
@@ -179,7 +179,7 @@ export class Runner {
       await ports?.close();
       const made = toOutcome(raw, admitted(context, admission), id);
       const outcome = await withNetwork(made, raw, network);
-      const kept = overlay === undefined ? outcome : await this.#settle(overlay, outcome);
+      const kept = overlay === undefined ? outcome : await this.#settle(overlay, outcome, options);
       const settled = release?.outcome(kept) ?? kept;
       journal?.ended({ id }, shown, settled);
       journal?.destroyed({ id }, settled.leftBehind);
@@ -291,7 +291,7 @@ export class Runner {
 
   async #runLooking(
     argv: readonly string[],
-    options: ExecOptions & NetworkOptions,
+    options: ExecOptions & NetworkOptions & PendingOptions,
     workspace: Workspace,
     id: string,
     admission: AdmissionReport,
@@ -310,12 +310,12 @@ export class Runner {
       throw error;
     }
     // From here on the changes are somebody's work: a failure of ours leaves them pending.
-    return overlay === undefined ? outcome : await this.#settle(overlay, outcome);
+    return overlay === undefined ? outcome : await this.#settle(overlay, outcome, options);
   }
 
-  #settle(overlay: Overlay, outcome: Outcome): Promise<Outcome> {
+  #settle(overlay: Overlay, outcome: Outcome, options: PendingOptions): Promise<Outcome> {
     const { policy, launcher } = this.#setup;
-    return settleChanges(overlay, outcome, policy, launcher);
+    return settleChanges(overlay, outcome, policy, launcher, options);
   }
 
   async #look(workspace: Workspace, from: Overlay | undefined): Promise<Looked> {

@@ -4,7 +4,6 @@ import type { FastifyInstance } from 'fastify';
 import type { WireOutputEvent } from '../api/events.ts';
 import { outcomeToWire } from '../api/outcome.ts';
 import { begunCharacter } from '../core/begun-character.ts';
-import type { Outcome } from '../core/outcome.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
 import type { ServerEvent } from './http/event-stream.ts';
 
@@ -12,8 +11,6 @@ export interface CommandBegun {
   readonly guest: GuestProcess;
   /** Of a run. */
   readonly id?: string;
-  /** What it comes to, when nothing of it is left; default: the guest's own. */
-  readonly outcome?: Promise<Outcome>;
   readonly input: string | Uint8Array | undefined;
 }
 
@@ -28,12 +25,12 @@ export async function* commandEvents(
 ): AsyncGenerator<ServerEvent> {
   try {
     const begun = await begin();
-    const { guest, outcome = guest.outcome } = begun;
+    const { guest } = begun;
     try {
-      yield* eventsOf(app, begun, outcome);
+      yield* eventsOf(app, begun);
     } finally {
       guest.kill();
-      await outcome.catch(() => {});
+      await guest.outcome.catch(() => {});
     }
   } finally {
     await after();
@@ -43,7 +40,6 @@ export async function* commandEvents(
 async function* eventsOf(
   app: Pick<FastifyInstance, 'recorded'>,
   { guest, id, input }: CommandBegun,
-  outcome: Promise<Outcome>,
 ): AsyncGenerator<ServerEvent> {
   guest.stdin.end(input);
   const pid = await guest.started;
@@ -57,7 +53,7 @@ async function* eventsOf(
     const rest = rests[stream].end();
     if (rest.length > 0) yield { event: stream, data: outputOf(rest) };
   }
-  const ended = await outcome.finally(app.recorded);
+  const ended = await guest.outcome.finally(app.recorded);
   yield { event: 'outcome', data: outcomeToWire(ended) };
 }
 

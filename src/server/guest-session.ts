@@ -12,7 +12,6 @@ import {
   type WireSpawnEvent,
 } from '../api/spawn.ts';
 import { CaissonError } from '../core/error.ts';
-import type { Outcome } from '../core/outcome.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
 import type { SocketAsked } from './http/implement.ts';
 import { InputQueue } from './http/input-queue.ts';
@@ -23,8 +22,6 @@ export interface Begun {
   readonly guest: GuestProcess;
   /** Of a run. */
   readonly id?: string;
-  /** What it comes to, when nothing of it is left; default: the guest's own. */
-  readonly outcome?: Promise<Outcome>;
 }
 
 export interface GuestSessionOptions<S extends z.ZodMiniType> {
@@ -101,11 +98,7 @@ export function serveGuest<S extends z.ZodMiniType<{ readonly detach?: boolean |
   };
 }
 
-async function relay(
-  app: App,
-  { guest, id, outcome }: Begun,
-  channel: SocketChannel,
-): Promise<void> {
+async function relay(app: App, { guest, id }: Begun, channel: SocketChannel): Promise<void> {
   const tell = (event: WireSpawnEvent): void => channel.json(event);
   guest.started.then(
     (pid) => tell({ type: 'started', ...(id === undefined ? {} : { id }), pid }),
@@ -115,7 +108,7 @@ async function relay(
     pump(guest.stdout, CHANNEL.stdout, channel),
     pump(guest.stderr, CHANNEL.stderr, channel),
   ]);
-  const ended = await (outcome ?? guest.outcome).finally(app.recorded);
+  const ended = await guest.outcome.finally(app.recorded);
   tell({ type: 'outcome', outcome: outcomeToWire(ended) });
   channel.close();
 }

@@ -17,7 +17,6 @@ import { openServiceState } from './open-state.ts';
 import { openServiceTelemetry } from './open-telemetry.ts';
 import { OutputRoom } from './output-room.ts';
 import { Places } from './places.ts';
-import { RunChanges } from './run-changes.ts';
 import { openSecurity } from './security/security.ts';
 import { ServedSandboxes } from './served-sandboxes.ts';
 import type { Service } from './service.ts';
@@ -90,6 +89,7 @@ export async function openService(
     }),
   );
   const { pool, queue, agingMs, warmSlots } = config.manager;
+  let sandboxes: ServedSandboxes | undefined;
   const manager = opened.use(
     await caisson.manager({
       pool,
@@ -97,6 +97,7 @@ export async function openService(
       agingMs,
       warmSlots,
       keepEnded: config.retention.endedSandboxes,
+      lastly: async () => await sandboxes?.settled(),
       perTenant: (tenant) => security.quotas.poolOf(tenant),
       weight: (tenant) => security.tenants.settings(tenant).weight ?? 1,
     }),
@@ -123,14 +124,13 @@ export async function openService(
     workspaces,
     recycleNetwork: config.manager.recycleNetwork,
   });
-  const sandboxes = new ServedSandboxes(manager, onFault);
+  sandboxes = new ServedSandboxes(manager, onFault);
   const all = opened.move();
   let isDraining = false;
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= endAll(
       () => manager.close(),
-      () => sandboxes.settled(),
       () => all.disposeAsync(),
     );
     return closing;
@@ -141,7 +141,6 @@ export async function openService(
     caisson,
     manager,
     sandboxes,
-    runChanges: new RunChanges(state, onFault),
     output: new OutputRoom((tenant) => security.tenants.settings(tenant)),
     violations,
     places,

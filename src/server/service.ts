@@ -8,7 +8,6 @@ import type { ServiceStore } from '../store/service-store.ts';
 import type { Config } from './config/config.ts';
 import type { OutputRoom } from './output-room.ts';
 import type { Places } from './places.ts';
-import type { RunChanges } from './run-changes.ts';
 import type { Security } from './security/security.ts';
 import type { ServedSandboxes } from './served-sandboxes.ts';
 import type { ThreatCounts } from './threat-counts.ts';
@@ -21,7 +20,6 @@ export interface Service {
   readonly caisson: Caisson;
   readonly manager: SandboxManager;
   readonly sandboxes: ServedSandboxes;
-  readonly runChanges: RunChanges;
   readonly output: OutputRoom;
   /** What was refused in each of them. */
   readonly violations: ViolationLog;

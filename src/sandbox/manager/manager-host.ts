@@ -11,18 +11,19 @@ import type { PlaceOptions } from '../place-options.ts';
 import type { PolicyInput } from '../policy-book.ts';
 import type { NetworkOptions } from '../run-network.ts';
 import type { Sandbox } from '../sandbox.ts';
+import type { PendingOptions } from '../settle-changes.ts';
 
 export interface ManagerHost {
   /** @param id names the run in its outcome, in audit and live usage, and for what follows */
   run(
     argv: readonly string[],
-    options: PlaceOptions & NetworkOptions & ExecOptions,
+    options: PlaceOptions & NetworkOptions & PendingOptions & ExecOptions,
     id: string,
   ): Promise<Outcome>;
   /** As {@link run}, with its streams. */
   spawn(
     argv: readonly string[],
-    options: PlaceOptions & NetworkOptions & SpawnOptions,
+    options: PlaceOptions & NetworkOptions & PendingOptions & SpawnOptions,
     id: string,
   ): Promise<GuestProcess>;
   /**

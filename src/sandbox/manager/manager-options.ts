@@ -8,6 +8,7 @@ import type { ManagedStore } from '../../store/managed-record.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import type { NetworkOptions } from '../run-network.ts';
+import type { PendingOptions } from '../settle-changes.ts';
 import type { Clock } from './clock.ts';
 import { DIMENSIONS, type PoolLimits } from './resources.ts';
 
@@ -29,6 +30,11 @@ export interface ManagerOptions {
   readonly warmSlots?: number;
   /** Ended sandboxes that `list` and `inspect` still know; default 1000. */
   readonly keepEnded?: number;
+  /**
+   * What goes with its sandboxes: done at its close, when they have ended, and before it is forgotten. If the process is
+   * killed in the middle of it, the next manager still finds this one, and discards what its sandboxes left.
+   */
+  readonly lastly?: () => Promise<void>;
   /** Told of every state, as the Caisson's own observer and audit are. */
   readonly observer?: Observer;
   /** Default: the real ones. */
@@ -50,10 +56,14 @@ export interface ManagedOptions extends PlaceOptions, NetworkOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ManagedRunOptions extends ManagedOptions, Omit<ExecOptions, 'signal'> {}
+export interface ManagedRunOptions
+  extends ManagedOptions,
+    PendingOptions,
+    Omit<ExecOptions, 'signal'> {}
 
 export interface ManagedSpawnOptions
   extends ManagedOptions,
+    PendingOptions,
     Omit<SpawnOptions, 'signal' | 'background'> {}
 
 export interface ManagedCreateOptions extends ManagedOptions {

@@ -5,6 +5,7 @@ import type { Outcome } from '../../core/outcome.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import type { NetworkOptions } from '../run-network.ts';
+import type { PendingOptions } from '../settle-changes.ts';
 import type { ManagedOptions, ManagedRunOptions, ManagedSpawnOptions } from './manager-options.ts';
 
 /** What is the same for all that are alike. */
@@ -34,18 +35,19 @@ export function ownOf(options: ManagedOptions): NetworkOptions & Pick<PlaceOptio
 }
 
 /** Its time to live is a limit of the run like its own. */
-export function execOf(options: ManagedRunOptions): ExecOptions {
-  const { cwd, env, input, ttlMs, timeoutMs } = options;
+export function execOf(options: ManagedRunOptions): ExecOptions & PendingOptions {
+  const { cwd, env, input, ttlMs, timeoutMs, pending } = options;
   const limitMs = Math.min(ttlMs ?? Infinity, timeoutMs ?? Infinity);
   return {
     ...(cwd === undefined ? {} : { cwd }),
     ...(env === undefined ? {} : { env }),
     ...(input === undefined ? {} : { input }),
+    ...(pending === undefined ? {} : { pending }),
     ...(Number.isFinite(limitMs) ? { timeoutMs: limitMs } : {}),
   };
 }
 
-export function spawnOf(options: ManagedSpawnOptions): SpawnOptions {
+export function spawnOf(options: ManagedSpawnOptions): SpawnOptions & PendingOptions {
   const { input: _, ...exec } = execOf(options);
   return { ...exec, ...(options.pty === undefined ? {} : { pty: options.pty }) };
 }

@@ -48,6 +48,7 @@ export class SandboxManager {
   readonly #host: ManagerHost;
   readonly #store: ManagedStore;
   readonly #life: Lifecycle;
+  readonly #lastly: ManagerOptions['lastly'];
   #closing: Promise<void> | undefined;
 
   private constructor(
@@ -55,11 +56,13 @@ export class SandboxManager {
     store: ManagedStore,
     life: Lifecycle,
     recovered: Recovery,
+    lastly: ManagerOptions['lastly'],
   ) {
     this.#host = host;
     this.#store = store;
     this.#life = life;
     this.recovered = recovered;
+    this.#lastly = lastly;
     this.id = life.manager;
   }
 
@@ -85,7 +88,7 @@ export class SandboxManager {
       const clock = options.clock ?? systemClock;
       const life = new Lifecycle({ host, options, store, clock, observer });
       await life.open();
-      return new SandboxManager(host, store, life, recovered);
+      return new SandboxManager(host, store, life, recovered, options.lastly);
     } catch (error) {
       await store.close();
       throw error;
@@ -266,9 +269,10 @@ export class SandboxManager {
     clearTimeout(timer);
     this.#life.end();
     this.#host.onClose();
-    // Forgotten where it is remembered how each one ended.
-    await this.#host.recorder?.written?.();
     try {
+      await this.#lastly?.();
+      // Forgotten where it is remembered how each one ended.
+      await this.#host.recorder?.written?.();
       await this.#store.removeManager(this.id);
     } finally {
       await this.#store.close();

@@ -9,8 +9,11 @@ import { outputBytesOf } from '../output-room.ts';
 import type { Service } from '../service.ts';
 import { managedOf } from './sandboxes.ts';
 
+/** Nobody who asks a service has a name for them afterwards, and they would fill its disk beside every quota. */
+export const GO_WITH_RUN = { pending: 'discard' } as const;
+
 export function serveCommands(app: FastifyInstance, service: Service): void {
-  const { manager, sandboxes, places, output, runChanges } = service;
+  const { manager, sandboxes, places, output } = service;
 
   implement(app, runCommand, async ({ body, caller, signal }) => {
     const policy = await places.policy(caller, body);
@@ -20,9 +23,10 @@ export function serveCommands(app: FastifyInstance, service: Service): void {
         ...places.place(caller, body, policy, workspace),
         ...managedOf(body),
         ...execOf(body),
+        ...GO_WITH_RUN,
         signal,
       });
-      return outcomeToWire(await runChanges.settle(outcome));
+      return outcomeToWire(outcome);
     } finally {
       await workspace?.release();
     }

@@ -9,11 +9,11 @@ import { eventStream } from '../http/event-stream.ts';
 import { implement, implementSocket } from '../http/implement.ts';
 import type { Service } from '../service.ts';
 import type { Workspace } from '../workspaces.ts';
-import { execOf } from './commands.ts';
+import { execOf, GO_WITH_RUN } from './commands.ts';
 import { managedOf } from './sandboxes.ts';
 
 export function serveSpawn(app: FastifyInstance, service: Service): void {
-  const { manager, sandboxes, places, runChanges, config } = service;
+  const { manager, sandboxes, places, config } = service;
   const startWithinMs = config.limits.headersTimeoutMs;
 
   implementSocket(
@@ -49,12 +49,12 @@ export function serveSpawn(app: FastifyInstance, service: Service): void {
             ...places.place(caller, start, policy, workspace),
             ...managedOf(start),
             ...spawnOf(start),
+            ...GO_WITH_RUN,
             signal,
           });
           const release = () => workspace?.release();
-          const outcome = begun.guest.outcome.then((found) => runChanges.settle(found));
-          outcome.then(release, release).catch((error) => app.log.error(error));
-          return { ...begun, outcome };
+          begun.guest.outcome.then(release, release).catch((error) => app.log.error(error));
+          return begun;
         } catch (error) {
           await workspace?.release();
           throw error;
@@ -87,11 +87,10 @@ export function serveSpawn(app: FastifyInstance, service: Service): void {
           ...places.place(caller, body, policy, workspace),
           ...managedOf(body),
           ...options,
+          ...GO_WITH_RUN,
           signal,
         });
-        const outcome = begun.guest.outcome.then((found) => runChanges.settle(found));
-        outcome.catch(() => {});
-        return { ...begun, input, outcome };
+        return { ...begun, input };
       },
       async () => await workspace?.release(),
     );

@@ -249,6 +249,29 @@ describe('a manager', () => {
     await assert.rejects(stuck, { code: 'ABORTED' });
   });
 
+  test('it is not forgotten before everything has gone that goes with it, nor where that fails', async () => {
+    for (const fails of [false, true]) {
+      const host = new Host();
+      const known = async (): Promise<number> => {
+        const store = SqliteManagedStore.open(host.stateDirectory);
+        const { length } = await store.managers();
+        await store.close();
+        return length;
+      };
+      let meanwhile = 0;
+      const manager = await SandboxManager.open(host, {
+        lastly: async () => {
+          meanwhile = await known();
+          if (fails) throw new Error('it does not go');
+        },
+      });
+      const closed = manager.close();
+      if (fails) await assert.rejects(closed, /does not go/);
+      else await closed;
+      assert.deepEqual([meanwhile, await known()], [1, fails ? 1 : 0]);
+    }
+  });
+
   test('what cannot be written down does not run', async () => {
     const host = new Host();
     const real = SqliteManagedStore.open(host.stateDirectory);
