@@ -335,7 +335,14 @@ static void making_moving_removing(void) {
   CHECK(ask_plain(REMOVE, "/guest/none") == ENOENT);
   if (shut_in) CHECK(ask_flags(REMOVE, "/", RECURSIVE) == EBUSY && host_has("/readable", "from the host\n"));
   CHECK(ask_flags(REMOVE, "/guest/many/..", RECURSIVE) == EINVAL && host_mode("/guest/many") != 0);
-  CHECK(ask_flags(REMOVE, "/guest/many", RECURSIVE) == 0 && host_mode("/guest/many") == 0);
+  CHECK(remove_in_turns("/guest/many") == 0 && host_mode("/guest/many") == 0);
+}
+
+/* As whoever asks does it: a turn is short, and on a busy machine one is not enough. */
+static int remove_in_turns(const char *path) {
+  int error = EAGAIN;
+  for (int turn = 0; error == EAGAIN && turn < 1000; turn++) error = ask_flags(REMOVE, path, RECURSIVE);
+  return error;
 }
 
 static void removing_what_was_nested_to_hurt(void) {
@@ -351,7 +358,7 @@ static void removing_what_was_nested_to_hurt(void) {
     name = i % 2 == 0 ? "sub" : ".removed-0";
   }
   close(dir);
-  CHECK(ask_flags(REMOVE, "/guest/deep", RECURSIVE) == 0 && host_mode("/guest/deep") == 0);
+  CHECK(remove_in_turns("/guest/deep") == 0 && host_mode("/guest/deep") == 0);
   CHECK(host_has("/readable", "from the host\n"));
   if (ask_flags(MKDIR, "/guest/closed/inner", RECURSIVE) != 0) abort();
   chmod(host("/guest/closed"), 0);
