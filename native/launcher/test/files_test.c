@@ -112,6 +112,13 @@ static int ask_flags(uint32_t op, const char *path, uint32_t flags) {
   return ask();
 }
 
+/* As whoever asks does it: a turn is short, and on a busy machine one is not enough. */
+static int remove_in_turns(const char *path) {
+  int error = EAGAIN;
+  for (int turn = 0; error == EAGAIN && turn < 1000; turn++) error = ask_flags(REMOVE, path, RECURSIVE);
+  return error;
+}
+
 static int ask_write(const char *path, uint64_t offset, const char *text, uint32_t flags) {
   begin(WRITE, path);
   out_u64(&request, 4, offset);
@@ -336,13 +343,6 @@ static void making_moving_removing(void) {
   if (shut_in) CHECK(ask_flags(REMOVE, "/", RECURSIVE) == EBUSY && host_has("/readable", "from the host\n"));
   CHECK(ask_flags(REMOVE, "/guest/many/..", RECURSIVE) == EINVAL && host_mode("/guest/many") != 0);
   CHECK(remove_in_turns("/guest/many") == 0 && host_mode("/guest/many") == 0);
-}
-
-/* As whoever asks does it: a turn is short, and on a busy machine one is not enough. */
-static int remove_in_turns(const char *path) {
-  int error = EAGAIN;
-  for (int turn = 0; error == EAGAIN && turn < 1000; turn++) error = ask_flags(REMOVE, path, RECURSIVE);
-  return error;
 }
 
 static void removing_what_was_nested_to_hurt(void) {
