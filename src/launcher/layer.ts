@@ -134,19 +134,26 @@ function cutOff(): CaissonError {
 }
 
 /** Copies a layer with its whiteouts and attributes (cp -a keeps devices 0:0 and user.* attributes). */
-export function copyLayer(from: string, to: string): Promise<void> {
+export function copyLayer(from: string, to: string, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn('cp', ['-a', '--reflink=auto', '-T', '--', from, to], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      killSignal: 'SIGKILL',
+      ...(signal === undefined ? {} : { signal }),
     });
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {
       said = (said + chunk.toString()).slice(0, 4096);
     });
-    child.once('error', (cause) => reject(copyFailed(cause.message)));
+    // It writes as long as it runs: nothing that it made is removed before it has ended.
+    let broken: string | undefined;
+    child.on('error', (cause) => {
+      broken = cause.message;
+      if (child.pid === undefined) reject(copyFailed(broken));
+    });
     child.once('close', (code, signal) => {
-      if (code === 0) resolve();
-      else reject(copyFailed(said.trim() || ended(code, signal)));
+      if (code === 0 && broken === undefined) resolve();
+      else reject(copyFailed(broken ?? (said.trim() || ended(code, signal))));
     });
   });
 }

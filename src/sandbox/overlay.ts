@@ -180,7 +180,6 @@ export class Overlay {
     return [first, second];
   }
 
-  /** A copy with a life of its own; the guest must not be writing meanwhile. */
   /** Nobody works on it any more: from now on it is somebody's work, also when this process dies. */
   release(): void {
     const { owner: _gone, ...record } = this.#record;
@@ -188,12 +187,13 @@ export class Overlay {
     this.#save();
   }
 
-  async copy(state: string): Promise<Overlay> {
+  /** A copy with a life of its own; the guest must not be writing meanwhile. @param signal gives it up */
+  async copy(state: string, signal?: AbortSignal): Promise<Overlay> {
     const { sinceNs, applied, ...about } = this.#record;
     const twin = Overlay.create(state, about);
     try {
       for (const [i, { upper }] of this.layers.entries()) {
-        await copyLayer(upper, twin.layers[i]?.upper as string);
+        await copyLayer(upper, twin.layers[i]?.upper as string, signal);
       }
     } catch (error) {
       await twin.discard();

@@ -250,7 +250,8 @@ export class Runner {
           : {
               overlay,
               reopen: (copy: Overlay) => this.open(workspace, options, copy),
-              copyOverlay: (original: Overlay) => original.copy(state),
+              copyOverlay: (original: Overlay, signal?: AbortSignal) =>
+                original.copy(state, signal),
             }),
       });
       onOpen?.(sandbox);

@@ -34,7 +34,7 @@ export interface SandboxSetup extends CommandsSetup {
   readonly overlay?: Overlay;
   /** A sandbox like this one over a copy of the overlay. */
   readonly reopen?: (overlay: Overlay) => Promise<Sandbox>;
-  readonly copyOverlay?: (overlay: Overlay) => Promise<Overlay>;
+  readonly copyOverlay?: (overlay: Overlay, signal?: AbortSignal) => Promise<Overlay>;
   /** Path of the launcher's program, for reading layers. */
   readonly launcher: string;
   readonly redactor?: Redactor;
@@ -47,7 +47,8 @@ export interface SandboxSetup extends CommandsSetup {
 /** Pending changes as they were at one moment; open sandboxes from it with {@link Snapshot.open}. */
 export interface Snapshot {
   readonly id: string;
-  open(): Promise<Sandbox>;
+  /** @param signal gives it up while it is copied */
+  open(options?: { readonly signal?: AbortSignal }): Promise<Sandbox>;
   discard(): Promise<void>;
 }
 
@@ -63,6 +64,8 @@ export class Sandbox {
   #keepsChanges = false;
   readonly #standing: Standing;
   #closing: Promise<void> | undefined;
+  /** Fires when it is closed. */
+  readonly #ending = new AbortController();
   readonly #networkEnded = Promise.withResolvers<void>();
 
   constructor(setup: SandboxSetup) {
@@ -237,9 +240,9 @@ export class Sandbox {
     const { reopen, copyOverlay } = this.#setup;
     return {
       id: copy.id,
-      open: async () => {
+      open: async ({ signal } = {}) => {
         if (reopen === undefined || copyOverlay === undefined) throw noOverlay();
-        return await this.#anew(await copyOverlay(copy));
+        return await this.#anew(await copyOverlay(copy, signal));
       },
       discard: () => copy.discard(),
     };
@@ -297,6 +300,7 @@ export class Sandbox {
 
   async #close(): Promise<void> {
     const { open, overlay, onClose, journal } = this.#setup;
+    this.#ending.abort();
     this.#commands.end();
     // Together: a shell in a sandbox that stands still ends only with the sandbox.
     await Promise.all([...[...this.#shells].map((shell) => shell.close()), open.close()]);
@@ -316,12 +320,14 @@ export class Sandbox {
     try {
       await this.#standing.during(async () => {
         this.#needOpen();
-        copy = await copyOverlay(overlay);
+        copy = await copyOverlay(overlay, this.#ending.signal);
       });
       return copy as Overlay;
     } catch (error) {
       // Copied, and closed before it could go on: nobody has it.
       await copy?.discard();
+      // Not copied to its end, because it was closed.
+      this.#needOpen();
       throw error;
     }
   }

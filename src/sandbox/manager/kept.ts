@@ -18,7 +18,7 @@ export interface KeptSetup {
   /** Another one like it, with room of its own. @param make makes it, once there is room */
   readonly twin: (
     options: ManagedForkOptions,
-    make: () => Promise<Sandbox>,
+    make: (signal: AbortSignal) => Promise<Sandbox>,
   ) => Promise<ManagedSandbox>;
   /** Called once, when nothing of it is left. */
   readonly onEnd: (state: SandboxState, reason: string | undefined) => void;
@@ -99,7 +99,7 @@ export class Kept {
     const taken = await this.#activity.during(this.#pausing.between(() => sandbox.snapshot()));
     return {
       id: taken.id,
-      open: (options = {}) => twin(options, () => taken.open()),
+      open: (options = {}) => twin(options, (signal) => taken.open({ signal })),
       discard: () => taken.discard(),
     };
   }

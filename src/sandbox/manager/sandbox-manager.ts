@@ -166,17 +166,17 @@ export class SandboxManager {
     return this.#keep(options, () => this.#host.create({ ...placeOf(options), ...ownOf(options) }));
   }
 
-  /** @param open makes it, once there is room */
+  /** @param open makes it, once there is room; gives it up when the signal fires, where it can */
   async #keep(
     options: ManagedCreateOptions,
-    open: () => Promise<Sandbox>,
+    open: (signal: AbortSignal) => Promise<Sandbox>,
   ): Promise<ManagedSandbox> {
     const { entry } = await this.#life.admit('sandbox', options);
     entry.ended.then(whileItWants(options.signal, entry));
     try {
       await waitForRoom(entry, options.queueTimeoutMs);
       this.#life.want(entry, options, undefined);
-      const sandbox = await open();
+      const sandbox = await open(entry.abort.signal);
       if (entry.ending !== undefined) {
         await sandbox.close();
         throw entry.abort.signal.reason;
