@@ -189,13 +189,13 @@ function checkQuantity(value: number, unit: string, text: string): number {
   if (rounded <= 0) {
     throw invalid(
       `${quote(text)} is not more than zero`,
-      'write a positive value, or null for no limit',
+      'write more than zero (in a policy, null stands for no limit)',
     );
   }
   if (rounded > MAX_QUANTITY) {
     throw invalid(
       `${quote(text)} is too large`,
-      `the largest value is 2^53 - 1 ${unit}; null means no limit`,
+      `the largest value is 2^53 - 1 ${unit} (in a policy, null stands for no limit)`,
     );
   }
   if (!Number.isInteger(rounded)) throw invalid(`${quote(text)} is not a whole number of ${unit}`);

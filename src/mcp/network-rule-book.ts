@@ -11,6 +11,8 @@ import {
   type DestinationSet,
   destinationSet,
 } from '../policy/destination-set.ts';
+import { formatProblem } from '../policy/problems.ts';
+import { schemaProblems } from '../policy/schema-problems.ts';
 
 export type RuleAnswer = 'allow' | 'deny' | undefined;
 
@@ -55,22 +57,30 @@ export async function parseNetworkRules(
     allow: z.array(z.string()).default([]).describe('Granted when they are asked for.'),
     deny: z.array(z.string()).default([]).describe('Refused without asking; wins over allow.'),
   });
+  const document = read(source, () => parse(text, { maxAliasCount: 0 }));
+  const parsed = schema.safeParse(document ?? {}, { reportInput: true });
+  if (!parsed.success) {
+    const problems = schemaProblems(schema, parsed.error.issues);
+    throw invalid(source, problems.map(formatProblem).join('; '));
+  }
+  const { allow, deny } = parsed.data;
+  return read(source, () => new NetworkRuleBook([...more, ...allow], deny));
+}
+
+/** @throws CONFIG_INVALID */
+function read<T>(source: string, make: () => T): T {
   try {
-    const { allow, deny } = schema.parse(parse(text, { maxAliasCount: 0 }) ?? {});
-    return new NetworkRuleBook([...more, ...allow], deny);
+    return make();
   } catch (cause) {
-    const why = isCaissonError(cause) ? cause.message : firstProblem(cause);
-    throw new CaissonError('CONFIG_INVALID', {
-      layer: 'mcp',
-      message: `${source}: ${why}`,
-      hint: 'write lists of destinations: {allow: [pypi.org], deny: ["*.internal.example:*"]}',
-      cause,
-    });
+    const hint = isCaissonError(cause) ? cause.hint : undefined;
+    throw invalid(source, (cause as Error).message.trimEnd(), hint);
   }
 }
 
-function firstProblem(cause: unknown): string {
-  const { issues, message } = cause as { issues?: { message: string; path: unknown[] }[] } & Error;
-  const [issue] = issues ?? [];
-  return issue === undefined ? message : `${issue.path.join('.')}: ${issue.message}`;
+function invalid(
+  source: string,
+  why: string,
+  hint = 'write lists of destinations: {allow: [pypi.org], deny: ["*.internal.example:*"]}',
+): CaissonError {
+  return new CaissonError('CONFIG_INVALID', { layer: 'mcp', message: `${source}: ${why}`, hint });
 }

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { Caisson } from '../../compose.ts';
-import { CaissonError } from '../../core/error.ts';
+import { CaissonError, isCaissonError } from '../../core/error.ts';
 import { parseCount, parseDuration } from '../../core/units.ts';
 import { version } from '../../core/version.ts';
 import type { BearerTokens } from '../../mcp/http/bearer-tokens.ts';
@@ -172,7 +172,12 @@ async function tokensOf(flags: Values): Promise<BearerTokens | undefined> {
     return new BearerTokens([{ subject: 'default', token: (value ?? '').trim() }]);
   }
   requireOwn(file);
-  return BearerTokens.parse(readSmall(file));
+  const text = readSmall(file);
+  try {
+    return BearerTokens.parse(text);
+  } catch (error) {
+    throw isCaissonError(error) ? of(file, error) : error;
+  }
 }
 
 interface Pair {
@@ -211,12 +216,29 @@ function readSmall(file: string): string {
     if (size > FILE_MAX) throw new Error('it is too large');
     return readFileSync(file, 'utf8');
   } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException;
     throw new CaissonError('CONFIG_INVALID', {
       layer: 'cli',
-      message: `${file} cannot be read: ${(cause as Error).message}`,
-      cause,
+      message: `${file} cannot be read: ${READING[code] ?? message}`,
+      hint: code === 'EACCES' ? 'give it to the user that runs this' : 'correct its path',
     });
   }
+}
+
+const READING: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'this user may not',
+};
+
+/** What is wrong, and in which file. */
+function of(file: string, { code, layer, message, hint }: CaissonError): CaissonError {
+  return new CaissonError(code, {
+    layer,
+    message: `${file}: ${message}`,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** What says something of HTTP alone is a mistake without it. */

@@ -19,14 +19,13 @@ export class BearerTokens {
 
   /** @param tokens by whose they are @throws CONFIG_INVALID */
   constructor(tokens: readonly { readonly subject: string; readonly token: string }[]) {
-    if (tokens.length === 0)
-      throw invalid('there is no token', 'write one, alone or behind a name');
+    if (tokens.length === 0) throw invalid('there is no token', MAKE_ONE);
     for (const { subject, token } of tokens) {
       if (!SUBJECT.test(subject)) throw invalid(`${JSON.stringify(subject)} is no name`, NAMES);
       if (!TOKEN.test(token) || token.length < LEAST_LENGTH) {
         throw invalid(
           `the token of ${subject} is shorter than ${LEAST_LENGTH} characters, or holds blanks`,
-          'make one: head -c 32 /dev/urandom | base64',
+          MAKE_ONE,
         );
       }
     }
@@ -66,6 +65,7 @@ export class BearerTokens {
   }
 }
 
+const MAKE_ONE = 'make one: head -c 32 /dev/urandom | base64';
 const NAMES = 'letters, digits, ., _ and -';
 
 function digestOf(token: string): Buffer {

@@ -34,11 +34,13 @@ export function subjectOf(request: IncomingMessage, setup: GuardSetup): string {
     throw forbidden('a web page of another site asks', 'start the server with --allow-origin');
   }
   if (tokens === undefined) return OPEN_SUBJECT;
-  const subject = tokens.subjectOf(only(request, 'authorization'));
+  const authorization = only(request, 'authorization');
+  const subject = tokens.subjectOf(authorization);
   if (subject !== undefined) return subject;
   throw new CaissonError('UNAUTHENTICATED', {
     layer: 'mcp',
-    message: 'a bearer token is needed',
+    message:
+      authorization === undefined ? 'a bearer token is needed' : 'that bearer token is not known',
     hint: 'send Authorization: Bearer TOKEN, of --token-file or CAISSON_MCP_TOKEN',
   });
 }

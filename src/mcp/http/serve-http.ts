@@ -11,7 +11,7 @@ import { errorOf } from '../render-error.ts';
 import type { BearerTokens } from './bearer-tokens.ts';
 import { BodyRoom } from './body-room.ts';
 import { HttpSession } from './http-session.ts';
-import { hostsOf, type ListenAddress } from './listen-address.ts';
+import { checkNames, hostsOf, type ListenAddress, notListening } from './listen-address.ts';
 import { readBody } from './read-body.ts';
 import { type GuardSetup, only, subjectOf } from './request-guard.ts';
 
@@ -76,9 +76,10 @@ export class HttpServer implements AsyncDisposable {
     this.#server.maxConnections = CONNECTIONS;
   }
 
-  /** @throws CONFIG_INVALID on an address that others reach, without tokens or TLS; REQUEST_INVALID where it cannot listen */
+  /** @throws CONFIG_INVALID on an address that others reach, without tokens or TLS; CONFLICT where another process listens; REQUEST_INVALID where it cannot listen, for names that nobody calls it by */
   static async listen(setup: HttpSetup): Promise<HttpServer> {
     requireGuarded(setup);
+    checkNames(setup);
     const server = made(setup, () => new HttpServer(setup));
     await server.#listen();
     return server;
@@ -112,12 +113,7 @@ export class HttpServer implements AsyncDisposable {
     try {
       await promise;
     } catch (cause) {
-      throw new CaissonError('REQUEST_INVALID', {
-        layer: 'mcp',
-        message: `it cannot listen on ${address.host}:${address.port}: ${(cause as Error).message}`,
-        hint: 'take another port, or 0 for one that is free',
-        cause,
-      });
+      throw notListening(address, cause as NodeJS.ErrnoException);
     }
     this.#guard = {
       hosts: hostsOf(address, this.#port, hosts, tls !== undefined),

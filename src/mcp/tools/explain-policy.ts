@@ -108,8 +108,8 @@ function inWords(answer: Answer): string {
     workspace === undefined
       ? 'No workspace.'
       : `Workspace ($workspace): ${workspace}; changes are kept aside.`,
-    `Read: system directories, and ${list(answer.read)}.`,
-    `Write: a private /tmp, and ${list(answer.write)}.`,
+    `Read: ${['system directories', ...answer.read].join(', ')}; nothing else.`,
+    `Write: ${['a private /tmp', ...answer.write].join(', ')}; nothing else.`,
     `Network: ${reach}.`,
     `Limits: ${limits.join(', ')}. A call can narrow time and memory, and never widen them.`,
     answer.can_request_network
