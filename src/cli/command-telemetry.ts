@@ -52,7 +52,7 @@ export class CommandTelemetry implements AsyncDisposable {
     await this.telemetry.shutdown();
     if (this.telemetry.hasSentAll) return;
     process.stderr.write(
-      'caisson: telemetry: not all spans could be sent; is OTEL_EXPORTER_OTLP_ENDPOINT the receiver that you mean?\n',
+      'caisson: telemetry: not all spans could be sent; is OTEL_EXPORTER_OTLP_ENDPOINT the receiver that you mean? (http://HOST:4318; default: localhost)\n',
     );
   }
 }

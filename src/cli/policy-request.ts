@@ -86,7 +86,7 @@ export async function policyOf(
 ): Promise<Policy> {
   const home = homedir();
   if (srt !== undefined) {
-    const read = readPolicyFile(srt.file, noteFile);
+    const read = readPolicyFile(srt.file, noteFile, 'correct the path of --srt-settings');
     const { translateSrt } = await import('./srt-settings.ts');
     const base = { document: (await translateSrt(srt, read)).document, source: read.source };
     return normalize([base, { document, source: 'the command line' }], { home });
@@ -113,7 +113,11 @@ export async function policyOf(
 /** The file of the command line among what its document extends; no file's name, because of the colon it is unlikely to exist. */
 const TYPED = './:command-line';
 
-function readPolicyFile(file: string, noteFile: (path: string, text: Uint8Array) => void) {
+function readPolicyFile(
+  file: string,
+  noteFile: (path: string, text: Uint8Array) => void,
+  hint?: string,
+) {
   try {
     return readFile(file, noteFile);
   } catch (cause) {
@@ -122,9 +126,11 @@ function readPolicyFile(file: string, noteFile: (path: string, text: Uint8Array)
     throw new CaissonError('POLICY_NOT_FOUND', {
       layer: 'cli',
       message: `${file} cannot be read: ${reasonOf(cause)}`,
-      hint: isName
-        ? `${file} is a profile: --profile ${file}`
-        : 'caisson policy init -o policy.yaml makes one',
+      hint:
+        hint ??
+        (isName
+          ? `${file} is a profile: --profile ${file}`
+          : 'caisson policy init -o policy.yaml makes one'),
       cause,
     });
   }

@@ -178,3 +178,18 @@ describe('caisson access tenants', () => {
     );
   });
 });
+
+test('a key of a tenant that there is not names the command that makes it, in the same state', () => {
+  const other = join(place.work, 'other-state');
+  const { stderr } = run(
+    'keys',
+    'create',
+    '--tenant',
+    'late',
+    '--role',
+    'viewer',
+    '--state',
+    other,
+  );
+  assert.match(stderr, new RegExp(`caisson access tenants create late --state ${other}\n`));
+});

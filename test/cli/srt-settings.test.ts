@@ -251,3 +251,11 @@ test('explain and policy show take them; flags add to them', () => {
   assert.match(shown.stdout, /memory: 1GiB/);
   assert.equal(place.caisson(['explain', ...flags]).status, 0);
 });
+
+test('settings that are not there: nobody is sent to make a policy', () => {
+  using place = makePlace();
+  const { status, stderr } = place.caisson(['run', '--srt-settings', 'nothing.json', '--', 'true']);
+  assert.equal(status, 66);
+  assert.match(stderr, /^ {2}correct the path of --srt-settings$/m);
+  assert.doesNotMatch(stderr, /policy init/);
+});

@@ -34,7 +34,7 @@ export const action: Action<typeof keysCreateFlags> = async ({ flags }) => {
         ...(tenants.exists(tenant)
           ? []
           : [
-              `unless the configuration of the service names ${tenant}, the key is good for nothing: caisson access tenants create ${tenant}`,
+              `unless the configuration of the service names ${tenant}, the key is good for nothing: caisson access tenants create ${tenant}${flags.state === undefined ? '' : ` --state ${flags.state}`}`,
             ]),
       ],
     };
