@@ -38,6 +38,6 @@ function changesOf({ changes }: Outcome): string[] {
   if (changes?.pending === undefined) return [];
   const { pending, kept, reason } = changes;
   return [
-    `${kept} changes are kept${reason === undefined ? '' : `: ${reason}`}; next: caisson diff ${pending}`,
+    `${kept} ${kept === 1 ? 'change is' : 'changes are'} kept${reason === undefined ? '' : `: ${reason}`}; next: caisson diff ${pending}`,
   ];
 }

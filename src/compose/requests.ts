@@ -18,6 +18,7 @@ import { type Place, type PlaceFinder, workspaceOf } from '../sandbox/place.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyBook, PolicyEntry } from '../sandbox/policy-book.ts';
 import type { Programs } from '../sandbox/programs.ts';
+import { requireArgv } from '../sandbox/require-argv.ts';
 import { Runner } from '../sandbox/run.ts';
 import type { NetworkOptions } from '../sandbox/run-network.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
@@ -61,17 +62,27 @@ export class Requests {
   }
 
   /** @param source that the command was made of */
-  run(
+  async run(
     argv: readonly string[],
     options: RunOptions,
     id: string,
     decided?: AdmissionReport,
     source?: CommandRequest['source'],
   ): Promise<Outcome> {
-    if (this.#telemetry === undefined) return this.#runOne(argv, options, id, decided, source);
-    return tracedRequest(this.#telemetry, 'caisson.run', requestOf(options, argv), () =>
+    this.#requireArgv(argv, options, id);
+    if (this.#telemetry === undefined)
+      return await this.#runOne(argv, options, id, decided, source);
+    return await tracedRequest(this.#telemetry, 'caisson.run', requestOf(options, argv), () =>
       this.#runOne(argv, options, id, decided, source),
     );
+  }
+
+  #requireArgv(argv: readonly string[], options: PlaceOptions, id: string): void {
+    try {
+      requireArgv(argv);
+    } catch (error) {
+      throw this.refused(id, options, error);
+    }
   }
 
   async #runOne(
@@ -116,6 +127,7 @@ export class Requests {
     options: SpawnRunOptions,
     id: string,
   ): Promise<GuestProcess> {
+    this.#requireArgv(argv, options, id);
     if (this.#telemetry === undefined) return await this.#spawnOne(argv, options, id);
     return await tracedStart(this.#telemetry, requestOf(options, argv), () =>
       this.#spawnOne(argv, options, id),

@@ -23,6 +23,7 @@ import {
   type SandboxPorts,
 } from './ports.ts';
 import type { Redactor } from './redact.ts';
+import { requireArgv } from './require-argv.ts';
 import { Shell } from './shell.ts';
 import type { ShellOptions } from './shell-command.ts';
 import { Standing } from './standing.ts';
@@ -111,6 +112,7 @@ export class Sandbox {
    */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
     this.#needOpen();
+    requireArgv(argv);
     const traced = this.#traced(options);
     if (traced === undefined) return await this.#commands.exec(argv, options);
     return await tracedExec(traced, argv, () => this.#commands.exec(argv, options));
@@ -123,6 +125,7 @@ export class Sandbox {
    */
   spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
     this.#needOpen();
+    requireArgv(argv);
     const traced = this.#traced(options);
     if (traced === undefined) return this.#commands.spawn(argv, options);
     return tracedSpawn(traced, argv, () => this.#commands.spawn(argv, options));

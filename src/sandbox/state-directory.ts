@@ -32,9 +32,11 @@ export function openStateDirectory(path: string): string {
   throw new CaissonError('PATH_ESCAPES', {
     layer: 'sandbox',
     message: `${path} is not a directory that its owner alone can use`,
-    ...(stat.isDirectory() && stat.uid !== me
-      ? { hint: `it belongs to user ${stat.uid}, and this is user ${me}: ${asOwner(stat.uid)}` }
-      : { hint: `chmod 700 ${path}, or ${ANOTHER}` }),
+    hint: !stat.isDirectory()
+      ? ANOTHER
+      : stat.uid === me
+        ? `chmod 700 ${path}, or ${ANOTHER}`
+        : `it belongs to user ${stat.uid}, and this is user ${me}: ${asOwner(stat.uid)}`,
     details: { path },
   });
 }

@@ -92,6 +92,13 @@ test('after a run that was killed, the next ones run', {
 test('bad input is a typed error, and the same Caisson goes on', async () => {
   await using caisson = await Caisson.open();
   await assert.rejects(caisson.run([]), code('REQUEST_INVALID'));
+  for (const argv of ['true', undefined, [1]] as never[]) {
+    await assert.rejects(caisson.run(argv), code('REQUEST_INVALID'));
+    await assert.rejects(caisson.spawn(argv), code('REQUEST_INVALID'));
+    await using sandbox = await caisson.create();
+    await assert.rejects(sandbox.exec(argv), code('REQUEST_INVALID'));
+    assert.throws(() => sandbox.spawn(argv), code('REQUEST_INVALID'));
+  }
   await assert.rejects(caisson.run(['a\0b']), code('REQUEST_INVALID'));
   await assert.rejects(caisson.run(['true', 'x'.repeat(10 << 20)]), code('REQUEST_INVALID'));
   await assert.rejects(caisson.run(['true', ...Array(40_000).fill('x')]), code('REQUEST_INVALID'));

@@ -65,6 +65,13 @@ test('where a file system takes no directories, it is told at once', () => {
   );
 });
 
+test('a file is not to be made a directory by its mode', () => {
+  const file = join(base, 'file');
+  writeFileSync(file, '');
+  assert.match(refusal(file), /name one of yours/);
+  assert.doesNotMatch(refusal(file), /chmod/);
+});
+
 test('one of another user says whose it is; one that this user may not make, that it may not', {
   skip: process.geteuid?.() === 0 ? false : 'needs root',
 }, () => {
