@@ -200,7 +200,6 @@ void execs_resume(void) {
       if (exec->out[i].watch.fd >= 0 && (exec->out[i].credit > 0 || S.client_gone)) watch_change(&exec->out[i].watch, EPOLLIN);
 }
 
-
 void exec_streams_close(struct exec *exec) {
   for (int i = 0; i < 2; i++) {
     watch_close(&exec->out[i].watch);

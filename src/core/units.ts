@@ -189,7 +189,7 @@ function checkQuantity(value: number, unit: string, text: string): number {
   if (rounded <= 0) {
     throw invalid(
       `${quote(text)} is not more than zero`,
-      'write more than zero (in a policy, null stands for no limit)',
+      'write a positive value (in a policy, null stands for no limit)',
     );
   }
   if (rounded > MAX_QUANTITY) {

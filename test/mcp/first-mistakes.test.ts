@@ -42,7 +42,7 @@ test('slips on the command line of caisson mcp', async () => {
     [[...http, '--allow-host', 'http://box.example'], 64, 'not a name in a Host', /NAME:PORT/],
     [[...http, '--allow-origin', 'box.example'], 64, 'not an origin', /http:\/\/localhost:6274/],
     [[...http, '--allow-origin', 'http://a.example/'], 64, 'not an origin', /--allow-origin/],
-    [['--max-sandboxes', '0'], 64, '"0" is not more than zero', /^ {2}write more than zero/m],
+    [['--max-sandboxes', '0'], 64, '"0" is not more than zero', /^ {2}write a positive value/m],
   ];
   for (const [args, status, message, next] of slips) {
     const ran = place.caisson(['mcp', ...args]);
