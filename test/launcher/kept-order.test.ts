@@ -10,16 +10,24 @@ import { childrenOf, openUngrouped, signal, until } from './stopped.ts';
 
 const skip = needs.root;
 
+type Own = Awaited<ReturnType<typeof openUngrouped>>;
+type Opened = Awaited<ReturnType<Own['open']>>;
+
+/** A command that says again what it is told; and behind it a process that waits for the next one. */
+async function withAnotherWaiting(own: Own, { sandbox, init }: Opened) {
+  const script = 'echo up; read -r word; echo $word';
+  const first = sandbox.spawn(own.job(script, { stdout: 'stream', stdin: 'stream' }));
+  await new Promise((resolve) => first.stdout.once('data', resolve));
+  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  return first;
+}
+
 test('what is sent to a command that waits for its turn is not for the first one', {
   skip,
 }, async () => {
   await using own = await openUngrouped();
   const { sandbox, init } = await own.open();
-  const first = sandbox.spawn(
-    own.job('echo up; read -r word; echo $word', { stdout: 'stream', stdin: 'stream' }),
-  );
-  await new Promise((resolve) => first.stdout.once('data', resolve));
-  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  const first = await withAnotherWaiting(own, { sandbox, init });
   signal([init], 'SIGSTOP');
   const second = sandbox.run(own.job('echo second'));
   const killed = sandbox.spawn(own.job('echo ran', { stdout: 'stream' }));
@@ -132,11 +140,7 @@ test('a guest that ends the process which waits for the next command ends no san
 }, async () => {
   await using own = await openUngrouped();
   const { sandbox, init } = await own.open();
-  const first = sandbox.spawn(
-    own.job('echo up; read -r word; echo $word', { stdout: 'stream', stdin: 'stream' }),
-  );
-  await new Promise((resolve) => first.stdout.once('data', resolve));
-  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  const first = await withAnotherWaiting(own, { sandbox, init });
   const end = async () => {
     const waiting = childrenOf(init).at(-1) ?? 0;
     signal([waiting], 'SIGKILL');

@@ -1,5 +1,6 @@
 /* The agent over a socketpair: what it does to a directory, seen from outside of it.
-   As root the agent is shut into that directory and runs as another user, as in a sandbox. */
+   As root the agent is shut into that directory and runs as another user, as in a sandbox.
+   Over 300 lines: a function per kind of request, with what it must refuse. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

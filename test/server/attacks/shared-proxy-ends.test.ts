@@ -5,27 +5,14 @@ import { networkInterfaces } from 'node:os';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { type Served, served } from '../served.ts';
 import { skip } from './own-namespace.ts';
+import { pythonClient } from './python-client.ts';
 import { HOSTS, SmallInternet } from './small-internet.ts';
 import { type NetworkDocument, Tenant } from './tenant.ts';
 
 const TIMEOUT = { timeout: 30_000 };
 
-/** Opens what `open` says, says so, and goes on with it. */
-const holder = (open: string): string => `
-import socket, ssl, sys, time
-def tcp(host, port): return socket.create_connection((host, port), 5)
-def tls(host): return ssl.create_default_context().wrap_socket(tcp(host, 443), server_hostname=host)
-def more(s):
-  got = s.recv(65536)
-  if not got: raise OSError('ended')
-  return got
-def get(s, host, path, head=''):
-  s.sendall(f'GET {path} HTTP/1.1\\r\\nHost: {host}\\r\\n{head}\\r\\n'.encode())
-  return more(s)
-UP = 'Connection: Upgrade\\r\\nUpgrade: websocket\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n'
-${open}
-print('open')
-time.sleep(600)`;
+/** Opens what `open` says, says so, and holds on to it. */
+const holder = (open: string): string => pythonClient(open, 'time.sleep(600)');
 
 describe('what is open when its sandbox or its proxy ends', { skip }, () => {
   let internet: SmallInternet;

@@ -7,6 +7,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import type { GuestSocket } from '../guest-socket.ts';
 import { type Served, served } from '../served.ts';
 import { skip } from './own-namespace.ts';
+import { pythonClient } from './python-client.ts';
 import { type HostName, SmallInternet } from './small-internet.ts';
 import { type NetworkDocument, Tenant } from './tenant.ts';
 
@@ -14,26 +15,15 @@ const VALUE = 'the-value-of-A-0123456789+/=x';
 const TIMEOUT = { timeout: 20_000 };
 
 /** Opens what `open` says, says so, and sends each line that it is given; what does not pass ends it. */
-const speaker = (open: string): string => `
-import os, socket, ssl, sys
-TOKEN = os.environ.get('TOKEN', '')
-def tcp(host, port): return socket.create_connection((host, port), 5)
-def tls(host): return ssl.create_default_context().wrap_socket(tcp(host, 443), server_hostname=host)
-def more(s):
-  got = s.recv(65536)
-  if not got: raise OSError('ended')
-  return got
-def get(s, host, path, head=''):
-  s.sendall(f'GET {path} HTTP/1.1\\r\\nHost: {host}\\r\\n{head}\\r\\n'.encode())
-  return more(s)
-UP = 'Connection: Upgrade\\r\\nUpgrade: websocket\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n'
-${open}
-print('open')
-for line in sys.stdin:
+const speaker = (open: string): string =>
+  pythonClient(
+    open,
+    `for line in sys.stdin:
   try:
     turn(line.strip()); print('sent')
   except OSError as e: print('lost', e); break
-print('over')`;
+print('over')`,
+  );
 
 describe('a network that changes', { skip }, () => {
   let internet: SmallInternet;
