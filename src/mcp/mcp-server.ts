@@ -2,6 +2,7 @@
  * The server of one session: its tools over the SDK's protocol, each call bounded, cancellable and answered in words,
  * whatever it came to.
  */
+
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js';
 import {
@@ -16,6 +17,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { CaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import { elicitNetwork } from './elicit-network.ts';
 import { fence, shownText, shownWord } from './guest-text.ts';
 import type { McpSession } from './mcp-session.ts';
@@ -105,7 +107,7 @@ function listing({ name, title, description, input, output, annotations }: Tool)
 
 /** @throws REQUEST_INVALID that names each field */
 function parse(tool: Tool, args: unknown): unknown {
-  const parsed = tool.input.safeParse(args);
+  const parsed = safeParse(tool.input, args);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.slice(0, FAULTS_SHOWN).map(({ path, message }) => {
     const where = path.length === 0 ? '' : `${shownWord(path.join('.'), 80)}: `;

@@ -2,7 +2,9 @@
  * What a person decided beforehand about requests for network: hosts that are granted when a model asks for them, and
  * hosts that nobody needs to be asked about.
  */
+
 import { CaissonError, isCaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import { effectiveDestinations } from '../policy/compare-network.ts';
 import { parseDestination } from '../policy/destination.ts';
 import {
@@ -58,7 +60,7 @@ export async function parseNetworkRules(
     deny: z.array(z.string()).default([]).describe('Refused without asking; wins over allow.'),
   });
   const document = read(source, () => parse(text, { maxAliasCount: 0 }));
-  const parsed = schema.safeParse(document ?? {}, { reportInput: true });
+  const parsed = safeParse(schema, document ?? {});
   if (!parsed.success) {
     const problems = schemaProblems(schema, parsed.error.issues);
     throw invalid(source, problems.map(formatProblem).join('; '));

@@ -1,6 +1,7 @@
 /**
  * An unknown value against the schema: the document, or every problem with its place and a suggestion.
  */
+import { safeParse } from '../core/safe-parse.ts';
 import { type PolicyDocument, policyDocumentSchema } from './document.ts';
 import type { Locate, Problem } from './problems.ts';
 import { schemaProblems } from './schema-problems.ts';
@@ -10,7 +11,7 @@ export type Validated =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 export function validateDocument(value: unknown, source?: string, locate?: Locate): Validated {
-  const parsed = policyDocumentSchema.safeParse(value, { reportInput: true });
+  const parsed = safeParse(policyDocumentSchema, value);
   if (parsed.success) return { ok: true, document: parsed.data };
   const problems = schemaProblems(policyDocumentSchema, parsed.error.issues, { locate });
   return {

@@ -2,7 +2,9 @@
  * DSSE v1 envelopes (https://github.com/secure-systems-lab/dsse, protocol 1.0.2): how they are read, and the bytes that a
  * signature is over. Nothing here says that a signature is good; nothing here looks into the payload.
  */
+
 import * as z from 'zod/mini';
+import { safeParse } from '../../core/safe-parse.ts';
 import { decodeBase64 } from './base64.ts';
 import { signatureInvalid } from './problem.ts';
 import { JsonProblem, parseStrictJson } from './strict-json.ts';
@@ -69,7 +71,7 @@ export function parseSignatureDocument(text: string | Uint8Array): unknown {
 
 /** @param document of {@link parseSignatureDocument} @throws SIGNATURE_INVALID */
 export function parseEnvelope(document: unknown): Envelope {
-  const parsed = envelopeSchema.safeParse(document);
+  const parsed = safeParse(envelopeSchema, document);
   if (!parsed.success) {
     const { path = [], message } = parsed.error.issues[0] ?? {};
     throw signatureInvalid(`it is no DSSE envelope: ${path.map(String).join('.')}: ${message}`);

@@ -2,8 +2,10 @@
  * What is signed: an in-toto Statement v1 (https://in-toto.io/Statement/v1) about one piece of code. It binds the code's
  * digest to what it is called and how it is run, so that it says nothing about any other code, id, version or kind.
  */
+
 import * as z from 'zod/mini';
 import { CAPABILITIES, type CodeLanguage } from '../../core/admission.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import { signatureInvalid } from './problem.ts';
 import { JsonProblem, parseStrictJson } from './strict-json.ts';
 
@@ -107,7 +109,7 @@ export function parseStatement(payload: Uint8Array): SignedStatement {
 }
 
 function checked(value: unknown): SignedStatement {
-  const parsed = statementSchema.safeParse(value);
+  const parsed = safeParse(statementSchema, value);
   if (!parsed.success) {
     const { path = [], message } = parsed.error.issues[0] ?? {};
     throw signatureInvalid(

@@ -1,6 +1,8 @@
 /** The registry of trusted signers, checked and ready to be asked. Immutable; {@link TrustFile} brings a new one. */
+
 import { createHash, type KeyObject } from 'node:crypto';
 import type * as z from 'zod/mini';
+import { safeParse } from '../../core/safe-parse.ts';
 import { keyIdOf } from './ed25519.ts';
 import { parsePublicKey } from './key-text.ts';
 import { trustInvalid } from './problem.ts';
@@ -49,7 +51,7 @@ export function trustRegistry(
   source: string,
   readRoot: (path: string) => string,
 ): TrustRegistry {
-  const parsed = trustSchema.safeParse(value);
+  const parsed = safeParse(trustSchema, value);
   if (!parsed.success) {
     throw trustInvalid(
       `${source}: ${parsed.error.issues.slice(0, SHOWN).map(wordsOf).join('; ')}`,

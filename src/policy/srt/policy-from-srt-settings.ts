@@ -2,7 +2,9 @@
  * From the settings of Anthropic's sandbox-runtime to the document of a policy that never allows more than srt on Linux
  * would, or everything in them that has no such policy. What each field becomes: `srt-schema.ts`, docs/srt-settings.md.
  */
+
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import type { PolicyDocument } from '../document.ts';
 import { formatPath, type Locate, type Problem, policyInvalid } from '../problems.ts';
 import { schemaProblems } from '../schema-problems.ts';
@@ -43,7 +45,7 @@ export function translateSrtSettings(settings: unknown, context: SrtContext): Sr
   const { source } = context;
   const { value, locate } =
     typeof settings === 'string' ? readJson(settings, source) : { value: settings };
-  const parsed = srtSettingsSchema.safeParse(value, { reportInput: true });
+  const parsed = safeParse(srtSettingsSchema, value);
   if (!parsed.success) {
     throw refused(schemaProblems(srtSettingsSchema, parsed.error.issues, { locate }), source);
   }

@@ -1,6 +1,8 @@
 /** What came, as the contract has it. */
+
 import * as z from 'zod/mini';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import { formatProblem } from '../../policy/problems.ts';
 import { schemaProblems } from '../../policy/schema-problems.ts';
 
@@ -13,7 +15,7 @@ export function parse(schema: z.ZodMiniType | undefined, value: unknown, what: s
     if (value === undefined || Object.keys(value as object).length === 0) return {};
     schema = z.strictObject({});
   }
-  const parsed = schema.safeParse(value, { reportInput: true });
+  const parsed = safeParse(schema, value);
   if (parsed.success) return parsed.data;
   const problems = schemaProblems(schema, parsed.error.issues.slice(0, MOST_SHOWN).map(cut), {
     withoutValues: true,

@@ -1,5 +1,7 @@
 /** Tenants: which there are, what each may, and whether it is let in. Read again when somebody changes them. */
+
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import { TENANT_ID, type TenantRecord, type TenantStore } from '../../store/tenant-record.ts';
 import { type Config, type TenantConfig, tenantConfig } from '../config/config.ts';
 import { tenantSchema } from '../config/tenant-config.ts';
@@ -225,7 +227,7 @@ function parseTenantSettings(
   settings: unknown,
   code: 'CONFIG_INVALID' | 'REQUEST_INVALID',
 ): TenantConfig {
-  const parsed = tenantSchema.safeParse(settings);
+  const parsed = safeParse(tenantSchema, settings);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => ({
     path: path.join('.'),
