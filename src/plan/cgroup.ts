@@ -4,6 +4,7 @@
  * `strict` refuses to run without the ones that its policy asks for. `moderate`, meant for an ordinary user on an
  * ordinary machine, falls back to what rlimits can do for each process and says so in a note.
  */
+import { CaissonError } from '../core/error.ts';
 import { formatBytes } from '../core/units.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { HostFacts } from './facts.ts';
@@ -74,6 +75,18 @@ export function compileCgroup(
 export const DELEGATE =
   'start it below a delegated scope: systemd-run --user --scope -p Delegate=yes caisson …';
 
+/** What sets a sandbox up counts in it, some 400 KiB: with less it ends before there is a guest. */
+const LEAST_MEMORY = 2 ** 20;
+
+function tooLittle(bytes: number): CaissonError {
+  return new CaissonError('POLICY_INVALID', {
+    layer: 'plan',
+    message: `limits.memory: no sandbox can be set up with ${formatBytes(bytes)}`,
+    hint: `raise limits.memory: the least is ${formatBytes(LEAST_MEMORY)}`,
+    details: { least: LEAST_MEMORY },
+  });
+}
+
 function demandsOf(
   policy: Policy,
   { cgroup, kernel, euid }: HostFacts,
@@ -82,6 +95,7 @@ function demandsOf(
   const { limits } = policy;
   const demands: Demand[] = [];
   if (limits.memoryBytes !== null) {
+    if (limits.memoryBytes < LEAST_MEMORY) throw tooLittle(limits.memoryBytes);
     demands.push({
       clause: 'limits.memory',
       id: 'limits.memory:no-cgroup',

@@ -63,6 +63,13 @@ test('every level on every made-up host: the same input gives the same plan', ()
   );
 });
 
+test('less memory than it takes to set a sandbox up is refused before anything is made', () => {
+  const of = (memory: string) => () => compiled({ level: 'strict', limits: { memory } });
+  throws('POLICY_INVALID', of('1B'));
+  throws('POLICY_INVALID', of('1023KiB'));
+  of('1MiB')();
+});
+
 test('the root comes first, read-only; nothing that sandboxes share can be written', () => {
   const { mounts } = kindOf({ level: 'strict' });
   assert.equal(mounts[0]?.target, '/');

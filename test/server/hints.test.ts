@@ -48,6 +48,22 @@ describe('hints over HTTP', () => {
   const cases: Readonly<
     Record<string, readonly [string, readonly [string, string, object?], string, RegExp]>
   > = {
+    'memory that no sandbox fits into': [
+      'developer',
+      run({ policy: { level: 'strict', limits: { memory: '256KiB' } } }),
+      'POLICY_INVALID',
+      /the least is 1MiB/,
+    ],
+    'memory that no interpreter fits into': [
+      'developer',
+      [
+        'POST',
+        '/api/evaluations',
+        { language: 'python', source: 'print(input())', memoryBytes: 1 },
+      ],
+      'POLICY_INVALID',
+      /the least is 1MiB/,
+    ],
     'no key': ['', ['GET', '/api/sandboxes'], 'UNAUTHENTICATED', /send Authorization/],
     'a key that is not there': [
       'admin',
