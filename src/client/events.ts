@@ -1,7 +1,9 @@
 /** Server-sent events of a service, one after the other; the next one is read when somebody asks for it. */
+
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { errorOf, problemSchema } from '../api/problem.ts';
 import type { Route } from '../api/route.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import { cut, parsedJson, remoteFailed } from './remote-answer.ts';
 import type { AskOptions, Transport } from './transport.ts';
 
@@ -61,6 +63,6 @@ export async function* eventsOf<R extends Route>(
 function understood({ event = 'message', data, id }: EventSourceMessage): RemoteEvent {
   const value = parsedJson(data);
   if (event !== 'problem') return { event, data: value, id };
-  const parsed = problemSchema.safeParse(value);
+  const parsed = safeParse(problemSchema, value);
   throw parsed.success ? errorOf(parsed.data) : remoteFailed('it failed, and does not say how');
 }

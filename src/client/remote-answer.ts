@@ -1,8 +1,10 @@
 /** What came back: read within bounds, understood, or told of as REMOTE_FAILED. Whoever answered need not be a service of Caisson. */
+
 import type { IncomingMessage } from 'node:http';
 import { errorOf, type Problem, problemSchema } from '../api/problem.ts';
 import type { Route } from '../api/route.ts';
 import { CaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 
 const MOST_PROBLEM_BYTES = 2 ** 20;
 /** Of what a stranger says, in our messages. */
@@ -50,7 +52,7 @@ export function documentOf(route: Route, status: number, text: string): unknown 
   if (value === undefined) throw remoteFailed('its answer is not JSON');
   // It failed after its status had been sent: docs/service.md, "Long calls".
   if (isLate(value)) throw errorOf(value.problem);
-  const checked = promised.schema.safeParse(value);
+  const checked = safeParse(promised.schema, value);
   if (checked.success) return value;
   const [{ path = [], message = '' } = {}] = checked.error.issues;
   throw remoteFailed(
@@ -70,7 +72,7 @@ export async function refusalOf(
   } catch (error) {
     if (signal?.aborted === true) return error as CaissonError;
   }
-  const parsed = problemSchema.safeParse(value);
+  const parsed = safeParse(problemSchema, value);
   if (parsed.success) return errorOf(parsed.data);
   const { code, detail } = (value ?? {}) as { readonly code?: unknown; readonly detail?: unknown };
   if (typeof code === 'string' && typeof detail === 'string') {
@@ -98,7 +100,7 @@ function tryJson(text: string): unknown {
 
 function isLate(value: unknown): value is { readonly problem: Problem } {
   if (typeof value !== 'object' || value === null || !('problem' in value)) return false;
-  return Object.keys(value).length === 1 && problemSchema.safeParse(value.problem).success;
+  return Object.keys(value).length === 1 && safeParse(problemSchema, value.problem).success;
 }
 
 export function failure(cause: unknown, signal: AbortSignal | undefined): CaissonError {

@@ -1,8 +1,10 @@
 /** The audit log of a service, as far as the key's tenant may read it. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { auditRecord, queryAudit, streamAudit } from '../api/audit.ts';
 import type { ValueOf } from '../api/route.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import { eventsOf } from './events.ts';
 import { eachOf } from './pages.ts';
 import { remoteFailed } from './remote-answer.ts';
@@ -110,7 +112,7 @@ function hasEnded(signal: AbortSignal | undefined): boolean {
 }
 
 function recordOf(data: unknown): RemoteAuditRecord {
-  const parsed = auditRecord.safeParse(data);
+  const parsed = safeParse(auditRecord, data);
   if (!parsed.success) throw remoteFailed('it sent a record that is none');
   return parsed.data;
 }

@@ -2,6 +2,7 @@
  * Files of a sandbox of a service, in the shape of the library's. Each request is carried out inside, with the guest's
  * rights. Over 300 lines: one class, as long as that shape.
  */
+
 import { constants } from 'node:fs';
 import { lstat, open, readlink } from 'node:fs/promises';
 import { posix } from 'node:path';
@@ -24,6 +25,7 @@ import {
 } from '../api/files.ts';
 import type { Route } from '../api/route.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import { Beneath } from '../sandbox/beneath.ts';
 import type { ReadStreamOptions, WriteStreamOptions } from '../sandbox/file-streams.ts';
 import type { FileInfo, ListedFile } from '../sandbox/files.ts';
@@ -217,7 +219,7 @@ export class RemoteFiles implements SharedFiles {
         signal,
       })) {
         if (event !== 'change') continue;
-        const change = fileEvent.safeParse(data);
+        const change = safeParse(fileEvent, data);
         if (!change.success) throw remoteFailed('it sent a change that is none');
         yield change.data;
       }

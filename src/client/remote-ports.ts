@@ -1,4 +1,5 @@
 /** Ways from here to the ports of a sandbox of a service: connections, and ports of this machine that lead there. */
+
 import { createServer, type Server, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -6,6 +7,7 @@ import * as z from 'zod/mini';
 import { connectPort, inspectNetwork } from '../api/ports.ts';
 import { errorOf, problemSchema } from '../api/problem.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import { type PublishedPort, type PublishOptions, requirePublishable } from '../sandbox/ports.ts';
 import { Channel } from './channel.ts';
@@ -112,7 +114,7 @@ class RemoteConnection extends Duplex {
           this.#hasAll = true;
           this.push(null);
         } else if (type === 'problem') {
-          const parsed = problemMessage.safeParse(message);
+          const parsed = safeParse(problemMessage, message);
           throw parsed.success ? errorOf(parsed.data.problem) : remoteFailed('it failed');
         }
       },

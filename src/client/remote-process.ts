@@ -1,4 +1,5 @@
 /** A guest process of a service, with its streams: the connection is the process. src/api/spawn.ts has the protocol. */
+
 import { constants } from 'node:os';
 import { PassThrough, Writable } from 'node:stream';
 import { outcomeFromWire } from '../api/outcome.ts';
@@ -6,6 +7,7 @@ import { errorOf } from '../api/problem.ts';
 import { CHANNEL, STDIN_WINDOW, spawnEvent, type WireSpawnControl } from '../api/spawn.ts';
 import { CaissonError } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import { GuestProcess } from '../sandbox/guest-process.ts';
 import { Channel } from './channel.ts';
 import { remoteFailed } from './remote-answer.ts';
@@ -66,7 +68,7 @@ export function spawnRemote(
       },
       text: (message) => {
         if (!KNOWN.has((message as { readonly type?: unknown } | null)?.type)) return;
-        const parsed = spawnEvent.safeParse(message);
+        const parsed = safeParse(spawnEvent, message);
         if (!parsed.success) throw remoteFailed('it sent an event that is not as it promises');
         const event = parsed.data;
         if (event.type === 'started') started.resolve(event.pid ?? 0);

@@ -4,6 +4,7 @@
  * First the optional package for this platform, whose launcher.json says the hash of the program beside it;
  * then what was built in this clone. Nothing in the environment can point somewhere else.
  */
+
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 // The small build of zod: this runs at the start of every program, and the whole one costs half of Node's own start.
 import * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 
 const releaseSchema = z.strictObject({
   version: z.string().check(z.describe('Version of Caisson that the launcher was released with')),
@@ -52,7 +54,7 @@ function released(startAt: string): LocatedLauncher | undefined {
   } catch {
     return undefined;
   }
-  const release = releaseSchema.safeParse(readJson(manifest));
+  const release = safeParse(releaseSchema, readJson(manifest));
   if (!release.success) throw untrusted(manifest, 'its launcher.json cannot be read');
   if (release.data.target !== target) {
     throw untrusted(manifest, `it is for ${release.data.target}, this is ${target}`);

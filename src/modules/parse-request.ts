@@ -1,6 +1,7 @@
 /** What somebody asks for, checked against its schema; every problem is told at once. */
 import type * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 
 const SHOWN = 10;
 
@@ -10,16 +11,10 @@ export function parseRequest<S extends z.ZodMiniType>(
   value: unknown,
   what: string,
 ): z.output<S> {
-  let parsed: z.core.util.SafeParseResult<z.output<S>>;
-  try {
-    parsed = schema.safeParse(value);
-  } catch (cause) {
-    // A getter or a Proxy of the caller's.
-    throw invalid(`${what} cannot be read`, { cause });
-  }
+  const parsed = safeParse(schema, value);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.slice(0, SHOWN).map(problemOf);
-  throw invalid(`${what}: ${problems.join('; ')}`, { details: { problems } });
+  throw invalid(`${what}: ${problems.join('; ')}`, problems);
 }
 
 function problemOf(issue: z.core.$ZodIssue): string {
@@ -46,12 +41,11 @@ const ARTICLES: Readonly<Record<string, string>> = {
   array: 'a list',
 };
 
-function invalid(message: string, more: { cause?: unknown; details?: object }): CaissonError {
+function invalid(message: string, problems: readonly string[]): CaissonError {
   return new CaissonError('REQUEST_INVALID', {
     layer: 'modules',
     message,
     hint: 'docs/modules.md says what it may hold',
-    ...(more.details === undefined ? {} : { details: { ...more.details } }),
-    cause: more.cause,
+    details: { problems },
   });
 }

@@ -141,7 +141,7 @@ const limits = z
       'Share of the CPU against other sandboxes, 1 to 10000.',
     ),
     memory: limit(parseBytes, SIZE).describe(
-      'Memory of all processes together, scratch space included.',
+      'Memory of all processes together, scratch space included; 1MiB at least.',
     ),
     memoryHigh: limit(parseBytes, SIZE).describe(
       'Above this the guest is slowed and its memory reclaimed.',

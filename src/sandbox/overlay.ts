@@ -7,11 +7,13 @@
  *     staged/                   copies that take the workspace's place below it, where the policy stages it
  *     beside/upper/  beside/work/   of the repository behind a worktree, where there is one
  */
+
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { CaissonError } from '../core/error.ts';
 import { isId, newId } from '../core/ids.ts';
+import { safeParse } from '../core/safe-parse.ts';
 import { identityOf, ownWorld } from '../host/process-identity.ts';
 import { copyLayer } from '../launcher/layer.ts';
 import type { PathSet } from '../policy/policy.ts';
@@ -248,7 +250,7 @@ function besideIn(directory: string): [upper: string, work: string] {
 function readRecord(directory: string): OverlayRecord | undefined {
   try {
     const text = readFileSync(join(directory, 'overlay.json'), 'utf8');
-    return recordSchema.safeParse(JSON.parse(text)).data;
+    return safeParse(recordSchema, JSON.parse(text)).data;
   } catch {
     return undefined;
   }

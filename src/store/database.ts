@@ -5,9 +5,11 @@
  * the last moments, and nothing of what they describe survives a power cut. A file that is not ours, is damaged, or was
  * written by a newer version is refused and left as it is: never made anew in silence.
  */
+
 import { chmodSync, closeSync, constants, fchmodSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { CaissonError, isCaissonError } from '../core/error.ts';
+import { safeParse } from '../core/safe-parse.ts';
 
 /** "CAIS": https://www.sqlite.org/pragma.html#pragma_application_id */
 const APPLICATION_ID = 0x43414953;
@@ -92,7 +94,7 @@ export class Database {
     } catch (error) {
       cause = error;
     }
-    const parsed = schema.safeParse(value);
+    const parsed = safeParse(schema, value);
     if (parsed.success) return parsed.data as T;
     throw this.damaged('it holds a record that cannot be read', cause ?? parsed.error);
   }

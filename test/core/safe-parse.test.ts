@@ -1,5 +1,7 @@
 /** Whatever JSON holds, a schema says whether it fits. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import * as z from 'zod';
 import { parseEnvelope } from '../../src/admission/signing/envelope.ts';
@@ -8,6 +10,8 @@ import { routes } from '../../src/api/routes.ts';
 import { safeParse } from '../../src/core/safe-parse.ts';
 import { validateDocument } from '../../src/policy/validate.ts';
 import { parse } from '../../src/server/http/parse.ts';
+
+const src = join(import.meta.dirname, '../../src');
 
 /** Comparing it with a number throws. */
 const HOSTILE = JSON.parse('{"length": {"toString": 1, "valueOf": 2}}');
@@ -22,8 +26,14 @@ test('an object whose length is none is refused where a text or a list is due', 
     assert.throws(() => schema.safeParse(value), TypeError, 'zod reads it by now: this may go');
     const { success, error } = safeParse(schema as z.ZodType, value);
     assert.equal(success, false);
-    assert.match(error?.issues[0]?.message ?? '', /length/);
+    assert.match(error?.issues[0]?.message ?? '', /cannot be read: Cannot convert object/);
   }
+  const { error } = safeParse(z.object({ a: z.string() }), {
+    get a() {
+      throw new Error('not now');
+    },
+  });
+  assert.match(error?.issues[0]?.message ?? '', /cannot be read: not now/);
   assert.deepEqual(safeParse(z.string(), 'a').data, 'a');
 });
 
@@ -54,4 +64,11 @@ test('no route, policy or envelope has a fault of its own with one', () => {
       name: 'CaissonError',
     },
   );
+});
+
+test('nothing but `safeParse` asks a schema', () => {
+  const calls = readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .filter((path) => readFileSync(join(src, path), 'utf8').includes('.safeParse('));
+  assert.deepEqual(calls, ['core/safe-parse.ts']);
 });

@@ -3,7 +3,7 @@
  * interception, shells, published ports, an audit log. Started by `scripts/kill-soak.ts` with an IPC channel.
  *
  * Arguments: the directory for everything, how many things go on at once, the name server. It says `ready` with what it
- * recovered, then counts; told `stop`, it stops asking, waits for what is on its way, and closes.
+ * recovered, then counts; told `stop`, it does what it never did, waits for what is on its way, and closes.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -145,10 +145,14 @@ function need({ kind, code, stderr, stdout, violations }: Outcome, text?: string
   throw new Error(`${lostProxy ? 'PROXY_LOST' : 'OUTCOME'} ${how}`);
 }
 
+const kinds = Object.entries(WORK);
+/** Each kind is done once, however soon the stop: what any of them leaves for good is there from then on. */
+const due = [...kinds];
+
 async function worker(): Promise<void> {
-  const kinds = Object.entries(WORK);
-  while (!stopped) {
-    const [kind, work] = kinds[Math.floor(Math.random() * kinds.length)] as (typeof kinds)[number];
+  while (due.length > 0 || !stopped) {
+    const [kind, work] =
+      due.pop() ?? (kinds[Math.floor(Math.random() * kinds.length)] as (typeof kinds)[number]);
     let timer: NodeJS.Timeout | undefined;
     const hung = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('HUNG')), HUNG_MS);

@@ -1,6 +1,8 @@
 /** Gradient-boosted trees as data: their shape, checked, and their evaluation. */
+
 import { z } from 'zod';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import { FEATURES } from './features.ts';
 
 const indices = z.array(z.int().min(-1).max(65_535));
@@ -106,7 +108,7 @@ export class ThreatModel {
    * @throws CaissonError INTERNAL: it is not of the shape, or was trained on other features
    */
   constructor(unknownData: unknown) {
-    const parsed = modelSchema.safeParse(unknownData);
+    const parsed = safeParse(modelSchema, unknownData);
     if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
     const { version, features, forests } = parsed.data;
     if (features.length !== FEATURES.length || features.some((name, at) => name !== FEATURES[at])) {

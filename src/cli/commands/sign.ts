@@ -1,4 +1,5 @@
 /** `caisson sign`. */
+
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { keyIdOf } from '../../admission/signing/ed25519.ts';
 import { readPrivateKeyFile } from '../../admission/signing/key-file.ts';
@@ -12,6 +13,7 @@ import {
   subjectName,
 } from '../../admission/signing/statement.ts';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import type { Action, FlagValues } from '../command.ts';
 import { passphraseFrom } from '../passphrase.ts';
 import { declaredBy, limitsOf, namedCode, readWhole } from '../signed-code.ts';
@@ -60,7 +62,7 @@ function predicateOf(
 ): SignedPredicate {
   const declares = declaredBy(flags.declares);
   const limits = limitsOf(flags);
-  const parsed = predicateSchema.safeParse({
+  const parsed = safeParse(predicateSchema, {
     ...subject,
     ...(declares === undefined ? {} : { declares }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),

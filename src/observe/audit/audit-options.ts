@@ -1,6 +1,8 @@
 /** How an audit log is kept. */
+
 import { z } from 'zod';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
 const MiB = 1024 * 1024;
@@ -110,7 +112,7 @@ export type ShipTarget = z.output<typeof shipSchema>;
 
 /** @throws REQUEST_INVALID */
 export function parseAuditOptions(options: AuditOptions): AuditSettings {
-  const parsed = auditOptionsSchema.safeParse(options);
+  const parsed = safeParse(auditOptionsSchema, options);
   if (parsed.success) return parsed.data;
   throw new CaissonError('REQUEST_INVALID', {
     layer: 'observe',

@@ -8,7 +8,9 @@
  *
  * Over 300 lines: the way of one line through all its cases is told in one place.
  */
+
 import { hash, type KeyObject } from 'node:crypto';
+import { safeParse } from '../../core/safe-parse.ts';
 import { type ChainState, checkpointDraft, emptyChain } from './chain.ts';
 import { type Checkpoint, checkpointHash, checkpointSchema, isGenuine } from './checkpoint.ts';
 import type { Finding, FindingKind } from './finding.ts';
@@ -208,7 +210,7 @@ export class ChainVerifier {
   /** @returns whether the file's records are worth looking at */
   #openFile(reader: LineReader, newline: number, file: LogFile): boolean {
     const record = parseRecord(reader.buffer.toString('utf8', reader.start, newline));
-    const header = headerSchema.safeParse(record?.details).data;
+    const header = safeParse(headerSchema, record?.details).data;
     if (record?.event !== 'log' || header === undefined) {
       return this.#skip('malformed', 'the file does not begin with the header of an audit log');
     }
@@ -385,7 +387,7 @@ export class ChainVerifier {
   /** @returns a checkpoint that is signed, and whose line says nothing else */
   #checkpointOf({ buffer, start, hashAt, newline }: Line, seq: number): Checkpoint | undefined {
     const record = parseRecord(buffer.toString('utf8', start, newline));
-    const checkpoint = checkpointSchema.safeParse(record?.details).data;
+    const checkpoint = safeParse(checkpointSchema, record?.details).data;
     const wrong = ((): string | undefined => {
       if (checkpoint === undefined) return 'cannot be understood';
       const log = this.header?.log ?? this.#options.log;

@@ -1,7 +1,9 @@
 /** The files of a log: named after the sequence number of their first record, so that names sort as records do. */
+
 import { readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import { LineReader } from './line-reader.ts';
 import { type AuditRecord, type Header, headerSchema, parseRecord } from './record.ts';
 
@@ -38,7 +40,7 @@ export function readHeader(
   const newline = reader.newline();
   if (newline < 0) return undefined;
   const record = parseRecord(reader.buffer.toString('utf8', reader.start, newline));
-  const header = headerSchema.safeParse(record?.details).data;
+  const header = safeParse(headerSchema, record?.details).data;
   return record?.event === 'log' && header !== undefined ? { record, header } : undefined;
 }
 

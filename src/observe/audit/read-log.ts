@@ -1,5 +1,7 @@
 /** Reads records, in order, without verifying them: for people who look, and for what is still to be shipped. */
+
 import type { KeyObject } from 'node:crypto';
+import { safeParse } from '../../core/safe-parse.ts';
 import { type Checkpoint, checkpointSchema, isGenuine } from './checkpoint.ts';
 import { LineReader } from './line-reader.ts';
 import { type LogFile, logFilesOf } from './log-files.ts';
@@ -50,7 +52,7 @@ export function checkpointsFrom(path: string, size: number, key: KeyObject): Che
     if ((files[index + 1]?.first ?? Number.POSITIVE_INFINITY) <= size) continue;
     for (const line of linesOf(file)) {
       if (!line.includes('"event":"checkpoint"')) continue;
-      const details = checkpointSchema.safeParse(parseRecord(line)?.details).data;
+      const details = safeParse(checkpointSchema, parseRecord(line)?.details).data;
       if (details !== undefined && details.size > size && isGenuine(details, key))
         found.push(details);
     }

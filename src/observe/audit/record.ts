@@ -6,8 +6,10 @@
  * What is hashed begins with the hash of the line before: in the file these bytes lie next to each other, from that
  * hash's first digit to this line's `"hash":"`. So a chain is verified on a file's bytes, without parsing them.
  */
+
 import { hash } from 'node:crypto';
 import { z } from 'zod';
+import { safeParse } from '../../core/safe-parse.ts';
 
 /** First line of every file: what log this is, and what the file follows. */
 export const headerSchema = z.strictObject({
@@ -93,7 +95,7 @@ export function recordHash(previous: string, body: string): string {
 export function parseRecord(line: string): AuditRecord | undefined {
   try {
     const given: unknown = JSON.parse(line);
-    const { data } = recordSchema.safeParse(given);
+    const { data } = safeParse(recordSchema, given);
     // As they were read: what zod makes of a record lacks a member that is called `__proto__`.
     return data && { ...data, details: (given as AuditRecord).details };
   } catch {

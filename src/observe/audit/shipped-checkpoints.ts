@@ -1,8 +1,10 @@
 /** Checkpoints as they lie in a second place: a line of JSON for each, a file for each log. */
+
 import type { KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import { type Checkpoint, checkpointSchema, isGenuine } from './checkpoint.ts';
 import type { Finding } from './finding.ts';
 
@@ -68,7 +70,7 @@ function filesOf(path: string): string[] {
 
 function parse(line: string): Checkpoint | 'torn' | undefined {
   try {
-    return checkpointSchema.safeParse(JSON.parse(line)).data;
+    return safeParse(checkpointSchema, JSON.parse(line)).data;
   } catch {
     return 'torn';
   }

@@ -2,8 +2,10 @@
  * Thresholds on live usage, and when one is crossed: once for each crossing. What was crossed alerts again only after the
  * value has fallen to `clearAt`, so that a value that trembles around the line is one alert.
  */
+
 import * as z from 'zod/mini';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import type { Rates, Sample } from './sample.ts';
 
 export const METRICS = [
@@ -74,7 +76,7 @@ export class ThresholdWatch {
   /** @throws REQUEST_INVALID */
   constructor(thresholds: readonly Threshold[]) {
     this.#thresholds = thresholds.map((threshold) => {
-      const parsed = thresholdSchema.safeParse(threshold);
+      const parsed = safeParse(thresholdSchema, threshold);
       if (!parsed.success) throw invalid(z.prettifyError(parsed.error));
       const { above, clearAt, metric, name, of } = parsed.data;
       if (clearAt !== undefined && clearAt > above) {

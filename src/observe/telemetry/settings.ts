@@ -2,8 +2,10 @@
  * What is told to whom, by the caller and by OpenTelemetry's own environment variables. The caller's word stands over the
  * environment's. https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
  */
+
 import { z } from 'zod';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 
 const ms = (description: string) => z.int().min(1).max(3_600_000).optional().describe(description);
 const flag = (description: string) => z.boolean().optional().describe(description);
@@ -81,7 +83,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws CONFIG_INVALID */
 export function settle(settings: TelemetrySettings, environment: Environment): Settled {
-  const parsed = telemetrySchema.safeParse(settings);
+  const parsed = safeParse(telemetrySchema, settings);
   if (!parsed.success) throw invalid(`the settings: ${z.prettifyError(parsed.error)}`);
   const given = parsed.data;
   const otlp = {

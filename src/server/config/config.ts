@@ -1,7 +1,9 @@
 /**
  * From what an operator wrote to the configuration that holds, or everything that is wrong with it.
  */
+
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import { formatProblem, type Locate, type Problem } from '../../policy/problems.ts';
 import { schemaProblems } from '../../policy/schema-problems.ts';
 import { configProblems } from './config-problems.ts';
@@ -30,7 +32,7 @@ export function parsed(
   value: unknown,
   locate?: Locate,
 ): { readonly config: Config } | { readonly problems: readonly Problem[] } {
-  const { success, data, error } = configSchema.safeParse(value, { reportInput: true });
+  const { success, data, error } = safeParse(configSchema, value);
   if (success) return { config: data };
   return { problems: schemaProblems(configSchema, error.issues, { locate }) };
 }

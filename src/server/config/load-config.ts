@@ -1,8 +1,10 @@
 /**
  * The configuration from everywhere: file, environment, flags, each over the one before, and of each value where it is from.
  */
+
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { safeParse } from '../../core/safe-parse.ts';
 import type { Locate, Place, Problem } from '../../policy/problems.ts';
 import { suggest } from '../../policy/suggest.ts';
 import { readYaml } from '../../policy/yaml-source.ts';
@@ -169,7 +171,7 @@ function givenValue(key: ConfigKey, text: string, source: string, problems: Prob
   if (text === 'null') return null;
   if (!key.isStructured) return text;
   if (!/^\s*[[{]/.test(text)) {
-    return key.schema.safeParse([]).success ? text.split(',').map((each) => each.trim()) : text;
+    return safeParse(key.schema, []).success ? text.split(',').map((each) => each.trim()) : text;
   }
   const read = readYaml(text, source);
   problems.push(...read.problems);

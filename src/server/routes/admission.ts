@@ -1,4 +1,5 @@
 /** Code that is looked at, signed and verified without being run. */
+
 import { createHash, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { FastifyInstance } from 'fastify';
@@ -13,6 +14,7 @@ import { verifySigned } from '../../admission/signing/verify.ts';
 import { scanCode, signSource, verifySource } from '../../api/admission.ts';
 import type { BodyOf } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
+import { safeParse } from '../../core/safe-parse.ts';
 import type { Config } from '../config/config.ts';
 import { implement } from '../http/implement.ts';
 import { ScanRoom } from '../scan-room.ts';
@@ -49,7 +51,7 @@ export function serveAdmission(app: FastifyInstance, service: Service): void {
   implement(app, signSource, async ({ body }) => {
     const key = await signingKey(config);
     const { digest, ...subject } = subjectOf(body);
-    const predicate = predicateSchema.safeParse({
+    const predicate = safeParse(predicateSchema, {
       id: body.id,
       kind: body.kind,
       ...(body.version === undefined ? {} : { version: body.version }),
