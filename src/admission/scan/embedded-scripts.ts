@@ -1,6 +1,7 @@
 /** Shell commands that stand in manifests and are run on installation, with their places there. */
 import { basename } from 'node:path/posix';
 import type { Finding, SourceRange } from '../../core/admission.ts';
+import { LineIndex } from '../threat/line-index.ts';
 import { readManifest } from './manifest.ts';
 import { installScriptFinding } from './own-findings.ts';
 
@@ -21,11 +22,11 @@ export function embeddedScripts(name: string, bytes: Buffer): EmbeddedScript[] {
     const scripts = readManifest(name, file)?.installScripts ?? new Map();
     return [...scripts].map(([script, { value, places }]) => {
       const place = (at: number): number => places[Math.min(at, places.length - 1)] ?? 0;
-      const range = lines.range(place(0), place(value.length));
+      const range = rangeIn(lines, place(0), place(value.length));
       const excerpt = JSON.stringify(value).slice(1, -1).slice(0, 160);
       return {
         text: value,
-        placing: ({ start, end }) => lines.range(place(start), place(end)),
+        placing: ({ start, end }) => rangeIn(lines, place(start), place(end)),
         finding: installScriptFinding(script, range, excerpt),
       };
     });
@@ -34,28 +35,11 @@ export function embeddedScripts(name: string, bytes: Buffer): EmbeddedScript[] {
   return [...file.matchAll(/<!@?\(((?:[^()]|\([^()]*\))*)\)/g)].map((match) => {
     const [whole, text = ''] = match;
     const from = match.index + whole.indexOf('(') + 1;
-    return { text, placing: ({ start, end }) => lines.range(from + start, from + end) };
+    return { text, placing: ({ start, end }) => rangeIn(lines, from + start, from + end) };
   });
 }
 
-class LineIndex {
-  readonly #starts: number[] = [0];
-
-  constructor(text: string) {
-    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) {
-      this.#starts.push(at + 1);
-    }
-  }
-
-  range(start: number, end: number): SourceRange {
-    const from = this.#place(start);
-    const to = this.#place(end);
-    return { start, end, ...from, endLine: to.line, endColumn: to.column };
-  }
-
-  #place(at: number): { line: number; column: number } {
-    let line = this.#starts.findLastIndex((start) => start <= at);
-    if (line < 0) line = 0;
-    return { line: line + 1, column: at - (this.#starts[line] ?? 0) + 1 };
-  }
+function rangeIn(lines: LineIndex, start: number, end: number): SourceRange {
+  const { line: endLine, column: endColumn } = lines.place(end);
+  return { start, end, ...lines.place(start), endLine, endColumn };
 }

@@ -1,6 +1,8 @@
 /** Uses, texts and loops as they are found. */
+
 import type { SourceRange } from '../../../core/admission.ts';
 import type { Facts, LoopFact, StringFacts, TextFact, Use, Value } from '../facts.ts';
+import { LineIndex } from '../line-index.ts';
 import { isMostlyBase64, isMostlyHex } from './encodings.ts';
 import { Known, labelsOf, originsOf } from './known.ts';
 
@@ -127,11 +129,10 @@ export class Recorder {
 
   facts(stoppedBy: Facts['stoppedBy']): Facts {
     const source = this.#source;
-    let lines: readonly number[] | undefined;
-    const place = (offset: number): { line: number; column: number } => {
-      lines ??= lineStarts(source);
-      const line = lineAt(lines, offset);
-      return { line: line + 1, column: offset - (lines[line] as number) + 1 };
+    let lines: LineIndex | undefined;
+    const place: LineIndex['place'] = (offset) => {
+      lines ??= new LineIndex(source);
+      return lines.place(offset);
     };
     return {
       uses: inOrder(this.uses),
@@ -223,23 +224,4 @@ function inOrder(uses: readonly UseRecord[]): readonly UseRecord[] {
     sorted[at] = use;
   }
   return sorted;
-}
-
-function lineStarts(source: string): readonly number[] {
-  const starts = [0];
-  for (let at = source.indexOf('\n'); at >= 0; at = source.indexOf('\n', at + 1)) {
-    starts.push(at + 1);
-  }
-  return starts;
-}
-
-function lineAt(starts: readonly number[], offset: number): number {
-  let low = 0;
-  let high = starts.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((starts[middle] as number) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

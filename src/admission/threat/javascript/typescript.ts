@@ -5,6 +5,7 @@
  * transformed instead, and places are found again by the source map, to the line and the nearest mapped column.
  */
 import { SourceMap, stripTypeScriptTypes } from 'node:module';
+import { LineIndex } from '../line-index.ts';
 import type { ProgramTree } from '../tree.ts';
 import { lower } from './front-end.ts';
 
@@ -42,14 +43,14 @@ function withoutWarning<T>(work: () => T): T {
 
 /** Writes the places of the source into the tree. */
 function relocate(tree: ProgramTree, made: string, source: string, map: SourceMap): ProgramTree {
-  const madeLines = lineStarts(made);
-  const sourceLines = lineStarts(source);
+  const madeLines = new LineIndex(made);
+  const { starts: sourceLines } = new LineIndex(source);
   const known = new Map<number, number>();
   const move = (offset: number): number => {
     let moved = known.get(offset);
     if (moved === undefined) {
-      const line = lineOf(madeLines, offset);
-      const entry = map.findEntry(line, offset - (madeLines[line] as number));
+      const line = madeLines.lineAt(offset);
+      const entry = map.findEntry(line, offset - (madeLines.starts[line] as number));
       moved =
         'originalLine' in entry
           ? Math.min(source.length, (sourceLines[entry.originalLine] ?? 0) + entry.originalColumn)
@@ -72,21 +73,4 @@ function relocate(tree: ProgramTree, made: string, source: string, map: SourceMa
       if (typeof value === 'object') waiting.push(value ?? undefined);
   }
   return tree;
-}
-
-function lineStarts(text: string): number[] {
-  const starts = [0];
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
-  return starts;
-}
-
-function lineOf(starts: readonly number[], offset: number): number {
-  let low = 0;
-  let high = starts.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((starts[middle] as number) <= offset) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }
