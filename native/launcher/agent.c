@@ -76,6 +76,11 @@ static void start(struct agent *agent) {
   struct job_mounts none = {0};
   struct err result = launch_send_job(sandbox->seat.watch.fd, JOB_FILES, false,
                                       (struct span){sandbox->job, sandbox->job_length}, &none, -1);
+  if (result.errnum == EPIPE) { /* it ended since we looked, and has not read it */
+    seat_lost(sandbox);
+    seat_want(sandbox);
+    return;
+  }
   if (failed(result)) {
     agent_fail(agent, result);
     return;

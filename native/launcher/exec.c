@@ -95,6 +95,33 @@ static struct err exec_start(struct exec *exec, struct span bytes) {
   return OK;
 }
 
+/* The process that waited for it ended, and the kernel says that it had not read its job: a message to it failed (EPIPE), or
+   lay unread when its socket was closed (ECONNRESET, unix_release_sock). Nobody else has that socket, so nothing of the command
+   has run. One that had read its job may have begun the command, and is never asked again. */
+static bool try_again(struct exec *exec) {
+  struct sandbox *sandbox = exec->sandbox;
+  if (!sandbox->keep || !exec->job || exec->tried || sandbox->cause || sandbox->control.fd < 0) return false;
+  exec->tried = true;
+  unlink_from_sandbox(exec);
+  watch_close(&exec->job_socket);
+  watch_close(&exec->input);
+  for (int i = 0; i < 2; i++) watch_close(&exec->out[i].watch);
+  exec_audit_end(exec);
+  exec->cpu_check_ns = 0;
+  exec->next = sandbox->pending;
+  if (!sandbox->pending) sandbox->pending_tail = &exec->next;
+  sandbox->pending = exec;
+  seat_want(sandbox);
+  return true;
+}
+
+/* Where it could not be handed over. */
+static bool try_start_again(struct exec *exec, struct err error) {
+  if (error.errnum != EPIPE || !exec->sandbox->keep) return false;
+  seat_lost(exec->sandbox);
+  return try_again(exec);
+}
+
 struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
   struct exec *exec = calloc(1, sizeof *exec);
   if (!exec) return fail(ERR_RESOURCE, ENOMEM, "exec", NULL);
@@ -102,6 +129,7 @@ struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
   exec->sandbox = sandbox;
   exec->received_ns = S.now_ns;
   exec->out[0].watch.fd = exec->out[1].watch.fd = exec->input.fd = exec->job_socket.fd = exec->notify.fd = -1;
+  exec->out[0].credit = exec->out[1].credit = STREAM_CREDIT;
   exec->active_next = S.active;
   exec->active_link = &S.active;
   if (S.active) S.active->active_link = &exec->active_next;
@@ -116,18 +144,21 @@ struct err exec_begin(uint32_t id, struct sandbox *sandbox, struct span bytes) {
     /* What waits for its turn does not wait for longer either. */
     if (exec->limits.wall_ms) exec->wall_deadline_ns = exec->received_ns + exec->limits.wall_ms * 1000000;
   }
-  if (!failed(result) && seat_is_free(sandbox)) {
-    result = exec_start(exec, bytes);
-  } else if (!failed(result)) {
+  bool starts = !failed(result) && seat_is_free(sandbox);
+  if (!failed(result) && (!starts || sandbox->keep)) {
     exec->job = malloc(bytes.length);
     exec->job_length = bytes.length;
     if (!exec->job) result = fail(ERR_RESOURCE, ENOMEM, "exec", NULL);
     else memcpy(exec->job, bytes.data, bytes.length);
+  }
+  if (!failed(result) && starts) {
+    result = exec_start(exec, bytes);
+    if (failed(result) && try_start_again(exec, result)) return OK;
+  } else if (!failed(result)) {
     exec->next = NULL;
     *sandbox->pending_tail = exec;
     sandbox->pending_tail = &exec->next;
     seat_want(sandbox);
-    return result;
   }
   if (failed(result)) exec_fail(exec, result);
   return OK;
@@ -149,7 +180,7 @@ void exec_seated(struct sandbox *sandbox) {
     struct err result = job_parse(bytes, &job);
     if (!failed(result)) result = exec_start(exec, bytes);
     more = sandbox->keep && failed(result);
-    if (failed(result)) exec_fail(exec, result);
+    if (failed(result) && !try_start_again(exec, result)) exec_fail(exec, result);
   }
 }
 
@@ -157,6 +188,15 @@ void exec_seated(struct sandbox *sandbox) {
 static ssize_t look_at(int socket) {
   char byte;
   return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* What a signal of its client has ended has ended, however far it had come. */
+static bool may_be_unread(const struct exec *exec) { return exec->sandbox->keep && !exec->signalled; }
+
+static void on_unread(struct exec *exec) {
+  struct sandbox *sandbox = exec->sandbox;
+  if (try_again(exec)) exec_seated(sandbox);
+  else exec_fail(exec, fail(ERR_SYSTEM, ECHILD, "process ended before its command", NULL));
 }
 
 /* Without room for its descriptors it would run unheard. */
@@ -171,9 +211,15 @@ bool exec_job_event(struct exec *exec) {
   size_t count;
   if (!channel_receive_all(exec->job_socket.fd, &told, sizeof told, &fd, 1, &count)) {
     if (errno == EBADMSG) return lose(exec);
+    if (errno == ECONNRESET && may_be_unread(exec)) {
+      on_unread(exec);
+      return false;
+    }
     /* End-of-file is execve's success: the descriptor was close-on-exec. Or the job died; then init says so. */
     watch_close(&exec->job_socket);
     exec->exec_seen = true;
+    free(exec->job);
+    exec->job = NULL;
     exec->started_ns = clock_ns();
     if (exec->streaming) {
       struct out body = {0};
@@ -181,6 +227,7 @@ bool exec_job_event(struct exec *exec) {
       client_send(FRAME_STARTED, exec->id, body.data, body.length);
       out_free(&body);
     }
+    exec_input_event(exec);
     return true;
   }
   if (told.event == JOB_PTY && count == 1) {
@@ -209,6 +256,10 @@ void exec_finish(struct exec *exec) {
 
 void exec_ended(struct exec *exec, const struct slot_report *report) {
   if (exec->ended) return;
+  if (exec->job_socket.fd >= 0 && may_be_unread(exec) && look_at(exec->job_socket.fd) < 0 && errno == ECONNRESET) {
+    on_unread(exec);
+    return;
+  }
   exec->ended = true;
   exec->ended_ns = clock_ns();
   exec->wall_deadline_ns = exec->cpu_check_ns = 0;
@@ -242,6 +293,7 @@ void sandbox_send_signals(struct sandbox *sandbox) {
 
 void exec_signal(struct exec *exec, int number) {
   if (number < 1 || number > 64) return;
+  exec->signalled = true;
   exec->signals_due |= (uint64_t)1 << (number - 1);
   sandbox_send_signals(exec->sandbox);
 }
@@ -257,8 +309,14 @@ static bool leave_queue(struct exec *exec) {
   return false;
 }
 
-bool exec_kill(struct exec *exec, enum cause cause) {
+void exec_mark(struct exec *exec, enum cause cause) {
   if (!exec->cause) exec->cause = cause;
+  /* Its result waits for its reader no more; told later, since whoever marks it may be going through a list of them. */
+  if (exec->ended && !exec->settle_at_ns) exec->settle_at_ns = S.now_ns;
+}
+
+bool exec_kill(struct exec *exec, enum cause cause) {
+  exec_mark(exec, cause);
   if (exec->sandbox->keep && leave_queue(exec)) {
     exec_fail(exec, OK);
     return false;
@@ -287,7 +345,7 @@ uint64_t execs_tick(void) {
       if (used >= limit) {
         exec->cpu_check_ns = 0;
         exec->limits_hit |= LIMIT_CPU;
-        exec_kill(exec, CAUSE_CPU);
+        if (!exec_kill(exec, CAUSE_CPU)) continue;
       } else {
         /* No sooner than if every core were burning for it. */
         long cores = sysconf(_SC_NPROCESSORS_ONLN);

@@ -9,11 +9,31 @@
 
 #include "state.h"
 
-#define STREAM_CREDIT (256 * 1024)
+#define INPUT_AHEAD_MAX ((size_t)256 * 1024)
 #define CAPTURE_DEFAULT (1024 * 1024)
+#define CREDIT_MAX ((int64_t)1 << 62)
 #define BACKLOG_MAX (4u * 1024 * 1024)
 
 static uint8_t chunk[64 * 1024];
+
+/* False: there is no memory for it. */
+static bool take_input(struct exec *exec, struct span bytes) {
+  size_t kept = exec->input_length - exec->input_done;
+  if (bytes.length == 0) return true;
+  /* A client that is always a little ahead never sees the last of it written. */
+  if (exec->input_done > 0) memmove(exec->input_bytes, exec->input_bytes + exec->input_done, kept);
+  exec->input_done = 0;
+  exec->input_length = kept;
+  if (kept + bytes.length > exec->input_room) {
+    uint8_t *grown = realloc(exec->input_bytes, kept + bytes.length);
+    if (!grown) return false;
+    exec->input_bytes = grown;
+    exec->input_room = kept + bytes.length;
+  }
+  memcpy(exec->input_bytes + kept, bytes.data, bytes.length);
+  exec->input_length += bytes.length;
+  return true;
+}
 
 struct err exec_input_open(struct exec *exec, const struct job *job, int *guest_end) {
   *guest_end = -1;
@@ -31,12 +51,15 @@ struct err exec_input_open(struct exec *exec, const struct job *job, int *guest_
   exec->input.kind = WATCH_STDIN;
   exec->input.events = 0;
   if (job->stdin_mode == STDIN_INLINE) {
-    exec_input(exec, job->input);
+    exec->input_done = exec->input_length = 0; /* the job's alone, whatever else was sent */
+    if (!take_input(exec, job->input)) {
+      close(ends[0]);
+      return fail(ERR_RESOURCE, ENOMEM, "input", NULL);
+    }
     exec->input_ends = true;
+    exec_input_event(exec);
   }
-  /* What came before there was a pipe. */
-  exec_input_event(exec);
-  return OK;
+  return OK; /* a stream goes in once the command runs: until then it may have to be given to another process */
 }
 
 static bool open_output(struct exec *exec, int which, int fd, enum stdio_mode mode) {
@@ -44,7 +67,6 @@ static bool open_output(struct exec *exec, int which, int fd, enum stdio_mode mo
   capture->mode = mode;
   capture->limit = exec->limits.output_bytes ? (size_t)exec->limits.output_bytes : CAPTURE_DEFAULT;
   if (capture->limit > RESULT_OUTPUT_MAX) capture->limit = RESULT_OUTPUT_MAX;
-  capture->credit = STREAM_CREDIT;
   if (mode != STDIO_NULL && watch_add(&capture->watch, which == 0 ? WATCH_STDOUT : WATCH_STDERR, fd, EPOLLIN, exec)) return true;
   close(fd);
   return mode == STDIO_NULL;
@@ -55,7 +77,6 @@ struct err exec_output_open(struct exec *exec, const struct job *job, const int 
     close(reading[0]);
     close(reading[1]);
     exec->out[0].mode = STDIO_STREAM;
-    exec->out[0].credit = STREAM_CREDIT;
     return OK;
   }
   bool first = open_output(exec, 0, reading[0], job->stdout_mode), second = open_output(exec, 1, reading[1], job->stderr_mode);
@@ -77,26 +98,32 @@ bool exec_terminal_open(struct exec *exec, int master) {
     return false;
   }
   if (exec->window.rows) exec_window(exec, &exec->window);
-  if (exec->input_length > exec->input_done) exec_input_event(exec);
+  return true;
+}
+
+/* False: there is no room for it; who reads makes some. */
+static bool write_input(struct exec *exec, const void *bytes, size_t length, size_t *written) {
+  ssize_t n;
+  do n = write(exec->input.fd, bytes, length);
+  while (n < 0 && errno == EINTR);
+  *written = n > 0 ? (size_t)n : 0;
+  if (n < 0 && errno == EAGAIN) {
+    if (exec->input.events == 0) watch_add(&exec->input, WATCH_STDIN, exec->input.fd, EPOLLOUT, exec);
+    return false;
+  }
+  if (n < 0) watch_close(&exec->input); /* nobody reads it any more */
   return true;
 }
 
 /* Input: written at once where the pipe has room, kept where not; the client is told what was taken. */
 void exec_input_event(struct exec *exec) {
-  size_t before = exec->input_done;
+  size_t before = exec->input_done, written;
   while (exec->input_done < exec->input_length && exec->input.fd >= 0) {
-    ssize_t n = write(exec->input.fd, exec->input_bytes + exec->input_done, exec->input_length - exec->input_done);
-    if (n > 0) {
-      exec->input_done += (size_t)n;
-    } else if (errno == EAGAIN) {
-      if (exec->input.events == 0) watch_add(&exec->input, WATCH_STDIN, exec->input.fd, EPOLLOUT, exec);
-      break;
-    } else if (errno != EINTR) {
-      /* Nobody reads any more: what comes is taken and dropped, as a shell's pipe would. */
-      exec->input_done = exec->input_length;
-      watch_close(&exec->input);
-    }
+    if (!write_input(exec, exec->input_bytes + exec->input_done, exec->input_length - exec->input_done, &written)) break;
+    exec->input_done += written;
   }
+  /* What comes then is taken and dropped. */
+  if (exec->input.fd < 0 && exec->exec_seen) exec->input_done = exec->input_length;
   if (exec->streaming && exec->input_done > before) {
     struct out body = {0};
     out_u32(&body, 1, (uint32_t)(exec->input_done - before));
@@ -105,33 +132,24 @@ void exec_input_event(struct exec *exec) {
   }
   if (exec->input_done < exec->input_length) return;
   exec->input_done = exec->input_length = 0;
-  if (exec->input_ends) watch_close(&exec->input);
-  else if (exec->input.fd >= 0 && exec->input.events) {
+  /* A terminal's end-of-file is a character. */
+  if (exec->input_ends && exec->pty && exec->input.fd >= 0 && !write_input(exec, "\004", 1, &written)) return;
+  if (exec->input_ends) {
+    watch_close(&exec->input);
+  } else if (exec->input.fd >= 0 && exec->input.events) {
     epoll_ctl(S.epoll, EPOLL_CTL_DEL, exec->input.fd, NULL);
     exec->input.events = 0;
   }
 }
 
 void exec_input(struct exec *exec, struct span bytes) {
-  if (bytes.length == 0) {
-    exec->input_ends = true;
-    if (exec->pty && exec->input.fd >= 0) (void)!write(exec->input.fd, "\004", 1); /* a terminal's end-of-file */
-    else if (exec->input_done == exec->input_length) watch_close(&exec->input);
+  if (exec->input_ends) return;
+  exec->input_ends = bytes.length == 0;
+  if (exec->input_length - exec->input_done + bytes.length > INPUT_AHEAD_MAX || !take_input(exec, bytes)) {
+    exec_kill(exec, CAUSE_KILLED);
     return;
   }
-  if (exec->input_length + bytes.length > exec->input_room) {
-    size_t room = exec->input_length + bytes.length;
-    uint8_t *grown = realloc(exec->input_bytes, room);
-    if (!grown) {
-      exec_kill(exec, CAUSE_KILLED);
-      return;
-    }
-    exec->input_bytes = grown;
-    exec->input_room = room;
-  }
-  memcpy(exec->input_bytes + exec->input_length, bytes.data, bytes.length);
-  exec->input_length += bytes.length;
-  if (exec->input.fd >= 0 || exec->exec_seen) exec_input_event(exec);
+  if (exec->exec_seen) exec_input_event(exec);
 }
 
 static void over_limit(struct exec *exec, struct capture *capture) {
@@ -140,26 +158,46 @@ static void over_limit(struct exec *exec, struct capture *capture) {
   if (exec->limits.kill_on_output && !exec->ended) exec_kill(exec, CAUSE_OUTPUT);
 }
 
-/* True when nothing more will come, or nothing more is there and `all_there_is` is enough. */
-static bool drain(struct exec *exec, int which, bool all_there_is) {
+/* What is in an output when its exec ends is all that is its own: another process may hold the writing end, and write on. A
+   terminal tells of less than it holds (n_tty(4) is fed later), and holds no more than that. */
+static void set_bounds(struct exec *exec) {
+  for (int i = 0; i < 2; i++) {
+    int there = 0;
+    if (exec->out[i].watch.fd < 0) continue;
+    if (!exec->pty && ioctl(exec->out[i].watch.fd, FIONREAD, &there) < 0) there = 0;
+    exec->out[i].left = exec->pty ? sizeof chunk : (size_t)there;
+  }
+  exec->bounded = true;
+}
+
+/* True when nothing more will come. */
+static bool drain(struct exec *exec, int which) {
   struct capture *capture = &exec->out[which];
+  /* What ended it has ended its reader's right to hold it up, too: it may have this much more unasked, and the rest goes. */
+  bool at_once = exec->ended && exec->cause != CAUSE_SELF;
+  int64_t least = at_once ? -(int64_t)STREAM_CREDIT : 0;
   for (int rounds = 0; capture->watch.fd >= 0; rounds++) {
     size_t room = sizeof chunk;
+    bool drop = false;
+    if (exec->bounded && room > capture->left) room = capture->left;
     if (capture->mode == STDIO_STREAM && !S.client_gone) {
       bool no_room = client_backlog() > BACKLOG_MAX;
-      if (capture->credit <= 0 || no_room) {
+      drop = capture->credit <= least || no_room;
+      if (drop && !at_once && room > 0) {
         S.held_back = S.held_back || no_room;
         watch_change(&capture->watch, 0);
         return false;
       }
-      if ((int64_t)room > capture->credit) room = (size_t)capture->credit;
+      if (!drop && (int64_t)room > capture->credit - least) room = (size_t)(capture->credit - least);
     }
-    ssize_t got = read(capture->watch.fd, chunk, room);
+    ssize_t got = room > 0 ? read(capture->watch.fd, chunk, room) : 0;
     if (got > 0) {
+      if (exec->pty) watch_change(&capture->watch, EPOLLIN);
+      if (exec->bounded) capture->left -= (size_t)got;
       if (capture->mode == STDIO_STREAM) {
         capture->total += (uint64_t)got;
         capture->credit -= got;
-        client_send(which == 0 ? FRAME_STDOUT : FRAME_STDERR, exec->id, chunk, (size_t)got);
+        if (!drop) client_send(which == 0 ? FRAME_STDOUT : FRAME_STDERR, exec->id, chunk, (size_t)got);
       } else {
         capture_take(capture, chunk, (size_t)got);
       }
@@ -168,26 +206,33 @@ static bool drain(struct exec *exec, int which, bool all_there_is) {
       continue;
     }
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN && !all_there_is) return false;
+    if (got < 0 && errno == EAGAIN && !exec->bounded) return false;
+    if (got < 0 && errno == EIO && exec->pty && !exec->bounded) {
+      /* Nobody in there has the terminal open just now: it may be opened again, and to close our end would be a SIGHUP to a
+         guest that is about to exit. Told of the next change alone, since the hang-up is told for as long as it lasts. */
+      watch_change(&capture->watch, EPOLLIN | EPOLLET);
+      return false;
+    }
     watch_close(&capture->watch);
   }
   return true;
 }
 
 bool exec_output_drain(struct exec *exec) {
-  bool enough = exec->sandbox->keep || exec->pty;
-  bool first = drain(exec, 0, enough), second = drain(exec, 1, enough);
+  if (!exec->bounded) set_bounds(exec);
+  bool first = drain(exec, 0), second = drain(exec, 1);
   return first && second;
 }
 
 void exec_output_event(struct exec *exec, int which) {
-  drain(exec, which, false);
+  drain(exec, which);
   if (exec->ended) exec_finish(exec);
 }
 
 void exec_credit(struct exec *exec, const struct credit *credit) {
   struct capture *capture = &exec->out[credit->stream - 1];
   capture->credit += credit->bytes;
+  if (capture->credit > CREDIT_MAX) capture->credit = CREDIT_MAX;
   if (capture->watch.fd >= 0 && capture->credit > 0) watch_change(&capture->watch, EPOLLIN);
   if (exec->ended) exec_finish(exec);
 }

@@ -230,8 +230,7 @@ void sandbox_control_event(struct sandbox *sandbox, uint32_t what) {
 
 void sandbox_kill(struct sandbox *sandbox, enum cause cause) {
   if (!sandbox->cause) sandbox->cause = cause;
-  for (struct exec *exec = sandbox->execs; exec; exec = exec->next)
-    if (!exec->cause) exec->cause = cause;
+  for (struct exec *exec = sandbox->execs; exec; exec = exec->next) exec_mark(exec, cause);
   end_init(sandbox);
   sandbox_end_frozen(sandbox);
 }

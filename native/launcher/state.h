@@ -119,6 +119,9 @@ enum limit_bit { LIMIT_WALL = 1, LIMIT_CPU = 2, LIMIT_MEMORY = 4, LIMIT_PROCESSE
  * sandbox with it. */
 #define RESULT_OUTPUT_MAX ((size_t)FRAME_MAX - 1024 * 1024)
 
+/* What a stream may be ahead of what its client has taken. */
+#define STREAM_CREDIT (256 * 1024)
+
 /* One output stream: kept whole up to the limit, then head and tail. Or passed on, as far as the client has room. */
 struct capture {
   struct watch watch;
@@ -128,6 +131,7 @@ struct capture {
   size_t turn; /* where the oldest byte of the tail is */
   uint64_t total;
   int64_t credit;
+  size_t left; /* where `bounded`: what of it is still to be read */
 };
 
 struct exec {
@@ -137,7 +141,9 @@ struct exec {
   struct sandbox *sandbox;
   uint32_t number;
   uint64_t signals_due;             /* bit n-1: signal n was asked for and is not sent */
-  uint8_t *job;                     /* only while it waits */
+  bool signalled;                   /* one was asked for */
+  uint8_t *job;                     /* while it waits; in a kept sandbox until it runs */
+  bool tried;                       /* given to a process that ended before it read it */
   size_t job_length;
   struct limits_plan limits;
   struct capture out[2];
@@ -145,13 +151,14 @@ struct exec {
   uint8_t *input_bytes;
   size_t input_length, input_done, input_room;
   struct winsize_request window;    /* of its terminal, where that was said before there was one */
-  bool input_ends, streaming, pty, exec_seen, ended, finishing;
+  bool input_ends, streaming, pty, exec_seen, ended;
+  bool bounded;                     /* ended, and what it has written is known */
   struct watch job_socket, notify;
   struct notify_log *refused;       /* from the first notified call on */
   struct observe_log *observed;     /* where the plan asks for it, as long */
   uint64_t notify_again_ns;         /* when its calls are answered again; 0: they are */
   struct landlock_log *landlock;    /* where the plan has its refusals logged */
-  uint64_t settle_at_ns;            /* it ended, and its last records may be on their way until then */
+  uint64_t settle_at_ns;            /* it ended, and is finished then: its last records may be on their way */
   uint64_t received_ns, started_ns, ended_ns, wall_deadline_ns, cpu_check_ns;
   uint32_t cause, limits_hit;
   struct slot_report report;
@@ -321,6 +328,8 @@ void exec_ended(struct exec *exec, const struct slot_report *report);
 /* Of one that ended: tells its result and frees it, once the client has taken its output. */
 void exec_finish(struct exec *exec);
 void exec_fail(struct exec *exec, struct err error);
+/* Why it ends. */
+void exec_mark(struct exec *exec, enum cause cause);
 /* False when the exec is no more: it had not been given to anybody. */
 bool exec_kill(struct exec *exec, enum cause cause);
 /* A command that waits for its seat gets them when it has one. */
@@ -338,7 +347,7 @@ bool exec_terminal_open(struct exec *exec, int master);
 void exec_input(struct exec *exec, struct span bytes);
 void exec_input_event(struct exec *exec);
 void exec_output_event(struct exec *exec, int which);
-/* Takes what is left of both outputs; false while the client has no room for it. */
+/* Takes what is left of both outputs of one that has ended; false while the client has no room for it, and nobody ended it. */
 bool exec_output_drain(struct exec *exec);
 void exec_credit(struct exec *exec, const struct credit *credit);
 /* The client has taken of what was kept for it, or is gone: those go on that were held back for that alone. */

@@ -181,3 +181,85 @@ test('a command that cannot be started leaves its turn to the next one', { skip 
   assert.equal(ranFrom(await fourth).stdout, 'fourth\n');
   first.kill();
 });
+
+/** Stands still from now on: what is sent to it lies there unread. */
+async function stopWaiting({ init }: Opened): Promise<number> {
+  await until(() => childrenOf(init).length === 2, 'nobody waits for the next command');
+  await sleep(50); // it has said that it is ready
+  const waiting = childrenOf(init).at(-1) ?? 0;
+  signal([waiting], 'SIGSTOP');
+  return waiting;
+}
+
+for (const stdin of ['stream', 'inline'] as const) {
+  test(`a command that nobody had read when its process was ended runs in the next one (${stdin})`, {
+    skip,
+  }, async () => {
+    await using own = await openUngrouped();
+    const opened = await own.open();
+    const { sandbox } = opened;
+    const first = await withAnotherWaiting(own, opened);
+    const waiting = await stopWaiting(opened);
+    const script = 'echo ran >>/tmp/runs; cat /tmp/runs -';
+    const input = Buffer.from('input');
+    const run = sandbox.spawn(
+      own.job(script, { stdin, ...(stdin === 'inline' ? { input } : {}), stdout: 'stream' }),
+    );
+    if (stdin === 'stream') run.stdin.end(input);
+    const behind = sandbox.run(own.job('echo behind'));
+    const other = sandbox.run(own.job('while ! [ -s /tmp/runs ]; do sleep 0.01; done'));
+    await sleep(100);
+    signal([waiting], 'SIGKILL');
+    assert.equal(String(Buffer.concat(await run.stdout.toArray())), 'ran\ninput');
+    assert.equal((await run.result).status, 0);
+    assert.equal(ranFrom(await behind).stdout, 'behind\n');
+    assert.equal(ranFrom(await other).code, 0);
+    first.kill();
+  });
+}
+
+test('a command whose process is ended again before it had read it is refused', {
+  skip,
+}, async () => {
+  await using own = await openUngrouped();
+  const opened = await own.open();
+  const { sandbox, init } = opened;
+  const first = await withAnotherWaiting(own, opened);
+  const waiting = await stopWaiting(opened);
+  const run = sandbox.run(own.job('echo ran >/tmp/runs'));
+  await until(() => childrenOf(init).length === 3, 'nobody waits for the next command');
+  await sleep(50);
+  const next = childrenOf(init).at(-1) ?? 0;
+  signal([next], 'SIGSTOP');
+  signal([waiting], 'SIGKILL');
+  await until(() => childrenOf(init).length === 3, 'nobody waits for the third one');
+  await sleep(100);
+  signal([next], 'SIGKILL');
+  await assert.rejects(run, (error) => isCaissonError(error) && error.code === 'LAUNCHER_FAILED');
+  assert.equal(ranFrom(await sandbox.run(own.job('cat /tmp/runs'))).stdout, '');
+  first.kill();
+});
+
+test('a command that had begun when it was ended is not begun again', { skip }, async () => {
+  await using own = await openUngrouped();
+  const { sandbox } = await own.open();
+  for (let i = 0; i < 20; i++) {
+    const run = await sandbox.run(own.job('echo ran >>/tmp/runs; kill -9 $$'));
+    assert.equal(run.status, 9);
+  }
+  assert.equal(ranFrom(await sandbox.run(own.job('wc -l </tmp/runs'))).stdout, '20\n');
+});
+
+test('a kept sandbox that is closed while a command lies unread says so', { skip }, async () => {
+  await using own = await openUngrouped();
+  const opened = await own.open();
+  const { sandbox } = opened;
+  const first = await withAnotherWaiting(own, opened);
+  await stopWaiting(opened);
+  const run = sandbox.run(own.job('echo ran'));
+  const other = sandbox.run(own.job('echo other'));
+  assert.equal(ranFrom(await other).stdout, 'other\n');
+  await sandbox.close();
+  assert.equal((await run).cause, 5);
+  assert.equal((await first.result).cause, 5);
+});
