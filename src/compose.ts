@@ -12,6 +12,7 @@ import { AdmissionGate } from './compose/admission-gate.ts';
 import type { CaissonAdmissionOptions } from './compose/admission-options.ts';
 import { inlinePool } from './compose/inline-pool.ts';
 import { closedError, Launchers } from './compose/launchers.ts';
+import { CAISSON, CREATE, PREPARE, RUN, SPAWN_RUN } from './compose/option-kinds.ts';
 import { recorderOf } from './compose/recorder.ts';
 import {
   type CreateOptions,
@@ -42,14 +43,18 @@ import type { HostFacts } from './plan/facts.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { Evaluation } from './sandbox/evaluation.ts';
 import type { EvaluateOptions } from './sandbox/evaluator.ts';
+import { requireText, requireWhole } from './sandbox/given-values.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
+import { checkOptions, type KnownOptions } from './sandbox/known-options.ts';
 import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
 import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
 import { Networks } from './sandbox/networks.ts';
+import { EVALUATION, PLACE } from './sandbox/option-kinds.ts';
 import type { OverlayRecord } from './sandbox/overlay.ts';
 import { PlaceFinder, workspaceOf } from './sandbox/place.ts';
 import type { PlaceOptions } from './sandbox/place-options.ts';
 import { PolicyBook, type PolicyEntry, type PolicyInput } from './sandbox/policy-book.ts';
+import { isPolicyInput } from './sandbox/policy-input.ts';
 import { type EngineLanguage, type ProgramSource, programOf } from './sandbox/program.ts';
 import { Programs } from './sandbox/programs.ts';
 import { protectionOf, unprotected } from './sandbox/protect.ts';
@@ -89,6 +94,8 @@ export interface PrepareOptions extends PlaceOptions {
 }
 
 const DEFAULT_SLOTS = 4;
+/** What the launcher takes. */
+const MOST_SLOTS = 4096;
 
 export class Caisson {
   readonly #options: CaissonOptions;
@@ -111,6 +118,7 @@ export class Caisson {
   #closed = false;
 
   private constructor(options: CaissonOptions) {
+    checkOptions(options, 'Caisson.open', CAISSON);
     this.#options = options;
     this.#launchers = new Launchers(options.facts);
     this.#recorder = recorderOf(options);
@@ -192,8 +200,9 @@ export class Caisson {
    * @throws POLICY_INVALID, UNENFORCEABLE, WALL_UNAVAILABLE, REQUEST_INVALID, COMMAND_NOT_FOUND,
    * COMMAND_NOT_EXECUTABLE, PATH_MISSING, WORKSPACE_UNSUPPORTED, RESOURCE_EXHAUSTED, ABORTED, LAUNCHER_*
    */
-  run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    return this.#requests.run(argv, options, newId('run'));
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    this.#check(options, 'run', RUN);
+    return await this.#requests.run(argv, options, newId('run'));
   }
 
   safeRun(argv: readonly string[], options: RunOptions = {}): Promise<Result<Outcome>> {
@@ -201,8 +210,9 @@ export class Caisson {
   }
 
   /** As {@link run}, with streams: output while it is written, input, signals, a terminal. */
-  spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
-    return this.#requests.spawn(argv, options, newId('run'));
+  async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
+    this.#check(options, 'spawn', SPAWN_RUN);
+    return await this.#requests.spawn(argv, options, newId('run'));
   }
 
   safeSpawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<Result<GuestProcess>> {
@@ -222,6 +232,7 @@ export class Caisson {
     source: ProgramSource,
     options: EvaluateOptions & PlaceOptions = {},
   ): Promise<Evaluation> {
+    this.#check(options, 'evaluate', EVALUATION);
     // Ignored, it would be missed without a word.
     if (options.workspace !== undefined) {
       throw this.#requests.refused(newId('run'), options, noWorkspace());
@@ -311,7 +322,8 @@ export class Caisson {
    * console.log(await (await sandbox.changes()).diff());
    */
   async create(options: CreateOptions | PolicyInput = {}): Promise<Sandbox> {
-    const where: CreateOptions = isPlace(options) ? options : { policy: options };
+    const where: CreateOptions = isPolicyInput(options, CREATE) ? { policy: options } : options;
+    this.#check(where, 'create', CREATE);
     return await this.#requests.create(where);
   }
 
@@ -321,6 +333,8 @@ export class Caisson {
 
   /** Takes a policy in and keeps sandboxes for it ready, so that runs of it start at once. */
   async prepare(options: PrepareOptions = {}): Promise<void> {
+    this.#check(options, 'prepare', PREPARE);
+    requireWhole(options.slots, 'prepare: slots', { most: MOST_SLOTS });
     const entry = await this.#book.entry(options.policy ?? 'strict');
     const workspace = workspaceOf(options.workspace);
     const place = this.#places.find(entry.policy, workspace, options.command);
@@ -364,6 +378,7 @@ export class Caisson {
       options,
     );
     this.#managers.add(manager);
+    if (this.#closed) await endedBy(manager);
     return manager;
   }
 
@@ -392,6 +407,7 @@ export class Caisson {
       options,
     );
     this.#modules.add(modules);
+    if (this.#closed) await endedBy(modules);
     return modules;
   }
 
@@ -420,6 +436,7 @@ export class Caisson {
 
   /** What enforces each clause of a policy on this host, and what cannot be enforced. Runs nothing; works everywhere. */
   async explain(policy: PolicyInput = 'strict', options: PlaceOptions = {}): Promise<Explanation> {
+    this.#check(options, 'explain', PLACE);
     const entry = await this.#book.entry(policy);
     const workspace = workspaceOf(options.workspace);
     const { protect } = entry.policy;
@@ -459,6 +476,7 @@ export class Caisson {
 
   /** The pending changes of an earlier run, by the id in its outcome. @throws PATH_MISSING */
   async changes(id: string): Promise<Changes> {
+    requireText(id, 'the id of pending changes');
     const [{ Overlay }, { Changes }] = await Promise.all([
       import('./sandbox/overlay.ts'),
       import('./sandbox/changes.ts'),
@@ -485,6 +503,17 @@ export class Caisson {
     await this.close();
   }
 
+  /** What is refused here is recorded as any request is. @throws REQUEST_INVALID */
+  #check(options: PlaceOptions, what: string, known: KnownOptions): void {
+    try {
+      checkOptions(options, what, known);
+    } catch (error) {
+      const tenant: unknown = options?.tenant;
+      const whose = typeof tenant === 'string' ? { tenant } : {};
+      throw this.#requests.refused(newId('run'), whose, error);
+    }
+  }
+
   /** What was made for a policy that nobody has used for long; false: something of it is running. */
   #forget(entry: PolicyEntry): boolean {
     if (!this.#programs.forget(entry)) return false;
@@ -497,32 +526,16 @@ export class Caisson {
   }
 }
 
+/** It was closed while something of it was opened, which nobody would close any more. */
+async function endedBy(opened: { close(): Promise<void> }): Promise<never> {
+  await opened.close();
+  throw closedError();
+}
+
 function noWorkspace(): CaissonError {
   return new CaissonError('REQUEST_INVALID', {
     layer: 'sandbox',
     message: 'a program that is evaluated has no files, and so no workspace',
     hint: 'leave workspace out and hand in what it needs as arguments; WASM has wasm.preopens, and run, or eval of python and shell, has a workspace',
   });
-}
-
-function isPlace(options: CreateOptions | PolicyInput): options is CreateOptions {
-  if (typeof options === 'string') return false;
-  const names = [
-    'policy',
-    'workspace',
-    'accept',
-    'allowUnisolated',
-    'tenant',
-    'recycleNetwork',
-    'secrets',
-    'ask',
-    'name',
-    'publish',
-    'onPublished',
-    'claims',
-    'trace',
-  ];
-  const keys = Object.keys(options);
-  // A document's `workspace` lies below `filesystem`; a normalised policy has a `version` beside it.
-  return keys.every((key) => names.includes(key));
 }

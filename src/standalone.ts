@@ -2,12 +2,19 @@
 import { Caisson } from './compose.ts';
 import { CaissonError } from './core/error.ts';
 import type { CallOptions } from './functions/call.ts';
+import { CALL } from './functions/option-kinds.ts';
 import { type Sandboxed, sandboxedOn } from './functions/sandboxed.ts';
+import { checkOptions, having, type KindsOf } from './sandbox/known-options.ts';
 
 export interface SandboxedOptions extends CallOptions {
   /** Runs on this one, which stays its owner's to close; default: one of its own, opened at the first call. */
   readonly caisson?: Caisson;
 }
+
+const SANDBOXED = {
+  ...CALL,
+  caisson: having('evaluate'),
+} as const satisfies KindsOf<SandboxedOptions>;
 
 export type SandboxedFunction<A extends unknown[], R> = Sandboxed<A, R> &
   AsyncDisposable & {
@@ -25,8 +32,10 @@ export type SandboxedFunction<A extends unknown[], R> = Sandboxed<A, R> &
  */
 export function sandboxed<A extends unknown[], R>(
   fn: (...args: A) => R,
-  { caisson, ...options }: SandboxedOptions = {},
+  given: SandboxedOptions = {},
 ): SandboxedFunction<A, R> {
+  checkOptions(given, 'sandboxed', SANDBOXED, 'functions');
+  const { caisson, ...options } = given;
   const own = new OwnCaisson(caisson);
   const wrapper = sandboxedOn(() => own.get(), fn, options);
   return Object.assign(wrapper, {
@@ -48,6 +57,14 @@ export interface ToolRunnerOptions {
   readonly caisson?: Caisson;
 }
 
+const TOOL_RUNNER = {
+  timeout: 'number',
+  memoryMb: 'number',
+  policy: 'given',
+  grants: 'object',
+  caisson: having('call'),
+} as const satisfies KindsOf<ToolRunnerOptions>;
+
 /**
  * Runs functions with one time-out and one memory limit. For code that already speaks so; `caisson.call` says more.
  *
@@ -61,6 +78,7 @@ export class SandboxedToolRunner {
 
   /** @throws REQUEST_INVALID for a limit that is none */
   constructor(options: ToolRunnerOptions = {}) {
+    checkOptions(options, 'SandboxedToolRunner', TOOL_RUNNER, 'functions');
     const { timeout = 30, memoryMb = 128, policy, grants, caisson } = options;
     const ms = positive('timeout', timeout, 'seconds') * 1000;
     const bytes = positive('memoryMb', memoryMb, 'MiB') * 2 ** 20;

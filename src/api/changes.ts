@@ -85,5 +85,6 @@ export const applyChanges = defineRoute({
     },
   },
   errors: [...ERRORS, 'CHANGES_CONFLICT', 'FORBIDDEN', 'PATH_ESCAPES', 'ABORTED'],
+  executes: true,
   long: true,
 });

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { CAPABILITIES } from '../core/admission.ts';
 import { admissionReport } from './admission-report.ts';
-import { registerModule } from './modules.ts';
+import { executeModule, registerModule } from './modules.ts';
 import { defineRoute } from './route.ts';
 import { wireValue } from './value.ts';
 
@@ -67,6 +67,7 @@ export const registerEffect = defineRoute({
   },
   errors: [...registerModule.errors],
   idempotent: true,
+  executes: true,
   long: true,
 });
 
@@ -103,7 +104,7 @@ export const executeEffect = defineRoute({
       }),
     },
   },
-  errors: ['MODULE_NOT_FOUND', 'MODULE_DISABLED', 'MODULE_REFUSED'],
+  errors: [...executeModule.errors],
   idempotent: true,
   executes: true,
   long: true,

@@ -64,6 +64,7 @@ export const forkSandbox = defineRoute({
   answers: { 201: { description: 'It is there', schema: sandboxSchema } },
   errors: [...GONE, ...COPYING],
   idempotent: true,
+  executes: true,
   long: true,
 });
 
@@ -78,6 +79,7 @@ export const takeSnapshot = defineRoute({
   answers: { 201: { description: 'It is taken', schema: snapshotSchema } },
   errors: [...GONE, 'QUOTA_EXCEEDED', 'LAUNCHER_FAILED', 'LAUNCHER_GONE'],
   idempotent: true,
+  executes: true,
   long: true,
 });
 
@@ -103,6 +105,7 @@ export const openSnapshot = defineRoute({
   answers: { 201: { description: 'It is there', schema: sandboxSchema } },
   errors: ['NOT_FOUND', ...COPYING],
   idempotent: true,
+  executes: true,
   long: true,
 });
 

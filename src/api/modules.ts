@@ -127,6 +127,7 @@ export const registerModule = defineRoute({
   },
   errors: [...registering, ...STARTING],
   idempotent: true,
+  executes: true,
   long: true,
 });
 

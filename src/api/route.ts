@@ -50,7 +50,7 @@ export interface Route {
   readonly idempotent?: true;
   /** May last: what keeps the connection alive is sent meanwhile. docs/service.md, "Long calls". */
   readonly long?: true;
-  /** Something of the caller’s is run: counted as an execution too. */
+  /** Something of the caller’s is run, made, copied or looked through: counted as an execution on top of a request. */
   readonly executes?: true;
   /** A WebSocket: the method is GET, and the answer is 101. */
   readonly socket?: true;

@@ -186,6 +186,7 @@ export const createSandbox = defineRoute({
   answers: { 201: { description: 'It is there', schema: sandboxSchema } },
   errors: [...STARTING],
   idempotent: true,
+  executes: true,
   long: true,
 });
 

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { CaissonError } from '../core/error.ts';
 import { suggest } from '../policy/suggest.ts';
+import { LONGEST_MS } from '../sandbox/given-values.ts';
 
 export interface ConnectOptions {
   /** `http://127.0.0.1:8640`, `https://…`. */
@@ -50,7 +51,7 @@ export function connectionOf(options: ConnectOptions): Connection {
   if (ca !== undefined) checkCertificates(ca);
   return {
     base: baseOf(url ?? 'http://localhost'),
-    socketPath: socketPath === undefined ? undefined : resolve(socketPath),
+    socketPath: socketPath === undefined ? undefined : resolve(pathOfSocket(socketPath)),
     apiKey,
     ca,
     connections: countOf('connections', options),
@@ -87,8 +88,17 @@ function checkCertificates(ca: string | Buffer): void {
 
 function countOf(name: keyof typeof DEFAULTS, options: ConnectOptions): number {
   const value: unknown = options[name] ?? DEFAULTS[name];
-  if (typeof value === 'number' && value > 0) return value;
+  const most = name === 'silenceMs' ? LONGEST_MS : Number.POSITIVE_INFINITY;
+  if (typeof value === 'number' && value > 0 && value <= most) return value;
+  if (typeof value === 'number' && value > most) {
+    throw invalid(`${name} is more than ${most}`, `leave it out for ${DEFAULTS[name]}`);
+  }
   throw invalid(`${name} is no number above zero`, `leave it out for ${DEFAULTS[name]}`);
+}
+
+function pathOfSocket(path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
+  throw invalid('socketPath is no path', 'give the path of the socket that the service listens on');
 }
 
 function baseOf(url: string): URL {

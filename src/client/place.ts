@@ -5,10 +5,11 @@ import type { createSandbox, runCommand } from '../api/sandboxes.ts';
 import type { TraceContext } from '../core/telemetry.ts';
 import { documentOf } from '../policy/to-document.ts';
 import type { ExecOptions } from '../sandbox/exec-options.ts';
+import { checkOptions, type KnownOptions } from '../sandbox/known-options.ts';
 import type { ManagedCreateOptions, ManagedOptions } from '../sandbox/manager/manager-options.ts';
 import type { CodeClaims } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
-import { isResolved, policyIn } from '../sandbox/resolved-policy.ts';
+import { isResolved, policyIn, requirePolicyObject } from '../sandbox/resolved-policy.ts';
 import type { NetworkOptions } from '../sandbox/run-network.ts';
 import { localOnly } from './local-only.ts';
 import { base64 } from './source.ts';
@@ -47,12 +48,13 @@ const LOCAL = {
   onPublished: 'publish from the sandbox that create() makes',
   grants: 'functions of this process cannot be called from a service',
   background: 'a connection is what the process hangs on',
+  pending:
+    'what a run of a service changes goes with it, but for what its policy applies; create() keeps it',
   placement: 'where a program is evaluated is the service’s own affair',
 } as const;
 
-/** @throws REQUEST_INVALID */
+/** @throws REQUEST_INVALID for a secret that is no text */
 export function placeToWire(options: Remotely<ManagedOptions & NetworkOptions>): WirePlace {
-  refuseLocal(options);
   const { policy, workspace, accept, claims, secrets } = options;
   return {
     ...(policy === undefined ? {} : { policy: policyToWire(policy) }),
@@ -76,14 +78,13 @@ export function managedToWire(options: Pick<ManagedCreateOptions, keyof WireMana
 
 export function policyToWire(policy: RemotePolicyInput): string | Record<string, unknown> {
   if (typeof policy === 'string') return policy;
+  requirePolicyObject(policy, 'client');
   if (isResolved(policy)) return policyToWire(policyIn(policy));
   const document = 'view' in policy && 'walls' in policy ? documentOf(policy as never) : policy;
   return document as Record<string, unknown>;
 }
 
-/** @throws REQUEST_INVALID */
 export function commandToWire(options: ExecOptions): WireCommand {
-  refuseLocal(options);
   const { cwd, env, timeoutMs, input } = options;
   return {
     ...(cwd === undefined ? {} : { cwd }),
@@ -112,13 +113,29 @@ export function onceOf({ idempotencyKey, trace }: Once & { readonly trace?: Trac
 export function traceOf({ trace }: { readonly trace?: TraceContext | undefined }): {
   readonly headers?: Readonly<Record<string, string>>;
 } {
-  if (trace === undefined) return {};
+  // As of a Caisson here: what is no valid context counts as none.
+  if (trace === undefined || !isSendable(trace)) return {};
   const { traceparent, tracestate } = trace;
   return { headers: { traceparent, ...(tracestate === undefined ? {} : { tracestate }) } };
 }
 
+/**
+ * What the library has and a service does not is told as such, before what nobody knows.
+ *
+ * @param what as a message calls what takes them
+ * @throws REQUEST_INVALID that names the option
+ */
+export function checkRemote(options: object, what: string, known: KnownOptions): void {
+  if (typeof options === 'object' && options !== null) refuseLocal(options);
+  checkOptions(options, what, known, 'client');
+}
+
+function isSendable({ traceparent, tracestate = '' }: TraceContext): boolean {
+  return /^[\x21-\x7e]+$/.test(traceparent) && /^[\x20-\x7e]*$/.test(tracestate);
+}
+
 /** @throws REQUEST_INVALID that names the option */
-export function refuseLocal(options: object): void {
+function refuseLocal(options: object): void {
   for (const [name, reason] of Object.entries(LOCAL)) {
     const value = (options as Readonly<Record<string, unknown>>)[name];
     if (value !== undefined && value !== false) throw localOnly(name, reason);

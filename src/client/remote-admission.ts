@@ -1,4 +1,5 @@
 /** Code that a service looks at, signs and verifies, and whom it trusts. */
+
 import {
   listSigners,
   revokeSigner,
@@ -8,6 +9,8 @@ import {
   verifySource,
 } from '../api/admission.ts';
 import type { BodyInputOf, ValueOf } from '../api/route.ts';
+import { CaissonError } from '../core/error.ts';
+import { requireContent, requireObject } from '../sandbox/given-values.ts';
 import { base64 } from './source.ts';
 import type { Transport } from './transport.ts';
 
@@ -26,8 +29,13 @@ export type RemoteSubject = Omit<SubjectBody, 'code' | 'codeBase64'> & {
 export async function scanRemotely(
   transport: Transport,
   files: Readonly<Record<string, string | Uint8Array>>,
-  { signal, ...options }: RemoteScanOptions,
+  given: RemoteScanOptions,
 ): Promise<RemoteScanReport> {
+  requireObject(files, 'what is to be scanned', 'client');
+  requireObject(given, 'the options of scan', 'client');
+  const { signal, ...options } = given;
+  for (const [path, content] of Object.entries(files))
+    requireContent(content, `scan as ${JSON.stringify(path)}`, 'client');
   const wire = Object.entries(files).map(([path, content]) => [
     path,
     typeof content === 'string' ? content : { base64: base64(content) },
@@ -49,6 +57,13 @@ export async function verifyRemotely(
   signatures: readonly (string | object)[],
   by: readonly string[] | undefined,
 ): Promise<ValueOf<typeof verifySource>> {
+  if (!Array.isArray(signatures)) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'client',
+      message: 'the signatures are no list',
+      hint: 'write verify(subject, [signature])',
+    });
+  }
   const body = {
     ...subjectToWire(subject),
     signatures: signatures.map((each) => (typeof each === 'string' ? each : JSON.stringify(each))),
@@ -81,7 +96,11 @@ export class RemoteTrust {
   }
 }
 
-function subjectToWire({ code, ...subject }: RemoteSubject): SubjectBody {
+/** @throws REQUEST_INVALID */
+function subjectToWire(given: RemoteSubject): SubjectBody {
+  requireObject(given, 'what is signed', 'client');
+  const { code, ...subject } = given;
+  requireContent(code, 'be signed', 'client');
   return {
     ...subject,
     ...(typeof code === 'string' ? { code } : { codeBase64: base64(code) }),

@@ -5,6 +5,7 @@ import { auditRecord, queryAudit, streamAudit } from '../api/audit.ts';
 import type { ValueOf } from '../api/route.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { safeParse } from '../core/safe-parse.ts';
+import { checkOptions, type KindsOf } from '../sandbox/known-options.ts';
 import { eventsOf } from './events.ts';
 import { eachOf } from './pages.ts';
 import { remoteFailed } from './remote-answer.ts';
@@ -35,6 +36,18 @@ export interface AuditFollow extends AuditFilter {
   readonly signal?: AbortSignal;
 }
 
+const FOLLOW = {
+  events: 'texts',
+  run: 'text',
+  after: 'number',
+  signal: 'signal',
+} as const satisfies KindsOf<AuditFollow>;
+const QUERY = {
+  ...FOLLOW,
+  sinceMs: 'number',
+  untilMs: 'number',
+} as const satisfies KindsOf<AuditQuery>;
+
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
 /** The service is not there, or about to be another one. */
@@ -54,6 +67,7 @@ export class RemoteAudit {
 
   /** Oldest first. @throws AUDIT_UNAVAILABLE */
   async *query(query: AuditQuery = {}): AsyncGenerator<RemoteAuditRecord> {
+    checkOptions(query, 'query', QUERY, 'client');
     const { after, sinceMs, untilMs, signal } = query;
     yield* eachOf(this.#transport, queryAudit, {
       signal,
@@ -74,6 +88,7 @@ export class RemoteAudit {
    * @example for await (const { event } of caisson.audit.follow({ events: ['violation'] })) alert(event);
    */
   async *follow(options: AuditFollow = {}): AsyncGenerator<RemoteAuditRecord> {
+    checkOptions(options, 'follow', FOLLOW, 'client');
     const { after, signal } = options;
     let last = after === undefined ? undefined : String(after);
     let wait = FIRST_WAIT_MS;

@@ -27,14 +27,20 @@ import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateOptions } from '../sandbox/evaluator.ts';
 import type { ExecOptions, SpawnOptions } from '../sandbox/exec-options.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
 import type { ManagedCreateOptions, ManagedOptions } from '../sandbox/manager/manager-options.ts';
+import { PLACE } from '../sandbox/option-kinds.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
+import { isPolicyInput } from '../sandbox/policy-input.ts';
 import type { EngineLanguage, ProgramSource } from '../sandbox/program.ts';
+import { requireArgv } from '../sandbox/require-argv.ts';
 import type { NetworkOptions } from '../sandbox/run-network.ts';
-import type { ConnectOptions } from './connect-options.ts';
+import { type ConnectOptions, invalid } from './connect-options.ts';
 import { localOnly, refuseMethods } from './local-only.ts';
+import { REMOTE } from './option-kinds.ts';
 import {
+  checkRemote,
   commandToWire,
   managedToWire,
   type Once,
@@ -43,7 +49,6 @@ import {
   policyToWire,
   type Remotely,
   type RemotePolicyInput,
-  refuseLocal,
   traceOf,
   type WireManaged,
 } from './place.ts';
@@ -86,6 +91,12 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
   readonly tenants: RemoteTenants;
 
   private constructor(transport: Transport) {
+    if (!(transport instanceof Transport)) {
+      throw invalid(
+        'a client is opened, not constructed',
+        'write await RemoteCaisson.open({ url })',
+      );
+    }
     this.#transport = transport;
     this.sandboxes = new RemoteSandboxes(transport);
     this.policies = new RemotePolicies(transport);
@@ -117,6 +128,8 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
 
   /** As `Caisson.run`. */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+    requireArgv(argv, 'client');
+    checkRemote(options, 'run', REMOTE.run);
     refuseName(options);
     const { signal } = options;
     const body = {
@@ -135,6 +148,8 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
 
   /** As `Caisson.spawn`; its `started` is its process id on the service’s machine, and 0 of a service that does not tell it. */
   async spawn(argv: readonly string[], options: SpawnRunOptions = {}): Promise<GuestProcess> {
+    requireArgv(argv, 'client');
+    checkRemote(options, 'spawn', REMOTE.spawn);
     refuseName(options);
     const { pty, signal } = options;
     const start = {
@@ -160,6 +175,7 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
     source: ProgramSource,
     options: Evaluating<EvaluateOptions & PlaceOptions> = {},
   ): Promise<Evaluation> {
+    checkRemote(options, 'evaluate', REMOTE.evaluate);
     const { args = [], ...rest } = options;
     return await this.#evaluate(language, source, rest, { args: valueToWire(args, 'devalue') });
   }
@@ -178,6 +194,7 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
     source: ProgramSource,
     options: Evaluating<EvalOptions> = {},
   ): Promise<Evaluation> {
+    checkRemote(options, 'eval', REMOTE.eval);
     const { input, stdin, words, env, ...rest } = options;
     return await this.#evaluate(language, source, rest, {
       ...(input === undefined ? {} : { input: valueToWire(input, 'devalue') }),
@@ -226,7 +243,10 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
    * hour without a request, or with the service, and not with this client.
    */
   async create(options: RemoteCreateOptions | RemotePolicyInput = {}): Promise<RemoteSandbox> {
-    const where = isPlace(options) ? options : { policy: options };
+    const where: RemoteCreateOptions = isPolicyInput(options, REMOTE.create)
+      ? { policy: options }
+      : options;
+    checkRemote(where, 'create', REMOTE.create);
     const { name, signal } = where;
     const body = {
       ...placeToWire(where),
@@ -277,7 +297,7 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
     policy: RemotePolicyInput = 'strict',
     options: PlaceOptions = {},
   ): Promise<Explanation> {
-    refuseLocal(options);
+    checkRemote(options, 'explain', PLACE);
     if (options.workspace !== undefined) {
       throw localOnly('workspace', 'a service explains policies without one');
     }
@@ -313,6 +333,7 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
     signatures: readonly (string | object)[],
     options: { readonly by?: readonly string[] } = {},
   ): Promise<ValueOf<typeof verifySource>> {
+    checkOptions(options, 'verify', { by: 'texts' }, 'client');
     return await verifyRemotely(this.#transport, subject, signatures, options.by);
   }
 
@@ -336,7 +357,6 @@ export class RemoteCaisson implements SharedCaisson, AsyncDisposable {
     options: Remotely<Omit<EvaluateOptions, 'args'> & PlaceOptions>,
     what: object,
   ): Promise<Evaluation> {
-    refuseLocal(options);
     const {
       export: name,
       keep,
@@ -388,31 +408,3 @@ function managedOf(options: Remotely<ManagedOptions>): Omit<WireManaged, 'idleTi
 function refuseName({ name }: NetworkOptions): void {
   if (name !== undefined) throw localOnly('name', 'others reach the sandbox that create() makes');
 }
-
-/** A policy has what no options have: docs of `Caisson.create`. */
-function isPlace(options: RemoteCreateOptions | RemotePolicyInput): options is RemoteCreateOptions {
-  if (typeof options === 'string') return false;
-  return Object.keys(options).every((key) => OPTIONS.has(key));
-}
-
-const OPTIONS: ReadonlySet<string> = new Set<keyof RemoteCreateOptions>([
-  'policy',
-  'workspace',
-  'accept',
-  'secrets',
-  'name',
-  'claims',
-  'trace',
-  'labels',
-  'priority',
-  'queueTimeoutMs',
-  'ttlMs',
-  'idleTimeoutMs',
-  'signal',
-  'idempotencyKey',
-  'allowUnisolated',
-  'tenant',
-  'ask',
-  'publish',
-  'onPublished',
-]);

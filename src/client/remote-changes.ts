@@ -1,6 +1,8 @@
 /** What was changed in an overlaid workspace of a service, in the shape of the library's. */
 import { applyChanges, diffChanges, listChanges, type WireChange } from '../api/changes.ts';
 import type { Applied, ApplyOptions, Change } from '../sandbox/changes.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
+import { APPLY, CHANGES } from '../sandbox/option-kinds.ts';
 import { pagesOf } from './pages.ts';
 import type { SharedChanges } from './shared.ts';
 import type { Transport } from './transport.ts';
@@ -28,12 +30,14 @@ export class RemoteChanges implements SharedChanges {
   }
 
   async diff(options: { readonly most?: number } = {}): Promise<string> {
+    checkOptions(options, 'diff', CHANGES, 'client');
     const { most } = options;
     const query = most === undefined || !Number.isFinite(most) ? {} : { most };
     return await this.#transport.askText(diffChanges, { params: this.#params, query });
   }
 
   async apply(options: ApplyOptions = {}): Promise<Applied> {
+    checkOptions(options, 'apply', APPLY, 'client');
     return await applyRemote(this.#transport, this.#params.id, options);
   }
 }

@@ -27,8 +27,21 @@ import type { Route } from '../api/route.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { safeParse } from '../core/safe-parse.ts';
 import { Beneath } from '../sandbox/beneath.ts';
+import { bytePieces } from '../sandbox/byte-pieces.ts';
+import { onHost } from '../sandbox/file-failed.ts';
 import type { ReadStreamOptions, WriteStreamOptions } from '../sandbox/file-streams.ts';
 import type { FileInfo, ListedFile } from '../sandbox/files.ts';
+import {
+  LONGEST_MS,
+  requireContent,
+  requireHostPath,
+  requireMode,
+  requirePart,
+  requireText,
+  requireWhole,
+} from '../sandbox/given-values.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
+import { FILES } from '../sandbox/option-kinds.ts';
 import type { FileEvent, WatchOptions } from '../sandbox/watch.ts';
 import { eventsOf } from './events.ts';
 import { notPlain, packHostTree, unpackHostTree } from './host-tree.ts';
@@ -54,6 +67,7 @@ export class RemoteFiles implements SharedFiles {
   }
 
   async read(path: string, options: { follow?: boolean } = {}): Promise<Buffer> {
+    checkOptions(options, 'read', FILES.read, 'client');
     return Buffer.concat(await Array.fromAsync(this.readStream(path, options)));
   }
 
@@ -62,11 +76,19 @@ export class RemoteFiles implements SharedFiles {
   }
 
   async readPart(path: string, offset: number, length: number): Promise<Buffer> {
+    requirePart(offset, length, 'client');
     return Buffer.concat(await Array.fromAsync(this.readStream(path, { offset, length })));
   }
 
   /** Where secrets are replaced in what is read, a part is one of what is shown. */
-  async *readStream(path: string, options: ReadStreamOptions = {}): AsyncGenerator<Buffer> {
+  readStream(path: string, options: ReadStreamOptions = {}): AsyncGenerator<Buffer> {
+    checkOptions(options, 'readStream', FILES.readStream, 'client');
+    requirePart(options.offset ?? 0, options.length ?? 0, 'client');
+    requirePath(path);
+    return this.#readStream(path, options);
+  }
+
+  async *#readStream(path: string, options: ReadStreamOptions): AsyncGenerator<Buffer> {
     const { follow = false, offset = 0, length = Number.POSITIVE_INFINITY } = options;
     const isPart = offset > 0 || length < Number.POSITIVE_INFINITY;
     if (length === 0) return;
@@ -102,6 +124,9 @@ export class RemoteFiles implements SharedFiles {
     content: string | Uint8Array,
     options: { mode?: number; append?: boolean } = {},
   ): Promise<void> {
+    checkOptions(options, 'write', FILES.write, 'client');
+    requireContent(content, 'write', 'client');
+    requirePath(path);
     const { mode, append = false } = options;
     await this.#write(path, typeof content === 'string' ? Buffer.from(content) : content, {
       existing: append ? 'appended' : 'overwritten',
@@ -114,12 +139,15 @@ export class RemoteFiles implements SharedFiles {
     source: AsyncIterable<Uint8Array>,
     options: WriteStreamOptions = {},
   ): Promise<number> {
+    checkOptions(options, 'writeStream', FILES.writeStream, 'client');
+    requirePath(path);
     const { mode, exclusive = false } = options;
+    const pieces = bytePieces(source, 'client');
     const query = mode === undefined ? {} : { mode: octal(mode) };
     try {
       return await this.#write(
         path,
-        source,
+        pieces,
         query,
         exclusive ? { 'if-none-match': '*' } : undefined,
       );
@@ -130,6 +158,7 @@ export class RemoteFiles implements SharedFiles {
   }
 
   async stat(path: string, options: { follow?: boolean } = {}): Promise<FileInfo> {
+    checkOptions(options, 'stat', FILES.stat, 'client');
     return infoOf(await this.#stat(path, options.follow === true));
   }
 
@@ -144,6 +173,8 @@ export class RemoteFiles implements SharedFiles {
   }
 
   async list(path = '.', options: { most?: number } = {}): Promise<ListedFile[]> {
+    checkOptions(options, 'list', FILES.list, 'client');
+    requireWhole(options.most, 'list: most', { most: Number.POSITIVE_INFINITY }, 'client');
     const { most = Number.POSITIVE_INFINITY } = options;
     const out: ListedFile[] = [];
     let after: number | undefined = 0;
@@ -162,6 +193,10 @@ export class RemoteFiles implements SharedFiles {
     path = '.',
     options: { after?: number; limit?: number } = {},
   ): Promise<{ entries: ListedFile[]; next?: number }> {
+    checkOptions(options, 'page', FILES.page, 'client');
+    requireWhole(options.after, 'page: after', {}, 'client');
+    requireWhole(options.limit, 'page: limit', { least: 1 }, 'client');
+    requirePath(path);
     const { after = 0, limit = PAGE } = options;
     const query = {
       path,
@@ -174,12 +209,15 @@ export class RemoteFiles implements SharedFiles {
   }
 
   async mkdir(path: string, options: { recursive?: boolean; mode?: number } = {}): Promise<void> {
+    checkOptions(options, 'mkdir', FILES.mkdir, 'client');
     const { recursive = false, mode } = options;
     const body = { path, recursive, ...(mode === undefined ? {} : { mode: octal(mode) }) };
     await this.#ask(makeDirectory, { body });
   }
 
   async remove(path: string, options: { recursive?: boolean } = {}): Promise<void> {
+    checkOptions(options, 'remove', FILES.remove, 'client');
+    requirePath(path);
     const recursive = options.recursive === true ? { recursive: 'true' as const } : {};
     await this.#ask(removeFile, { query: { path, ...recursive } });
   }
@@ -203,13 +241,26 @@ export class RemoteFiles implements SharedFiles {
   }
 
   /** Breaks off with its connection: what changed meanwhile could not be told. */
-  async *watch(path = '.', options: WatchOptions = {}): AsyncGenerator<FileEvent> {
+  watch(path = '.', options: WatchOptions = {}): AsyncGenerator<FileEvent> {
+    checkOptions(options, 'watch', FILES.watch, 'client');
+    requireWhole(options.intervalMs, 'watch: intervalMs', { least: 1, most: LONGEST_MS }, 'client');
+    requireWhole(
+      options.most,
+      'watch: most',
+      { least: 1, most: Number.POSITIVE_INFINITY },
+      'client',
+    );
+    requirePath(path);
+    return this.#watch(path, options);
+  }
+
+  async *#watch(path: string, options: WatchOptions): AsyncGenerator<FileEvent> {
     const { intervalMs = WATCH_EVERY_MS, recursive = true, most, signal } = options;
     const query = {
       path,
       intervalMs: Math.max(LEAST_WATCH_MS, intervalMs),
       ...(recursive ? {} : { recursive: 'false' as const }),
-      ...(most === undefined ? {} : { most }),
+      ...(most === undefined || most === Number.POSITIVE_INFINITY ? {} : { most }),
     };
     const params = this.#params;
     try {
@@ -230,6 +281,12 @@ export class RemoteFiles implements SharedFiles {
   }
 
   async upload(from: string, to: string): Promise<void> {
+    requireHostPath(from, 'client');
+    requirePath(to);
+    await onHost('upload', from, 'client', () => this.#upload(from, to));
+  }
+
+  async #upload(from: string, to: string): Promise<void> {
     const stat = await lstat(from);
     if (stat.isSymbolicLink()) return await this.makeLink(to, await readlink(from));
     const mode = stat.mode & 0o777;
@@ -253,6 +310,12 @@ export class RemoteFiles implements SharedFiles {
    * outside of `to`, whatever the archive says.
    */
   async download(from: string, to: string): Promise<void> {
+    requirePath(from);
+    requireHostPath(to, 'client');
+    await onHost('download', to, 'client', () => this.#download(from, to));
+  }
+
+  async #download(from: string, to: string): Promise<void> {
     await using parent = await Beneath.open(posix.dirname(posix.resolve(to)));
     const name = posix.basename(posix.resolve(to));
     const { type, mode, target } = await this.#stat(from, false);
@@ -284,6 +347,7 @@ export class RemoteFiles implements SharedFiles {
   }
 
   async #stat(path: string, follow: boolean): Promise<WireFileInfo> {
+    requirePath(path);
     return await this.#ask(statFile, {
       query: { path, ...(follow ? { follow: 'true' as const } : {}) },
     });
@@ -329,6 +393,10 @@ export class RemoteFiles implements SharedFiles {
   }
 }
 
+function requirePath(path: string): void {
+  requireText(path, 'the path of a file', 'client');
+}
+
 async function* whole(response: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
     yield* response;
@@ -341,7 +409,9 @@ function infoOf({ type, mode, size, modifiedMs }: WireFileInfo): FileInfo {
   return { type, mode: Number.parseInt(mode, 8), size, modifiedMs };
 }
 
+/** @throws REQUEST_INVALID */
 function octal(mode: number): string {
+  requireMode(mode ?? Number.NaN, 'client');
   return mode.toString(8).padStart(3, '0');
 }
 

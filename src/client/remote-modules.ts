@@ -18,8 +18,11 @@ import type {
   ModuleStatistics,
 } from '../modules/module-schemas.ts';
 import type { Inspected, Registered } from '../modules/modules.ts';
+import { EXECUTE, INSPECT } from '../modules/option-kinds.ts';
+import { requireObject as requireAny, requireText } from '../sandbox/given-values.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
 import { pagesOf } from './pages.ts';
-import { refuseLocal } from './place.ts';
+import { checkRemote } from './place.ts';
 import type { SharedModules } from './shared.ts';
 import { base64 } from './source.ts';
 import type { Transport } from './transport.ts';
@@ -32,6 +35,7 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   }
 
   async register(request: ModuleRegistration): Promise<Registered> {
+    requireObject(request, 'the registration');
     const { code, certificate, ...rest } = request;
     const body = {
       ...rest,
@@ -46,6 +50,7 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   }
 
   async list(filter: ModuleFilter = {}): Promise<ModuleInfo[]> {
+    requireObject(filter, 'the filter');
     const { enabled, ...rest } = filter;
     const query = {
       ...rest,
@@ -55,6 +60,8 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   }
 
   async inspect(reference: string, options: { readonly code?: boolean } = {}): Promise<Inspected> {
+    checkOptions(options, 'inspect', INSPECT, 'client');
+    requireReference(reference);
     const { codeBase64, ...known } = await this.#transport.ask(inspectModule, {
       params: { reference },
       query: options.code === true ? { code: 'true' } : {},
@@ -66,7 +73,8 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   }
 
   async execute(reference: string, options: ModuleExecuteOptions = {}): Promise<ModuleExecution> {
-    refuseLocal(options);
+    checkRemote(options, 'execute', EXECUTE);
+    requireReference(reference);
     const { args, export: name, input, signal } = options;
     const wire = await this.#transport.ask(executeModule, {
       params: { reference },
@@ -103,6 +111,7 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   }
 
   async remove(reference: string): Promise<void> {
+    requireReference(reference);
     await this.#transport.ask(removeModule, { params: { reference } });
   }
 
@@ -116,6 +125,15 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #change(reference: string, enabled: boolean): Promise<ModuleInfo> {
+    requireReference(reference);
     return await this.#transport.ask(changeModule, { params: { reference }, body: { enabled } });
   }
+}
+
+function requireObject(value: unknown, what: string): void {
+  requireAny(value, what, 'client');
+}
+
+function requireReference(reference: string): void {
+  requireText(reference, 'the module', 'client');
 }

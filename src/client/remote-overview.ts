@@ -1,8 +1,10 @@
 /** What a service has of a tenant's, and how full it is. */
+
 import { listSnapshots, type WireSnapshot } from '../api/lifecycle.ts';
 import type { QueryInputOf, ValueOf } from '../api/route.ts';
 import { inspectSandbox, killSandbox, listSandboxes, type WireSandbox } from '../api/sandboxes.ts';
 import { poolStatistics, threatStatistics } from '../api/statistics.ts';
+import { requireObject } from '../sandbox/given-values.ts';
 import { pagesOf } from './pages.ts';
 import { type RemoteSnapshot, snapshotOf } from './remote-sandbox.ts';
 import type { Transport } from './transport.ts';
@@ -23,6 +25,7 @@ export class RemoteSandboxes {
 
   /** Oldest first. @param filter `label`: NAME=VALUE */
   async list(filter: RemoteSandboxFilter = {}): Promise<WireSandbox[]> {
+    requireObject(filter, 'the filter', 'client');
     return await pagesOf(this.#transport, listSandboxes, { query: { ...filter } });
   }
 
@@ -59,6 +62,7 @@ export class RemoteStatistics {
   async threats(
     options: { readonly days?: number } = {},
   ): Promise<ValueOf<typeof threatStatistics>['occurrences']> {
+    requireObject(options, 'the options of threats', 'client');
     return (await this.#transport.ask(threatStatistics, { query: { ...options } })).occurrences;
   }
 

@@ -9,6 +9,7 @@ import {
   validatePolicy,
 } from '../api/policies.ts';
 import type { ValueOf } from '../api/route.ts';
+import { checkOptions, type KindsOf } from '../sandbox/known-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
 import { pagesOf } from './pages.ts';
 import { policyToWire, type RemotePolicyInput } from './place.ts';
@@ -21,6 +22,8 @@ export interface IfUnchanged {
   /** The version that is there: the `etag` that {@link RemotePolicies.read} told. */
   readonly ifMatch?: string;
 }
+
+const IF_UNCHANGED = { ifMatch: 'text' } as const satisfies KindsOf<IfUnchanged>;
 
 export class RemotePolicies {
   readonly #transport: Transport;
@@ -40,6 +43,7 @@ export class RemotePolicies {
     name: string,
     options: { readonly version?: number } = {},
   ): Promise<StoredRemotePolicy & { readonly etag: string }> {
+    checkOptions(options, 'read', { version: 'number' }, 'client');
     const { version } = options;
     const { value, headers } = await this.#transport.askWithHeaders(readPolicy, {
       params: { name },
@@ -64,6 +68,7 @@ export class RemotePolicies {
     policy: Exclude<PolicyInput, string>,
     options: IfUnchanged & { readonly ifNew?: boolean } = {},
   ): Promise<StoredRemotePolicy> {
+    checkOptions(options, 'store', { ...IF_UNCHANGED, ifNew: 'boolean' }, 'client');
     const { ifMatch, ifNew = false } = options;
     return await this.#transport.ask(storePolicy, {
       params: { name },
@@ -76,7 +81,9 @@ export class RemotePolicies {
   }
 
   /** Forgets all versions. @throws POLICY_NOT_FOUND, PRECONDITION_FAILED */
-  async remove(name: string, { ifMatch }: IfUnchanged = {}): Promise<void> {
+  async remove(name: string, options: IfUnchanged = {}): Promise<void> {
+    checkOptions(options, 'remove', IF_UNCHANGED, 'client');
+    const { ifMatch } = options;
     await this.#transport.ask(removePolicy, {
       params: { name },
       headers: ifMatch === undefined ? {} : { 'if-match': ifMatch },

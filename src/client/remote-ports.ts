@@ -9,6 +9,8 @@ import { errorOf, problemSchema } from '../api/problem.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { safeParse } from '../core/safe-parse.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
+import { PUBLISH } from '../sandbox/option-kinds.ts';
 import { type PublishedPort, type PublishOptions, requirePublishable } from '../sandbox/ports.ts';
 import { Channel } from './channel.ts';
 import { remoteFailed } from './remote-answer.ts';
@@ -39,6 +41,7 @@ export class RemotePorts {
 
   /** @throws REQUEST_INVALID, as a sandbox of this machine does */
   async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
+    checkOptions(options, 'publish', PUBLISH, 'client');
     const { host = '127.0.0.1', port = 0 } = options;
     const network = await this.#transport.ask(inspectNetwork, { params: { id: this.#id } });
     requirePublishable(network as unknown as NetworkPolicy, guestPort, host, port);

@@ -21,12 +21,18 @@ import type { NetworkPolicy } from '../policy/policy.ts';
 import { networkDocument } from '../policy/to-document.ts';
 import type { Applied, ApplyOptions } from '../sandbox/changes.ts';
 import type { ExecOptions, SpawnOptions } from '../sandbox/exec-options.ts';
+import { requireWhole } from '../sandbox/given-values.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
 import type { ManagedForkOptions } from '../sandbox/manager/manager-options.ts';
+import { requireNetworkPolicy } from '../sandbox/network-policy-given.ts';
+import { APPLY, SHELL, SPAWN } from '../sandbox/option-kinds.ts';
 import type { PublishedPort, PublishOptions } from '../sandbox/ports.ts';
+import { requireArgv } from '../sandbox/require-argv.ts';
 import type { ShellOptions } from '../sandbox/shell-command.ts';
 import { refuseMethods } from './local-only.ts';
-import { commandToWire, managedToWire, type Once, onceOf, traceOf } from './place.ts';
+import { REMOTE } from './option-kinds.ts';
+import { checkRemote, commandToWire, managedToWire, type Once, onceOf, traceOf } from './place.ts';
 import { applyRemote, RemoteChanges } from './remote-changes.ts';
 import { RemoteFiles } from './remote-files.ts';
 import { RemotePorts } from './remote-ports.ts';
@@ -67,6 +73,8 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
 
   /** As `Sandbox.exec`. */
   async exec(argv: readonly string[], options: ExecOptions & Once = {}): Promise<Outcome> {
+    requireArgv(argv, 'client');
+    checkRemote(options, 'exec', REMOTE.exec);
     const body = { argv: [...argv], ...commandToWire(options) };
     const { signal } = options;
     return outcomeFromWire(await this.#ask(execInSandbox, { body, signal, ...onceOf(options) }));
@@ -75,6 +83,8 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
   /** As `Sandbox.spawn`. */
   spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
     this.#needOpen();
+    requireArgv(argv, 'client');
+    checkRemote(options, 'spawn', SPAWN);
     const { pty, signal } = options;
     const start = {
       argv: [...argv],
@@ -89,6 +99,8 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
   /** As `Sandbox.shell`; it is asked for with its first command. */
   shell(options: ShellOptions = {}): RemoteShell {
     this.#needOpen();
+    checkOptions(options, 'shell', SHELL, 'client');
+    requireWhole(options.outputBytes, 'shell: outputBytes', { least: 1 }, 'client');
     const shell = new RemoteShell(this.#transport, this.id, options);
     this.#shells.add(shell);
     return shell;
@@ -130,6 +142,7 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
 
   /** As `Sandbox.updateNetwork`, within what the key's tenant may. */
   async updateNetwork(policy: NetworkPolicy): Promise<void> {
+    requireNetworkPolicy(policy, 'client');
     const network = { ...networkDocument(policy) };
     this.#network = (await this.#ask(updateNetwork, { body: { network } })) as never;
   }
@@ -146,6 +159,7 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
   /** As `Sandbox.connect`. It is a stream in both directions, and no socket of this machine. */
   async connect(guestPort: number): Promise<Duplex> {
     this.#needOpen();
+    requireWhole(guestPort, 'the port', { least: 1, most: 65_535 }, 'client');
     return await this.#ports.connect(guestPort);
   }
 
@@ -158,6 +172,7 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
   /** Brings the changes into the workspace of the service. */
   async apply(options: ApplyOptions = {}): Promise<Applied> {
     this.#needOpen();
+    checkOptions(options, 'apply', APPLY, 'client');
     return await applyRemote(this.#transport, this.id, options);
   }
 
@@ -169,6 +184,7 @@ export class RemoteSandbox implements SharedSandbox, AsyncDisposable {
 
   /** As `Sandbox.fork`. @throws REQUEST_INVALID without an overlay */
   async fork(options: ManagedForkOptions & Once = {}): Promise<RemoteSandbox> {
+    checkOptions(options, 'fork', REMOTE.fork, 'client');
     const { signal } = options;
     const asked = { body: managedToWire(options), signal, ...onceOf(options) };
     return new RemoteSandbox(this.#transport, await this.#ask(forkSandbox, asked));
@@ -234,6 +250,7 @@ export function snapshotOf(transport: Transport, id: string): RemoteSnapshot {
   return {
     id,
     open: async (options: ManagedForkOptions & Once = {}) => {
+      checkOptions(options, 'open', REMOTE.fork, 'client');
       const { signal } = options;
       const body = managedToWire(options);
       const asked = { params: { id }, body, signal, ...onceOf(options) };

@@ -2,6 +2,9 @@
 import { outputFromWire } from '../api/outcome.ts';
 import { closeShell, openShell, runInShell } from '../api/shells.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
+import { SHELL_COMMAND } from '../sandbox/option-kinds.ts';
+import { requireShellCommand } from '../sandbox/require-argv.ts';
 import type { ShellCommandOptions, ShellOptions, ShellOutcome } from '../sandbox/shell-command.ts';
 import type { SharedShell } from './shared.ts';
 import type { Transport } from './transport.ts';
@@ -23,12 +26,8 @@ export class RemoteShell implements SharedShell {
 
   /** As `Shell.run`: a second command waits for the first. */
   run(command: string, options: ShellCommandOptions = {}): Promise<ShellOutcome> {
-    if (command.includes('\0')) {
-      throw new CaissonError('REQUEST_INVALID', {
-        layer: 'client',
-        message: 'a shell command holds a NUL byte',
-      });
-    }
+    requireShellCommand(command, 'client');
+    checkOptions(options, 'run', SHELL_COMMAND, 'client');
     // In this order: requests on different connections would overtake each other.
     const turn = this.#last.then(() => this.#run(command, options));
     this.#last = turn.catch(() => {});

@@ -5,10 +5,13 @@ import type { BodyInputOf } from '../api/route.ts';
 import type { WasmOptions } from '../backends/program.ts';
 import { CaissonError } from '../core/error.ts';
 import type { ProgramSource } from '../sandbox/program.ts';
+import { requireSource } from '../sandbox/require-source.ts';
 
 type Body = BodyInputOf<typeof evaluateSource>;
 
+/** @throws REQUEST_INVALID */
 export function sourceToWire(source: ProgramSource): Body['source'] {
+  requireSource(source, 'client');
   if (typeof source === 'string') return source;
   if (source instanceof Uint8Array) return base64(source);
   const { files, entry, imports, libraries } = source;

@@ -120,6 +120,7 @@ export class Transport {
   async open<R extends Route>(route: R, options: AskOptions<R> = {}): Promise<IncomingMessage> {
     const { body, stream, headers, signal, also = [], idempotencyKey } = options;
     if (this.#isClosed) throw closed();
+    requireSendable({ 'the idempotency key': idempotencyKey, ...headers });
     const sending: Sending = {
       method: route.method,
       path: this.pathOf(route, options),
@@ -229,6 +230,14 @@ function isBytes(payload: Sending['payload']): payload is string | Uint8Array {
 function isWaitingForBody(request: ClientRequest, payload: Sending['payload']): boolean {
   if (payload === undefined || isBytes(payload) || request.writableEnded) return false;
   return !request.writableNeedDrain && request.socket?.connecting === false;
+}
+
+/** Of a header, Node throws for what HTTP does not let through. @throws REQUEST_INVALID */
+function requireSendable(headers: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || /^[\t\x20-\x7e]*$/.test(value)) continue;
+    throw invalid(`${name} cannot be sent`, 'write it in visible characters of ASCII');
+  }
 }
 
 /** @throws REQUEST_INVALID for what JSON does not have */

@@ -163,7 +163,7 @@ export const errorCodes = {
   CONFIG_INVALID: { message: 'the configuration is not valid', status: 500, exit: 78 },
   GUEST_FAILED: { message: 'the guest threw, or ended with an error', status: 422, exit: 1 },
   GUEST_LIMIT: { message: 'the guest ran into a limit and was ended', status: 422, exit: 124 },
-  ABORTED: { message: 'the caller gave up', status: 499, exit: 130 },
+  ABORTED: { message: 'it was ended before it was done', status: 499, exit: 130 },
   INTERNAL: { message: 'a fault in Caisson itself', status: 500, exit: 70 },
 } as const satisfies Record<string, CodeRow>;
 

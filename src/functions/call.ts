@@ -5,11 +5,13 @@
 import { CaissonError } from '../core/error.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateOptions } from '../sandbox/evaluator.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { FreeName } from './free-names.ts';
 import type { AnyFunction, FunctionSource } from './function-source.ts';
 import { requireValue } from './guest-error.ts';
 import { guestGlobals } from './guest-globals.ts';
+import { CALL } from './option-kinds.ts';
 
 /** What evaluates programs: a Caisson. */
 export interface Evaluates {
@@ -32,10 +34,23 @@ export async function callFunction(
   args: readonly unknown[],
   options: CallOptions = {},
 ): Promise<unknown> {
+  requireCall(args, options);
   const source = known.get(fn) ?? (await read(fn));
   requireWhole(source, Object.keys(options.grants ?? {}));
   const evaluation = await caisson.evaluate('javascript', source.program, { ...options, args });
   return requireValue(evaluation, source.name, source.shift);
+}
+
+/** @throws REQUEST_INVALID */
+function requireCall(args: unknown, options: unknown): void {
+  if (!Array.isArray(args)) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'functions',
+      message: 'the arguments of a call are no list',
+      hint: 'write call(fn, [first, second], options)',
+    });
+  }
+  checkOptions(options, 'call', CALL, 'functions');
 }
 
 async function read(fn: AnyFunction): Promise<FunctionSource> {

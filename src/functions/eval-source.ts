@@ -8,6 +8,7 @@ import type { Outcome } from '../core/outcome.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateLimits, EvaluateOptions } from '../sandbox/evaluator.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
 import type { EngineLanguage, ProgramSource } from '../sandbox/program.ts';
@@ -18,6 +19,7 @@ import {
   isCommandLanguage,
   withoutInterpreter,
 } from './interpreter.ts';
+import { EVAL } from './option-kinds.ts';
 
 export type EvalLanguage = EngineLanguage | CommandLanguage;
 
@@ -66,6 +68,7 @@ export async function evalSource(
   source: ProgramSource,
   options: EvalOptions,
 ): Promise<Evaluation> {
+  checkOptions(options, 'eval', EVAL, 'functions');
   if (isCommandLanguage(language)) return await runSource(caisson, language, source, options);
   if (!LANGUAGES.includes(language)) {
     const names = [...LANGUAGES, 'python', 'shell'].join(', ');

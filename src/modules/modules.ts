@@ -10,6 +10,7 @@ import { newId } from '../core/ids.ts';
 import { digestPolicy } from '../policy/digest.ts';
 import type { Policy } from '../policy/policy.ts';
 import { suggest } from '../policy/suggest.ts';
+import { checkOptions } from '../sandbox/known-options.ts';
 import { openStateDirectory } from '../sandbox/state-directory.ts';
 import type { ModuleManifest, ModuleStore, StoredModule } from '../store/module-record.ts';
 import { SqliteModuleStore } from '../store/sqlite-module-store.ts';
@@ -45,6 +46,7 @@ import {
   type ModulesOptions,
   type ModulesSetup,
 } from './modules-setup.ts';
+import { EXECUTE, INSPECT, MODULES } from './option-kinds.ts';
 import { checkOutOfReach } from './out-of-reach.ts';
 import { parseRequest } from './parse-request.ts';
 import { tracedExecute, tracedRegister } from './traced-modules.ts';
@@ -99,6 +101,7 @@ export class Modules {
 
   /** @throws STORE_UNUSABLE, REQUEST_INVALID, POLICY_INVALID, PATH_ESCAPES */
   static async open(setup: ModulesSetup, options: ModulesOptions): Promise<Modules> {
+    checkOptions(options, 'modules', MODULES, 'modules');
     const ceilings = parseRequest(ceilingsSchema, options.ceilings ?? {}, 'the ceilings');
     const policy = await setup.policy(options.policy ?? 'strict');
     const store = options.store ?? openStore(setup, options, policy);
@@ -171,6 +174,7 @@ export class Modules {
 
   /** @param reference `id@version`, or `id` for its latest release @throws MODULE_NOT_FOUND, REQUEST_INVALID, STORE_UNUSABLE */
   async inspect(reference: string, options: { readonly code?: boolean } = {}): Promise<Inspected> {
+    checkOptions(options, 'inspect', INSPECT, 'modules');
     const stored = await this.#find(reference);
     const { manifest } = stored.record;
     const counts = await this.#counter.of(keyOf(manifest), manifest);
@@ -195,7 +199,8 @@ export class Modules {
 
   async #execute(reference: string, options: ModuleExecuteOptions): Promise<ModuleExecution> {
     this.#checkOpen();
-    const { grants, signal, ...request } = options;
+    checkOptions(options, 'execute', EXECUTE, 'modules');
+    const { grants: _, signal: __, ...request } = options;
     parseRequest(executeSchema, request, 'the execution');
     const loaded =
       this.#cache.get(reference) ?? (await this.#orRecorded(() => this.#load(reference)));
@@ -237,7 +242,8 @@ export class Modules {
    * @throws MODULE_NOT_FOUND, REQUEST_INVALID, STORE_UNUSABLE
    */
   async remove(reference: string): Promise<void> {
-    if (splitReference(reference).version === undefined) {
+    const { version } = splitReference(parseRequest(referenceSchema, reference, 'the module'));
+    if (version === undefined) {
       throw new CaissonError('REQUEST_INVALID', {
         layer: 'modules',
         message: 'a module is removed by its exact version',

@@ -255,7 +255,11 @@ function least(asked: number | undefined, preset: number, policy: number | null)
 function grantsOf(grants: Grants | undefined, prefix = ''): Map<string, HostFunction> {
   const found = new Map<string, HostFunction>();
   for (const [name, grant] of Object.entries(grants ?? {})) {
-    if (!GRANT.test(name) || (typeof grant !== 'function' && typeof grant !== 'object')) {
+    if (
+      !GRANT.test(name) ||
+      (typeof grant !== 'function' && typeof grant !== 'object') ||
+      grant === null
+    ) {
       throw new CaissonError('REQUEST_INVALID', {
         layer: 'sandbox',
         message: `${JSON.stringify(prefix + name)} cannot be granted`,

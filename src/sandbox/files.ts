@@ -12,7 +12,8 @@ import {
   type OpenSandbox,
 } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
-import { fileFailed } from './file-failed.ts';
+import { bytePieces } from './byte-pieces.ts';
+import { fileFailed, onHost } from './file-failed.ts';
 import {
   FILE_PIECE as CHUNK,
   type ReadStreamOptions,
@@ -20,7 +21,18 @@ import {
   type WriteStreamOptions,
   writePieces,
 } from './file-streams.ts';
+import {
+  LONGEST_MS,
+  requireContent,
+  requireHostPath,
+  requireMode,
+  requirePart,
+  requireText,
+  requireWhole,
+} from './given-values.ts';
 import { copyIn, copyOut } from './host-copies.ts';
+import { checkOptions } from './known-options.ts';
+import { FILES } from './option-kinds.ts';
 import type { Redactor } from './redact.ts';
 import { removeWithin } from './remove-within.ts';
 import { type FileEvent, type WatchOptions, watchTree } from './watch.ts';
@@ -52,6 +64,7 @@ export class SandboxFiles {
 
   /** A whole file. Does not follow a link in the last component unless told to. */
   async read(path: string, options: { follow?: boolean } = {}): Promise<Buffer> {
+    checkOptions(options, 'read', FILES.read);
     const parts: Buffer[] = [];
     for (let offset = 0; ; ) {
       const flags = options.follow === true ? fileFlag.follow : 0;
@@ -70,6 +83,7 @@ export class SandboxFiles {
    * @returns fewer than `length` bytes where the file ends
    */
   async readPart(path: string, offset: number, length: number): Promise<Buffer> {
+    requirePart(offset, length);
     const redacted = this.#redactor?.stream();
     const parts: Buffer[] = [];
     // A value could begin before the part: it is looked for from the beginning of the file on.
@@ -99,6 +113,8 @@ export class SandboxFiles {
    * @example for await (const piece of sandbox.files.readStream('big')) out.write(piece);
    */
   readStream(path: string, options: ReadStreamOptions = {}): AsyncGenerator<Buffer> {
+    checkOptions(options, 'readStream', FILES.readStream);
+    requirePart(options.offset ?? 0, options.length ?? 0);
     if (this.isRedacted && (options.offset !== undefined || options.length !== undefined)) {
       throw new CaissonError('REQUEST_INVALID', {
         layer: 'sandbox',
@@ -124,6 +140,9 @@ export class SandboxFiles {
     content: string | Uint8Array,
     options: { mode?: number; append?: boolean } = {},
   ): Promise<void> {
+    checkOptions(options, 'write', FILES.write);
+    requireMode(options.mode);
+    requireContent(content, 'write');
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     const append = options.append === true;
     const mode = options.mode ?? 0o644;
@@ -149,10 +168,14 @@ export class SandboxFiles {
     source: AsyncIterable<Uint8Array>,
     options: WriteStreamOptions = {},
   ): Promise<number> {
-    return await writePieces((asked) => this.#ask(asked), this.#resolve(path), source, options);
+    checkOptions(options, 'writeStream', FILES.writeStream);
+    requireMode(options.mode);
+    const pieces = bytePieces(source);
+    return await writePieces((asked) => this.#ask(asked), this.#resolve(path), pieces, options);
   }
 
   async stat(path: string, options: { follow?: boolean } = {}): Promise<FileInfo> {
+    checkOptions(options, 'stat', FILES.stat);
     const flags = options.follow === true ? fileFlag.follow : 0;
     const [entry] = (await this.#ask({ op: 'stat', path, flags })).entries;
     if (entry === undefined) throw fileFailed('stat', path, 'no answer');
@@ -166,6 +189,8 @@ export class SandboxFiles {
 
   /** @param options `most`: so many entries at most, whichever the file system names first; default all */
   async list(path = '.', options: { most?: number } = {}): Promise<ListedFile[]> {
+    checkOptions(options, 'list', FILES.list);
+    requireWhole(options.most, 'list: most', { most: Number.POSITIVE_INFINITY });
     const { most = Number.POSITIVE_INFINITY } = options;
     const out: ListedFile[] = [];
     for (let offset = 0; out.length < most; ) {
@@ -189,6 +214,9 @@ export class SandboxFiles {
     path = '.',
     options: { after?: number; limit?: number } = {},
   ): Promise<{ entries: ListedFile[]; next?: number }> {
+    checkOptions(options, 'page', FILES.page);
+    requireWhole(options.after, 'page: after', {});
+    requireWhole(options.limit, 'page: limit', { least: 1 });
     const { after = 0, limit } = options;
     const length = limit === undefined ? {} : { length: limit };
     const { entries, more, size } = await this.#ask({ op: 'list', path, offset: after, ...length });
@@ -197,6 +225,8 @@ export class SandboxFiles {
   }
 
   async mkdir(path: string, options: { recursive?: boolean; mode?: number } = {}): Promise<void> {
+    checkOptions(options, 'mkdir', FILES.mkdir);
+    requireMode(options.mode);
     const flags = options.recursive === true ? fileFlag.recursive : 0;
     await this.#ask({ op: 'mkdir', path, mode: options.mode ?? 0o755, flags });
   }
@@ -209,6 +239,8 @@ export class SandboxFiles {
     path: string,
     options: { recursive?: boolean; withinMs?: number } = {},
   ): Promise<void> {
+    checkOptions(options, 'remove', FILES.remove);
+    requireWhole(options.withinMs, 'remove: withinMs', {});
     const flags = options.recursive === true ? fileFlag.recursive : 0;
     await removeWithin(
       (asked) => this.#ask(asked),
@@ -222,6 +254,7 @@ export class SandboxFiles {
   }
 
   async chmod(path: string, mode: number): Promise<void> {
+    requireMode(mode ?? Number.NaN);
     await this.#ask({ op: 'chmod', path, mode });
   }
 
@@ -230,17 +263,25 @@ export class SandboxFiles {
   }
 
   async makeLink(path: string, to: string): Promise<void> {
+    requireText(to, 'what a link leads to');
     await this.#ask({ op: 'symlink', path, second: to });
   }
 
   /** What changes below a path, found by looking again and again (every 200 ms unless told otherwise). */
   watch(path = '.', options: WatchOptions = {}): AsyncIterable<FileEvent> {
+    checkOptions(options, 'watch', FILES.watch);
+    requireWhole(options.intervalMs, 'watch: intervalMs', { least: 1, most: LONGEST_MS });
+    requireWhole(options.most, 'watch: most', { least: 1, most: Number.POSITIVE_INFINITY });
     return watchTree(this, path, options);
   }
 
   /** Copies a host file or tree in. Links are copied as links, never followed; other special files are refused. */
   async upload(from: string, to: string): Promise<void> {
-    await copyIn(this, (asked) => this.#ask(asked), from, to);
+    requireHostPath(from);
+    requireText(to, 'the path of a file');
+    await onHost('upload', from, 'sandbox', () =>
+      copyIn(this, (asked) => this.#ask(asked), from, to),
+    );
   }
 
   /**
@@ -248,7 +289,9 @@ export class SandboxFiles {
    * the guest has made: links are made as links, and never written through.
    */
   async download(from: string, to: string): Promise<void> {
-    await copyOut(this, from, to);
+    requireText(from, 'the path of a file');
+    requireHostPath(to);
+    await onHost('download', to, 'sandbox', () => copyOut(this, from, to));
   }
 
   async #ask(request: FilesRequest): Promise<FilesReply> {
@@ -259,6 +302,7 @@ export class SandboxFiles {
   }
 
   #resolve(path: string): string {
+    requireText(path, 'the path of a file');
     return posix.resolve(this.#cwd, path);
   }
 }

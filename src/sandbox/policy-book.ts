@@ -8,7 +8,12 @@ import type { PolicyDocument } from '../policy/document.ts';
 import type { Level, Policy } from '../policy/policy.ts';
 import { isLevel, levelPolicy, profilePolicy } from '../policy/presets.ts';
 import { isProfileName, type ProfileName } from '../policy/profiles.ts';
-import { isResolved, policyIn, type ResolvedPolicy } from './resolved-policy.ts';
+import {
+  isResolved,
+  policyIn,
+  type ResolvedPolicy,
+  requirePolicyObject,
+} from './resolved-policy.ts';
 import type { Runner } from './run.ts';
 
 /** A normalised policy, a document as in a policy file, the name of a level or profile, or what `Caisson.policy` gave. */
@@ -62,6 +67,7 @@ export class PolicyBook {
       this.#byName.set(input, entry);
       return entry;
     }
+    requirePolicyObject(input);
     if (isResolved(input)) return await this.entry(policyIn(input));
     if (isNormalised(input)) {
       const entry = this.#add(input);

@@ -9,6 +9,8 @@ import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyClient } from '../network/proxy-client.ts';
 import { fixedDatagrams } from '../policy/datagram-rules.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
+import { checkOptions } from './known-options.ts';
+import { PUBLISH } from './option-kinds.ts';
 
 export interface PublishOptions {
   /** Of the host; default any that is free. */
@@ -105,6 +107,7 @@ export class SandboxPorts {
 
   /** @throws REQUEST_INVALID for a port that the policy does not name, or one of the host that is taken; NETWORK_GONE */
   async publish(guestPort: number, options: PublishOptions = {}): Promise<PublishedPort> {
+    checkOptions(options, 'publish', PUBLISH);
     const { policy, proxy, tell } = this.#setup;
     const { host = '127.0.0.1', port = 0 } = options;
     requirePublishable(policy, guestPort, host, port);

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Program } from '../backends/program.ts';
 import { CaissonError } from '../core/error.ts';
+import { requireSource } from './require-source.ts';
 
 /** Languages that an engine evaluates; others are commands for an interpreter. */
 export type EngineLanguage = Program['language'];
@@ -31,6 +32,12 @@ const byText = new Map<string, Program>();
 
 /** @throws REQUEST_INVALID */
 export function programOf(source: ProgramSource, language: EngineLanguage): Program {
+  if (!Object.hasOwn(SINGLE, language)) {
+    throw invalid(
+      `${JSON.stringify(language)} is no language of an engine`,
+      `there are: ${Object.keys(SINGLE).join(', ')}; eval takes python and shell, too`,
+    );
+  }
   if (typeof source === 'string') {
     const key = `${language}\0${source}`;
     let program = byText.get(key);
@@ -44,6 +51,7 @@ export function programOf(source: ProgramSource, language: EngineLanguage): Prog
   if (source instanceof Uint8Array) {
     return made({ files: { [SINGLE[language]]: source }, entry: SINGLE[language] }, language);
   }
+  requireSource(source);
   return made(source, language);
 }
 

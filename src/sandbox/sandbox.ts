@@ -12,8 +12,12 @@ import { Commands, type CommandsSetup } from './commands.ts';
 import { deniedPackets } from './denied-packets.ts';
 import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import { SandboxFiles } from './files.ts';
+import { requireWhole } from './given-values.ts';
 import type { GuestProcess } from './guest-process.ts';
+import { checkOptions } from './known-options.ts';
 import { noNetwork, requireSameMeans } from './network-change.ts';
+import { requireNetworkPolicy } from './network-policy-given.ts';
+import { APPLY, CHANGES, EXEC, SHELL, SNAPSHOT_OPEN, SPAWN } from './option-kinds.ts';
 import { toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
 import {
@@ -113,6 +117,7 @@ export class Sandbox {
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<Outcome> {
     this.#needOpen();
     requireArgv(argv);
+    checkOptions(options, 'exec', EXEC);
     const traced = this.#traced(options);
     if (traced === undefined) return await this.#commands.exec(argv, options);
     return await tracedExec(traced, argv, () => this.#commands.exec(argv, options));
@@ -126,6 +131,7 @@ export class Sandbox {
   spawn(argv: readonly string[], options: SpawnOptions = {}): GuestProcess {
     this.#needOpen();
     requireArgv(argv);
+    checkOptions(options, 'spawn', SPAWN);
     const traced = this.#traced(options);
     if (traced === undefined) return this.#commands.spawn(argv, options);
     return tracedSpawn(traced, argv, () => this.#commands.spawn(argv, options));
@@ -134,6 +140,8 @@ export class Sandbox {
   /** A shell whose directory, environment and background jobs persist between its commands. */
   shell(options: ShellOptions = {}): Shell {
     this.#needOpen();
+    checkOptions(options, 'shell', SHELL);
+    requireWhole(options.outputBytes, 'shell: outputBytes', { least: 1 });
     const shell = new Shell(
       (argv, cwd) => this.#commands.shell(argv, cwd),
       options,
@@ -175,6 +183,7 @@ export class Sandbox {
    */
   async updateNetwork(policy: NetworkPolicy): Promise<void> {
     this.#needOpen();
+    requireNetworkPolicy(policy);
     const { network, journal } = this.#setup;
     if (network?.policy.mode !== 'filtered') throw noNetwork();
     const from = network.policy;
@@ -217,14 +226,20 @@ export class Sandbox {
 
   /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay; TOO_LARGE */
   async changes(options: ChangesOptions = {}): Promise<Changes> {
-    const overlay = this.#needOverlay();
-    return await this.#whileOpen(() => Changes.read(overlay, this.#setup.launcher, options));
+    checkOptions(options, 'changes', CHANGES);
+    return await this.#readChanges(options);
   }
 
   /** Brings the changes into the workspace; see {@link Changes.apply}. */
   async apply(options: ApplyOptions = {}): Promise<Applied> {
-    const changes = await this.changes(options);
+    checkOptions(options, 'apply', APPLY);
+    const changes = await this.#readChanges(options);
     return await this.#whileOpen(() => changes.apply(options));
+  }
+
+  async #readChanges(options: ChangesOptions): Promise<Changes> {
+    const overlay = this.#needOverlay();
+    return await this.#whileOpen(() => Changes.read(overlay, this.#setup.launcher, options));
   }
 
   async #whileOpen<T>(work: () => Promise<T>): Promise<T> {
@@ -243,7 +258,9 @@ export class Sandbox {
     const { reopen, copyOverlay } = this.#setup;
     return {
       id: copy.id,
-      open: async ({ signal } = {}) => {
+      open: async (options = {}) => {
+        checkOptions(options, 'open', SNAPSHOT_OPEN);
+        const { signal } = options;
         if (reopen === undefined || copyOverlay === undefined) throw noOverlay();
         return await this.#anew(await copyOverlay(copy, signal));
       },

@@ -13,8 +13,12 @@
 import { randomBytes } from 'node:crypto';
 import type { AdmissionReport } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
+import { LONGEST_MS, requireWhole } from './given-values.ts';
+import { checkOptions } from './known-options.ts';
+import { SHELL_COMMAND } from './option-kinds.ts';
 import { OutputCapture } from './output-capture.ts';
 import type { GuestExecution, Release } from './release.ts';
+import { requireShellCommand } from './require-argv.ts';
 import type {
   AdmitShellCommand,
   ShellCommandOptions,
@@ -76,12 +80,9 @@ export class Shell {
    * @throws REQUEST_INVALID for a NUL byte, ABORTED, SANDBOX_CLOSED, ADMISSION_REFUSED: the shell stays as it is
    */
   run(command: string, options: ShellCommandOptions = {}): Promise<ShellOutcome> {
-    if (command.includes('\0')) {
-      throw new CaissonError('REQUEST_INVALID', {
-        layer: 'sandbox',
-        message: 'a shell command holds a NUL byte',
-      });
-    }
+    requireShellCommand(command);
+    checkOptions(options, 'run', SHELL_COMMAND);
+    requireWhole(options.timeoutMs, 'run: timeoutMs', { least: 1, most: LONGEST_MS });
     const release = this.#begin();
     const turn = this.#last.then(() => this.#runNow(command, options));
     this.#last = turn.catch(() => {});
@@ -94,10 +95,11 @@ export class Shell {
       .finally(() => release[Symbol.dispose]());
   }
 
-  /** Ends the shell and everything it started. Idempotent. */
+  /** Ends the shell and everything it started; a command of it that runs is `killed`. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#kill();
+    this.#running?.done('killed');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

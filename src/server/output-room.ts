@@ -87,13 +87,13 @@ async function wait(
   signal: AbortSignal,
   tenant: string,
 ): Promise<void> {
-  if (signal.aborted) throw new CaissonError('ABORTED', { layer: 'server' });
+  if (signal.aborted) throw new CaissonError('ABORTED', { layer: 'server', cause: signal.reason });
   if (line.size >= MOST_WAITING) throw tooMany(tenant);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const waiting = { bytes, enter: resolve };
   const leave = (): void => {
     line.delete(waiting);
-    reject(new CaissonError('ABORTED', { layer: 'server' }));
+    reject(new CaissonError('ABORTED', { layer: 'server', cause: signal.reason }));
   };
   line.add(waiting);
   signal.addEventListener('abort', leave, { once: true });

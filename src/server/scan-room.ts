@@ -21,7 +21,8 @@ export class ScanRoom {
       if (this.#running < AT_ONCE) this.#running += 1;
       else await new Promise<void>((enter) => this.#waiting.push(enter));
       try {
-        if (signal.aborted) throw new CaissonError('ABORTED', { layer: 'server' });
+        if (signal.aborted)
+          throw new CaissonError('ABORTED', { layer: 'server', cause: signal.reason });
         return await work();
       } finally {
         const next = this.#waiting.shift();

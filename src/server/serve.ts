@@ -63,6 +63,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     const requests = new Requests();
     app = await openApplication({
       gatekeeper: service.security.gate,
+      accept: config.accept,
       idempotency: service.idempotency,
       telemetry: service.telemetry,
       limits,
@@ -82,7 +83,10 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       stopping ??= endAll(
         () => requests.ended(timeoutMs),
         // What still runs is ended, and whoever asked for it is told so.
-        () => service.manager.close(),
+        () => service.manager.close({ reason: 'the service stopped' }),
+        () => requests.ended(LAST_ANSWERS_MS),
+        // Work of others than the manager: programs that are evaluated, analyses, searches, and whoever waits for a turn.
+        () => requests.abort(),
         () => requests.ended(LAST_ANSWERS_MS),
         () => opened.server.closeAllConnections(),
         () => opened.close(),

@@ -21,7 +21,6 @@ export const sections = {
   data: 11,
 } as const;
 export type SectionName = keyof typeof sections;
-export type SectionId = (typeof sections)[SectionName];
 
 const NAMES = Object.keys(sections) as SectionName[];
 

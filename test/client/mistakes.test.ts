@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SharedCaisson, SharedSandbox } from '../../src/client/index.ts';
+import { isCaissonError } from '../../src/index.ts';
 import { type Opened, whereabouts } from './whereabouts.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'caisson-mistakes-'));
@@ -106,6 +107,147 @@ const ofCaisson: Record<string, (caisson: SharedCaisson) => Promise<unknown>> = 
   },
 };
 
+/** What TypeScript refuses, and JavaScript does not. */
+// biome-ignore lint/suspicious/noExplicitAny: nothing of it has the right type.
+const untyped: Record<string, (caisson: any) => unknown> = {
+  'an option that nobody knows': (caisson) => caisson.run(['true'], { polcy: 'paranoid' }),
+  'one of spawn': (caisson) => caisson.spawn(['true'], { acept: [] }),
+  'one of create': (caisson) => caisson.create({ polcy: 'paranoid' }),
+  'one of evaluate': (caisson) => caisson.evaluate('javascript', '1', { timout: 5 }),
+  'one of eval': (caisson) => caisson.eval('javascript', '1', { memory: 5 }),
+  'one of call': (caisson) => caisson.call(() => 1, [], { polcy: 'paranoid' }),
+  'one of sandboxed': (caisson) => caisson.sandboxed(() => 1, { polcy: 'paranoid' }),
+  'one of explain': (caisson) => caisson.explain('strict', { acept: [] }),
+  'one of wasm': (caisson) => caisson.evaluate('wasm', '', { wasm: { feul: 5n } }),
+  'one of claims': (caisson) => caisson.run(['true'], { claims: { signature: [] } }),
+  'one of modules': async (caisson) => (await caisson.modules()).execute('a', { grnts: {} }),
+  'one of a filter of modules': async (caisson) => (await caisson.modules()).list({ kin: 'js' }),
+  'a command that is a text': (caisson) => caisson.run('ls -l'),
+  'a process that is a text': (caisson) => caisson.spawn('ls -l'),
+  'a word that is none': (caisson) => caisson.run(['echo', undefined]),
+  'options that are null': (caisson) => caisson.run(['true'], null),
+  'options that are a policy': (caisson) => caisson.run(['true'], 'strict'),
+  'a callback': (caisson) => caisson.run(['true'], () => {}),
+  'options that nobody awaited': (caisson) => caisson.run(['true'], Promise.resolve({})),
+  'options that are inherited': (caisson) =>
+    caisson.run(['true'], Object.create({ policy: 'paranoid' })),
+  'a policy that is a number': (caisson) => caisson.run(['true'], { policy: 5 }),
+  'a policy that is null': (caisson) => caisson.run(['true'], { policy: null }),
+  'a policy that is a list': (caisson) => caisson.run(['true'], { policy: ['strict'] }),
+  'a policy that nobody awaited': (caisson) =>
+    caisson.run(['true'], { policy: caisson.policy('strict') }),
+  'a policy asked for that is a number': (caisson) => caisson.policy(5),
+  'an explanation of null': (caisson) => caisson.explain(null),
+  'a sandbox of null': (caisson) => caisson.create(null),
+  'a sandbox of a number': (caisson) => caisson.create(5),
+  'a policy with a slip, alone': (caisson) => caisson.create({ levl: 'strict' }),
+  'a workspace that is a number': (caisson) => caisson.run(['true'], { workspace: 5 }),
+  'what is accepted as a text': (caisson) => caisson.run(['true'], { accept: 'all' }),
+  'the controller of a signal': (caisson) =>
+    caisson.run(['true'], { signal: new AbortController() }),
+  'a variable that is a number': (caisson) => caisson.run(['true'], { env: { A: 5 } }),
+  'an input that is an object': (caisson) => caisson.run(['cat'], { input: { a: 1 } }),
+  'a secret that is a number': (caisson) => caisson.run(['true'], { secrets: { A: 5 } }),
+  'a trace that is a text': (caisson) => caisson.run(['true'], { trace: '00-1-2-03' }),
+  'a terminal that is true': (caisson) => caisson.spawn(['true'], { pty: true }),
+  'no source': (caisson) => caisson.eval('javascript'),
+  'a source that is a number': (caisson) => caisson.evaluate('javascript', 5),
+  'a source without an entry': (caisson) => caisson.eval('javascript', { files: {} }),
+  'a file of a source that is a number': (caisson) =>
+    caisson.evaluate('javascript', { files: { 'a.js': 5 }, entry: 'a.js' }),
+  'a source of python that is a number': (caisson) => caisson.eval('python', 5),
+  'no language': (caisson) => caisson.eval(),
+  'a language of no engine': (caisson) => caisson.evaluate('cobol', ''),
+  'arguments that are no list': (caisson) => caisson.call((a: number) => a, 5),
+  'a call of a text': (caisson) => caisson.call('1 + 1'),
+  'a wrapper of a text': (caisson) => caisson.sandboxed('1 + 1'),
+  'fuel that is a number': (caisson) => caisson.evaluate('wasm', '', { wasm: { fuel: 5 } }),
+  'no registration': async (caisson) => (await caisson.modules()).register(),
+  'a module that is a number': async (caisson) => (await caisson.modules()).inspect(5),
+  'a removed module that is a number': async (caisson) => (await caisson.modules()).remove(5),
+  ...Object.fromEntries(
+    [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5s', 5n].flatMap((timeoutMs) => [
+      [
+        `a time limit of ${timeoutMs}`,
+        // biome-ignore lint/suspicious/noExplicitAny: as above.
+        (caisson: any) => caisson.run(['true'], { timeoutMs }),
+      ],
+      [
+        `a time limit of ${timeoutMs} for a program`,
+        // biome-ignore lint/suspicious/noExplicitAny: as above.
+        (caisson: any) => caisson.evaluate('javascript', 'export default () => 1', { timeoutMs }),
+      ],
+    ]),
+  ),
+};
+
+// biome-ignore lint/suspicious/noExplicitAny: nothing of it has the right type.
+const untypedInside: Record<string, (sandbox: any) => unknown> = {
+  'an option that nobody knows': (sandbox) => sandbox.exec(['true'], { timeout: 5 }),
+  'one of a process': (sandbox) => sandbox.spawn(['true'], { timeout: 5 }),
+  'one of a shell': (sandbox) => sandbox.shell({ shell: 'bash' }),
+  'one of a shell command': (sandbox) => sandbox.shell().run('true', { timeout: 5 }),
+  'one of a published port': (sandbox) => sandbox.publish(8080, { prt: 5 }),
+  'one of an apply': (sandbox) => sandbox.apply({ onyl: ['a'] }),
+  'one of a read': ({ files }) => files.read('/etc/hostname', { folow: true }),
+  'one of a stream that is read': ({ files }) => files.readStream('x', { lenght: 5 }),
+  'one of a write': ({ files }) => files.write('x', '', { apend: true }),
+  'one of a stream that is written': ({ files }) =>
+    files.writeStream('x', source(), { exclusiv: true }),
+  'one of a stat': ({ files }) => files.stat('/', { folow: true }),
+  'one of a list': ({ files }) => files.list('/', { limit: 1 }),
+  'one of a page': ({ files }) => files.page('/', { most: 1 }),
+  'one of a new directory': ({ files }) => files.mkdir('x', { recurse: true }),
+  'one of a removal': ({ files }) => files.remove('x', { recurse: true }),
+  'one of a watch': ({ files }) => files.watch('/', { interval: 5 }),
+  'a command that is a text': (sandbox) => sandbox.exec('ls'),
+  'a process that is a text': (sandbox) => sandbox.spawn('ls'),
+  'a shell command that is a list': (sandbox) => sandbox.shell().run(['ls']),
+  'no shell command': (sandbox) => sandbox.shell().run(),
+  'a shell that there is not': (sandbox) => sandbox.shell({ program: 'zsh' }),
+  'output of nothing': (sandbox) => sandbox.shell({ outputBytes: -1 }),
+  ...Object.fromEntries(
+    [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 1e12].map((timeoutMs) => [
+      `a shell command for ${timeoutMs} ms`,
+      // biome-ignore lint/suspicious/noExplicitAny: as above.
+      (sandbox: any) => sandbox.shell().run('true', { timeoutMs }),
+    ]),
+  ),
+  'a path that is a number': ({ files }) => files.read(5),
+  'no path': ({ files }) => files.stat(),
+  'a path that is a number, of a write': ({ files }) => files.write(5, 'x'),
+  'a content that is a number': ({ files }) => files.write('x', 5),
+  'no content': ({ files }) => files.write('x'),
+  'a mode that is a text': ({ files }) => files.write('x', '', { mode: '644' }),
+  'a mode that is not a number': ({ files }) => files.write('x', '', { mode: Number.NaN }),
+  'a mode of nothing': ({ files }) => files.chmod('x'),
+  'a mode below zero': ({ files }) => files.mkdir('x', { mode: -1 }),
+  'a stream that is a text': ({ files }) => files.writeStream('x', 'text'),
+  'a stream of texts': ({ files }) => files.writeStream('x', ['text']),
+  'no stream': ({ files }) => files.writeStream('x'),
+  'a part before the beginning': ({ files }) => files.readPart('/etc/hostname', -1, 5),
+  'a part of no length': ({ files }) => files.readPart('/etc/hostname', 0),
+  'a part from nowhere': ({ files }) => files.readPart('/etc/hostname', Number.NaN, 5),
+  'a stream of half a byte': ({ files }) => files.readStream('/etc/hostname', { length: 0.5 }),
+  'a list of less than nothing': ({ files }) => files.list('/', { most: -1 }),
+  'a page of nothing': ({ files }) => files.page('/', { limit: 0 }),
+  'a page before the beginning': ({ files }) => files.page('/', { after: -1 }),
+  'a link to a number': ({ files }) => files.makeLink('x', 5),
+  'a watch all the time': ({ files }) => files.watch('/', { intervalMs: 0 }),
+  'a watch of no time': ({ files }) => files.watch('/', { intervalMs: Number.NaN }),
+  'an upload of a number': ({ files }) => files.upload(5, 'x'),
+  'an upload with a NUL': ({ files }) => files.upload('a\0b', 'x'),
+  'a download to no place': ({ files }) => files.download('/etc/hostname'),
+  'a download to a NUL': ({ files }) => files.download('/etc/hostname', 'a\0b'),
+  'a port that is a text': (sandbox) => sandbox.connect('8080'),
+  'no port': (sandbox) => sandbox.publish(),
+  'a host port that is none': (sandbox) => sandbox.publish(8080, { port: Number.NaN }),
+  'a network that is null': (sandbox) => sandbox.updateNetwork(null),
+  'a network that is a text': (sandbox) => sandbox.updateNetwork('none'),
+  'a network as a document has it': (sandbox) =>
+    sandbox.updateNetwork({ mode: 'filtered', allow: ['one.example:443'] }),
+};
+
 const ofSandbox: Record<string, (sandbox: SharedSandbox) => Promise<unknown>> = {
   'a command that there is not': (sandbox) => sandbox.exec(['no-such-command']),
   'a spawned one': (sandbox) => sandbox.spawn(['no-such-command']).outcome,
@@ -155,6 +297,25 @@ const ofSandbox: Record<string, (sandbox: SharedSandbox) => Promise<unknown>> = 
   },
   'a path with a NUL': ({ files }) => files.read('a\0b'),
   'an upload of nothing': ({ files }) => files.upload(join(scratch, 'nothing'), 'x'),
+  'an upload from below a file': ({ files }) => files.upload(join(scratch, 'there/x'), 'x'),
+  'an upload of a device': ({ files }) => files.upload('/dev/null', 'x'),
+  'an upload to nowhere': ({ files }) => files.upload(join(scratch, 'there'), 'no/such/x'),
+  'a download below a file': async ({ files }) => {
+    await files.write('file3', '');
+    await files.download('file3', join(scratch, 'there/x'));
+  },
+  'a download under a name that is too long': async ({ files }) => {
+    await files.write('file4', '');
+    await files.download('file4', join(scratch, 'x'.repeat(300)));
+  },
+  'a download to where nothing can be made': async ({ files }) => {
+    await files.write('file5', '');
+    await files.download('file5', '/proc/caisson');
+  },
+  'a tree that is downloaded to where nothing can be made': async ({ files }) => {
+    await files.mkdir('tree2');
+    await files.download('tree2', '/proc/caisson');
+  },
   'a download of nothing': ({ files }) => files.download('nothing', join(scratch, 'x')),
   'a download to what is there': async ({ files }) => {
     await files.write('file', '');
@@ -194,6 +355,9 @@ const ofSandbox: Record<string, (sandbox: SharedSandbox) => Promise<unknown>> = 
     sandbox.updateNetwork({ mode: 'none', allow: [], deny: [], listen: [] }),
 };
 
+/** What one of them tells as a code. */
+const OUTCOMES: ReadonlySet<unknown> = new Set(['killed', 'exited']);
+
 async function* source() {
   yield Buffer.from('x');
 }
@@ -203,6 +367,8 @@ async function codeOf(doing: () => Promise<unknown>): Promise<unknown> {
     await doing();
   } catch (error) {
     const { code, details } = error as { code?: unknown; details?: { errno?: unknown } };
+    // Of a program that ended otherwise than it was to.
+    if (!isCaissonError(error)) return OUTCOMES.has(code) ? code : `raw: ${error}`;
     return code === 'FILE_FAILED' ? `FILE_FAILED ${details?.errno}` : code;
   }
   return 'no error';
@@ -229,6 +395,7 @@ describe('the code of each mistake is the same here and of a service', () => {
     const [here, there] = codes;
     assert.notEqual(here, 'no error');
     assert.notEqual(here, undefined);
+    assert.doesNotMatch(String(here), /^raw/);
     assert.equal(there, here);
   };
 
@@ -243,6 +410,16 @@ describe('the code of each mistake is the same here and of a service', () => {
       const codes: unknown[] = [];
       for (const sandbox of sandboxes) codes.push(await codeOf(async () => await make(sandbox)));
       same(codes);
+    });
+  }
+  for (const [name, make] of Object.entries(untyped)) {
+    test(`of JavaScript: ${name}`, async () => {
+      same(await Promise.all(opened.map(({ caisson }) => codeOf(async () => make(caisson)))));
+    });
+  }
+  for (const [name, make] of Object.entries(untypedInside)) {
+    test(`of JavaScript, in a sandbox: ${name}`, async () => {
+      same(await Promise.all(sandboxes.map((each) => codeOf(async () => make(each)))));
     });
   }
   test('without a network of its own no port is published', async () => {

@@ -116,6 +116,25 @@ test('much output is kept head and tail, and counted', async () => {
   assert.match(out.stdout.text, /587895 bytes are missing/);
 });
 
+test('a command that runs when its shell is closed is killed, and whoever asked for it told', async () => {
+  const shell = new Shell(startLocally);
+  const running = shell.run('echo begun; sleep 600');
+  const waiting = shell.run('true');
+  waiting.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await shell.close();
+  const late = AbortSignal.timeout(10_000);
+  const outcome = await Promise.race([
+    running,
+    new Promise<never>((_, reject) => {
+      late.addEventListener('abort', () => reject(new Error('nobody answers')));
+    }),
+  ]);
+  assert.equal(outcome.kind, 'killed');
+  assert.equal(outcome.stdout.text, 'begun\n');
+  await assert.rejects(waiting, { code: 'SANDBOX_CLOSED' });
+});
+
 test('NUL bytes are refused; an abort kills; a closed shell says so', async () => {
   const shell = new Shell(startLocally);
   const code = (expected: string) => (error: unknown) =>

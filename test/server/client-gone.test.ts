@@ -229,3 +229,40 @@ describe('a client that goes away', () => {
     assert.match(text, /well/);
   });
 });
+
+test('a client that is gone before the first byte of its stream is no fault of ours in the log', async (context) => {
+  await using service = await served();
+  const key = await service.key('developer');
+  const { body } = await service.ask('POST', '/api/sandboxes', {
+    key,
+    body: { policy: 'moderate', workspace: 'private' },
+  });
+  const logged: string[] = [];
+  context.mock.method(process.stderr, 'write', (text: unknown) => {
+    logged.push(String(text));
+    return true;
+  });
+  const command = JSON.stringify({ argv: ['sleep', '600'] });
+  await Promise.all(
+    Array.from({ length: 30 }, async (_, i) => {
+      const connection = await RawConnection.open(service.address);
+      connection.send(
+        rawRequest(
+          'POST',
+          `/api/sandboxes/${(body as { id: string }).id}/stream`,
+          [
+            ['host', 'localhost'],
+            ['authorization', `Bearer ${key}`],
+            ['content-type', 'application/json'],
+            ['content-length', String(command.length)],
+          ],
+          command,
+        ),
+      );
+      await sleep(i % 6);
+      connection.socket.resetAndDestroy();
+    }),
+  );
+  await sleep(500);
+  assert.deepEqual(logged, []);
+});

@@ -4,7 +4,14 @@ import { test } from 'node:test';
 import { Caisson } from '../../src/compose.ts';
 import type { HostFacts } from '../../src/plan/facts.ts';
 import { capableHost, ordinaryUser } from '../plan/made-up-facts.ts';
+import { GuestSocket } from './guest-socket.ts';
 import { type Served, served } from './served.ts';
+
+interface Problem {
+  readonly code: string;
+  readonly hint: string;
+  readonly details: { readonly accept: readonly string[] };
+}
 
 const readiness = async (service: Served): Promise<unknown> => {
   const { status, body } = await service.ask('GET', '/readyz');
@@ -32,6 +39,37 @@ test('refused: still ready, for what asks for something else runs', async () => 
   assert.equal((refused.body as { code: string }).code, 'UNENFORCEABLE', refused.text);
   const accepted = await run({ accept });
   assert.equal(accepted.status, 200, accepted.text);
+});
+
+test('what the operator has not listed no request is told to accept', async () => {
+  const { cgroup } = ordinaryUser;
+  const facts: HostFacts = { ...(await factsOfThisHost()), cgroup };
+  const ids = ['limits.memory:no-cgroup', 'limits.cpu:no-cgroup'];
+  const body = { argv: ['true'] };
+  for (const accept of [[], ids.slice(0, 1), ids]) {
+    await using service = await served({ accept }, { facts });
+    const key = await service.key('developer');
+    const run = await service.ask('POST', '/api/runs', { key, body });
+    const stream = await service.ask('POST', '/api/runs/stream', { key, body });
+    const guest = await GuestSocket.open(service.address, '/api/runs/spawn', key);
+    guest.say(body);
+    const told: unknown = (await guest.event('problem')).problem;
+    const event = /^event: problem\ndata: (.*)$/m.exec(stream.text)?.[1] ?? '{}';
+    for (const problem of [run.body, told, JSON.parse(event)] as Problem[]) {
+      assert.equal(problem.code, 'UNENFORCEABLE', JSON.stringify(problem));
+      const unlisted = ids.filter((id) => !accept.includes(id));
+      assert.deepEqual(problem.details.accept, unlisted.length === 0 ? ids : []);
+      const operator = `the operator has to list ${unlisted.join(', ')} under accept of the configuration (--set accept=${ids.join(',')}); then send "accept": ${JSON.stringify(ids)}`;
+      const goOn = unlisted.length === 0 ? `send "accept": ${JSON.stringify(ids)}` : operator;
+      assert.ok(problem.hint.endsWith(`; to go on without, ${goOn}`), problem.hint);
+    }
+    // The hint is true.
+    const { status } = await service.ask('POST', '/api/runs', {
+      key,
+      body: { ...body, accept: ids },
+    });
+    assert.equal(status, accept.length === ids.length ? 200 : 403);
+  }
 });
 
 test('a policy that its own wall contradicts is refused everywhere, and told so', async () => {

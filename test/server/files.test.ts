@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RawConnection, rawRequest } from './raw-http.ts';
 import { type Served, served } from './served.ts';
 
 const outside = mkdtempSync(join(tmpdir(), 'caisson-outside-'));
@@ -163,6 +164,50 @@ describe('files', () => {
     assert.equal((await put('fresh', 'x', { 'if-none-match': '*' })).status, 200);
     assert.equal((await put('missing', 'x', { 'if-match': '*' })).status, 412);
     assert.equal(existsSync(join(workspace, 'missing')), false);
+  });
+
+  test('of several writes that expect the same ETag one is done, and none over what came meanwhile', async () => {
+    for (const existing of ['replaced', 'overwritten']) {
+      const first = (await put('raced', 'first')).headers.get('etag') ?? '';
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, i) =>
+          files('PUT', `${at('raced')}&existing=${existing}`, {
+            body: 'x'.repeat(i + 10),
+            headers: { 'if-match': first },
+          }),
+        ),
+      );
+      const done = answers.filter(({ status }) => status === 200);
+      assert.deepEqual(
+        [done.length, answers.filter(({ status }) => status === 412).length],
+        [1, 19],
+        existing,
+      );
+      const told = (JSON.parse(done[0]?.text ?? '') as { size: number }).size;
+      assert.equal(readFileSync(join(workspace, 'raced'), 'utf8').length, told);
+    }
+    // While it is on its way, the guest writes.
+    const tag = (await put('slow', 'before')).headers.get('etag') ?? '';
+    const connection = await RawConnection.open(service.address);
+    connection.send(
+      rawRequest('PUT', `/api/sandboxes/${id}${at('slow')}`, [
+        ['host', 'localhost'],
+        ['authorization', `Bearer ${key}`],
+        ['content-type', 'application/octet-stream'],
+        ['content-length', '10'],
+        ['if-match', tag],
+      ]),
+    );
+    connection.send('12345');
+    await sleep(300);
+    writeFileSync(join(workspace, 'slow'), 'by the guest');
+    connection.send('67890');
+    assert.equal((await connection.answer())?.status, 412);
+    connection.destroy();
+    assert.equal(readFileSync(join(workspace, 'slow'), 'utf8'), 'by the guest');
+    const now = (await put('slow', 'after')).headers.get('etag') ?? '';
+    assert.equal((await put('slow', 'again', { 'if-none-match': `"x", ${now}` })).status, 412);
+    assert.equal((await put('slow', 'again', { 'if-none-match': '"x"' })).status, 200);
   });
 
   test('modes, directories, names, links, and what is listed', async () => {

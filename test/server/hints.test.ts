@@ -170,3 +170,28 @@ describe('hints over HTTP', () => {
     });
   }
 });
+
+test('what is no credential of the service is told no more than a wrong key, and repeated nowhere', async (context) => {
+  await using service = await served();
+  const logged: string[] = [];
+  context.mock.method(process.stderr, 'write', (text: unknown) => {
+    logged.push(String(text));
+    return true;
+  });
+  const key = await service.key('developer');
+  const wrong = `${key.slice(0, -8)}AAAAAAAA`;
+  const answers = await Promise.all(
+    [wrong, 'nonsense-secret', 'csn_nonsense-secret', 'eyJhbGciOiJub25lIn0.e30.secret'].map(
+      async (credential) => {
+        const { status, text } = await service.ask('GET', '/api/sandboxes', { key: credential });
+        assert.equal(status, 401, text);
+        assert.ok(!text.includes(credential));
+        assert.ok(!/token/i.test(text), text);
+        return text.replace(/"instance":"[^"]*"/, '');
+      },
+    ),
+  );
+  assert.equal(new Set(answers).size, 1, answers.join('\n'));
+  assert.match(answers[0] ?? '', /is no API key of this service/);
+  assert.ok(!/secret|AAAAAAAA/.test(logged.join('')));
+});

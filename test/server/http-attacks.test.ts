@@ -1,5 +1,6 @@
 /** What no client library sends: slow, malformed, ambiguous and too much, as bytes on sockets. */
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { problemSchema } from '../../src/api/problem.ts';
@@ -335,6 +336,107 @@ describe('the service, by raw sockets', () => {
     connection.send(post(BODY, ['content-length', String(BODY.length)], ['expect', 'a miracle']));
     assert.equal((await connection.answer())?.status, 200);
     connection.destroy();
+  });
+});
+
+describe('requests that come behind others on one connection', () => {
+  let service: Served;
+  let key: string;
+  let begun = 0;
+  before(async () => {
+    service = await served(
+      {},
+      {
+        onRoute: (route) => {
+          if (route.url !== '/openapi.json') return;
+          route.onRequest = (_request, _reply, done) => {
+            begun += 1;
+            done();
+          };
+        },
+      },
+    );
+    key = await service.key('developer');
+  });
+  after(async () => {
+    await service[Symbol.asyncDispose]();
+  });
+
+  test('each begins when the one before it has been answered', async () => {
+    const { body } = await service.ask('POST', '/api/sandboxes', {
+      key,
+      body: { policy: 'moderate', workspace: 'private' },
+    });
+    const at = `/api/sandboxes/${(body as { id: string }).id}`;
+    const connection = await RawConnection.open(service.address);
+    const script = (text: string): string => {
+      const sent = JSON.stringify({ argv: ['sh', '-c', text] });
+      return rawRequest(
+        'POST',
+        `${at}/exec`,
+        [
+          HOST,
+          ['authorization', `Bearer ${key}`],
+          ['content-type', 'application/json'],
+          ['content-length', String(sent.length)],
+        ],
+        sent,
+      );
+    };
+    connection.send(
+      script('sleep 0.4; echo 1 >> order') +
+        script('sleep 0.2; echo 2 >> order') +
+        script('echo 3 >> order'),
+    );
+    for (let i = 0; i < 3; i++) assert.equal((await connection.answer())?.status, 200);
+    connection.destroy();
+    const { text } = await service.ask('GET', `${at}/files?path=order`, { key });
+    assert.equal(text, '1\n2\n3\n');
+  });
+
+  test('of a flood the others wait for no more than a few; whoever goes away has the rest not done', async () => {
+    const flood = rawRequest('GET', '/openapi.json', [HOST]).repeat(1000);
+    const connections = await Promise.all(
+      Array.from({ length: 5 }, () => RawConnection.open(service.address)),
+    );
+    for (const connection of connections) {
+      connection.socket.pause();
+      connection.send(flood);
+    }
+    while (begun === 0) await sleep(1);
+    const before = begun;
+    assert.equal((await service.ask('GET', '/healthz')).status, 200);
+    // A connection has one in a pass of the loop; an answer to somebody else takes a few passes.
+    assert.ok(before < 250 && begun < 500, `${before} were begun at first, then ${begun}`);
+    for (const connection of connections) connection.socket.resetAndDestroy();
+    await sleep(300);
+    const left = begun;
+    assert.ok(left < 5000, `${left}`);
+    await sleep(300);
+    assert.equal(begun, left, 'it goes on without its client');
+  });
+
+  test('a connection on which many wait is read no further, and goes on later', async () => {
+    const read: Socket[] = [];
+    const onConnection = (socket: Socket) => read.push(socket);
+    service.serving.app.server.on('connection', onConnection);
+    const connection = await RawConnection.open(service.address);
+    const run = JSON.stringify({ policy: 'strict', argv: ['sleep', '1.5'] });
+    const headers = [
+      HOST,
+      ['authorization', `Bearer ${key}`],
+      ['content-type', 'application/json'],
+      ['content-length', String(run.length)],
+    ] as const;
+    const count = 20_000;
+    const more = rawRequest('GET', '/healthz', [HOST]).repeat(count);
+    connection.send(rawRequest('POST', '/api/runs', headers, run) + more);
+    await sleep(1000);
+    assert.ok((read[0]?.bytesRead ?? 0) < 256 * 1024, `${read[0]?.bytesRead} bytes were read`);
+    assert.equal((await connection.answer())?.status, 200);
+    for (let i = 0; i < 3000; i++) assert.equal((await connection.answer())?.status, 200);
+    connection.destroy();
+    service.serving.app.server.off('connection', onConnection);
   });
 });
 

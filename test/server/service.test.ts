@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { executeEffect } from '../../src/api/effects.ts';
+import { errorsOf } from '../../src/api/openapi.ts';
 import type { WireOutcome } from '../../src/api/outcome.ts';
+import type { ErrorCode } from '../../src/core/error.ts';
 import { parseConfig } from '../../src/server/config/config.ts';
 import { serve } from '../../src/server/serve.ts';
 import { type Served, served } from './served.ts';
@@ -129,6 +132,19 @@ describe('the service', () => {
     assert.equal(problem.code, 'MODULE_REFUSED');
     assert.ok(problem.details.admission.score >= 80);
     assert.ok(problem.details.admission.findings.some(({ family }) => family === 'child-process'));
+  });
+
+  test('a command that is registered as a module fails as an effect as it does as a module', async () => {
+    const body = { id: 'gone', version: '1.0.0', kind: 'command', code: ['no-such'] };
+    const made = await service.ask('POST', '/api/modules', { key, body });
+    assert.equal(made.status, 201, made.text);
+    const asEffect = await service.ask('POST', '/api/effects/execute', {
+      key,
+      body: { id: 'gone' },
+    });
+    const { code } = asEffect.body as { code: ErrorCode };
+    assert.equal(code, 'COMMAND_NOT_FOUND', asEffect.text);
+    assert.ok(errorsOf(executeEffect).includes(code), 'as its route says');
   });
 
   test('lets nobody do without a key what needs one, nor with too little', async () => {

@@ -18,6 +18,7 @@ import { CommandTelemetry, tracedBy } from '../command-telemetry.ts';
 import { environmentOf } from '../environment.ts';
 import { holdPolicyFiles } from '../hold-policy-files.ts';
 import type { McpFlags } from '../mcp-flags.ts';
+import { whyCommandsAreRefused } from '../mcp-refusals.ts';
 import { acceptedOf, placeOf } from '../place.ts';
 import { secretValues } from '../secret-values.ts';
 import { writeAll } from '../write-all.ts';
@@ -79,10 +80,13 @@ export const action: Action<McpFlags> = async ({ flags }) => {
     },
     ...(audit === undefined ? {} : { recorder: audit }),
   };
+  // An agent that is starting waits for none of it; stdout is the protocol's.
+  const told = whyCommandsAreRefused(setup).then((lines) => writeAll(2, lines));
   if (flags.http === undefined) {
     if (isatty(0)) await writeAll(2, TO_A_PERSON);
     await serveStdio(setup, stop);
   } else await serveHttp(setup, flags, tokens, tls, stop);
+  await told;
   // Its stdout belonged to the client: --json has its document when that is gone.
   return { exit: 0, document: {} };
 };

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { CaissonError } from '../../core/error.ts';
 import { safeParse } from '../../core/safe-parse.ts';
+import { isReceiverUrl, receiverHint } from './receiver-url.ts';
 
 const ms = (description: string) => z.int().min(1).max(3_600_000).optional().describe(description);
 const flag = (description: string) => z.boolean().optional().describe(description);
@@ -16,7 +17,10 @@ const telemetrySchema = z.strictObject({
   logs: flag('Records of the audit log go out over OTLP/HTTP; default: as OTEL_* say, else not'),
   prometheus: flag('Metrics can be rendered as Prometheus reads them; default true'),
   endpoint: z
-    .url({ protocol: /^https?$/ })
+    .string()
+    .refine(isReceiverUrl, {
+      error: ({ input }) => receiverHint(String(input)),
+    })
     .optional()
     .describe('Base of the receiver; /v1/traces, /v1/metrics, /v1/logs are added to it'),
   protocol: z
@@ -91,6 +95,7 @@ export function settle(settings: TelemetrySettings, environment: Environment): S
     metrics: given.metrics ?? isOn('metrics', environment),
     logs: given.logs ?? isOn('logs', environment),
   };
+  if (given.endpoint === undefined) requireReceivers(otlp, environment);
   const protocolOf = (signal: Signal): Protocol =>
     given.protocol ?? (otlp[signal] ? namedProtocol(signal, environment) : 'http/json');
   return {
@@ -141,6 +146,18 @@ function isOn(signal: Signal, environment: Environment): boolean {
     textOf(environment, 'OTEL_EXPORTER_OTLP_ENDPOINT') !== undefined ||
     textOf(environment, `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`) !== undefined
   );
+}
+
+/** What the exporters will read themselves. They would send to nowhere, and the service would be none the wiser. */
+function requireReceivers(otlp: Settled['otlp'], environment: Environment): void {
+  for (const signal of ['traces', 'metrics', 'logs'] as const) {
+    if (!otlp[signal]) continue;
+    const own = `OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_ENDPOINT`;
+    const name = [own, 'OTEL_EXPORTER_OTLP_ENDPOINT'].find((each) => textOf(environment, each));
+    const url = name === undefined ? undefined : textOf(environment, name);
+    if (url === undefined || isReceiverUrl(url)) continue;
+    throw invalid(`${name} is no URL of http or https: ${receiverHint(url)}`);
+  }
 }
 
 /** Never silently another than was asked for. */

@@ -57,14 +57,16 @@ const network = z.strictObject({
 const filesystem = z.strictObject({
   disabled: flag('refused when true: there is no sandbox without a file system of its own.'),
   denyRead: texts(
-    'same; of two rules the longer path holds. Patterns are expanded when the command starts. stricter: what is denied cannot be written either. refused: a directory that programs need, such as /usr.',
+    'same; of two rules the longer path holds. `/**` at the end stands for its directory; other patterns are expanded when the command starts. stricter: what is denied cannot be written either. refused: a directory that programs need, such as /usr.',
   ),
-  allowRead: texts('same: reading below denied paths.'),
+  allowRead: texts(
+    'same: reading below denied paths. `/**` at the end stands for its directory. refused: other patterns, and links to other places.',
+  ),
   allowWrite: texts(
-    'same: all else is read-only; a path that does not exist is left out. stricter: changes below the working directory are applied when the command has ended. refused: patterns, and links to other places.',
+    'same: all else is read-only; a path that does not exist is left out, and `/**` at the end stands for its directory. stricter: changes below the working directory are applied when the command has ended. refused: other patterns, and links to other places.',
   ),
   denyWrite: texts(
-    'same, before allowWrite. Below the working directory it holds for what does not exist yet, and for patterns with `*` and `**`. refused: elsewhere patterns, and what does not exist.',
+    'same, before allowWrite. `/**` at the end stands for its directory. Below the working directory it holds for what does not exist yet, and for patterns with `*` and `**`. refused: elsewhere other patterns, and what does not exist.',
   ),
   allowGitConfig: flag('same: without it .git/config cannot be written.'),
 });

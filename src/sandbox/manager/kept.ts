@@ -2,6 +2,8 @@
  * A managed sandbox that is open: its clocks, how it is stopped and gone on with, and its one end.
  */
 import type { Usage } from '../../core/outcome.ts';
+import { checkOptions } from '../known-options.ts';
+import { MANAGED } from '../option-kinds.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { Activity } from './activity.ts';
 import type { Entry } from './entry.ts';
@@ -99,7 +101,10 @@ export class Kept {
     const taken = await this.#activity.during(this.#pausing.between(() => sandbox.snapshot()));
     return {
       id: taken.id,
-      open: (options = {}) => twin(options, (signal) => taken.open({ signal })),
+      open: async (options = {}) => {
+        checkOptions(options, 'open', MANAGED.fork);
+        return await twin(options, (signal) => taken.open({ signal }));
+      },
       discard: () => taken.discard(),
     };
   }

@@ -8,6 +8,8 @@ import type { Applied, ApplyOptions, Changes, ChangesOptions } from '../changes.
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { SandboxFiles } from '../files.ts';
 import type { GuestProcess } from '../guest-process.ts';
+import { checkOptions } from '../known-options.ts';
+import { MANAGED } from '../option-kinds.ts';
 import type { PublishedPort, PublishOptions } from '../ports.ts';
 import type { Sandbox } from '../sandbox.ts';
 import type { Shell } from '../shell.ts';
@@ -115,8 +117,9 @@ export class ManagedSandbox {
    *
    * @throws REQUEST_INVALID without an overlay, and as a manager's `create`
    */
-  fork(options: ManagedForkOptions = {}): Promise<ManagedSandbox> {
-    return this.#keeper.fork(options);
+  async fork(options: ManagedForkOptions = {}): Promise<ManagedSandbox> {
+    checkOptions(options, 'fork', MANAGED.fork);
+    return await this.#keeper.fork(options);
   }
 
   /** The changes as they are now, to make sandboxes from. @throws REQUEST_INVALID without an overlay */

@@ -6,6 +6,9 @@ import { CaissonError } from '../../core/error.ts';
 import type { Observer } from '../../core/ports.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
+import { LONGEST_MS } from '../given-values.ts';
+import { checkOptions } from '../known-options.ts';
+import { POOL } from '../option-kinds.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import type { NetworkOptions } from '../run-network.ts';
 import type { PendingOptions } from '../settle-changes.ts';
@@ -79,8 +82,6 @@ export type ManagedForkOptions = Pick<
 
 const MOST_LABELS = 64;
 const LABEL_MAX = 256;
-/** setTimeout's own bound: 24.8 days. */
-const LONGEST_MS = 0x7fff_ffff;
 
 /** @throws REQUEST_INVALID */
 export function checkManaged(options: ManagedCreateOptions): void {
@@ -89,10 +90,7 @@ export function checkManaged(options: ManagedCreateOptions): void {
     throw invalid(`the priority ${priority}`, 'give a whole number from −100 to 100');
   }
   for (const name of ['queueTimeoutMs', 'ttlMs', 'idleTimeoutMs'] as const) {
-    const value = options[name];
-    if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= LONGEST_MS)) {
-      throw invalid(`${name}: ${value}`, `give whole milliseconds from 1 to ${LONGEST_MS}`);
-    }
+    checkMs(name, options[name]);
   }
   const entries = Object.entries(labels);
   const fits = (text: unknown): boolean => typeof text === 'string' && text.length <= LABEL_MAX;
@@ -105,10 +103,15 @@ export function checkManaged(options: ManagedCreateOptions): void {
 }
 
 /** @throws REQUEST_INVALID */
+export function checkMs(name: string, value: number | undefined): void {
+  if (value === undefined) return;
+  if (Number.isInteger(value) && value > 0 && value <= LONGEST_MS) return;
+  throw invalid(`${name}: ${value}`, `give whole milliseconds from 1 to ${LONGEST_MS}`);
+}
+
+/** @throws REQUEST_INVALID */
 export function checkPool(limits: PoolLimits, whose: string): PoolLimits {
-  const unknown = Object.keys(limits).find((name) => !DIMENSIONS.some((each) => each === name));
-  if (unknown !== undefined)
-    throw invalid(`${whose}: ${unknown}`, `a pool has ${DIMENSIONS.join(', ')}`);
+  checkOptions(limits, whose, POOL);
   for (const name of DIMENSIONS) {
     const value = limits[name] ?? 1;
     if (!(Number.isSafeInteger(value) && value > 0)) {

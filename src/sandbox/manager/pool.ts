@@ -27,6 +27,8 @@ export class Pool {
   /** @throws REQUEST_INVALID */
   constructor({ pool, perTenant, weight, queue, agingMs }: ManagerOptions) {
     this.#perTenant = perTenant;
+    if (perTenant !== undefined && typeof perTenant !== 'function')
+      checkPool(perTenant, 'perTenant');
     this.#capacity = capacityOf(checkPool({ ...defaultPool(), ...pool }, 'pool'));
     const queueTotal = checkCount('queue.total', queue?.total ?? QUEUE_TOTAL);
     const queuePerTenant = queue?.perTenant ?? Math.ceil(queueTotal / 4);

@@ -7,7 +7,11 @@ import type { Outcome } from '../../core/outcome.ts';
 import type { Observer } from '../../core/ports.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
 import { SqliteManagedStore } from '../../store/sqlite-managed-store.ts';
+import { requireWhole } from '../given-values.ts';
 import type { GuestProcess } from '../guest-process.ts';
+import { checkOptions } from '../known-options.ts';
+import { CLOSE_MANAGER, MANAGED, MANAGER } from '../option-kinds.ts';
+import { requireArgv } from '../require-argv.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { openStateDirectory } from '../state-directory.ts';
 import { systemClock } from './clock.ts';
@@ -19,11 +23,12 @@ import { ManagedCommand } from './managed-command.ts';
 import type { ManagedFilter, ManagedInfo } from './managed-info.ts';
 import type { ManagedSandbox } from './managed-sandbox.ts';
 import type { ManagerHost } from './manager-host.ts';
-import type {
-  ManagedCreateOptions,
-  ManagedRunOptions,
-  ManagedSpawnOptions,
-  ManagerOptions,
+import {
+  checkMs,
+  type ManagedCreateOptions,
+  type ManagedRunOptions,
+  type ManagedSpawnOptions,
+  type ManagerOptions,
 } from './manager-options.ts';
 import type { PoolLoad } from './pool.ts';
 import { type Recovery, recover } from './recovery.ts';
@@ -38,6 +43,8 @@ export interface CloseManagerOptions {
   readonly mode?: 'kill' | 'drain';
   /** Of a drain; then the rest is killed. Default: none. */
   readonly timeoutMs?: number;
+  /** Told to whoever waits for what is killed; default `its manager was closed`. */
+  readonly reason?: string;
 }
 
 export class SandboxManager {
@@ -72,6 +79,7 @@ export class SandboxManager {
    * @throws STORE_UNUSABLE, REQUEST_INVALID, PATH_ESCAPES, LAUNCHER_*
    */
   static async open(host: ManagerHost, options: ManagerOptions = {}): Promise<SandboxManager> {
+    checkOptions(options, 'manager', MANAGER);
     const state = host.stateDirectory;
     const store = options.store ?? SqliteManagedStore.open(openStateDirectory(state));
     try {
@@ -102,6 +110,9 @@ export class SandboxManager {
    * STORE_UNUSABLE, SANDBOX_CLOSED, and what `Caisson.run` throws
    */
   async run(argv: readonly string[], options: ManagedRunOptions = {}): Promise<Outcome> {
+    checkOptions(options, 'run', MANAGED.run);
+    requireWhole(options.timeoutMs, 'timeoutMs', { least: 1 });
+    requireArgv(argv);
     const { entry, policy } = await this.#life.admit('run', options);
     const leave = whileItWants(options.signal, entry);
     try {
@@ -134,6 +145,9 @@ export class SandboxManager {
     argv: readonly string[],
     options: ManagedSpawnOptions = {},
   ): Promise<{ readonly id: string; readonly guest: GuestProcess }> {
+    checkOptions(options, 'spawn', MANAGED.spawn);
+    requireWhole(options.timeoutMs, 'timeoutMs', { least: 1 });
+    requireArgv(argv);
     const { entry, policy } = await this.#life.admit('run', options);
     entry.ended.then(whileItWants(options.signal, entry));
     try {
@@ -162,8 +176,11 @@ export class SandboxManager {
    *
    * @throws as {@link run}
    */
-  create(options: ManagedCreateOptions = {}): Promise<ManagedSandbox> {
-    return this.#keep(options, () => this.#host.create({ ...placeOf(options), ...ownOf(options) }));
+  async create(options: ManagedCreateOptions = {}): Promise<ManagedSandbox> {
+    checkOptions(options, 'create', MANAGED.create);
+    return await this.#keep(options, () =>
+      this.#host.create({ ...placeOf(options), ...ownOf(options) }),
+    );
   }
 
   /** @param open makes it, once there is room; gives it up when the signal fires, where it can */
@@ -199,6 +216,7 @@ export class SandboxManager {
 
   /** Everything that is there, and what ended last; oldest first. */
   list(filter: ManagedFilter = {}): ManagedInfo[] {
+    checkOptions(filter, 'list', MANAGED.filter);
     return this.#life.roster.matching(filter).map((entry) => this.#life.info(entry));
   }
 
@@ -224,6 +242,7 @@ export class SandboxManager {
 
   /** All that match and have not ended. @returns what became of them */
   async killAll(filter: ManagedFilter = {}, reason?: string): Promise<ManagedInfo[]> {
+    checkOptions(filter, 'killAll', MANAGED.filter);
     return await Promise.all(this.#life.roster.live(filter).map(({ id }) => this.kill(id, reason)));
   }
 
@@ -247,18 +266,24 @@ export class SandboxManager {
   }
 
   /** Ends everything, at once or when it is done; then the manager is forgotten. Idempotent. */
-  close(options: CloseManagerOptions = {}): Promise<void> {
+  async close(options: CloseManagerOptions = {}): Promise<void> {
+    checkOptions(options, 'close', CLOSE_MANAGER);
+    checkMs('timeoutMs', options.timeoutMs);
     this.#life.shut();
     this.#closing ??= this.#close(options);
-    return this.#closing;
+    await this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  async #close({ mode = 'kill', timeoutMs }: CloseManagerOptions): Promise<void> {
-    const ending: Ending = { state: 'Killed', reason: 'its manager was closed' };
+  async #close({
+    mode = 'kill',
+    timeoutMs,
+    reason = 'its manager was closed',
+  }: CloseManagerOptions): Promise<void> {
+    const ending: Ending = { state: 'Killed', reason };
     const endAll = (): void => {
       for (const entry of this.#life.roster.live()) entry.end(ending);
     };

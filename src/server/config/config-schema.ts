@@ -12,6 +12,7 @@ import {
   hostPath,
   numeric,
   proxyAddress,
+  receiverUrl,
   shortName,
   size,
   url,
@@ -237,7 +238,7 @@ export const configSchema = z
       serviceName: z.string().min(1).max(128).default('caisson').describe('`service.name`.'),
       otlp: z
         .strictObject({
-          endpoint: url().describe('Base URL; /v1/traces and so on are added.'),
+          endpoint: receiverUrl().describe('Base URL; /v1/traces and so on are added.'),
           headersFile: hostPath()
             .exactOptional()
             .describe('File of `Name: value` lines, which go with each request.'),

@@ -5,6 +5,7 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { isCaissonError } from '../../core/error.ts';
 import { parseBytes, parseDuration } from '../../core/units.ts';
+import { receiverHint } from '../../observe/telemetry/receiver-url.ts';
 import { blockAround, parseCidr } from '../../policy/address.ts';
 import { TENANT_ID } from '../../store/tenant-record.ts';
 import { UNIX } from '../http/client-address.ts';
@@ -43,7 +44,18 @@ function isNot(what: string) {
 
 /** Of a server: without a name and password in it, since a configuration is shown. */
 export function url() {
-  return z.url({ protocol: /^https?$/, error: 'write a URL of http or https' }).refine(
+  return withoutPassword(z.url({ protocol: /^https?$/, error: 'write a URL of http or https' }));
+}
+
+/** The same of a receiver of telemetry, which people know as `localhost:4318`. */
+export function receiverUrl() {
+  const error = ({ input }: { readonly input?: unknown }): string =>
+    receiverHint(typeof input === 'string' ? input : '');
+  return withoutPassword(z.url({ protocol: /^https?$/, error }));
+}
+
+function withoutPassword(written: z.ZodURL) {
+  return written.refine(
     (text) => {
       if (!URL.canParse(text)) return true;
       const { username, password } = new URL(text);

@@ -3,7 +3,7 @@
  * client goes away, and what an error looks like.
  */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { fastifyWebsocket } from '@fastify/websocket';
@@ -29,6 +29,7 @@ import type { Idempotency } from './idempotency.ts';
 import { isTooDeep, tooDeep } from './json-depth.ts';
 import { LastConnections } from './last-connections.ts';
 import { OpenStreams } from './open-streams.ts';
+import { Pipelining } from './pipelining.ts';
 import { replyProblem } from './problem-reply.ts';
 import { traceRequests } from './request-spans.ts';
 import type { Requests } from './requests.ts';
@@ -41,11 +42,14 @@ declare module 'fastify' {
     contract?: Route;
   }
   interface FastifyInstance {
+    /** What requests may go on without where the host cannot enforce it. */
+    accept: readonly string[];
     /** Absent: no request is remembered. */
     idempotency: Idempotency | undefined;
     heartbeat: Heartbeat;
     /** Settles when what has happened is in the audit log: before that nobody is told of it. */
     recorded: () => Promise<void>;
+    requests: Requests;
     /** WebSockets and event streams, by tenant. */
     streams: OpenStreams;
   }
@@ -58,6 +62,8 @@ declare module 'fastify' {
 
 export interface ApplicationOptions {
   readonly gatekeeper: Gatekeeper;
+  /** `accept` of the configuration; default none. */
+  readonly accept?: readonly string[];
   readonly idempotency?: Idempotency;
   readonly limits: Config['limits'];
   readonly requests: Requests;
@@ -82,8 +88,7 @@ const UPLOAD_TIMEOUT_MS = 3600_000;
 
 export async function openApplication(options: ApplicationOptions): Promise<FastifyInstance> {
   const { gatekeeper, tls, limits, logLevel = 'warn' } = options;
-  /** The last answer on a connection. */
-  const answers = new WeakMap<Socket, ServerResponse>();
+  const pipelining = new Pipelining();
   const http = {
     headersTimeout: limits.headersTimeoutMs,
     connectionsCheckingInterval: checkEvery(limits.headersTimeoutMs),
@@ -92,7 +97,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     // Another protocol that is offered, such as h2c, is not taken (RFC 9110, 7.8): its request is one like any.
     // Nor is one behind a request that is still being answered: the connection is that answer's.
     shouldUpgradeCallback: ({ headers, socket }: IncomingMessage) =>
-      headers.upgrade?.toLowerCase() === 'websocket' && answers.get(socket)?.closed !== false,
+      headers.upgrade?.toLowerCase() === 'websocket' && pipelining.isFree(socket),
   };
   const arrivals = new Arrivals(limits.requestTimeoutMs);
   /** The last request of a connection. */
@@ -164,13 +169,13 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
     // Node has let go of it: where nobody answers, nothing else would end it with its client.
     socket.once('end', () => socket.end());
   });
-  app.server.prependListener('request', ({ socket }, response) => {
-    answers.set(socket, response);
-  });
+  pipelining.follow(app.server);
   const paths = new RoutePaths();
   const addresses = new ClientAddresses(options.proxies ?? NO_PROXIES);
   app.server.maxConnections = limits.maxConnections;
+  app.decorate('accept', options.accept ?? []);
   app.decorate('idempotency', options.idempotency);
+  app.decorate('requests', options.requests);
   app.decorate('recorded', options.recorded ?? (async () => {}));
   app.decorate('heartbeat', { firstMs: limits.heartbeatMs, everyMs: limits.heartbeatMs });
   app.decorate(

@@ -5,6 +5,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { problemOf } from '../../api/problem.ts';
+import { withAcceptHint } from './accept-hint.ts';
 import type { Asked } from './implement.ts';
 import { toProblemError } from './problem-reply.ts';
 
@@ -31,7 +32,7 @@ export function eventStream(
   source: AsyncIterable<ServerEvent>,
 ): Readable {
   const close = app.streams.open(request, () => stream.destroy());
-  const frames = framesOf(source, signal, id, app.heartbeat.everyMs);
+  const frames = framesOf(source, signal, id, app);
   const stream: Readable = Readable.from(frames, { objectMode: false, highWaterMark: 64 * 1024 });
   stream.once('close', close);
   signal.addEventListener('abort', () => stream.destroy(), { once: true });
@@ -48,21 +49,24 @@ async function* framesOf(
   source: AsyncIterable<ServerEvent>,
   signal: AbortSignal,
   request: string,
-  everyMs: number,
+  { accept, heartbeat }: FastifyInstance,
 ): AsyncGenerator<string> {
   const next = new NextEvent(source, signal);
   try {
     // At once: the client learns that it was let in, proxies that something comes.
     yield ': caisson\n\n';
     for (;;) {
-      const come = await next.within(everyMs);
+      const come = await next.within(heartbeat.everyMs);
       if (come === 'gone') return;
       if (come === 'late') yield ':\n\n';
       else if (come.done === true) return;
       else yield frameOf(come.value);
     }
   } catch (error) {
-    yield frameOf({ event: 'problem', data: problemOf(toProblemError(error), request) });
+    yield frameOf({
+      event: 'problem',
+      data: problemOf(toProblemError(withAcceptHint(error, accept)), request),
+    });
   } finally {
     next.leave();
   }

@@ -11,6 +11,7 @@ import {
   type ValueOf,
 } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
+import { withAcceptHint } from './accept-hint.ts';
 import { firstStatus, type Rendered, Reply, send, toAnswer } from './answer.ts';
 import type { Caller } from './gatekeeper.ts';
 import { withHeartbeat } from './heartbeat.ts';
@@ -24,7 +25,7 @@ export interface Asked<R extends Route = Route> {
   readonly query: QueryOf<R>;
   readonly body: BodyOf<R>;
   readonly caller: Caller;
-  /** Aborted when the client goes away before it has been answered. */
+  /** Aborted when the client goes away before it has been answered, or the service stops: then its reason says so. */
   readonly signal: AbortSignal;
   /** Of the request, as in the log. */
   readonly id: string;
@@ -49,7 +50,7 @@ export function implement<R extends Route>(
     handler: async (request, reply) => {
       const { idempotency } = app;
       const key = route.idempotent === true ? idempotency?.keyOf(request) : undefined;
-      const asked = askedOf(route, request, reply, key !== undefined);
+      const asked = askedOf(app, route, request, reply, key !== undefined);
       const work = async () => {
         const answered = await recorded(app, route, async () => await handler(asked));
         const value = answered instanceof Reply ? answered.value : answered;
@@ -73,11 +74,12 @@ async function recorded<T>(
   { method }: Route,
   work: () => Promise<T>,
 ): Promise<T> {
-  if (method === 'GET') return await work();
   try {
     return await work();
+  } catch (error) {
+    throw withAcceptHint(error, app.accept);
   } finally {
-    await app.recorded();
+    if (method !== 'GET') await app.recorded();
   }
 }
 
@@ -166,6 +168,7 @@ export function urlOf({ path }: Route): string {
 }
 
 function askedOf<R extends Route>(
+  app: FastifyInstance,
   route: R,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -177,7 +180,9 @@ function askedOf<R extends Route>(
   const query = parse(route.query, request.query, 'the query') as QueryOf<R>;
   const body = bodyOf(route, request) as BodyOf<R>;
   const controller = new AbortController();
+  const leave = app.requests.follow(controller);
   reply.raw.once('close', () => {
+    leave();
     if (!stays && !reply.raw.writableFinished) controller.abort();
   });
   return { params, query, body, caller, signal: controller.signal, id, request, reply };

@@ -31,13 +31,19 @@ const CODES: Readonly<Record<string, (mostBytes?: number) => CaissonError>> = {
 
 /** @param mostBytes that the body of the request might have */
 export function toProblemError(error: unknown, mostBytes?: number): CaissonError {
-  if (isCaissonError(error)) return error;
+  if (isCaissonError(error)) return endedBy(error);
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   const known = code === undefined ? undefined : CODES[code];
   if (known !== undefined) return known(mostBytes);
   // Parsers say 400 without a code.
   if (statusCode !== undefined && statusCode < 500) return invalid((error as Error).message);
   return asCaissonError(error);
+}
+
+/** Whoever ended it said why: what was at work when it ended knows only that it did. */
+function endedBy(error: CaissonError): CaissonError {
+  const { code, cause } = error;
+  return code === 'ABORTED' && isCaissonError(cause) ? cause : error;
 }
 
 /** Nothing is wrong with a service that is asked to stop, or for what its host does not have. */
@@ -48,7 +54,9 @@ export function levelOf({ code }: CaissonError): 'error' | 'info' {
 }
 
 export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply {
-  const known = toProblemError(error, reply.request.routeOptions.bodyLimit);
+  const known = isCutOff(reply, error)
+    ? new CaissonError('ABORTED', { layer: 'server', message: 'its client went away' })
+    : toProblemError(error, reply.request.routeOptions.bodyLimit);
   const { status } = errorCodes[known.code];
   const { log, id, clientAddress } = reply.request;
   if (status >= 500) {
@@ -63,6 +71,12 @@ export function replyProblem(reply: FastifyReply, error: unknown): FastifyReply 
     .code(status)
     .headers({ ...STRICT_HEADERS, 'x-request-id': id, 'content-type': PROBLEM_TYPE })
     .send(Buffer.from(JSON.stringify(problemOf(known, id))));
+}
+
+/** A body that was ended with its client, before its first piece: no fault of ours. */
+function isCutOff({ raw }: FastifyReply, error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ERR_STREAM_PREMATURE_CLOSE' && (raw.closed || raw.destroyed);
 }
 
 function invalid(message: string): CaissonError {

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
 import { problemOf } from '../../api/problem.ts';
 import { CaissonError } from '../../core/error.ts';
+import { withAcceptHint } from './accept-hint.ts';
 import type { SocketAsked } from './implement.ts';
 import { toProblemError } from './problem-reply.ts';
 import type { SocketReader } from './socket-turns.ts';
@@ -30,6 +31,7 @@ export class SocketChannel {
   readonly #socket: WebSocket;
   readonly #reader: SocketReader;
   readonly #request: string;
+  readonly #accept: readonly string[];
   readonly #waiting: (() => void)[] = [];
   readonly #free: Buffer[] = [];
   readonly #ended = Promise.withResolvers<void>();
@@ -45,13 +47,14 @@ export class SocketChannel {
 
   constructor(
     socket: WebSocket,
-    { heartbeat }: Pick<FastifyInstance, 'heartbeat'>,
+    { accept, heartbeat }: Pick<FastifyInstance, 'accept' | 'heartbeat'>,
     { id, reader }: Pick<SocketAsked, 'id' | 'reader'>,
     listener: SocketListener,
   ) {
     this.#socket = socket;
     this.#reader = reader;
     this.#request = id;
+    this.#accept = accept;
     const beat = setInterval(() => this.#beat(), heartbeat.everyMs);
     socket.once('close', () => {
       clearInterval(beat);
@@ -165,7 +168,8 @@ export class SocketChannel {
 
   /** Tells what went wrong, and closes. */
   fail(error: unknown, code: number = CLOSE.normal): void {
-    this.json({ type: 'problem', problem: problemOf(toProblemError(error), this.#request) });
+    const told = toProblemError(withAcceptHint(error, this.#accept));
+    this.json({ type: 'problem', problem: problemOf(told, this.#request) });
     this.close(code);
   }
 

@@ -35,7 +35,8 @@ export function serveAudit(app: FastifyInstance, service: Service): void {
     const items: AuditRecord[] = [];
     // One at a time: each reads the whole log, and has memory to do so.
     await queries.take(caller.tenant, async () => {
-      if (signal.aborted) throw new CaissonError('ABORTED', { layer: 'server' });
+      if (signal.aborted)
+        throw new CaissonError('ABORTED', { layer: 'server', cause: signal.reason });
       const found = matching(directoryOf(service), filter, after ?? -1);
       for await (const part of inLooks(looks, caller.tenant, found)) {
         items.push(...part);

@@ -27,7 +27,8 @@ export function serveChanges(app: FastifyInstance, { sandboxes, security }: Serv
   /** Of each tenant one list at a time: its guests make them long. */
   const read = ({ params, caller, signal }: Pick<Asked, 'caller' | 'signal'> & Named) =>
     turns.take(caller.tenant, async (): Promise<Changes> => {
-      if (signal.aborted) throw new CaissonError('ABORTED', { layer: 'server' });
+      if (signal.aborted)
+        throw new CaissonError('ABORTED', { layer: 'server', cause: signal.reason });
       return await sandboxes.get(caller.tenant, params.id).changes({ most });
     });
 

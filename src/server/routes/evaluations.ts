@@ -27,8 +27,10 @@ export function serveEvaluations(app: FastifyInstance, service: Service): void {
     // Other languages read it as JSON.
     if (engine === undefined) requireSized(input);
     const workspace = await places.workspace(caller, body);
+    // What is evaluated has no network that a secret could go to.
+    const { secrets: _, ...place } = places.place(caller, body, policy, workspace);
     const options = {
-      ...places.place(caller, body, policy, workspace),
+      ...place,
       signal,
       ...(name === undefined ? {} : { export: name }),
       ...(keep === undefined ? {} : { keep }),

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { readFile, readTree, writeFile, writeTree } from '../../api/files.ts';
 import { CaissonError, isCaissonError } from '../../core/error.ts';
+import { Turns } from '../../core/turns.ts';
 import type { FileInfo } from '../../sandbox/files.ts';
 import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import type { Config } from '../config/config.ts';
@@ -21,6 +22,7 @@ export function serveFileContent(
   access: FileAccess,
 ): void {
   const { uploadBytes, requestTimeoutMs: idleMs } = limits;
+  const turns = new Turns();
 
   implement(app, readFile, async (asked) => {
     const { query, request, signal } = asked;
@@ -67,13 +69,17 @@ export function serveFileContent(
     app,
     writeFile,
     async (asked) => {
-      const { query, body, request } = asked;
+      const { query, body, params, request } = asked;
       const sandbox = access.find(asked);
       const { files } = sandbox;
       using _ = sandbox.busy();
       const path = posix.resolve(sandbox.cwd, query.path);
+      const condition = request.headers['if-match'];
+      // Between the last look and the write no other of these requests writes.
+      await using turn = new Turn(turns, `${params.id} ${path}`);
       const exclusive = request.headers['if-none-match'] === '*';
-      await requireMatch(sandbox, path, request.headers['if-match']);
+      await requireMatch(sandbox, path, condition);
+      await requireOther(sandbox, path, request.headers['if-none-match']);
       const upload = access.account(sandbox, asked.caller.tenant).begin(path, query.existing);
       try {
         const declared = request.headers['content-length'];
@@ -82,9 +88,16 @@ export function serveFileContent(
           if (query.parents === 'true') await files.mkdir(posix.dirname(path), { recursive: true });
           const mode = query.mode === undefined ? {} : { mode: Number.parseInt(query.mode, 8) };
           const { existing = 'replaced' } = query;
+          const lookAgain = async (): Promise<void> => {
+            if (condition === undefined) return;
+            await turn.begin();
+            await requireMatch(sandbox, path, condition);
+          };
           if (existing === 'replaced' || exclusive) {
-            return await files.writeStream(path, chunks, { exclusive, ...mode });
+            const whole = behind(chunks, lookAgain);
+            return await files.writeStream(path, whole, { exclusive, ...mode });
           }
+          await lookAgain();
           return await writeInPlace(files, path, chunks, {
             append: existing === 'appended',
             ...mode,
@@ -131,6 +144,40 @@ export function serveFileContent(
     },
     { bodyLimit: uploadBytes },
   );
+}
+
+/** The same; then something is looked at, before whoever takes it comes to its end. */
+async function* behind<T>(chunks: AsyncIterable<T>, look: () => Promise<void>): AsyncGenerator<T> {
+  yield* chunks;
+  await look();
+}
+
+/** Begun in the midst of something else, and ended with it. */
+class Turn implements AsyncDisposable {
+  readonly #turns: Turns;
+  readonly #key: string;
+  readonly #over = Promise.withResolvers<void>();
+
+  constructor(turns: Turns, key: string) {
+    this.#turns = turns;
+    this.#key = key;
+  }
+
+  /** Settles when those before are over. */
+  begin(): Promise<void> {
+    const begun = Promise.withResolvers<void>();
+    this.#turns
+      .take(this.#key, () => {
+        begun.resolve();
+        return this.#over.promise;
+      })
+      .catch(begun.reject);
+    return begun.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.resolve();
+  }
 }
 
 /** As the library’s own `write` does, however much it is. @returns how many bytes came */
@@ -196,15 +243,31 @@ async function requireMatch(
   wanted: string | undefined,
 ): Promise<void> {
   if (wanted === undefined) return;
-  let etag: string | undefined;
-  try {
-    etag = etagOf(await files.stat(path));
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
+  const etag = await etagAt(files, path);
   const named = wanted.split(',').map((each) => each.trim());
   if (etag !== undefined && (named.includes('*') || named.includes(etag))) return;
   throw notAsItWas(path, etag === undefined ? 'it is not there' : `its ETag is ${etag}`);
+}
+
+/** `If-None-Match` of a write; where it is `*`, the write itself is exclusive. @throws PRECONDITION_FAILED */
+async function requireOther(
+  { files }: ManagedSandbox,
+  path: string,
+  unwanted: string | undefined,
+): Promise<void> {
+  if (unwanted === undefined || unwanted === '*') return;
+  const etag = await etagAt(files, path);
+  if (etag === undefined || !isKnown(unwanted, etag)) return;
+  throw notAsItWas(path, `its ETag is ${etag}`);
+}
+
+async function etagAt(files: ManagedSandbox['files'], path: string): Promise<string | undefined> {
+  try {
+    return etagOf(await files.stat(path));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** By size and time of change: a guest that sets times can make two states look alike, to itself alone. */

@@ -96,7 +96,7 @@ export class ApiKeys implements AsyncDisposable {
       const proof = remembered ?? (await this.#search(token, digest));
       const known = proof && (await this.#know(proof.id));
       if (proof === undefined || known === undefined) {
-        throw unauthenticated('the API key is not known');
+        throw unknownKey();
       }
       this.#verified.set(digest, proof, REMEMBERED_MS);
       return this.#admit(known, proof, digest);
@@ -203,6 +203,11 @@ function refusalOf(record: ApiKeyRecord, proof: Proof, nowMs: number): string | 
 
 export function isOver({ expiresMs }: KeySecret, nowMs: number): boolean {
   return expiresMs !== undefined && expiresMs <= nowMs;
+}
+
+/** The same for a wrong secret, an id that nobody has, and what is no key at all. */
+export function unknownKey(): CaissonError {
+  return unauthenticated('the credential is no API key of this service');
 }
 
 function unauthenticated(message: string): CaissonError {

@@ -47,7 +47,8 @@ export class ExecutionRoom {
   }
 
   async #place({ line }: Room, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw new CaissonError('ABORTED', { layer: 'server' });
+    if (signal.aborted)
+      throw new CaissonError('ABORTED', { layer: 'server', cause: signal.reason });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const enter = (): void => {
       line.delete(enter);
@@ -56,7 +57,7 @@ export class ExecutionRoom {
     };
     const leave = (): void => {
       line.delete(enter);
-      reject(new CaissonError('ABORTED', { layer: 'server' }));
+      reject(new CaissonError('ABORTED', { layer: 'server', cause: signal.reason }));
     };
     line.add(enter);
     signal.addEventListener('abort', leave, { once: true });

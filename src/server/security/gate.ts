@@ -3,7 +3,7 @@ import type { Route } from '../../api/route.ts';
 import { CaissonError } from '../../core/error.ts';
 import type { Gatekeeper, Knock } from '../http/gatekeeper.ts';
 import { anonymousCaller } from './anonymous.ts';
-import type { ApiKeys } from './api-keys.ts';
+import { type ApiKeys, unknownKey } from './api-keys.ts';
 import type { BearerTokens } from './bearer-tokens.ts';
 import type { Caller } from './caller.ts';
 import { credentialsOf } from './credentials.ts';
@@ -42,8 +42,7 @@ export class Gate implements Gatekeeper {
 
   /** Executions are what takes room or time, on top of being requests. */
   count({ tenant }: Caller, route: Route): Readonly<Record<string, string>> {
-    const executes = route.scope === 'modules:execute' || route.long === true;
-    return this.#options.rateLimits.count(tenant, executes ? EXECUTIONS : REQUESTS);
+    return this.#options.rateLimits.count(tenant, route.executes === true ? EXECUTIONS : REQUESTS);
   }
 
   isOpen({ path }: Route): boolean {
@@ -64,7 +63,10 @@ export class Gate implements Gatekeeper {
       if (keys === undefined) throw notTaken('API keys are not taken here');
       return keys.authenticate(token, address);
     }
-    if (tokens === undefined) throw notTaken('tokens are not taken here');
+    if (tokens === undefined) {
+      // What is no key by its form is told what every key is told that nobody knows.
+      throw keys === undefined ? notTaken('credentials are not taken here') : unknownKey();
+    }
     // Their proof is cheap, and nothing of it is secret: nobody has to wait for the mistakes of others.
     return tokens.authenticate(token);
   }

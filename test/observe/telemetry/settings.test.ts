@@ -84,7 +84,21 @@ test('what cannot be kept is refused by name', () => {
     [{}, { OTEL_BSP_MAX_QUEUE_SIZE: '-1' }, /OTEL_BSP_MAX_QUEUE_SIZE/],
     [{}, { OTEL_RESOURCE_ATTRIBUTES: 'novalue' }, /OTEL_RESOURCE_ATTRIBUTES/],
     [{}, { OTEL_RESOURCE_ATTRIBUTES: 'a=%zz' }, /the value of a/],
-    [{ endpoint: 'ftp://x' }, {}, /endpoint/],
+    [{ endpoint: 'ftp://x' }, {}, /write http:\/\/HOST:4318.*at endpoint/s],
+    [{ endpoint: 'localhost:4318' }, {}, /write http:\/\/localhost:4318, .*at endpoint/s],
+    [{ endpoint: 'me:secret@host:4318' }, {}, /write http:\/\/HOST:4318(?!.*secret)/s],
+    [
+      {},
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' },
+      /OTEL_EXPORTER_OTLP_ENDPOINT is no URL of http or https: write http:\/\/localhost:4318/,
+    ],
+    [
+      { logs: true },
+      { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: '[::1]:4318/v1/logs' },
+      /OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is .* write http:\/\/\[::1\]:4318\/v1\/logs/,
+    ],
+    [{}, { OTEL_EXPORTER_OTLP_ENDPOINT: '//collector' }, /write http:\/\/collector/],
+    [{}, { OTEL_EXPORTER_OTLP_ENDPOINT: 'me:secret@host:4318' }, /HOST:4318(?!.*secret)/s],
     [{ sampleRatio: 2 }, {}, /sampleRatio/],
     [{ protocol: 'grpc' } as never, {}, /protocol/],
     [{ shutdownMs: 0 }, {}, /shutdownMs/],
@@ -105,6 +119,10 @@ test('what cannot be kept is refused by name', () => {
     metrics: 'http/json',
     logs: 'http/json',
   });
-  // Where nothing is sent, how it would be sent is nobody's affair.
+  // Where nothing is sent, how it would be sent, and where to, is nobody's affair.
+  const nowhere = { OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' };
+  assert.deepEqual(settle({}, { ...nowhere, OTEL_SDK_DISABLED: 'true' }).otlp, off);
+  const endpoint = 'http://127.0.0.1:4318';
+  assert.equal(settle({ ...on, endpoint }, nowhere).endpoint, endpoint);
   assert.deepEqual(settle({}, { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }).otlp, off);
 });

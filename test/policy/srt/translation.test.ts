@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { withFields } from '../../../scripts/write-srt-docs.ts';
 import { isCaissonError } from '../../../src/core/error.ts';
 import type { PolicyDocument } from '../../../src/policy/document.ts';
@@ -227,6 +228,36 @@ describe('the file system', () => {
   for (const [what, filesystem, fields] of refusals) {
     test(`refused: ${what}`, () => assert.deepEqual(fieldsOf({ filesystem }), fields));
   }
+
+  test('`/**` at the end stands for its directory in every list of paths, and the table says so', () => {
+    const page = readFileSync(new URL('../../../docs/srt-settings.md', import.meta.url), 'utf8');
+    const beside = { denyRead: ['~'], allowWrite: ['.'] };
+    for (const list of ['denyRead', 'allowRead', 'allowWrite', 'denyWrite'] as const) {
+      const set = (path: string) => files({ ...beside, [list]: [path] });
+      const paths = ['src', '/srv/data', '~/x'];
+      for (const path of paths) {
+        for (const end of ['/**', '/**/', '/**/**']) {
+          assert.deepEqual(set(path + end), set(path), `${list}: ${path}${end}`);
+        }
+      }
+      const without = files(beside);
+      assert.ok(
+        paths.some((path) => !isDeepStrictEqual(set(path), without)),
+        list,
+      );
+      const row = page.split('\n').find((line) => line.startsWith(`| \`filesystem.${list}\``));
+      assert.match(row ?? '', /`\/\*\*` at the end stands for its directory/, list);
+    }
+    for (const list of ['allowRead', 'allowWrite']) {
+      assert.deepEqual(fieldsOf({ filesystem: { [list]: ['/srv/*/x', 'a/**/b'] } }), [
+        `filesystem.${list}[0]`,
+        `filesystem.${list}[1]`,
+      ]);
+    }
+    const secret = (path: string) =>
+      translate({ credentials: { files: [{ path, mode: 'deny' }] } }).filesystem;
+    assert.deepEqual(secret('~/.aws/**'), secret('~/.aws'));
+  });
 
   test('refused: links of what is allowed, what is denied and not there', () => {
     const look = (path: string) =>

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { GuestSocket } from '../guest-socket.ts';
 import { type Served, served } from '../served.ts';
 
 const AT_ONCE = 4;
@@ -75,4 +76,24 @@ describe('executions of one tenant', () => {
     assert.ok(answers.filter(({ status }) => status === 200).length === ASKED + AT_ONCE);
     assert.ok(most > 0 && most < 300, `${most} processes`);
   });
+});
+
+test('streams and WebSockets run no more than the rate of executions allows', async () => {
+  const executions = { perSecond: 0.001, burst: 2 };
+  await using service = await served({
+    tenants: { acme: { rateLimits: { executions } } },
+    audit: { enabled: false },
+  });
+  const key = await service.key('developer');
+  const body = { argv: ['true'] };
+  const first = await service.ask('POST', '/api/runs/stream', { key, body });
+  assert.equal(first.status, 200, first.text);
+  const guest = await GuestSocket.open(service.address, '/api/runs/spawn', key);
+  guest.say({ argv: ['true'] });
+  assert.equal((await guest.event('outcome')).outcome.code, 0);
+  for (const path of ['/api/runs/stream', '/api/runs']) {
+    const { status, text } = await service.ask('POST', path, { key, body });
+    assert.equal(status, 429, text);
+  }
+  await assert.rejects(GuestSocket.open(service.address, '/api/runs/spawn', key), /429/);
 });

@@ -371,3 +371,71 @@ describe('a sandbox that is ended', () => {
     });
   }
 });
+
+describe('what a service ends that stops', () => {
+  const asks: Readonly<Record<string, (held: Held) => Promise<string>>> = {
+    'a run': async ({ service, key }) =>
+      (
+        await service.ask('POST', '/api/runs', {
+          key,
+          body: { policy: 'strict', argv: ['sleep', '600'] },
+        })
+      ).text,
+    'a run as events': async ({ service, key }) =>
+      (
+        await service.ask('POST', '/api/runs/stream', {
+          key,
+          body: { policy: 'strict', argv: ['sleep', '600'] },
+        })
+      ).text,
+    'a run over a WebSocket': async ({ service, key }) => {
+      const guest = await GuestSocket.open(service.address, '/api/runs/spawn', key);
+      guest.say({ policy: 'strict', argv: ['sleep', '600'] });
+      return JSON.stringify(await guest.event('problem'));
+    },
+    'a program that is evaluated': async ({ service, key }) =>
+      (
+        await service.ask('POST', '/api/evaluations', {
+          key,
+          body: { language: 'javascript', source: 'export default () => { for (;;); }' },
+        })
+      ).text,
+  };
+  for (const [name, ask] of Object.entries(asks)) {
+    test(`${name}: whoever asked for it is told that the service stopped`, async () => {
+      const held = await begin();
+      try {
+        const answer = ask(held);
+        answer.catch(() => {});
+        await sleep(1000);
+        assert.equal(await within(held.service.serving.stop(100)), 'ended');
+        const text = await answer;
+        assert.match(text, /"code":"ABORTED"/);
+        assert.match(text, /"detail":"[^"]*: the service stopped"/);
+        assert.doesNotMatch(text, /caller gave up/);
+      } finally {
+        await held.service[Symbol.asyncDispose]();
+      }
+    });
+  }
+
+  test('a command of a shell, also where its sandbox alone ends: killed', async () => {
+    const held = await begin();
+    const { service, key, sandbox } = held;
+    try {
+      const at = `/api/sandboxes/${sandbox}`;
+      const { body } = await service.ask('POST', `${at}/shells`, { key });
+      const { id } = body as { id: string };
+      const command = service.ask('POST', `${at}/shells/${id}`, {
+        key,
+        body: { command: 'sleep 600' },
+      });
+      await sleep(700);
+      await service.ask('DELETE', at, { key });
+      assert.equal(await within(command), 'ended');
+      assert.equal(((await command).body as { kind: string }).kind, 'killed');
+    } finally {
+      await service[Symbol.asyncDispose]();
+    }
+  });
+});

@@ -219,6 +219,22 @@ describe('what is wrong is told', () => {
     });
   }
 
+  test('a receiver of telemetry without a scheme: told with one', async () => {
+    for (const [written, told] of [
+      ['localhost:4318', 'http://localhost:4318'],
+      ['collector.example/otlp', 'http://collector.example/otlp'],
+      ['me:secret@host', 'http://HOST:4318'],
+    ] as const) {
+      const [problem, ...more] = await problemsOf({
+        file: file(`telemetry: {otlp: {endpoint: "${written}"}}`),
+      });
+      assert.equal(more.length, 0);
+      assert.equal(problem?.path, 'telemetry.otlp.endpoint');
+      assert.ok(problem?.message.includes(`write ${told}, `), problem?.message);
+      assert.ok(!JSON.stringify(problem).includes('secret'));
+    }
+  });
+
   test('comments in JSON: told as such, where the first is; elsewhere // is a text', async () => {
     for (const [text, line, column] of [
       ['{\n  // where\n  "listen": {"port": 0}\n}', 2, 3],

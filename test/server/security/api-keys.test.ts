@@ -83,7 +83,7 @@ describe('an API key', () => {
     ]) {
       await assert.rejects(
         () => enter(place.security, `Bearer ${wrong}`),
-        refused('UNAUTHENTICATED', /^the API key is not known$/),
+        refused('UNAUTHENTICATED', /^the credential is no API key of this service$/),
         wrong,
       );
     }

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Route } from '../../../src/api/route.ts';
+import { routes } from '../../../src/api/routes.ts';
 import { parseConfig } from '../../../src/server/config/config.ts';
 import { type Amounts, Quotas } from '../../../src/server/security/quotas.ts';
 import { RateLimits } from '../../../src/server/security/rate-limits.ts';
@@ -268,19 +269,21 @@ describe('rate limits', () => {
     assert.throws(() => limits.count('acme', ['requests']), { code: 'RATE_LIMITED' });
   });
 
-  test('count executions where a route executes', async () => {
+  test('count as executions whatever runs or makes something, by whichever route, and nothing else', async () => {
     await using place = await securityPlace({
-      tenantDefaults: { rateLimits: { executions: { perSecond: 1, burst: 1 } } },
+      tenantDefaults: { rateLimits: { executions: { perSecond: 1e-6, burst: 1 } } },
     });
     const caller = await enter(place.security, `Bearer ${(await place.key('admin')).token}`);
     const { gate } = place.security;
-    const route = (more: Partial<Route>) =>
-      ({ path: '/x', scope: 'sandboxes:read', ...more }) as Route;
-    for (let i = 0; i < 5; i++) assert.deepEqual(gate.count(caller, route({})), {});
-    gate.count(caller, route({ long: true }));
-    assert.throws(() => gate.count(caller, route({ scope: 'modules:execute' })), {
-      code: 'RATE_LIMITED',
-    });
+    const named = (ids: string): Route[] =>
+      ids.split(' ').map((id) => routes.find((route) => route.id === id) as Route);
+    gate.count(caller, named('run')[0] as Route);
+    for (const route of named(
+      'run exec streamRun stream spawnRun spawn runInShell createSandbox fork openSnapshot executeModule executeEffect evaluate scan',
+    ))
+      assert.throws(() => gate.count(caller, route), { code: 'RATE_LIMITED' }, route.id);
+    for (const route of named('killSandbox inspectSandbox listSandboxes readFile pause'))
+      assert.deepEqual(gate.count(caller, route), {}, route.id);
   });
 });
 
