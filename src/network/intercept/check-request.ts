@@ -51,8 +51,8 @@ export type Verdict =
     };
 
 const SEND_HONESTLY = 'send the request as an ordinary client would';
-/** RFC 9110 section 5.6.2. */
-const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** RFC 9110 section 5.6.2, in capitals: Node sends every method so, and what was judged must be what is sent. */
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Z-]+$/;
 
 export function checkRequest(head: RequestHead, around: Surroundings): Verdict {
   const target = parseTarget(head.target);
@@ -71,7 +71,7 @@ export function checkRequest(head: RequestHead, around: Surroundings): Verdict {
   if (origin !== undefined) authorities.push(origin.authority);
   const other = authorities.find((each) => !meansName(each, around.name, around.port));
   if (other !== undefined) return fronted(path, other, around);
-  if (!METHOD.test(head.method)) return malformed(path, 'the method is no token');
+  if (!METHOD.test(head.method)) return malformed(path, 'the method is no token in capitals');
   if (head.method === 'CONNECT' || (head.method === 'TRACE' && around.brokered)) {
     const reason = `${head.method} is not let through where requests are read`;
     return refused(path, 405, 'network.intercept', reason, 'use another method');

@@ -1,24 +1,33 @@
 /**
  * One request of the guest: checked, given its secrets, sent on, answered.
  */
-import { type IncomingMessage, ServerResponse } from 'node:http';
-import { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { IncomingMessage } from 'node:http';
+import { Http2ServerRequest } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isCaissonError } from '../../core/error.ts';
+import {
+  answerGuest,
+  continueOnce,
+  cut,
+  type GuestRequest,
+  type GuestResponse,
+  refuse,
+  responseOn,
+} from './answer-guest.ts';
 import { brokerRequest } from './broker.ts';
 import { checkRequest, type RequestHead, type Verdict } from './check-request.ts';
-import { endToEnd, type Fields, fieldsOf, toFlat, toHttp2, valuesOf } from './headers.ts';
+import { endToEnd, fieldsOf, valuesOf } from './headers.ts';
 import type {
   GuestConnection,
   InterceptDecision,
   RequestDecision,
   RequestFacts,
 } from './interceptor.ts';
-import { PROBLEM_TYPE, type Problem, problemBody } from './problem.ts';
+import type { Problem } from './problem.ts';
 import type { Secrets } from './secrets.ts';
 import type { UnderWay } from './under-way.ts';
-import type { Answer, Passed, Upstream } from './upstream.ts';
+import type { Passed, Upstream } from './upstream.ts';
 
 /** What is known of the connection that requests come on. */
 export interface Route {
@@ -32,14 +41,8 @@ export interface Route {
   readonly underWay: UnderWay;
 }
 
-export type GuestRequest = IncomingMessage | Http2ServerRequest;
-export type GuestResponse = ServerResponse | Http2ServerResponse;
-
 /** Besides what is hop by hop: framing and Host are written anew, Expect is answered by us. */
 const WRITTEN_ANEW = ['host', 'content-length', 'expect'];
-/** QUIC is refused, so that offers of HTTP/3 would only cost the guest time. */
-const NOT_ANSWERED = ['alt-svc'];
-
 /** What goes wrong on the way becomes an answer, or ends the stream; rejects when a rule or the report throws. */
 export async function forward(
   route: Route,
@@ -56,6 +59,8 @@ export async function forward(
   });
   response.on('error', () => gone.abort());
   request.on('error', () => gone.abort());
+  // A reset of HTTP/2 ends the body like any other, and the answer is taken for finished then.
+  request.once('aborted', () => gone.abort());
   const ended = watch(route, head, () => {
     gone.abort();
     cut(response);
@@ -64,18 +69,38 @@ export async function forward(
     const expects = valuesOf(head.fields, 'expect').some((value) => /^100-continue$/i.test(value));
     const answer = await route.upstream.send({
       ...prepare(route, head, verdict, request),
-      ...(expects ? { onContinue: () => response.writeContinue() } : {}),
+      ...(expects ? { onContinue: continueOnce(response) } : {}),
       signal: gone.signal,
     });
-    await answerGuest(route, response, answer);
+    await answerGuest(route.secrets, response, answer);
   } catch (error) {
     if (gone.signal.aborted) return;
+    // Nobody reads what is left of an answer that cannot be passed on.
+    gone.abort();
     failed(route, head, verdict, error as NodeJS.ErrnoException);
     if (response.headersSent) cut(response);
     else refuse(request, response, unreachable(route, error as NodeJS.ErrnoException));
   } finally {
     ended();
   }
+}
+
+/**
+ * CONNECT, which is refused like any other request that is not let through.
+ *
+ * Rejects where an answer before it is still on its way: there is no place for another.
+ */
+export async function refuseConnect(
+  route: Route,
+  request: IncomingMessage,
+  socket: Duplex,
+): Promise<void> {
+  const head = headOf(request);
+  const verdict = check(route, head);
+  report(route, head, verdict);
+  const response = responseOn(request, socket);
+  if (verdict.allowed) throw new Error('CONNECT was allowed');
+  refuse(request, response, problemOf(verdict));
 }
 
 /** A request that wants another protocol on this connection (HTTP/1.1 alone). */
@@ -88,10 +113,7 @@ export async function forwardUpgrade(
   const parsed = headOf(request);
   const verdict = check(route, parsed);
   report(route, parsed, verdict);
-  const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket as never);
-  response.once('finish', () => socket.end());
+  const response = responseOn(request, socket);
   if (!verdict.allowed) return refuse(request, response, problemOf(verdict));
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
@@ -106,7 +128,7 @@ export async function forwardUpgrade(
       upgrade: 'websocket',
       signal: gone.signal,
     });
-    if (answer.switched === undefined) return await answerGuest(route, response, answer);
+    if (answer.switched === undefined) return await answerGuest(route.secrets, response, answer);
     response.detachSocket(socket as never);
     const fields = await route.secrets.outOfHeader(endToEnd(answer.fields));
     const lines = [...fields, ['Connection', 'Upgrade'], ['Upgrade', 'websocket']].map(
@@ -191,53 +213,6 @@ function prepare(
     trailers: () => endToEnd(fieldsOf(request.rawTrailers), ['content-length', 'host']),
     takesTrailers: valuesOf(head.fields, 'te').some((value) => /\btrailers\b/i.test(value)),
   };
-}
-
-async function answerGuest(route: Route, response: GuestResponse, answer: Answer): Promise<void> {
-  const fields = await route.secrets.outOfHeader(endToEnd(answer.fields, NOT_ANSWERED));
-  if (response instanceof Http2ServerResponse) {
-    response.writeHead(answer.status, toHttp2(fields));
-  } else {
-    response.writeHead(answer.status, answer.reason, toFlat(fields));
-    // The header goes with the body's first bytes, or soon without them: a stream's first event may be far away.
-    setImmediate(() => response.flushHeaders());
-  }
-  const { body } = answer;
-  body.once('end', () => {
-    // In an event, where what is thrown would end the process.
-    try {
-      addTrailers(response, endToEnd(answer.trailers(), ['content-length']));
-    } catch {
-      cut(response);
-    }
-  });
-  await pipeline(body, response as NodeJS.WritableStream);
-}
-
-function addTrailers(response: GuestResponse, trailers: Fields): void {
-  if (trailers.length === 0) return;
-  if (response instanceof Http2ServerResponse) response.addTrailers(toHttp2(trailers));
-  else response.addTrailers(trailers as [string, string][]);
-}
-
-function refuse(request: GuestRequest, response: GuestResponse, problem: Problem): void {
-  const body = Buffer.from(problemBody(problem));
-  const headers = { 'content-type': PROBLEM_TYPE, 'content-length': body.length };
-  if (response instanceof Http2ServerResponse) {
-    response.writeHead(problem.status, headers);
-  } else {
-    // What follows of the body is not read, so nothing can follow it either.
-    const more = request.headers['content-length'] ?? request.headers['transfer-encoding'];
-    const close = more === undefined && problem.status !== 400 ? {} : { connection: 'close' };
-    response.writeHead(problem.status, { ...headers, ...close });
-  }
-  (response as NodeJS.WritableStream).end(request.method === 'HEAD' ? Buffer.alloc(0) : body);
-}
-
-/** So that the guest does not take half an answer for a whole one. */
-function cut(response: GuestResponse): void {
-  if (response instanceof Http2ServerResponse) response.stream.close(2);
-  else response.destroy();
 }
 
 function problemOf({ decision: { rule, reason }, status, hint }: Refused): Problem {

@@ -47,14 +47,21 @@ export function toFlat(fields: Fields): string[] {
   return fields.flat();
 }
 
-/** What `node:http2` takes: lower case, repetitions as lists. */
+/** Of which each value stands for itself. */
+const APART = new Set(['cookie', 'set-cookie', 'www-authenticate']);
+
+/**
+ * What `node:http2` takes: lower case, repetitions joined (RFC 9110 section 5.3), or as lists. Node throws for some fields
+ * that come twice, and for trailers only when it writes them, which is in an event of its own.
+ */
 export function toHttp2(fields: Fields): OutgoingHttpHeaders {
   const headers: Record<string, string | string[]> = Object.create(null);
   for (const [name, value] of fields) {
     const key = name.toLowerCase();
     const before = headers[key];
     if (before === undefined) headers[key] = value;
-    else headers[key] = Array.isArray(before) ? [...before, value] : [before, value];
+    else if (APART.has(key)) headers[key] = [before, value].flat();
+    else headers[key] = `${before}, ${value}`;
   }
   return headers;
 }

@@ -6,7 +6,7 @@ import {
   createServer as createHttp1,
   type Server as Http1Server,
   type IncomingMessage,
-  ServerResponse,
+  type ServerResponse,
 } from 'node:http';
 import {
   constants,
@@ -16,9 +16,9 @@ import {
   type Http2ServerResponse,
   type ServerHttp2Session,
 } from 'node:http2';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { forward, forwardUpgrade, type Route } from './forward.ts';
+import type { GuestRequest } from './answer-guest.ts';
+import { forward, forwardUpgrade, type Route, refuseConnect } from './forward.ts';
 import { PROBLEM_TYPE, problemBody } from './problem.ts';
 import { UnderWay } from './under-way.ts';
 
@@ -27,6 +27,8 @@ const MAXIMUM_HEADER_BYTES = 65_536;
 const AHEAD_MAX = 64;
 /** … and on all connections of one sandbox: each costs memory of a process that serves other sandboxes, too. */
 const WAITING_MAX = 2048;
+/** … and in their headers: few bytes of HTTP/2 stand for 64 KiB of them. */
+const WAITING_MAX_BYTES = 16 * 1024 * 1024;
 
 export class RequestServers {
   readonly #routes = new WeakMap<object, Route>();
@@ -35,6 +37,7 @@ export class RequestServers {
   /** The route of the stream that is being handed to HTTP/2's server in this very call. */
   #handing: Route | undefined;
   #waiting = 0;
+  #waitingBytes = 0;
   readonly #underWay = new UnderWay();
   readonly #ahead = new WeakMap<Duplex, number>();
 
@@ -71,9 +74,11 @@ export class RequestServers {
       const { socket } = request;
       const route = this.#routes.get(socket);
       if (route === undefined) request.destroy();
-      else if (this.#mayWait(route, socket)) {
-        this.#wait(forward(route, request, response), socket, socket);
-      }
+      else if (socket.destroyed) return;
+      else if (this.#mayWait(route, this.#ahead.get(socket))) {
+        const ended = this.#count(request, socket);
+        settle(forward(route, request, response).finally(ended), socket);
+      } else socket.destroy();
     };
     server.on('request', handle);
     server.on('checkContinue', handle);
@@ -85,12 +90,8 @@ export class RequestServers {
     });
     server.on('connect', (request, socket) => {
       const route = this.#routes.get(socket);
-      const response = new ServerResponse(request);
-      response.shouldKeepAlive = false;
-      response.assignSocket(socket as Socket);
-      response.once('finish', () => socket.end());
       if (route === undefined) socket.destroy();
-      else settle(forward(route, request, response), socket);
+      else settle(refuseConnect(route, request, socket), socket);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const route = this.#routes.get(socket);
@@ -101,32 +102,34 @@ export class RequestServers {
   }
 
   /** Node reads on while nothing has been answered, and what it has read becomes requests. */
-  #mayWait(route: Route, socket: Duplex): boolean {
-    if (socket.destroyed) return false;
-    const few = (this.#ahead.get(socket) ?? 0) < AHEAD_MAX;
-    if (few && this.#waiting < WAITING_MAX) return true;
-    const reason = few
-      ? `${WAITING_MAX} requests of this sandbox wait for their answers`
-      : `${AHEAD_MAX} requests on one connection wait for their answers`;
+  #mayWait(route: Route, ahead = 0): boolean {
+    const reason =
+      ahead >= AHEAD_MAX
+        ? `${AHEAD_MAX} requests on one connection wait for their answers`
+        : this.#waiting >= WAITING_MAX
+          ? `${WAITING_MAX} requests of this sandbox wait for their answers`
+          : this.#waitingBytes >= WAITING_MAX_BYTES
+            ? `the headers of requests that wait for their answers hold ${WAITING_MAX_BYTES} bytes`
+            : undefined;
+    if (reason === undefined) return true;
     const { name, port } = route.connection;
     const target = `${name}:${port}/tcp`;
     route.report({ target, allowed: false, rule: 'network.connections', reason, details: {} });
-    socket.destroy();
     return false;
   }
 
-  #wait(forwarded: Promise<void>, stream: Duplex, connection?: Duplex): void {
-    const add = (count: 1 | -1): void => {
-      this.#waiting += count;
+  /** @returns what is called, once, when nothing of it is left */
+  #count({ rawHeaders }: GuestRequest, connection?: Duplex): () => void {
+    const bytes = rawHeaders.reduce((sum, { length }) => sum + length, 0);
+    const add = (sign: 1 | -1): void => {
+      this.#waiting += sign;
+      this.#waitingBytes += sign * bytes;
       if (connection !== undefined) {
-        this.#ahead.set(connection, (this.#ahead.get(connection) ?? 0) + count);
+        this.#ahead.set(connection, (this.#ahead.get(connection) ?? 0) + sign);
       }
     };
     add(1);
-    settle(
-      forwarded.finally(() => add(-1)),
-      stream,
-    );
+    return () => add(-1);
   }
 
   #createHttp2(): Http2Server {
@@ -139,9 +142,17 @@ export class RequestServers {
     const handle = (request: Http2ServerRequest, response: Http2ServerResponse) => {
       const { session } = request.stream;
       const route = session && routes.get(session as ServerHttp2Session);
-      if (route === undefined) request.stream.close();
-      else if (this.#waiting >= WAITING_MAX) request.stream.close(constants.NGHTTP2_REFUSED_STREAM);
-      else this.#wait(forward(route, request, response), request.stream);
+      const { stream } = request;
+      if (route === undefined) stream.close();
+      else if (stream.destroyed) return;
+      else if (this.#mayWait(route)) {
+        const ended = this.#count(request);
+        // What was refused stays, too, with a guest that does not take the answer.
+        const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
+        const forwarded = forward(route, request, response);
+        void Promise.allSettled([forwarded, closed]).then(ended);
+        settle(forwarded, stream);
+      } else stream.close(constants.NGHTTP2_REFUSED_STREAM);
     };
     server.on('request', handle);
     server.on('checkContinue', handle);

@@ -89,6 +89,11 @@ export class Secrets {
     return this.#hosts.get(secret)?.some((pattern) => covers(pattern, host)) ?? false;
   }
 
+  /** Whether a value was sent that an answer may hold. */
+  get mayComeBack(): boolean {
+    return this.#sent.size > 0;
+  }
+
   /** For the header of one request. */
   newHead(): SealedHead {
     return new SealedHead(this.#holder, (held) => this.#sent.add(held));
@@ -128,7 +133,7 @@ export class Secrets {
    * @throws NETWORK_FAILED where a value that was sent cannot be had any more, so that nobody can look for it
    */
   async outOfHeader(fields: Fields): Promise<Fields> {
-    if (this.#sent.size === 0) return fields;
+    if (this.#sent.size === 0 || fields.length === 0) return fields;
     const values: Sought[] = [];
     try {
       for (const secret of this.#secrets) {

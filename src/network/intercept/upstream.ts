@@ -11,6 +11,7 @@ import { ConnectionAgent } from './connection-agent.ts';
 import { type Fields, fieldsOf, toFlat, toHttp2, withOneCookie } from './headers.ts';
 import type { GuestConnection } from './interceptor.ts';
 import { fillSealed, type SealedHead } from './sealed-head.ts';
+import { sendBody } from './send-body.ts';
 import { verifyServer } from './verify-server.ts';
 
 /** A request that passed the checks; marks are in the places of secrets. */
@@ -175,6 +176,11 @@ export class Upstream {
     outgoing.on('continue', () => passed.onContinue?.());
     outgoing.on('response', (incoming) => resolve(answerOf(incoming)));
     outgoing.on('upgrade', (incoming, stream, head) => {
+      if (passed.upgrade === undefined) {
+        stream.destroy();
+        reject(new Error('the server switched to another protocol without being asked'));
+        return;
+      }
       resolve({ ...answerOf(incoming), switched: { stream, head } });
     });
     sendBody(passed, outgoing, () => {
@@ -263,23 +269,6 @@ function sendOverHttp2(session: ClientHttp2Session, passed: Passed): Promise<Ans
     sendBody(passed, stream, () => stream.end());
   }
   return promise;
-}
-
-/** Pipes with back-pressure; when the server goes away early, what is left of the body is read and dropped. */
-function sendBody(passed: Passed, into: ClientRequest | ClientHttp2Stream, end: () => void): void {
-  if (passed.length === 'none') {
-    end();
-    return;
-  }
-  if (passed.onContinue && 'flushHeaders' in into) into.flushHeaders();
-  const { body } = passed;
-  body.once('end', end);
-  body.pipe(into, { end: false });
-  into.once('close', () => {
-    body.unpipe(into);
-    body.off('end', end);
-    body.resume();
-  });
 }
 
 function answerOf(incoming: IncomingMessage): Answer {
