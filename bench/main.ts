@@ -31,6 +31,7 @@ import {
 import type { Bench, Suite } from './suite.ts';
 import { audit } from './suites/audit.ts';
 import { burst } from './suites/burst.ts';
+import { changes } from './suites/changes.ts';
 import { cli } from './suites/cli.ts';
 import { filtered } from './suites/filtered.ts';
 import { isolate } from './suites/isolate.ts';
@@ -77,6 +78,7 @@ const SUITES: readonly Suite[] = [
   proof,
   modules,
   threat,
+  changes,
   signing,
 ];
 const REPOSITORY = join(import.meta.dirname, '..');

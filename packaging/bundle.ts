@@ -52,9 +52,10 @@ export async function bundle(outdir: string): Promise<void> {
       commands: join(source, 'cli/command-line.ts'),
       index: join(source, 'index.ts'),
       client: join(source, 'client/index.ts'),
-      // A thread's program: a file of its own beside the others.
+      // The programs of threads: files of their own beside the others.
       'verify-file-worker': join(source, 'observe/audit/verify-file-worker.ts'),
       'analysis-worker': join(source, 'admission/scan/analysis-worker.ts'),
+      'changes-worker': join(source, 'sandbox/changes-worker.ts'),
       // Started as a process of its own, from beside the others (src/network/proxy-client.ts).
       'proxy-process': join(source, 'network/proxy-process.ts'),
       // Host processes of the engines, found by src/backends/host-program.ts.

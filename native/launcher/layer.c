@@ -22,8 +22,15 @@
    one descriptor is held however deep the guest nested its directories. */
 struct walk {
   int root;
+  const char *after; /* what is not beyond it is left out */
   size_t length;
   char path[PATH_MAX];
+};
+
+/* A name in a directory, and how it is told: bytes that are no UTF-8 as U+FFFD, which no file can be opened by again. */
+struct name {
+  char *raw, *shown;
+  bool is_text;
 };
 
 static struct err fault(int errnum, const char *what) { return fail(ERR_SYSTEM, errnum, "layer_print", what); }
@@ -79,51 +86,156 @@ static struct err print_entry(const struct walk *walk, bool *is_directory) {
   return OK;
 }
 
-static int is_no_dots(const struct dirent *entry) { return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0; }
+/* The length of the UTF-8 sequence at `at` (RFC 3629), 0 when it is none. */
+static size_t sequence(const unsigned char *at) {
+  if (at[0] < 0x80) return 1;
+  size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+  if (at[0] < 0xc2 || at[0] > 0xf4) return 0;
+  unsigned char least = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80, most = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
+  if (at[1] < least || at[1] > most) return 0;
+  for (size_t i = 2; i < length; i++)
+    if ((at[i] & 0xc0) != 0x80) return 0;
+  return length;
+}
 
-static int by_name(const struct dirent **one, const struct dirent **other) { return strcmp((*one)->d_name, (*other)->d_name); }
+static bool name_take(struct name *out, const char *raw) {
+  size_t room = strlen(raw) * 3 + 1, length = 0;
+  *out = (struct name){.raw = strdup(raw), .is_text = true};
+  for (const char *at = raw; *at != 0;) {
+    size_t taken = sequence((const unsigned char *)at);
+    if (taken == 0) out->is_text = false;
+    at += taken == 0 ? 1 : taken;
+  }
+  if (out->raw == NULL || out->is_text) {
+    out->shown = out->raw;
+    return out->raw != NULL;
+  }
+  out->shown = malloc(room);
+  if (out->shown == NULL) {
+    free(out->raw);
+    return false;
+  }
+  for (const char *at = raw; *at != 0;) {
+    size_t taken = sequence((const unsigned char *)at);
+    memcpy(out->shown + length, taken == 0 ? "\xef\xbf\xbd" : at, taken == 0 ? 3 : taken);
+    length += taken == 0 ? 3 : taken;
+    at += taken == 0 ? 1 : taken;
+  }
+  out->shown[length] = 0;
+  return true;
+}
 
-/* The names in the directory, sorted so that equal layers print equally. */
-static struct err read_names(const struct walk *walk, struct dirent ***names, int *count) {
+static void names_free(struct name *names, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (names[i].shown != names[i].raw) free(names[i].shown);
+    free(names[i].raw);
+  }
+  free(names);
+}
+
+static int by_name(const void *one, const void *other) {
+  return strcmp(((const struct name *)one)->shown, ((const struct name *)other)->shown);
+}
+
+/* The names in the directory, sorted as they are told. */
+static struct err read_names(const struct walk *walk, struct name **names, size_t *count) {
   *names = NULL;
   *count = 0;
   int fd = open_below(walk, O_RDONLY | O_DIRECTORY);
   if (fd < 0) return has_gone(errno) ? OK : fault(errno, "open a directory");
-  char path[48];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  *count = scandir(path, names, is_no_dots, by_name);
-  int error = errno;
-  close(fd);
-  return *count < 0 ? fault(error, "read a directory") : OK;
+  DIR *directory = fdopendir(fd);
+  if (directory == NULL) {
+    int error = errno;
+    close(fd);
+    return fault(error, "open a directory");
+  }
+  size_t room = 0;
+  int error = 0;
+  for (;;) {
+    errno = 0;
+    const struct dirent *entry = readdir(directory);
+    if (entry == NULL) {
+      error = errno;
+      break;
+    }
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (*count == room) {
+      room = room == 0 ? 64 : room * 2;
+      struct name *more = realloc(*names, room * sizeof **names);
+      if (more == NULL) error = ENOMEM;
+      else *names = more;
+    }
+    if (error == 0 && !name_take(&(*names)[*count], entry->d_name)) error = ENOMEM;
+    if (error != 0) break;
+    ++*count;
+  }
+  closedir(directory);
+  if (*count > 0) qsort(*names, *count, sizeof **names, by_name);
+  /* Removed while it was read: what was seen of it is gone, too. */
+  return error == 0 || error == ENOENT ? OK : fault(error, "read a directory");
+}
+
+static struct err walk_below(struct walk *walk);
+
+static struct err walk_into(struct walk *walk, size_t length, const char *name) {
+  size_t written = strlen(name) + (length == 0 ? 0 : 1);
+  if (length + written >= sizeof walk->path) return fault(ENAMETOOLONG, "a path deeper than PATH_MAX");
+  snprintf(walk->path + length, sizeof walk->path - length, "%s%s", length == 0 ? "" : "/", name);
+  walk->length = length + written;
+  return walk_below(walk);
+}
+
+/* Whether `name` comes after everything below `directory`, which comes before it: "a", "a.b", "a/c", "ab". */
+static bool is_past(const char *name, const char *directory) {
+  size_t length = strlen(directory);
+  return strncmp(name, directory, length) != 0 || (unsigned char)name[length] > '/';
+}
+
+/* Whether neither the path nor anything below it comes after `after`. */
+static bool is_before(const char *path, const char *after) {
+  size_t length = strlen(path);
+  int order = strncmp(path, after, length);
+  return order < 0 || (order == 0 && (unsigned char)after[length] > '/');
+}
+
+/* In the order of whole paths, byte by byte, in which "a.b" comes before "a/c": a directory is walked when the names that
+   come before what it holds are done. Each that waits is the beginning of those that came later, so the last is next. */
+static struct err walk_names(struct walk *walk, const struct name *names, size_t count, size_t *waiting) {
+  size_t length = walk->length, waits = 0;
+  for (size_t i = 0; i < count; i++) {
+    while (waits > 0 && is_past(names[i].shown, names[waiting[waits - 1]].shown))
+      TRY(walk_into(walk, length, names[waiting[--waits]].raw));
+    size_t written = strlen(names[i].shown) + (length == 0 ? 0 : 1);
+    if (length + written >= sizeof walk->path) return fault(ENAMETOOLONG, "a path deeper than PATH_MAX");
+    snprintf(walk->path + length, sizeof walk->path - length, "%s%s", length == 0 ? "" : "/", names[i].shown);
+    walk->length = length + written;
+    if (walk->after != NULL && is_before(walk->path, walk->after)) continue;
+    bool is_directory = false;
+    if (names[i].is_text) TRY(print_entry(walk, &is_directory));
+    /* Nobody can name it to bring it out, nor anything below it. */
+    else if (i == 0 || strcmp(names[i].shown, names[i - 1].shown) != 0) printf("s%c0%c0%c0%c%s%c\n", 0, 0, 0, 0, walk->path, 0);
+    if (is_directory) waiting[waits++] = i;
+  }
+  while (waits > 0) TRY(walk_into(walk, length, names[waiting[--waits]].raw));
+  return OK;
 }
 
 static struct err walk_below(struct walk *walk) {
-  struct dirent **names;
-  int count;
-  TRY(read_names(walk, &names, &count));
-  struct err result = OK;
-  size_t length = walk->length;
-  for (int i = 0; i < count; i++) {
-    size_t room = sizeof walk->path - length;
-    int written = failed(result) ? 0 : snprintf(walk->path + length, room, "%s%s", length == 0 ? "" : "/", names[i]->d_name);
-    free(names[i]);
-    if (failed(result)) continue;
-    bool is_directory = false;
-    if ((size_t)written >= room) result = fault(ENAMETOOLONG, "a path deeper than PATH_MAX");
-    else {
-      walk->length = length + (size_t)written;
-      result = print_entry(walk, &is_directory);
-      if (!failed(result) && is_directory) result = walk_below(walk);
-    }
-  }
-  free(names);
+  struct name *names;
+  size_t count, length = walk->length;
+  struct err result = read_names(walk, &names, &count);
+  size_t *waiting = failed(result) || count == 0 ? NULL : malloc(count * sizeof *waiting);
+  if (waiting != NULL) result = walk_names(walk, names, count, waiting);
+  else if (!failed(result) && count > 0) result = fault(ENOMEM, "walk a directory");
+  free(waiting);
+  names_free(names, count);
   walk->length = length;
   walk->path[length] = 0;
   return result;
 }
 
-struct err layer_print(const char *upper) {
-  struct walk walk = {.root = open(upper, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+struct err layer_print(const char *upper, const char *after) {
+  struct walk walk = {.after = after, .root = open(upper, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
   if (walk.root < 0) return fail(ERR_SYSTEM, errno, "layer_print", upper);
   struct err result = walk_below(&walk);
   close(walk.root);

@@ -41,7 +41,7 @@ static int usage(void) {
           "                                            the same, as PID 1 of a container or microVM\n"
           "       caisson-launcher run PLAN -- ARGV    one command in one sandbox\n"
           "       caisson-launcher probe               this host's facts, as a record\n"
-          "       caisson-launcher layer UPPER         what an overlay's upper directory holds\n"
+          "       caisson-launcher layer UPPER [AFTER] what an overlay's upper directory holds\n"
           "       caisson-launcher trace --out FD --also N,N -- ARGV\n"
           "                                            a command without any isolation, and what it uses\n"
           "       caisson-launcher vault secret | locked\n"
@@ -95,8 +95,8 @@ int main(int argc, char **argv) {
     return failed(result) ? complain(result) : code;
   }
   if (strcmp(mode, "probe") == 0 && argc == 2) return probe();
-  if (strcmp(mode, "layer") == 0 && argc == 3) {
-    struct err result = layer_print(argv[2]);
+  if (strcmp(mode, "layer") == 0 && (argc == 3 || argc == 4)) {
+    struct err result = layer_print(argv[2], argv[3]);
     return failed(result) ? complain(result) : 0;
   }
   if (strcmp(mode, "trace") == 0 && argc > 7 && strcmp(argv[2], "--out") == 0 && strcmp(argv[4], "--also") == 0 &&

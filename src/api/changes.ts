@@ -17,6 +17,19 @@ export type WireChange = z.infer<typeof changeSchema>;
 
 const paths = z.array(z.string().check(z.maxLength(4095))).check(z.maxLength(10_000));
 
+/** Longer than that of other lists: a guest chooses the paths. */
+const after = z
+  .optional(
+    z
+      .string()
+      .check(
+        z.minLength(1, { error: 'after is empty' }),
+        z.maxLength(4096),
+        z.regex(/^[^\0]*$/, { error: 'no path holds a NUL byte' }),
+      ),
+  )
+  .check(z.describe('Where to go on: `next` of the page before'));
+
 const tag = 'changes';
 const ERRORS = ['NOT_FOUND', 'SANDBOX_CLOSED', 'TOO_LARGE', 'LAUNCHER_FAILED'] as const;
 /** Of one sandbox; more of them, or a path of more than 4096 bytes, are refused by name. */
@@ -29,10 +42,10 @@ export const listChanges = defineRoute({
   tag,
   summary: 'What was changed in its workspace, by path',
   description:
-    'Needs `workspace: overlay` in its policy. At most 100,000 changes, none with a path of more than 4096 bytes: TOO_LARGE.',
+    'Needs `workspace: overlay` in its policy. Each page is read anew from where it begins, in the order of the paths’ bytes: what changes behind `after` meanwhile shows, what changes before it does not, and nothing else is left out or told twice. A path of more than 4096 bytes on the way is refused: TOO_LARGE.',
   scope: 'sandboxes:read',
   params: idParam,
-  query: z.strictObject(pageFields),
+  query: z.strictObject({ ...pageFields, after }),
   answers: { 200: { description: 'A page', schema: pageOf(changeSchema) } },
   errors: ERRORS,
 });

@@ -1,11 +1,15 @@
 /** What was changed in an overlaid workspace of a service, in the shape of the library's. */
 import { applyChanges, diffChanges, listChanges, type WireChange } from '../api/changes.ts';
+import { CaissonError } from '../core/error.ts';
 import type { Applied, ApplyOptions, Change } from '../sandbox/changes.ts';
 import { checkOptions } from '../sandbox/known-options.ts';
 import { APPLY, CHANGES } from '../sandbox/option-kinds.ts';
-import { pagesOf } from './pages.ts';
+import { eachOf } from './pages.ts';
 import type { SharedChanges } from './shared.ts';
 import type { Transport } from './transport.ts';
+
+/** As a library's own list: whoever answers does not fill the memory of whoever asks. */
+const MOST_ENTRIES = 1_000_000;
 
 export class RemoteChanges implements SharedChanges {
   /** As they were when they were read. */
@@ -19,10 +23,14 @@ export class RemoteChanges implements SharedChanges {
     this.entries = entries;
   }
 
-  /** @param id of the sandbox */
+  /** @param id of the sandbox @throws TOO_LARGE */
   static async read(transport: Transport, id: string): Promise<RemoteChanges> {
-    const found = await pagesOf(transport, listChanges, { params: { id } });
-    return new RemoteChanges(transport, id, found.map(changeOf));
+    const found: Change[] = [];
+    for await (const each of eachOf(transport, listChanges, { params: { id } })) {
+      if (found.length >= MOST_ENTRIES) throw tooMany(MOST_ENTRIES);
+      found.push(changeOf(each));
+    }
+    return new RemoteChanges(transport, id, found);
   }
 
   get isEmpty(): boolean {
@@ -64,4 +72,13 @@ function changeOf({ mode, stays, ...change }: WireChange): Change {
     ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
     ...(stays === undefined ? {} : { stays }),
   };
+}
+
+function tooMany(most: number): CaissonError {
+  return new CaissonError('TOO_LARGE', {
+    layer: 'client',
+    message: `more was changed than is listed: the most is ${most} entries`,
+    hint: 'read the files that matter one by one, or remove inside what nobody needs',
+    details: { most },
+  });
 }

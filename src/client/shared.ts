@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Caisson } from '../compose.ts';
 import type { Result } from '../core/error.ts';
 import type { Modules } from '../modules/modules.ts';
-import type { Changes } from '../sandbox/changes.ts';
+import type { Applied, ApplyOptions, Changes } from '../sandbox/changes.ts';
 import type { SandboxFiles } from '../sandbox/files.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { Shell } from '../sandbox/shell.ts';
@@ -37,7 +37,9 @@ export type SharedFiles = Pick<
 
 export type SharedShell = Pick<Shell, 'run' | 'close' | typeof Symbol.asyncDispose>;
 
-export type SharedChanges = Pick<Changes, 'entries' | 'isEmpty' | 'diff' | 'apply'>;
+export interface SharedChanges extends Pick<Changes, 'entries' | 'isEmpty' | 'diff'> {
+  apply(options?: ApplyOptions): Promise<Applied>;
+}
 
 export interface SharedSnapshot {
   readonly id: string;

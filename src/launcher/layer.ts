@@ -6,13 +6,15 @@ import { spawn } from 'node:child_process';
 import { CaissonError } from '../core/error.ts';
 
 export interface LayerEntry {
-  /** `whiteout`: what lies below is deleted. `opaque`: a directory that hides everything below it. */
+  /**
+   * `whiteout`: what lies below is deleted. `opaque`: a directory that hides everything below it. `special` is also whatever
+   * has a name that is no text.
+   */
   readonly type: 'file' | 'directory' | 'link' | 'whiteout' | 'opaque' | 'special';
   /** Permission bits. */
   readonly mode: number;
   readonly size: number;
-  readonly mtimeNs: bigint;
-  /** Relative to the upper directory; parents come before what they hold. */
+  /** Relative to the upper directory. */
   readonly path: string;
 }
 
@@ -27,49 +29,52 @@ const types: Readonly<Record<string, LayerEntry['type']>> = {
 
 /** More than any honest change; a guest that makes more than that is told so. */
 export const MOST_ENTRIES = 1_000_000;
-const OUTPUT_MAX = 256 * 1024 * 1024;
-/** Each entry is five texts, which each end with a zero: `parseLayer`. */
+/** Each entry is five texts, which each end with a zero: `parseEntries`. */
 const FIELDS = 5;
+const NEWLINE = 0x0a;
 /** As native/launcher/layer.c says it. */
 const TOO_DEEP = 'a path deeper than PATH_MAX';
 
 /**
- * Nothing more is read than may be told: the guest makes it as long as it likes.
+ * What the directory holds, in the order of `comparePaths`, some at a time: no more is read than whoever asks takes.
  *
- * @param most entries
- * @throws TOO_LARGE: more entries, or a path that no program could name; LAUNCHER_FAILED
+ * @param program path of the launcher's program
+ * @param after of what comes no later only directories are told that lead to something later, or hold it
+ * @throws TOO_LARGE: a path that no program could name; LAUNCHER_FAILED
  */
-export function readLayer(
+export async function* layerEntries(
   program: string,
   upper: string,
-  most: number = MOST_ENTRIES,
-): Promise<LayerEntry[]> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, ['layer', upper], { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    let fields = 0;
-    let said = '';
-    let isBeyond = false;
-    child.stdout.on('data', (chunk: Buffer) => {
-      if (isBeyond) return;
-      chunks.push(chunk);
-      bytes += chunk.length;
-      for (let at = chunk.indexOf(0); at >= 0; at = chunk.indexOf(0, at + 1)) fields++;
-      isBeyond = fields > most * FIELDS || bytes > OUTPUT_MAX;
-      if (isBeyond) child.kill('SIGKILL');
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      said = (said + chunk.toString()).slice(0, 4096);
-    });
-    child.once('error', (cause) => reject(listFailed(cause.message, cause)));
+  after?: string,
+): AsyncGenerator<LayerEntry[], void> {
+  const args = ['layer', upper, ...(after === undefined ? [] : [after])];
+  const child = spawn(program, args, { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(0, 4096);
+  });
+  const closed = new Promise<CaissonError | undefined>((resolve) => {
+    child.once('error', (cause) => resolve(listFailed(cause.message, cause)));
     child.once('close', (code, signal) => {
-      if (isBeyond) reject(tooMany(most));
-      else if (code === 0) resolve(parseLayer(Buffer.concat(chunks)));
-      else if (said.includes(TOO_DEEP)) reject(tooDeep());
-      else reject(listFailed(said.trim() || ended(code, signal)));
+      if (code === 0) resolve(undefined);
+      else if (said.includes(TOO_DEEP)) resolve(tooDeep());
+      else resolve(listFailed(said.trim() || ended(code, signal)));
     });
   });
+  try {
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+      const text = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      const { entries, length } = parseEntries(text);
+      rest = text.subarray(length);
+      if (entries.length > 0) yield entries;
+    }
+    const failure = await closed;
+    if (failure !== undefined) throw failure;
+    if (rest.length > 0) throw cutOff();
+  } finally {
+    child.kill('SIGKILL');
+  }
 }
 
 /** @returns TOO_LARGE, to be thrown */
@@ -100,36 +105,51 @@ function listFailed(reason: string, cause?: unknown): CaissonError {
   });
 }
 
-export function parseLayer(text: Buffer): LayerEntry[] {
+/** @returns those that are whole, and how many bytes they take */
+export function parseEntries(text: Buffer): { entries: LayerEntry[]; length: number } {
   const entries: LayerEntry[] = [];
-  let at = 0;
-  const field = (): string => {
-    const end = text.indexOf(0, at);
-    if (end < 0) throw cutOff();
-    const value = text.toString('utf8', at, end);
-    at = end + 1;
-    return value;
-  };
-  while (at < text.length) {
-    const [type, mode, size, mtime, path] = [field(), field(), field(), field(), field()];
-    if (text[at++] !== 0x0a) throw cutOff();
-    const known = types[type];
+  const ends: number[] = [];
+  let start = 0;
+  for (let end = text.indexOf(0); end >= 0; end = text.indexOf(0, end + 1)) {
+    if (ends.push(end) < FIELDS) continue;
+    if (end + 1 === text.length) break;
+    if (text[end + 1] !== NEWLINE) throw cutOff();
+    const [type = 0, mode = 0, size = 0, mtime = 0] = ends;
+    const known = types[text.toString('latin1', start, type)];
     if (known === undefined) throw cutOff();
     entries.push({
       type: known,
-      mode: Number.parseInt(mode, 8),
-      size: Number(size),
-      mtimeNs: BigInt(mtime),
-      path,
+      mode: Number.parseInt(text.toString('latin1', type + 1, mode), 8),
+      size: Number(text.toString('latin1', mode + 1, size)),
+      path: text.toString('utf8', mtime + 1, end),
     });
+    ends.length = 0;
+    start = end + 2;
   }
-  return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { entries, length: start };
 }
 
 function cutOff(): CaissonError {
   return new CaissonError('PROTOCOL_ERROR', {
     layer: 'launcher',
     message: 'the list of changes cannot be understood',
+  });
+}
+
+/** Copies a file and its holes, which another copy would fill. Both are open, and regular. */
+export function copySparse(from: number, to: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const args = ['--sparse=always', '--reflink=auto', '--', '/dev/fd/3', '/dev/fd/4'];
+    const child = spawn('cp', args, { stdio: ['ignore', 'ignore', 'pipe', from, to] });
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(0, 4096);
+    });
+    child.once('error', (cause) => reject(copyFailed(cause.message)));
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve();
+      else reject(copyFailed(said.trim() || ended(code, signal)));
+    });
   });
 }
 
@@ -167,6 +187,6 @@ function copyFailed(reason: string): CaissonError {
   return new CaissonError('FILE_FAILED', {
     layer: 'launcher',
     message: `the changes cannot be copied: ${reason}`,
-    hint: 'a fork needs GNU cp and room for a copy of the changes',
+    hint: 'it needs GNU cp and room for a copy of the changes',
   });
 }

@@ -38,9 +38,27 @@ export function protectFault(pattern: string): { message: string; hint?: string 
 
 /** Whether `path` (relative to the workspace, normal) is covered: it or a directory above it matches. */
 export function matchesProtected(pattern: string, path: string): boolean {
-  const patterns = pattern.split('/');
-  const parts = path.split('/');
-  return parts.some((_, i) => matchComponents(patterns, parts.slice(0, i + 1)));
+  return protectedBy([pattern])(path);
+}
+
+/** As {@link matchesProtected} of any of them; what is asked one after the other in a tree is not judged anew from its top. */
+export function protectedBy(patterns: readonly string[]): (path: string) => boolean {
+  const split = patterns.map((pattern) => pattern.split('/'));
+  let last: string[] = [];
+  const covered: boolean[] = [];
+  return (path) => {
+    const parts = path.split('/');
+    let same = 0;
+    while (same < last.length && same < parts.length && last[same] === parts[same]) same++;
+    covered.length = same;
+    for (let i = same; i < parts.length; i++) {
+      covered.push(
+        covered[i - 1] === true || split.some((each) => matchComponents(each, 0, parts, 0, i + 1)),
+      );
+    }
+    last = parts;
+    return covered[parts.length - 1] === true;
+  };
 }
 
 /** Whether `path` is a directory in which something covered may lie: it must not be renamed away. */
@@ -63,14 +81,30 @@ export function coversProtected(outer: readonly string[], inner: string): boolea
   return samples.every((path) => outer.some((pattern) => matchesProtected(pattern, path)));
 }
 
-function matchComponents(patterns: readonly string[], parts: readonly string[]): boolean {
-  const [pattern, ...rest] = patterns;
-  if (pattern === undefined) return parts.length === 0;
+/** The components of a pattern from `p` on, and of a path from `from` up to `end`. */
+function matchComponents(
+  patterns: readonly string[],
+  p: number,
+  parts: readonly string[],
+  from: number,
+  end: number,
+): boolean {
+  const pattern = patterns[p];
+  if (pattern === undefined) return from === end;
   if (pattern === '**') {
-    return parts.some((_, i) => matchComponents(rest, parts.slice(i)));
+    // It stands for whole components before a last one: with that one alone left, only one place can match.
+    const start = p + 2 === patterns.length ? Math.max(from, end - 1) : from;
+    for (let i = start; i < end; i++) {
+      if (matchComponents(patterns, p + 1, parts, i, end)) return true;
+    }
+    return false;
   }
-  const [part, ...others] = parts;
-  return part !== undefined && matchComponent(pattern, part) && matchComponents(rest, others);
+  const part = from < end ? parts[from] : undefined;
+  return (
+    part !== undefined &&
+    matchComponent(pattern, part) &&
+    matchComponents(patterns, p + 1, parts, from + 1, end)
+  );
 }
 
 function leads(patterns: readonly string[], parts: readonly string[]): boolean {

@@ -4,12 +4,18 @@
  * The upper layer was written by the guest: nothing here follows a link of it, and nothing is written through a link of
  * the workspace (beneath.ts). An apply is checked whole before its first write.
  */
-import type { FileHandle } from 'node:fs/promises';
 import { CaissonError } from '../core/error.ts';
+import { MOST_ENTRIES } from '../launcher/layer.ts';
+import { ofLayer } from './apply-changes.ts';
+import { parentOf } from './below.ts';
 import { Beneath, isErrno, isOther } from './beneath.ts';
+import { runChanges } from './changes-thread.ts';
+import type { ChangesTask } from './changes-work.ts';
 import { textOf } from './file-content.ts';
-import { type Change, layerChanges, statBeneath, typeOf } from './layer-changes.ts';
-import type { Overlay, OverlayLayer } from './overlay.ts';
+import { checkOptions } from './known-options.ts';
+import type { Change } from './layer-changes.ts';
+import { APPLY, CHANGES } from './option-kinds.ts';
+import type { Overlay } from './overlay.ts';
 import { unifiedDiff } from './text-diff.ts';
 
 export type { Change } from './layer-changes.ts';
@@ -32,6 +38,21 @@ export interface Applied {
   readonly applied: readonly Change[];
   /** Protected, not named by `write` of a staged workspace, or of a type that is never brought out (sockets, FIFOs, devices). */
   readonly skipped: readonly Change[];
+}
+
+/** While changes are applied. */
+export interface ApplyProgress {
+  /** Now and then, with how many are applied of how many. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Ends it between two files: ABORTED. What is applied by then stays; the rest is pending. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ChangesPage {
+  /** In the order of their paths, the workspace's before those of the repository behind a worktree. */
+  readonly entries: readonly Change[];
+  /** Whether there are later ones. */
+  readonly more: boolean;
 }
 
 export class Changes {
@@ -62,12 +83,27 @@ export class Changes {
     options: ChangesOptions = {},
   ): Promise<Changes> {
     const entries: Change[] = [];
-    for (const layer of overlay.layers) {
-      const { prefix } = layer;
-      const found = await layerChanges(layer, launcher, options.most);
-      for (const change of found) entries.push({ ...change, path: `${prefix}${change.path}` });
-    }
+    const { most = MOST_ENTRIES } = options;
+    const task = { kind: 'list', ...about(overlay, launcher), most } as const;
+    for await (const part of runChanges(task)) for (const each of part.changes) entries.push(each);
     return new Changes(overlay, launcher, options, entries);
+  }
+
+  /**
+   * Some of them, read from where they begin: it takes no longer where there are many before or behind.
+   *
+   * @param options `after`: the last path of the page before, which need not be there any more
+   */
+  static async page(
+    overlay: Overlay,
+    launcher: string,
+    { after, limit }: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<ChangesPage> {
+    const entries: Change[] = [];
+    const from = after === undefined ? {} : { after };
+    const task = { kind: 'list', ...about(overlay, launcher), ...from, limit: limit + 1 } as const;
+    for await (const part of runChanges(task)) entries.push(...part.changes);
+    return { entries: entries.slice(0, limit), more: entries.length > limit };
   }
 
   /** Names the overlay: `caisson apply ID`. */
@@ -85,6 +121,7 @@ export class Changes {
    * @param options `most`: it ends with the change that goes beyond so many characters, and says so; default none
    */
   async diff(options: { readonly most?: number } = {}): Promise<string> {
+    checkOptions(options, 'diff', CHANGES);
     const { most = Number.POSITIVE_INFINITY } = options;
     let out = '';
     let shown = 0;
@@ -101,8 +138,8 @@ export class Changes {
   /** The same, one change at a time: a guest can make it as long as it likes. */
   async *diffParts(): AsyncGenerator<string> {
     for (const layer of this.#overlay.layers) {
-      await using upper = await Beneath.open(layer.upper).catch(gone);
-      await using lower = await Beneath.open(layer.lower);
+      await using upper = new Texts(await Beneath.open(layer.upper).catch(gone));
+      await using lower = new Texts(await Beneath.open(layer.lower));
       for (const change of ofLayer(layer, this.entries)) {
         yield await diffOf(change, `${layer.prefix}${change.path}`, upper, lower);
       }
@@ -116,77 +153,53 @@ export class Changes {
    * @throws CHANGES_CONFLICT when something below was changed since the run began, or the policy protects it;
    * `details.conflicts`, `details.protected`. Nothing has been written then.
    */
-  async apply(options: ApplyOptions = {}): Promise<Applied> {
-    const fresh = await Changes.read(this.#overlay, this.#launcher, this.#options);
-    const chosen = fresh.entries.filter((change) => isChosen(change.path, options.only));
-    const skipped = chosen.filter(
-      (change) =>
-        change.type === 'special' ||
-        change.stays === true ||
-        (change.protected && options.skipProtected === true),
-    );
-    const left = new Set(skipped);
-    const wanted = chosen.filter((change) => !left.has(change));
-    const refused = wanted.filter((change) => change.protected).map((change) => change.path);
-    const conflicts = await this.#conflicts(wanted);
-    if (refused.length > 0 || conflicts.length > 0) throw conflict(refused, conflicts);
-
-    const stamps: Record<string, string> = {};
-    for (const layer of this.#overlay.layers) {
-      await using upper = await Beneath.open(layer.upper);
-      await using lower = await Beneath.open(layer.lower);
-      const owner = await lower.own();
-      for (const change of inOrder(ofLayer(layer, wanted))) {
-        try {
-          await applyOne(change, upper, lower, owner);
-        } catch (error) {
-          throw isMoved(error) ? movedAway(change.path, error) : error;
-        }
-        stamps[`${layer.prefix}${change.path}`] = await stampOf(lower, change.path);
-      }
+  async apply(options: ApplyOptions = {}, progress: ApplyProgress = {}): Promise<Applied> {
+    checkOptions(options, 'apply', APPLY);
+    const overlay = this.#overlay;
+    const { sinceNs, applied: written } = overlay.record;
+    const { only, skipProtected } = options;
+    const task: ChangesTask = {
+      kind: 'apply',
+      ...about(overlay, this.#launcher),
+      most: this.#options.most ?? MOST_ENTRIES,
+      directory: overlay.directory,
+      record: { sinceNs, applied: written },
+      options: {
+        ...(only === undefined ? {} : { only }),
+        ...(skipProtected === undefined ? {} : { skipProtected }),
+      },
+    };
+    const applied: Change[] = [];
+    const skipped: Change[] = [];
+    for await (const { list, changes } of runChanges(task, progress)) {
+      const into = list === 'skipped' ? skipped : applied;
+      for (const each of changes) into.push(each);
     }
-    this.#overlay.noteApplied(stamps);
-    return { applied: wanted, skipped };
+    return { applied, skipped };
   }
 
   /** Forgets the changes; the workspace stays as it is. */
   async discard(): Promise<void> {
     await this.#overlay.discard();
   }
+}
 
-  /** What somebody else changed below since the overlay was made. */
-  async #conflicts(wanted: readonly Change[]): Promise<string[]> {
-    const { sinceNs, applied } = this.#overlay.record;
-    const found: string[] = [];
-    for (const layer of this.#overlay.layers) {
-      await using lower = await Beneath.open(layer.lower);
-      for (const change of ofLayer(layer, wanted)) {
-        const shown = `${layer.prefix}${change.path}`;
-        const stat = await statBeneath(lower, change.path);
-        // A directory's times change with whatever else is made in it; its contents are judged one by one.
-        if (stat === 'blocked') found.push(shown);
-        else if (stat !== undefined && !(stat.isDirectory() && change.type === 'directory')) {
-          const ours = applied[shown] === stat.ctimeNs.toString();
-          if (!ours && stat.ctimeNs > BigInt(sinceNs)) found.push(shown);
-        } else if (stat === undefined && change.kind === 'modified') found.push(shown);
-      }
-    }
-    return found;
-  }
+function about(overlay: Overlay, launcher: string) {
+  return { layers: overlay.layers, launcher };
 }
 
 /** What changes once more while it is read is told in one line. */
 async function diffOf(
   { path, kind, type }: Change,
   name: string,
-  upper: Beneath,
-  lower: Beneath,
+  upper: Texts,
+  lower: Texts,
 ): Promise<string> {
   const line = `${kind} ${type} ${JSON.stringify(name)}`;
   if (type !== 'file') return `${line}\n`;
   try {
-    const before = kind === 'added' ? '' : await textOf(lower, path);
-    const after = kind === 'deleted' ? '' : await textOf(upper, path);
+    const before = kind === 'added' ? '' : await lower.of(path);
+    const after = kind === 'deleted' ? '' : await upper.of(path);
     return unifiedDiff(name, before, after, kind);
   } catch (error) {
     if (isOther(error)) return `${line}, and something else now\n`;
@@ -204,96 +217,27 @@ function gone(error: unknown): never {
   });
 }
 
-/** The changes of one layer, with paths relative to it. */
-function ofLayer({ prefix }: OverlayLayer, changes: readonly Change[]): Change[] {
-  if (prefix === '') return changes.filter(({ path }) => !path.startsWith('/'));
-  return changes
-    .filter(({ path }) => path.startsWith(prefix))
-    .map((change) => ({ ...change, path: change.path.slice(prefix.length) }));
-}
+/** Of a tree; the directory asked for last stays open for the next. */
+class Texts {
+  readonly #root: Beneath;
+  #last: { readonly path: string; readonly directory: Beneath } | undefined;
 
-async function stampOf(root: Beneath, path: string): Promise<string> {
-  const stat = await statBeneath(root, path);
-  return stat === undefined || stat === 'blocked' ? '' : stat.ctimeNs.toString();
-}
-
-async function applyOne(
-  change: Change,
-  upper: Beneath,
-  lower: Beneath,
-  owner: { uid: number; gid: number },
-): Promise<void> {
-  const name = change.path.slice(change.path.lastIndexOf('/') + 1);
-  await using into = await lower.parentOf(change.path);
-  if (change.kind === 'deleted') return await into.remove(name);
-  const before = await into.stat(name);
-  if (before !== undefined && typeOf(before) !== change.type) await into.remove(name);
-  const mode = (change.mode ?? 0o644) & 0o777;
-  const kept = before === undefined ? owner : { uid: Number(before.uid), gid: Number(before.gid) };
-  const as = process.geteuid?.() === 0 ? kept : undefined;
-  if (change.type === 'directory') {
-    if (before?.isDirectory() !== true) return await into.makeDirectory(name, mode, as);
-    await using directory = await into.directory(name);
-    return await directory.chmodSelf(mode);
+  constructor(root: Beneath) {
+    this.#root = root;
   }
-  await using from = await upper.parentOf(change.path);
-  if (change.type === 'link') return await into.replaceLink(name, await from.link(name));
-  await using source = await from.read(name);
-  await into.replace(name, (file) => copyInto(source, file), mode, as);
-}
 
-/** As long as it was when it was opened: its guest could let it grow as fast as it is copied. */
-async function copyInto(source: FileHandle, file: FileHandle): Promise<void> {
-  const { size } = await source.stat();
-  const buffer = Buffer.allocUnsafe(256 * 1024);
-  for (let at = 0; at < size; ) {
-    const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, size - at), at);
-    if (bytesRead === 0) return;
-    await file.write(buffer, 0, bytesRead, at);
-    at += bytesRead;
+  async of(path: string): Promise<string | undefined> {
+    const parent = parentOf(path);
+    if (this.#last?.path !== parent) {
+      const directory = await this.#root.parentOf(path);
+      await this.#last?.directory.close();
+      this.#last = { path: parent, directory };
+    }
+    return await textOf(this.#last.directory, path.slice(path.lastIndexOf('/') + 1));
   }
-}
 
-/** Deletions of what is inside first, then everything from the outside in. */
-function inOrder(changes: readonly Change[]): Change[] {
-  const deleted = changes.filter((change) => change.kind === 'deleted');
-  const made = changes.filter((change) => change.kind !== 'deleted');
-  deleted.sort((a, b) => b.path.length - a.path.length);
-  made.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return [...deleted, ...made];
-}
-
-function isChosen(path: string, only: readonly string[] | undefined): boolean {
-  return only === undefined || only.some((each) => path === each || path.startsWith(`${each}/`));
-}
-
-/** Of ways and files that were there when they were looked at. */
-function isMoved(error: unknown): boolean {
-  return isOther(error) || isErrno(error, 'EEXIST', 'ENOTEMPTY');
-}
-
-function movedAway(path: string, cause: unknown): CaissonError {
-  return new CaissonError('CHANGES_CONFLICT', {
-    layer: 'sandbox',
-    message: `${path} was changed by somebody else while it was written; what comes before it in the list was applied`,
-    hint: 'end what else works on the workspace, and apply again',
-    details: { protected: [], conflicts: [path] },
-    cause,
-  });
-}
-
-function conflict(refused: readonly string[], conflicts: readonly string[]): CaissonError {
-  const parts = [
-    ...(refused.length > 0 ? [`the policy protects ${refused.join(', ')}`] : []),
-    ...(conflicts.length > 0 ? [`changed below since the run began: ${conflicts.join(', ')}`] : []),
-  ];
-  return new CaissonError('CHANGES_CONFLICT', {
-    layer: 'sandbox',
-    message: `nothing was applied: ${parts.join('; ')}`,
-    hint:
-      conflicts.length > 0
-        ? 'run again on the workspace as it is now, or apply single paths'
-        : 'leave the protected paths out with skipProtected (--skip-protected), or discard',
-    details: { protected: refused, conflicts },
-  });
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last?.directory.close();
+    await this.#root.close();
+  }
 }

@@ -3,6 +3,7 @@
  *
  *   STATE/overlays/ID/          0700
  *     overlay.json              workspace, policy, since when
+ *     applied                   files that apply has written, a line each, so that they are not taken for somebody else's
  *     upper/  work/             overlayfs's own
  *     staged/                   copies that take the workspace's place below it, where the policy stages it
  *     beside/upper/  beside/work/   of the repository behind a worktree, where there is one
@@ -17,6 +18,7 @@ import { safeParse } from '../core/safe-parse.ts';
 import { identityOf, ownWorld } from '../host/process-identity.ts';
 import { copyLayer } from '../launcher/layer.ts';
 import type { PathSet } from '../policy/policy.ts';
+import { copyApplied } from './applied-stamps.ts';
 import { inProgress } from './in-progress.ts';
 import { removeTree } from './remove-tree.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
@@ -45,7 +47,11 @@ const recordSchema = z.strictObject({
     ),
   applied: z
     .record(z.string(), z.string())
-    .check(z.describe('Paths that apply has written, with the ctime (ns) that they had then')),
+    .check(
+      z.describe(
+        'As `applied` beside it, as it was written before: paths, with the ctime (ns) that they had',
+      ),
+    ),
   owner: z.optional(
     z
       .strictObject({
@@ -197,6 +203,7 @@ export class Overlay {
       for (const [i, { upper }] of this.layers.entries()) {
         await copyLayer(upper, twin.layers[i]?.upper as string, signal);
       }
+      copyApplied(this.directory, twin.directory);
     } catch (error) {
       await twin.discard();
       throw error;
@@ -205,11 +212,6 @@ export class Overlay {
     twin.#record = { ...twin.#record, sinceNs, applied };
     twin.#save();
     return twin;
-  }
-
-  noteApplied(applied: Readonly<Record<string, string>>): void {
-    this.#record = { ...this.#record, applied: { ...this.#record.applied, ...applied } };
-    this.#save();
   }
 
   /** Forgets the changes. Idempotent. */

@@ -7,7 +7,13 @@ import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
 import type { Span, Telemetry } from '../core/telemetry.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
-import { type Applied, type ApplyOptions, Changes, type ChangesOptions } from './changes.ts';
+import {
+  type Applied,
+  type ApplyOptions,
+  Changes,
+  type ChangesOptions,
+  type ChangesPage,
+} from './changes.ts';
 import { Commands, type CommandsSetup } from './commands.ts';
 import { deniedPackets } from './denied-packets.ts';
 import type { ExecOptions, SpawnOptions } from './exec-options.ts';
@@ -228,6 +234,15 @@ export class Sandbox {
   async changes(options: ChangesOptions = {}): Promise<Changes> {
     checkOptions(options, 'changes', CHANGES);
     return await this.#readChanges(options);
+  }
+
+  /** Some of the changes; see {@link Changes.page}. @throws REQUEST_INVALID without an overlay; TOO_LARGE */
+  async changesPage(page: {
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<ChangesPage> {
+    const overlay = this.#needOverlay();
+    return await this.#whileOpen(() => Changes.page(overlay, this.#setup.launcher, page));
   }
 
   /** Brings the changes into the workspace; see {@link Changes.apply}. */

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -62,6 +63,17 @@ test('functions run in a published isolate host, and inline', () => {
   const call = 'console.log(await caisson.call((a, b) => a + b, [40, 2], OPTIONS));';
   assert.equal(printed(call.replace('OPTIONS', '{}')), '42');
   assert.equal(printed(call.replace('OPTIONS', "{ placement: 'inline' }")), '42');
+});
+
+test('many changes are applied by a published thread', () => {
+  const workspace = join(root, 'workspace');
+  mkdirSync(workspace);
+  const program = `const policy = { level: 'moderate', filesystem: { workspace: 'overlay', write: ['$workspace'] } };
+await using sandbox = await caisson.create({ policy, workspace: ${JSON.stringify(workspace)} });
+await sandbox.exec(['sh', '-c', 'seq 2000 | xargs touch']);
+console.log((await sandbox.apply()).applied.length);`;
+  assert.equal(printed(program), '2000');
+  assert.equal(readdirSync(workspace).length, 2000);
 });
 
 test('a captured variable is named there, too', () => {

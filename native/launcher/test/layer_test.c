@@ -35,7 +35,7 @@ static void put(const char *path, const char *content) {
 }
 
 /* Runs layer_print in a child with its stdout in a file. */
-static struct err print_layer(const char *upper) {
+static struct err print_layer_after(const char *upper, const char *after) {
   static struct err *result;
   if (result == NULL) result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   char path[80];
@@ -43,7 +43,7 @@ static struct err print_layer(const char *upper) {
   pid_t pid = fork();
   if (pid == 0) {
     if (freopen(path, "we", stdout) == NULL) _exit(9);
-    *result = layer_print(upper);
+    *result = layer_print(upper, after);
     fflush(stdout);
     _exit(0);
   }
@@ -57,6 +57,8 @@ static struct err print_layer(const char *upper) {
   printed_length = length < 0 ? 0 : (size_t)length;
   return *result;
 }
+
+static struct err print_layer(const char *upper) { return print_layer_after(upper, NULL); }
 
 struct entry {
   char type;
@@ -114,6 +116,41 @@ static void a_layer_made_by_hand(void) {
   size_t lines = 0;
   for (char *at = printed; at < printed + printed_length && (at = cut(at, &entry)) != NULL;) lines++;
   CHECK_THAT(lines == 8, "%zu entries", lines);
+}
+
+/* The paths that are told, in the order in which they are, each with a bar behind it. */
+static const char *told(const char *after) {
+  static char text[1024];
+  CHECK(!failed(print_layer_after(in("order"), after)));
+  text[0] = 0;
+  struct entry entry;
+  for (char *at = printed; at < printed + printed_length && (at = cut(at, &entry)) != NULL;) {
+    strcat(text, entry.path);
+    strcat(text, "|");
+  }
+  return text;
+}
+
+static void the_order_of_paths(void) {
+  static const char *const directories[] = {"order", "order/a", "order/a!", "order/a!/x", "order/a/b", "order/ab"};
+  for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+    if (mkdir(in(directories[i]), 0755) != 0) abort();
+  static const char *const files[] = {"a.b", "a/b/c", "a/b!", "a!/x/y", "ab/z", "\xff", "\xfe", "\xc3\xa9"};
+  char path[64];
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    snprintf(path, sizeof path, "order/%s", files[i]);
+    put(path, "");
+  }
+  static const char all[] = "a|a!|a!/x|a!/x/y|a.b|a/b|a/b!|a/b/c|ab|ab/z|\xc3\xa9|\xef\xbf\xbd|";
+  CHECK_THAT(strcmp(told(NULL), all) == 0, "%s", told(NULL));
+  CHECK(type_at("\xef\xbf\xbd") == 's');
+  /* After each: what leads to the rest or holds it, and the rest. */
+  CHECK_THAT(strcmp(told("a!/x"), "a|a!|a!/x|a!/x/y|a.b|a/b|a/b!|a/b/c|ab|ab/z|\xc3\xa9|\xef\xbf\xbd|") == 0, "%s", told("a!/x"));
+  CHECK_THAT(strcmp(told("a!/x/y"), "a|a!|a!/x|a!/x/y|a.b|a/b|a/b!|a/b/c|ab|ab/z|\xc3\xa9|\xef\xbf\xbd|") == 0, "%s", told("a!/x/y"));
+  CHECK_THAT(strcmp(told("a.b"), "a|a.b|a/b|a/b!|a/b/c|ab|ab/z|\xc3\xa9|\xef\xbf\xbd|") == 0, "%s", told("a.b"));
+  CHECK_THAT(strcmp(told("ab/z"), "ab|ab/z|\xc3\xa9|\xef\xbf\xbd|") == 0, "%s", told("ab/z"));
+  CHECK_THAT(strcmp(told("\xc3\xa9"), "\xc3\xa9|\xef\xbf\xbd|") == 0, "%s", told("\xc3\xa9"));
+  CHECK_THAT(strcmp(told("zz"), "\xc3\xa9|\xef\xbf\xbd|") == 0, "%s", told("zz"));
 }
 
 static void marks_of_overlayfs(void) {
@@ -212,6 +249,7 @@ static void depth_and_links(void) {
 int main(void) {
   if (mkdtemp(top) == NULL) abort();
   a_layer_made_by_hand();
+  the_order_of_paths();
   marks_of_overlayfs();
   a_layer_made_by_the_kernel();
   depth_and_links();

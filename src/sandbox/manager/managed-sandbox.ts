@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Outcome, Usage } from '../../core/outcome.ts';
 import type { NetworkPolicy } from '../../policy/policy.ts';
-import type { Applied, ApplyOptions, Changes, ChangesOptions } from '../changes.ts';
+import type { Applied, ApplyOptions, Changes, ChangesOptions, ChangesPage } from '../changes.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { SandboxFiles } from '../files.ts';
 import type { GuestProcess } from '../guest-process.ts';
@@ -83,6 +83,10 @@ export class ManagedSandbox {
 
   changes(options: ChangesOptions = {}): Promise<Changes> {
     return this.#activity.during(this.#sandbox.changes(options));
+  }
+
+  changesPage(page: { readonly after?: string; readonly limit: number }): Promise<ChangesPage> {
+    return this.#activity.during(this.#sandbox.changesPage(page));
   }
 
   apply(options: ApplyOptions = {}): Promise<Applied> {

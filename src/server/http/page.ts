@@ -1,7 +1,7 @@
 /** A page of a list. */
 import { CaissonError } from '../../core/error.ts';
 
-const DEFAULT_LIMIT = 100;
+export const DEFAULT_LIMIT = 100;
 
 /**
  * @param all in the order of their keys, which are unique

@@ -10,9 +10,10 @@ import {
 } from '../../api/changes.ts';
 import { CaissonError } from '../../core/error.ts';
 import { Turns } from '../../core/turns.ts';
-import type { Change, Changes } from '../../sandbox/changes.ts';
+import type { Change } from '../../sandbox/changes.ts';
+import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import { type Asked, implement } from '../http/implement.ts';
-import { page } from '../http/page.ts';
+import { DEFAULT_LIMIT } from '../http/page.ts';
 import type { Service } from '../service.ts';
 import { requireWorkspace } from '../workspaces.ts';
 
@@ -25,22 +26,28 @@ export function serveChanges(app: FastifyInstance, { sandboxes, security }: Serv
   const most = MOST_CHANGES;
 
   /** Of each tenant one list at a time: its guests make them long. */
-  const read = ({ params, caller, signal }: Pick<Asked, 'caller' | 'signal'> & Named) =>
-    turns.take(caller.tenant, async (): Promise<Changes> => {
+  const inTurn = <T>(
+    { params, caller, signal }: Pick<Asked, 'caller' | 'signal'> & Named,
+    work: (sandbox: ManagedSandbox) => Promise<T>,
+  ) =>
+    turns.take(caller.tenant, async (): Promise<T> => {
       if (signal.aborted)
         throw new CaissonError('ABORTED', { layer: 'server', cause: signal.reason });
-      return await sandboxes.get(caller.tenant, params.id).changes({ most });
+      return await work(sandboxes.get(caller.tenant, params.id));
     });
 
   implement(app, listChanges, async (asked) => {
-    const { query } = asked;
-    const { entries } = await read(asked);
-    const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : 1));
-    return page(sorted, ({ path }) => path, query, changeToWire);
+    const { limit = DEFAULT_LIMIT, after } = asked.query;
+    const { entries, more } = await inTurn(asked, (sandbox) =>
+      sandbox.changesPage({ limit, ...(after === undefined ? {} : { after }) }),
+    );
+    const last = entries.at(-1);
+    const next = more && last !== undefined ? { next: last.path } : {};
+    return { items: entries.map(changeToWire), ...next };
   });
 
   implement(app, diffChanges, async (asked) => {
-    const changes = await read(asked);
+    const changes = await inTurn(asked, (sandbox) => sandbox.changes({ most }));
     const { most: characters } = asked.query;
     if (characters !== undefined) {
       return Readable.from([await changes.diff({ most: characters })]);

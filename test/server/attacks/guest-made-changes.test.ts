@@ -25,7 +25,7 @@ describe('changes that cannot be listed', () => {
   };
   const ASKED = [
     ['GET', 'changes'],
-    ['GET', 'changes?limit=1'],
+    ['GET', 'changes?limit=1000'],
     ['GET', 'diff?most=1'],
     ['POST', 'apply'],
   ] as const;
@@ -67,10 +67,43 @@ describe('changes that cannot be listed', () => {
       ),
     );
     for (const { status, text } of answers) assert.equal(status, 200, text);
-    assert.equal(read.mock.callCount(), 6);
+    assert.equal(read.mock.callCount(), 2);
     assert.equal(most, 1);
     for (const { arguments: args } of [...read.mock.calls, ...apply.mock.calls]) {
       assert.equal((args[0] as { most?: number }).most, 100_000);
+    }
+  });
+});
+
+describe('many changes', () => {
+  test('their pages are the list, also behind paths that are longer than other cursors', async () => {
+    await using service = await served({ audit: { enabled: false } });
+    const key = await service.key('developer');
+    const body = { policy, workspace: 'private' };
+    const made = await service.ask('POST', '/api/sandboxes', { key, body });
+    const { id } = made.body as { id: string };
+    const script =
+      'n=$(printf "%0200d" 0); mkdir -p $n/$n/$n/$n; for i in 1 2 3; do : > $n/$n/$n/$n/$i; done; i=0; while [ $i -lt 700 ]; do : > z$i; i=$((i+1)); done';
+    const exec = { argv: ['sh', '-c', script] };
+    const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body: exec });
+    assert.equal((ran.body as { code?: number }).code, 0, ran.text);
+    const found: string[] = [];
+    let next: string | undefined;
+    do {
+      const after: string = next === undefined ? '' : `&after=${encodeURIComponent(next)}`;
+      const limit = found.length < 7 ? 1 : 300;
+      const url = `/api/sandboxes/${id}/changes?limit=${limit}${after}`;
+      const page = await service.ask('GET', url, { key });
+      assert.equal(page.status, 200, page.text);
+      const answer = page.body as { items: { path: string }[]; next?: string };
+      found.push(...answer.items.map(({ path }) => path));
+      next = answer.next;
+    } while (next !== undefined);
+    assert.equal(found.length, 707);
+    assert.deepEqual(found, [...new Set(found)].sort());
+    for (const wrong of ['after=', 'after=a%00b']) {
+      const refused = await service.ask('GET', `/api/sandboxes/${id}/changes?${wrong}`, { key });
+      assert.equal(refused.status, 400, refused.text);
     }
   });
 });

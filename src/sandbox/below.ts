@@ -1,0 +1,291 @@
+/**
+ * A tree of the host, walked without ever following a link, as beneath.ts does, and without waiting: each call comes back when
+ * it is done. For threads that do nothing else, and for what is soon done. Directories that were opened stay open for what
+ * comes next in the same, so that a list of sorted paths opens each about once.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  opendirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  type Stats,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { CaissonError } from '../core/error.ts';
+import { isErrno } from './beneath.ts';
+import type { Budget } from './budget.ts';
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_CREAT, O_EXCL, O_WRONLY, O_NONBLOCK } = constants;
+const DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+/** Directories kept open from the top; deeper ones but for the last are opened again. */
+const KEPT = 32;
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A file's name in an open directory, for calls that take a path. */
+interface Place {
+  readonly at: string;
+}
+
+export class Below {
+  readonly #root: number;
+  /** The way to the directory asked for last, from the top. */
+  readonly #way: { readonly name: string; readonly fd: number }[] = [];
+  #last: { path: string; fd: number; isOurs: boolean };
+  #absent: { readonly path: string; readonly error: unknown } | undefined;
+
+  private constructor(root: number) {
+    this.#root = root;
+    this.#last = { path: '', fd: root, isOurs: false };
+  }
+
+  /** `path` itself may lie behind links: it is the caller's word. */
+  static open(path: string): Below {
+    return new Below(openSync(path, O_RDONLY | O_DIRECTORY));
+  }
+
+  own(): Owner {
+    return fstatSync(this.#root);
+  }
+
+  /** @returns undefined where there is nothing; `blocked`: something on the way is no directory, a link for instance */
+  stat(path: string): BigIntStats | 'blocked' | undefined {
+    try {
+      return lstatSync(this.#place(path).at, { bigint: true, throwIfNoEntry: false });
+    } catch (error) {
+      return absence(error);
+    }
+  }
+
+  /** The same in a tree in which nothing appears meanwhile: a way that was missing is not looked for again. */
+  look(path: string): BigIntStats | 'blocked' | undefined {
+    const parent = parentOf(path);
+    if (this.#absent?.path === parent) return absence(this.#absent.error);
+    try {
+      this.#directory(parent);
+    } catch (error) {
+      this.#absent = { path: parent, error };
+      return absence(error);
+    }
+    return this.stat(path);
+  }
+
+  /** Unsorted, without what is no text. */
+  names(path: string, budget: Budget): string[] {
+    const names: string[] = [];
+    const directory = opendirSync(`/proc/self/fd/${this.#directory(path)}`, { bufferSize: 256 });
+    try {
+      for (let each = directory.readSync(); each !== null; each = directory.readSync()) {
+        budget.names(1);
+        names.push(each.name);
+      }
+    } finally {
+      directory.closeSync();
+    }
+    return names;
+  }
+
+  link(path: string): string {
+    return readlinkSync(this.#place(path).at);
+  }
+
+  /** A regular file, for reading; anything else is refused. Close it. */
+  read(path: string): { fd: number; stat: Stats } {
+    // O_NONBLOCK: a FIFO that the guest left must not hold us.
+    const fd = openSync(this.#place(path).at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      const stat = fstatSync(fd);
+      if (stat.isFile()) return { fd, stat };
+      throw new CaissonError('PATH_ESCAPES', {
+        layer: 'sandbox',
+        message: `${path} is not a regular file`,
+      });
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** Whole with owner and mode, or not there. */
+  makeDirectory(path: string, mode: number, owner: Owner | undefined, aside: string): void {
+    const place = this.#place(path);
+    const beside = this.#place(`${parentOf(path)}/${aside}`);
+    mkdirSync(beside.at, 0o700);
+    try {
+      const fd = openSync(beside.at, DIRECTORY);
+      try {
+        if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
+        fchmodSync(fd, mode);
+      } finally {
+        closeSync(fd);
+      }
+      // Over an empty directory, too, which somebody made meanwhile (rename(2)); over anything else it fails.
+      renameSync(beside.at, place.at);
+    } catch (error) {
+      quietly(() => rmdirSync(beside.at));
+      throw error;
+    }
+  }
+
+  changeMode(path: string, mode: number): void {
+    const fd = openSync(this.#place(path).at, DIRECTORY);
+    try {
+      fchmodSync(fd, mode);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Writes a file whole or not at all: beside it first, then renamed over it. */
+  async replace(
+    path: string,
+    write: (fd: number) => Promise<void> | undefined,
+    mode: number,
+    owner: Owner | undefined,
+    aside: string,
+  ): Promise<void> {
+    const place = this.#place(path);
+    const beside = this.#place(`${parentOf(path)}/${aside}`);
+    const fd = openSync(beside.at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      try {
+        const writing = write(fd);
+        if (writing !== undefined) await writing;
+        if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
+        fchmodSync(fd, mode);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(beside.at, place.at);
+    } catch (error) {
+      quietly(() => unlinkSync(beside.at));
+      throw error;
+    }
+  }
+
+  replaceLink(path: string, to: string, aside: string): void {
+    const place = this.#place(path);
+    const beside = this.#place(`${parentOf(path)}/${aside}`);
+    symlinkSync(to, beside.at);
+    try {
+      renameSync(beside.at, place.at);
+    } catch (error) {
+      quietly(() => unlinkSync(beside.at));
+      throw error;
+    }
+  }
+
+  /** A file, a link, or an empty directory. */
+  remove(path: string, isDirectory: boolean): void {
+    const { at } = this.#place(path);
+    if (isDirectory) rmdirSync(at);
+    else unlinkSync(at);
+  }
+
+  [Symbol.dispose](): void {
+    this.#leave(0);
+    closeSync(this.#root);
+  }
+
+  #place(path: string): Place {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    requireName(name);
+    return { at: `/proc/self/fd/${this.#directory(parentOf(path))}/${name}` };
+  }
+
+  /** An open directory, kept until another one is asked for. @throws ENOENT, ENOTDIR, ELOOP */
+  #directory(path: string): number {
+    if (path === this.#last.path) return this.#last.fd;
+    const names = path === '' ? [] : path.split('/');
+    const { path: last, fd: from, isOurs } = this.#last;
+    if (isOurs && path.startsWith(`${last}/`)) {
+      const known = last.split('/').length;
+      const fd = walk(from, names.slice(known));
+      closeSync(from);
+      this.#last = { path, fd, isOurs: true };
+      return fd;
+    }
+    let depth = 0;
+    while (depth < this.#way.length && this.#way[depth]?.name === names[depth]) depth++;
+    this.#leave(depth);
+    let fd = this.#way[depth - 1]?.fd ?? this.#root;
+    for (const name of names.slice(depth, KEPT)) {
+      requireName(name);
+      fd = openSync(`/proc/self/fd/${fd}/${name}`, DIRECTORY);
+      this.#way.push({ name, fd });
+    }
+    const deeper = names.slice(KEPT);
+    if (deeper.length > 0) fd = walk(fd, deeper);
+    this.#last = { path, fd, isOurs: deeper.length > 0 };
+    return fd;
+  }
+
+  /** Closes what is deeper on the way. */
+  #leave(depth: number): void {
+    if (this.#last.isOurs) closeSync(this.#last.fd);
+    this.#last = { path: '', fd: this.#root, isOurs: false };
+    for (const { fd } of this.#way.splice(depth)) closeSync(fd);
+  }
+}
+
+/** @returns a descriptor of the caller's; those on the way are closed */
+function walk(from: number, names: readonly string[]): number {
+  let fd = from;
+  for (const name of names) {
+    requireName(name);
+    let next: number;
+    try {
+      next = openSync(`/proc/self/fd/${fd}/${name}`, DIRECTORY);
+    } finally {
+      if (fd !== from) closeSync(fd);
+    }
+    fd = next;
+  }
+  return fd;
+}
+
+/** No two are equal, of whatever process. */
+export function asideName(): string {
+  return `.caisson-${randomBytes(8).toString('hex')}`;
+}
+
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
+}
+
+function absence(error: unknown): 'blocked' | undefined {
+  if (isErrno(error, 'ENOENT')) return undefined;
+  if (isErrno(error, 'ENOTDIR', 'ELOOP')) return 'blocked';
+  throw error;
+}
+
+function requireName(name: string): void {
+  if (name === '' || name === '.' || name === '..' || name.includes('\0')) {
+    throw new CaissonError('PATH_ESCAPES', {
+      layer: 'sandbox',
+      message: `${JSON.stringify(name)} is not the name of a file`,
+    });
+  }
+}
+
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // What failed before is told.
+  }
+}
