@@ -13,8 +13,6 @@ import { inProgress } from './in-progress.ts';
 
 /** Entries that are read ahead. */
 const AHEAD = 256;
-/** Files that are removed at once, each on a thread that waits for the disk. */
-const TOGETHER = 32;
 const WAY_IN = 0o700;
 
 /**
@@ -75,35 +73,19 @@ class Heap {
     // What is removed while a directory is read can hide what is behind it: until nothing is left.
     for (let isEmpty = false; !isEmpty; ) {
       isEmpty = true;
-      let going: Promise<void>[] = [];
       for await (const entry of await bytesOf(directory)) {
         isEmpty = false;
         if (entry.isDirectory()) await this.#take(at(entry.name));
-        else going.push(this.#unlink(at(entry.name)));
-        if (going.length < TOGETHER) continue;
-        await allOf(going);
-        going = [];
+        else await unlink(at(entry.name)).catch((error) => this.#orTake(error, at(entry.name)));
       }
-      await allOf(going);
     }
     await rmdir(directory);
-  }
-
-  async #unlink(path: Buffer): Promise<void> {
-    await unlink(path).catch((error) => this.#orTake(error, path));
   }
 
   /** Where the file system does not say of what type an entry is. */
   async #orTake(error: unknown, path: Buffer): Promise<void> {
     if (isOneOf(error, 'EISDIR')) return await this.#take(path);
     unlessGone(error);
-  }
-}
-
-/** None goes on when this ends, and the first failure is told. */
-async function allOf(going: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(going)) {
-    if (result.status === 'rejected') throw result.reason;
   }
 }
 
