@@ -14,7 +14,6 @@ import { deferredExecution } from './deferred-execution.ts';
 import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
-import { dropUntakenAfter, LastOutput } from './last-output.ts';
 import { type OutcomeContext, toOutcome } from './outcome.ts';
 import type { GuestExecution, Release } from './release.ts';
 import type { SandboxNetwork } from './sandbox-network.ts';
@@ -53,7 +52,6 @@ export class Commands {
   readonly #setup: CommandsSetup;
   readonly #read: InsideRequest['read'];
   readonly #needOpen: () => void;
-  readonly #output = new LastOutput();
 
   /** @param needOpen throws once the sandbox is closed */
   constructor(setup: CommandsSetup, read: InsideRequest['read'], needOpen: () => void) {
@@ -96,8 +94,6 @@ export class Commands {
     const start = (): GuestExecution => {
       journal?.started(entry, shown);
       const execution = open.spawn(job, this.#ties(options.signal));
-      dropUntakenAfter(options.signal, execution);
-      this.#output.add(execution);
       execution.result.catch((error) => {
         if (isCaissonError(error)) journal?.refused(entry, error);
       });
@@ -150,11 +146,6 @@ export class Commands {
     const argv = ['sh', '-c', command];
     return (await this.#admitted(this.#entry(), { argv, input: undefined, earlier, cwd }))
       .admission;
-  }
-
-  /** All of them are being ended: none is kept by a caller that does not read what it wrote. */
-  end(): void {
-    this.#output.end();
   }
 
   #entry(): Entry {

@@ -16,7 +16,6 @@ import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import { finishJob } from './finish-job.ts';
 import { GuestProcess } from './guest-process.ts';
 import type { Entry, Journal } from './journal.ts';
-import { dropUntakenAfter } from './last-output.ts';
 import {
   type Looked,
   type LookSetup,
@@ -166,7 +165,6 @@ export class Runner {
     const { background = false } = options;
     const ties = { ...tiesOf(id, options.signal, network, ports), background };
     const execution = kind.spawn(job, ties);
-    dropUntakenAfter(options.signal, execution);
     execution.result
       .catch(async () => {
         release?.[Symbol.dispose]();

@@ -336,7 +336,6 @@ export class Sandbox {
   async #close(): Promise<void> {
     const { open, overlay, onClose, journal } = this.#setup;
     this.#ending.abort();
-    this.#commands.end();
     // Together: a shell in a sandbox that stands still ends only with the sandbox.
     await Promise.all([...[...this.#shells].map((shell) => shell.close()), open.close()]);
     await this.#networkEnded.promise;
