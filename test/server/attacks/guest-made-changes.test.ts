@@ -25,9 +25,12 @@ describe('changes that cannot be listed', () => {
   };
   const ASKED = [
     ['GET', 'changes'],
-    ['GET', 'changes?limit=1000'],
     ['GET', 'diff?most=1'],
     ['POST', 'apply'],
+  ] as const;
+  const PAGES = [
+    ['GET', 'changes?limit=1'],
+    ['GET', 'changes?limit=1'],
   ] as const;
 
   test('a path longer than PATH_MAX', async () => {
@@ -42,6 +45,17 @@ describe('changes that cannot be listed', () => {
       assert.match(detail, /4096 bytes/);
       assert.match(hint, /one by one/);
     }
+    // Small pages, one after the other, come to the same end.
+    let page = await service.ask('GET', `/api/sandboxes/${id}/changes?limit=1`, { key });
+    for (let pages = 1; page.status === 200; pages++) {
+      const { next } = page.body as { next?: string };
+      assert.ok(next !== undefined && pages < 60, `${pages} pages, and then: ${page.text}`);
+      const after = encodeURIComponent(next);
+      page = await service.ask('GET', `/api/sandboxes/${id}/changes?limit=1&after=${after}`, {
+        key,
+      });
+    }
+    assert.deepEqual([page.status, (page.body as { code: string }).code], [413, 'TOO_LARGE']);
     const ended = await service.ask('DELETE', `/api/sandboxes/${id}`, { key });
     assert.equal((ended.body as { state: string }).state, 'Killed');
   });
@@ -49,25 +63,29 @@ describe('changes that cannot be listed', () => {
   test('no more than 100,000 are read for anybody, and one list of a tenant at a time', async (context) => {
     const id = await make();
     const sandbox = service.serving.service.sandboxes.get('acme', id);
-    const real = sandbox.changes.bind(sandbox);
     let atOnce = 0;
     let most = 0;
-    const read = context.mock.method(sandbox, 'changes', async (options: { most: number }) => {
-      most = Math.max(most, ++atOnce);
-      try {
-        return await real(options);
-      } finally {
-        atOnce--;
-      }
-    });
+    const counted = <A extends unknown[], R>(real: (...args: A) => Promise<R>) => {
+      return async (...args: A): Promise<R> => {
+        most = Math.max(most, ++atOnce);
+        try {
+          return await real(...args);
+        } finally {
+          atOnce--;
+        }
+      };
+    };
+    const read = context.mock.method(sandbox, 'changes', counted(sandbox.changes.bind(sandbox)));
+    const pages = counted(sandbox.changesPage.bind(sandbox));
+    const page = context.mock.method(sandbox, 'changesPage', pages);
     const apply = context.mock.method(sandbox, 'apply');
     const answers = await Promise.all(
-      [...ASKED, ...ASKED].map(([method, path]) =>
+      [...ASKED, ...ASKED, ...PAGES].map(([method, path]) =>
         service.ask(method, `/api/sandboxes/${id}/${path}`, { key }),
       ),
     );
     for (const { status, text } of answers) assert.equal(status, 200, text);
-    assert.equal(read.mock.callCount(), 2);
+    assert.equal(read.mock.callCount() + page.mock.callCount(), 6);
     assert.equal(most, 1);
     for (const { arguments: args } of [...read.mock.calls, ...apply.mock.calls]) {
       assert.equal((args[0] as { most?: number }).most, 100_000);
