@@ -7,7 +7,7 @@ import { type BigIntStats, closeSync, ftruncateSync, readSync, writeSync } from 
 import { CaissonError } from '../core/error.ts';
 import { copySparse } from '../launcher/layer.ts';
 import { AppliedStamps } from './applied-stamps.ts';
-import { asideName, Below, type Owner, parentOf } from './below.ts';
+import { Below, type Owner, parentOf } from './below.ts';
 import { isErrno, isOther } from './beneath.ts';
 import type { Budget } from './budget.ts';
 import type { Applied, ApplyOptions } from './changes.ts';
@@ -179,12 +179,12 @@ class LayerWork {
     if (type === 'directory') {
       if (before?.isDirectory() === true) lower.changeMode(path, mode);
       else {
-        lower.makeDirectory(path, mode, owner, asideName());
+        lower.makeDirectory(path, mode, owner);
         this.#note(path);
       }
       return;
     }
-    if (type === 'link') lower.replaceLink(path, this.#upper.link(path), asideName());
+    if (type === 'link') lower.replaceLink(path, this.#upper.link(path));
     else await this.#file(path, mode, owner);
     this.#note(path);
   }
@@ -199,7 +199,7 @@ class LayerWork {
     try {
       const isLarge = source.stat.size >= SPARSE_FROM;
       const copy = isLarge && hasHoles(source.stat) ? copyHoles : copyBytes;
-      await this.#lower.replace(path, (fd) => copy(source, fd), mode, owner, asideName());
+      await this.#lower.replace(path, (fd) => copy(source, fd), mode, owner);
       if (isLarge) this.#stamps.write();
     } finally {
       closeSync(source.fd);

@@ -36,11 +36,6 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** A file's name in an open directory, for calls that take a path. */
-interface Place {
-  readonly at: string;
-}
-
 export class Below {
   readonly #root: number;
   /** The way to the directory asked for last, from the top. */
@@ -65,7 +60,7 @@ export class Below {
   /** @returns undefined where there is nothing; `blocked`: something on the way is no directory, a link for instance */
   stat(path: string): BigIntStats | 'blocked' | undefined {
     try {
-      return lstatSync(this.#place(path).at, { bigint: true, throwIfNoEntry: false });
+      return lstatSync(this.#place(path), { bigint: true, throwIfNoEntry: false });
     } catch (error) {
       return absence(error);
     }
@@ -100,13 +95,13 @@ export class Below {
   }
 
   link(path: string): string {
-    return readlinkSync(this.#place(path).at);
+    return readlinkSync(this.#place(path));
   }
 
   /** A regular file, for reading; anything else is refused. Close it. */
   read(path: string): { fd: number; stat: Stats } {
     // O_NONBLOCK: a FIFO that the guest left must not hold us.
-    const fd = openSync(this.#place(path).at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const fd = openSync(this.#place(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       const stat = fstatSync(fd);
       if (stat.isFile()) return { fd, stat };
@@ -121,28 +116,26 @@ export class Below {
   }
 
   /** Whole with owner and mode, or not there. */
-  makeDirectory(path: string, mode: number, owner: Owner | undefined, aside: string): void {
-    const place = this.#place(path);
-    const beside = this.#place(`${parentOf(path)}/${aside}`);
-    mkdirSync(beside.at, 0o700);
+  makeDirectory(path: string, mode: number, owner: Owner | undefined): void {
+    const [place, beside] = this.#places(path);
+    mkdirSync(beside, 0o700);
     try {
-      const fd = openSync(beside.at, DIRECTORY);
+      const fd = openSync(beside, DIRECTORY);
       try {
-        if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
-        fchmodSync(fd, mode);
+        finish(fd, mode, owner);
       } finally {
         closeSync(fd);
       }
       // Over an empty directory, too, which somebody made meanwhile (rename(2)); over anything else it fails.
-      renameSync(beside.at, place.at);
+      renameSync(beside, place);
     } catch (error) {
-      quietly(() => rmdirSync(beside.at));
+      quietly(() => rmdirSync(beside));
       throw error;
     }
   }
 
   changeMode(path: string, mode: number): void {
-    const fd = openSync(this.#place(path).at, DIRECTORY);
+    const fd = openSync(this.#place(path), DIRECTORY);
     try {
       fchmodSync(fd, mode);
     } finally {
@@ -156,42 +149,38 @@ export class Below {
     write: (fd: number) => Promise<void> | undefined,
     mode: number,
     owner: Owner | undefined,
-    aside: string,
   ): Promise<void> {
-    const place = this.#place(path);
-    const beside = this.#place(`${parentOf(path)}/${aside}`);
-    const fd = openSync(beside.at, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const [place, beside] = this.#places(path);
+    const fd = openSync(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
       try {
         const writing = write(fd);
         if (writing !== undefined) await writing;
-        if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
-        fchmodSync(fd, mode);
+        finish(fd, mode, owner);
       } finally {
         closeSync(fd);
       }
-      renameSync(beside.at, place.at);
+      renameSync(beside, place);
     } catch (error) {
-      quietly(() => unlinkSync(beside.at));
+      quietly(() => unlinkSync(beside));
       throw error;
     }
   }
 
-  replaceLink(path: string, to: string, aside: string): void {
-    const place = this.#place(path);
-    const beside = this.#place(`${parentOf(path)}/${aside}`);
-    symlinkSync(to, beside.at);
+  replaceLink(path: string, to: string): void {
+    const [place, beside] = this.#places(path);
+    symlinkSync(to, beside);
     try {
-      renameSync(beside.at, place.at);
+      renameSync(beside, place);
     } catch (error) {
-      quietly(() => unlinkSync(beside.at));
+      quietly(() => unlinkSync(beside));
       throw error;
     }
   }
 
   /** A file, a link, or an empty directory. */
   remove(path: string, isDirectory: boolean): void {
-    const { at } = this.#place(path);
+    const at = this.#place(path);
     if (isDirectory) rmdirSync(at);
     else unlinkSync(at);
   }
@@ -201,10 +190,17 @@ export class Below {
     closeSync(this.#root);
   }
 
-  #place(path: string): Place {
+  /** A file's name in an open directory, for calls that take a path. */
+  #place(path: string): string {
     const name = path.slice(path.lastIndexOf('/') + 1);
     requireName(name);
-    return { at: `/proc/self/fd/${this.#directory(parentOf(path))}/${name}` };
+    return `/proc/self/fd/${this.#directory(parentOf(path))}/${name}`;
+  }
+
+  /** The same, and beside it the name of what is still being made, which no two have. */
+  #places(path: string): [place: string, beside: string] {
+    const aside = `.caisson-${randomBytes(8).toString('hex')}`;
+    return [this.#place(path), `/proc/self/fd/${this.#directory(parentOf(path))}/${aside}`];
   }
 
   /** An open directory, kept until another one is asked for. @throws ENOENT, ENOTDIR, ELOOP */
@@ -258,9 +254,9 @@ function walk(from: number, names: readonly string[]): number {
   return fd;
 }
 
-/** No two are equal, of whatever process. */
-export function asideName(): string {
-  return `.caisson-${randomBytes(8).toString('hex')}`;
+function finish(fd: number, mode: number, owner: Owner | undefined): void {
+  if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
+  fchmodSync(fd, mode);
 }
 
 export function parentOf(path: string): string {

@@ -15,7 +15,6 @@ import {
   readdir,
   readlink,
   rename,
-  rmdir,
   symlink,
   unlink,
 } from 'node:fs/promises';
@@ -141,20 +140,6 @@ export class Beneath {
       await unlink(this.#at(aside)).catch(() => {});
       throw error;
     }
-  }
-
-  /** Removes a file, a link, or a whole tree; links in it are removed, not followed. */
-  async remove(name: string): Promise<void> {
-    const stat = await this.stat(name);
-    if (stat === undefined) return;
-    if (!stat.isDirectory()) return await unlink(this.#at(name));
-    const inner = await this.directory(name);
-    try {
-      for (const each of await inner.names()) await inner.remove(each);
-    } finally {
-      await inner.close();
-    }
-    await rmdir(this.#at(name));
   }
 
   async close(): Promise<void> {

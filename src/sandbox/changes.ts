@@ -154,34 +154,45 @@ export class Changes {
    * `details.conflicts`, `details.protected`. Nothing has been written then.
    */
   async apply(options: ApplyOptions = {}, progress: ApplyProgress = {}): Promise<Applied> {
-    checkOptions(options, 'apply', APPLY);
-    const overlay = this.#overlay;
-    const { sinceNs, applied: written } = overlay.record;
-    const { only, skipProtected } = options;
-    const task: ChangesTask = {
-      kind: 'apply',
-      ...about(overlay, this.#launcher),
-      most: this.#options.most ?? MOST_ENTRIES,
-      directory: overlay.directory,
-      record: { sinceNs, applied: written },
-      options: {
-        ...(only === undefined ? {} : { only }),
-        ...(skipProtected === undefined ? {} : { skipProtected }),
-      },
-    };
-    const applied: Change[] = [];
-    const skipped: Change[] = [];
-    for await (const { list, changes } of runChanges(task, progress)) {
-      const into = list === 'skipped' ? skipped : applied;
-      for (const each of changes) into.push(each);
-    }
-    return { applied, skipped };
+    const { most } = this.#options;
+    const bounded = most === undefined ? options : { most, ...options };
+    return await applyOverlay(this.#overlay, this.#launcher, bounded, progress);
   }
 
   /** Forgets the changes; the workspace stays as it is. */
   async discard(): Promise<void> {
     await this.#overlay.discard();
   }
+}
+
+/** As {@link Changes.apply}, of whatever the changes are now. @param launcher path of the launcher's program */
+export async function applyOverlay(
+  overlay: Overlay,
+  launcher: string,
+  options: ApplyOptions,
+  progress: ApplyProgress = {},
+): Promise<Applied> {
+  checkOptions(options, 'apply', APPLY);
+  const { sinceNs, applied: written } = overlay.record;
+  const { only, skipProtected, most = MOST_ENTRIES } = options;
+  const task: ChangesTask = {
+    kind: 'apply',
+    ...about(overlay, launcher),
+    most,
+    directory: overlay.directory,
+    record: { sinceNs, applied: written },
+    options: {
+      ...(only === undefined ? {} : { only }),
+      ...(skipProtected === undefined ? {} : { skipProtected }),
+    },
+  };
+  const applied: Change[] = [];
+  const skipped: Change[] = [];
+  for await (const { list, changes } of runChanges(task, progress)) {
+    const into = list === 'skipped' ? skipped : applied;
+    for (const each of changes) into.push(each);
+  }
+  return { applied, skipped };
 }
 
 function about(overlay: Overlay, launcher: string) {

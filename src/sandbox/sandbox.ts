@@ -10,6 +10,7 @@ import type { NetworkPolicy } from '../policy/policy.ts';
 import {
   type Applied,
   type ApplyOptions,
+  applyOverlay,
   Changes,
   type ChangesOptions,
   type ChangesPage,
@@ -23,7 +24,7 @@ import type { GuestProcess } from './guest-process.ts';
 import { checkOptions } from './known-options.ts';
 import { noNetwork, requireSameMeans } from './network-change.ts';
 import { requireNetworkPolicy } from './network-policy-given.ts';
-import { APPLY, CHANGES, EXEC, SHELL, SNAPSHOT_OPEN, SPAWN } from './option-kinds.ts';
+import { CHANGES, EXEC, SHELL, SNAPSHOT_OPEN, SPAWN } from './option-kinds.ts';
 import { toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
 import {
@@ -233,7 +234,8 @@ export class Sandbox {
   /** What was changed in an overlaid workspace. @throws REQUEST_INVALID without an overlay; TOO_LARGE */
   async changes(options: ChangesOptions = {}): Promise<Changes> {
     checkOptions(options, 'changes', CHANGES);
-    return await this.#readChanges(options);
+    const overlay = this.#needOverlay();
+    return await this.#whileOpen(() => Changes.read(overlay, this.#setup.launcher, options));
   }
 
   /** Some of the changes; see {@link Changes.page}. @throws REQUEST_INVALID without an overlay; TOO_LARGE */
@@ -247,14 +249,8 @@ export class Sandbox {
 
   /** Brings the changes into the workspace; see {@link Changes.apply}. */
   async apply(options: ApplyOptions = {}): Promise<Applied> {
-    checkOptions(options, 'apply', APPLY);
-    const changes = await this.#readChanges(options);
-    return await this.#whileOpen(() => changes.apply(options));
-  }
-
-  async #readChanges(options: ChangesOptions): Promise<Changes> {
     const overlay = this.#needOverlay();
-    return await this.#whileOpen(() => Changes.read(overlay, this.#setup.launcher, options));
+    return await this.#whileOpen(() => applyOverlay(overlay, this.#setup.launcher, options));
   }
 
   async #whileOpen<T>(work: () => Promise<T>): Promise<T> {
