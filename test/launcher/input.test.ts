@@ -2,36 +2,26 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { encodeExec, encodeOpen } from '../../src/launcher/protocol/encode-job.ts';
-import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
+import { encodeExec } from '../../src/launcher/protocol/encode-job.ts';
 import { decodeNumber, frameType, rawFrame } from '../../src/launcher/protocol/frame.ts';
 import type { Job } from '../../src/plan/plan.ts';
-import { needs, Wall, without } from '../escape/harness.ts';
-import { RawClient } from './raw-client.ts';
+import { needs } from '../escape/harness.ts';
+import type { RawClient } from './raw-client.ts';
+import { BOX, PLAN, RawSandbox } from './raw-sandbox.ts';
 import { until } from './stopped.ts';
 
 const skip = needs.root;
-const PLAN = 1;
-const BOX = 2;
 const RUN = 3;
 const WINDOW = 256 * 1024;
 const PIECE = 64 * 1024;
 
-async function open() {
-  await using wall = await Wall.open();
-  const { kind, job } = without(wall.prepare({ argv: ['/bin/sh', '-c', ':'] }), 'cgroup');
-  const client = new RawClient();
-  client.plan(PLAN, encodePlan(kind));
-  client.send(encodeOpen(BOX, PLAN, job));
-  assert.ok(await client.answer(frameType.OPENED, BOX));
-  return {
-    client,
-    job: (argv: string[], more?: Partial<Job>): Job => ({ ...job, argv, stdin: 'stream', ...more }),
-    [Symbol.asyncDispose]: async () => {
-      assert.equal(await client.close(), 0);
-    },
-  };
-}
+/** A command whose input comes by frames. */
+const fed = ({ job }: RawSandbox, argv: string[], more?: Partial<Job>): Job => ({
+  ...job,
+  argv,
+  stdin: 'stream',
+  ...more,
+});
 
 /** How much of the input was taken so far. */
 function taken(client: RawClient, id: number): number {
@@ -58,11 +48,11 @@ test('what waits for a guest that reads slowly does not grow', {
   skip,
   timeout: 60_000,
 }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const script = `import os,time
 while os.read(0, 16384): time.sleep(0.002)`;
-  client.send(encodeExec(RUN, { plan: PLAN }, own.job(['python3', '-c', script])));
+  client.send(encodeExec(RUN, { plan: PLAN }, fed(own, ['python3', '-c', script])));
   await client.answer(frameType.STARTED, RUN);
   const before = residentBytes(client.pid);
   await pour(client, RUN, 32 * 1024 * 1024);
@@ -73,9 +63,9 @@ while os.read(0, 16384): time.sleep(0.002)`;
 });
 
 test('what is sent to a guest that reads no more is taken', { skip, timeout: 60_000 }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
-  const job = own.job(['/bin/sh', '-c', 'exec <&-; exec sleep 60']);
+  const job = fed(own, ['/bin/sh', '-c', 'exec <&-; exec sleep 60']);
   client.send(encodeExec(RUN, { plan: PLAN }, job));
   await client.answer(frameType.STARTED, RUN);
   await pour(client, RUN, 1024 * 1024);
@@ -84,17 +74,17 @@ test('what is sent to a guest that reads no more is taken', { skip, timeout: 60_
 });
 
 test('more than may be sent ends its command alone', { skip, timeout: 60_000 }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const [other, queued] = [RUN + 1, RUN + 2];
-  client.send(encodeExec(other, { sandbox: BOX }, own.job(['cat'])));
-  client.send(encodeExec(RUN, { sandbox: BOX }, own.job(['sleep', '60'])));
+  client.send(encodeExec(other, { sandbox: BOX }, fed(own, ['cat'])));
+  client.send(encodeExec(RUN, { sandbox: BOX }, fed(own, ['sleep', '60'])));
   await client.answer(frameType.STARTED, RUN);
   const before = residentBytes(client.pid);
   for (let i = 0; i < 400; i++) client.send(piece(RUN));
   assert.equal((await client.result(RUN))?.cause, 5);
   // One that waits for its turn has a window, too.
-  client.send(encodeExec(queued, { sandbox: BOX }, own.job(['cat'])));
+  client.send(encodeExec(queued, { sandbox: BOX }, fed(own, ['cat'])));
   for (let i = 0; i < 400; i++) client.send(piece(queued));
   assert.equal((await client.result(queued))?.cause, 5);
   assert.ok(residentBytes(client.pid) - before < 4 * 1024 * 1024);
@@ -103,24 +93,24 @@ test('more than may be sent ends its command alone', { skip, timeout: 60_000 }, 
 });
 
 test('what is sent behind its end, or beside an inline input, is nobody’s', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const word = (id: number, text: string) => rawFrame(frameType.STDIN, id, Buffer.from(text));
-  client.send(encodeExec(RUN, { plan: PLAN }, own.job(['cat'])));
+  client.send(encodeExec(RUN, { plan: PLAN }, fed(own, ['cat'])));
   client.send(word(RUN, 'before'), end(RUN), word(RUN, 'behind'), end(RUN));
   assert.equal(String((await client.result(RUN))?.stdout.bytes), 'before');
   const inline = RUN + 1;
-  const job = own.job(['cat'], { stdin: 'inline', input: Buffer.from('inline') });
+  const job = fed(own, ['cat'], { stdin: 'inline', input: Buffer.from('inline') });
   client.send(encodeExec(inline, { plan: PLAN }, job), word(inline, 'beside'));
   assert.equal(String((await client.result(inline))?.stdout.bytes), 'inline');
 });
 
 test('a terminal’s end of input comes behind what waits for room', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const script = 'stty -echo; echo up; sleep 0.5; exec wc -c';
   const pty = { rows: 24, columns: 80 };
-  client.send(encodeExec(RUN, { plan: PLAN }, own.job(['/bin/sh', '-c', script], { pty })));
+  client.send(encodeExec(RUN, { plan: PLAN }, fed(own, ['/bin/sh', '-c', script], { pty })));
   await until(() => client.received(frameType.STDOUT, RUN) >= 4, 'it does not start');
   const lines = Buffer.from('123456789\n'.repeat(5000));
   client.send(rawFrame(frameType.STDIN, RUN, lines), end(RUN));
@@ -130,23 +120,23 @@ test('a terminal’s end of input comes behind what waits for room', { skip }, a
 });
 
 test('an end of input that comes before the terminal is heard', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const pty = { rows: 24, columns: 80 };
   // It closes the terminal before it exits: a hang-up then would be a SIGHUP.
   for (let id = RUN; id < RUN + 30; id++) {
-    client.send(encodeExec(id, { sandbox: BOX }, own.job(['cat'], { pty })), end(id));
+    client.send(encodeExec(id, { sandbox: BOX }, fed(own, ['cat'], { pty })), end(id));
     assert.equal((await client.result(id, 3000))?.status, 0);
   }
 });
 
 test('a guest may close its terminal, and open it again', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const pty = { rows: 24, columns: 80 };
   const script = `echo up; at=$(tty); exec <&- >&- 2>&-; sleep 0.3; exec >$at
 head -c 500000 /dev/zero; exit 3`;
-  client.send(encodeExec(RUN, { plan: PLAN }, own.job(['/bin/sh', '-c', script], { pty })));
+  client.send(encodeExec(RUN, { plan: PLAN }, fed(own, ['/bin/sh', '-c', script], { pty })));
   await until(() => client.received(frameType.STDOUT, RUN) >= 4, 'it does not start');
   client.record(frameType.CREDIT, RUN, (writer) => {
     writer.u32(1, 1, 'stream');

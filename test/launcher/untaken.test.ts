@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { encodeExec, encodeOpen } from '../../src/launcher/protocol/encode-job.ts';
-import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
+import { encodeExec } from '../../src/launcher/protocol/encode-job.ts';
 import { FieldWriter } from '../../src/launcher/protocol/fields.ts';
 import {
   FRAME_HEADER,
@@ -12,39 +11,23 @@ import {
   rawFrame,
 } from '../../src/launcher/protocol/frame.ts';
 import type { Job } from '../../src/plan/plan.ts';
-import { needs, Wall, without } from '../escape/harness.ts';
-import { RawClient } from './raw-client.ts';
+import { needs } from '../escape/harness.ts';
+import { BOX, PLAN, RawSandbox } from './raw-sandbox.ts';
 import { until } from './stopped.ts';
 
 const skip = needs.root;
-const PLAN = 1;
-const BOX = 2;
 const RUN = 3;
 const WINDOW = 256 * 1024;
 const FULL_PIPE = 64 * 1024;
 
-interface Told {
-  readonly client: RawClient;
-  job(script: string, more?: Partial<Job>): Job;
-}
-
-/** A plan without groups, and one kept sandbox of it. */
-async function open(): Promise<Told & AsyncDisposable> {
-  await using wall = await Wall.open();
-  const { kind, job } = without(wall.prepare({ argv: ['/bin/sh', '-c', ':'] }), 'cgroup');
-  const client = new RawClient();
-  client.plan(PLAN, encodePlan(kind));
-  client.send(encodeOpen(BOX, PLAN, job));
-  assert.ok(await client.answer(frameType.OPENED, BOX));
-  const streams = { stdout: 'stream', stderr: 'stream' } as const;
-  return {
-    client,
-    job: (script, more) => ({ ...job, argv: ['/bin/sh', '-c', script], ...streams, ...more }),
-    [Symbol.asyncDispose]: async () => {
-      assert.equal(await client.close(), 0);
-    },
-  };
-}
+/** A command whose output goes out by frames. */
+const told = ({ job }: RawSandbox, script: string, more?: Partial<Job>): Job => ({
+  ...job,
+  argv: ['/bin/sh', '-c', script],
+  stdout: 'stream',
+  stderr: 'stream',
+  ...more,
+});
 
 const deny = (id: number) => rawFrame(frameType.DENY, id);
 const kill = (id: number) => rawFrame(frameType.KILL, id);
@@ -66,9 +49,9 @@ for (const [where, target] of [
 ] as const) {
   for (const [who, cause, more, order] of ways) {
     test(`${where} that ${who} ends is told, unread`, { skip }, async () => {
-      await using own = await open();
+      await using own = await RawSandbox.open();
       const { client } = own;
-      client.send(encodeExec(RUN, target, own.job('exec cat /dev/zero', more)));
+      client.send(encodeExec(RUN, target, told(own, 'exec cat /dev/zero', more)));
       await until(() => client.received(frameType.STDOUT, RUN) === WINDOW, 'it does not write');
       await sleep(100); // its pipe is full then
       if (order !== undefined) client.send(order(RUN));
@@ -85,9 +68,9 @@ for (const [where, target] of [
   test(`${where} that had ended by itself, unread, is told once it is killed`, {
     skip,
   }, async () => {
-    await using own = await open();
+    await using own = await RawSandbox.open();
     const { client } = own;
-    client.send(encodeExec(RUN, target, own.job('head -c 300000 /dev/zero; exit 3')));
+    client.send(encodeExec(RUN, target, told(own, 'head -c 300000 /dev/zero; exit 3')));
     await until(() => client.received(frameType.STDOUT, RUN) === WINDOW, 'it does not write');
     assert.equal(await client.result(RUN, 300), undefined);
     client.send(kill(RUN));
@@ -98,9 +81,9 @@ for (const [where, target] of [
 }
 
 test('a sandbox that is closed is told with its commands, unread', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
-  client.send(encodeExec(RUN, { sandbox: BOX }, own.job('exec cat /dev/zero')));
+  client.send(encodeExec(RUN, { sandbox: BOX }, told(own, 'exec cat /dev/zero')));
   await until(() => client.received(frameType.STDOUT, RUN) === WINDOW, 'it does not write');
   client.send(rawFrame(frameType.CLOSE, BOX));
   assert.equal((await client.result(RUN, 3000))?.cause, 5);
@@ -108,11 +91,11 @@ test('a sandbox that is closed is told with its commands, unread', { skip }, asy
 });
 
 test('what does not fit any more is dropped, and counted', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const grow = 'import fcntl,os; fcntl.fcntl(1, 1031, 1 << 20); b = bytes(1 << 16)';
   const script = `exec python3 -c '${grow}\nwhile True: os.write(1, b)'`;
-  client.send(encodeExec(RUN, { plan: PLAN }, own.job(script, { limits: { wallMs: 1500 } })));
+  client.send(encodeExec(RUN, { plan: PLAN }, told(own, script, { limits: { wallMs: 1500 } })));
   const result = await client.result(RUN, 6000);
   assert.equal(result?.cause, 1);
   assert.equal(client.received(frameType.STDOUT, RUN), 2 * WINDOW);
@@ -120,10 +103,10 @@ test('what does not fit any more is dropped, and counted', { skip }, async () =>
 });
 
 test('runs whose client reads nothing at all end on time', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
   const runs = Array.from({ length: 24 }, (_, i) => RUN + i);
-  const job = own.job('cat /dev/zero & exec cat /dev/zero >&2', { limits: { wallMs: 1000 } });
+  const job = told(own, 'cat /dev/zero & exec cat /dev/zero >&2', { limits: { wallMs: 1000 } });
   for (const id of runs) client.send(encodeExec(id, { sandbox: BOX }, job));
   client.reads(false);
   await sleep(2500);
@@ -132,9 +115,9 @@ test('runs whose client reads nothing at all end on time', { skip }, async () =>
 });
 
 test('an ordinary end waits for its reader, and nothing of it is lost', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
-  client.send(encodeExec(RUN, { plan: PLAN }, own.job('head -c 300000 /dev/zero')));
+  client.send(encodeExec(RUN, { plan: PLAN }, told(own, 'head -c 300000 /dev/zero')));
   assert.equal(await client.result(RUN, 1000), undefined);
   client.record(frameType.CREDIT, RUN, (writer) => {
     writer.u32(1, 1, 'stream');
@@ -145,9 +128,9 @@ test('an ordinary end waits for its reader, and nothing of it is lost', { skip }
 });
 
 test('a signal of its client alone is no reason to drop anything', { skip }, async () => {
-  await using own = await open();
+  await using own = await RawSandbox.open();
   const { client } = own;
-  client.send(encodeExec(RUN, { plan: PLAN }, own.job('exec cat /dev/zero')));
+  client.send(encodeExec(RUN, { plan: PLAN }, told(own, 'exec cat /dev/zero')));
   await until(() => client.received(frameType.STDOUT, RUN) === WINDOW, 'it does not write');
   client.send(signalled(RUN));
   assert.equal(await client.result(RUN, 500), undefined);
