@@ -32,6 +32,8 @@ import { commandLine } from './command-line.ts';
 import { onOwnMachine, SHARED_DIRECTORIES } from './own-machine.ts';
 
 const MOST_LOAD_MS = 4000;
+/** On a slow machine, too, there is a survey of several. */
+const LEAST_STARTS = 4;
 const NOTE_EVERY_MS = 10_000;
 const MOST_TOLD = 40;
 /** Faults of its own; a refusal is told with its cause, too. */
@@ -82,7 +84,7 @@ class Soak {
     const stop = performance.now() + minutes * 60_000;
     let before: number | undefined;
     let noted = performance.now();
-    while (performance.now() < stop) {
+    while (performance.now() < stop || this.starts < LEAST_STARTS) {
       const way = this.#random.pick(WAYS);
       const known = this.ledger.wrong.length;
       before = await this.#cycle(way, before);
@@ -114,10 +116,10 @@ class Soak {
       const killedMs = this.#killedMs;
       const mayHaveEnded = this.#mayHaveEnded;
       this.#mayHaveEnded = false;
-      const common = { ledger, client, random, tokens: this.#tokens };
+      const common = { ledger, client, random, tokens: this.#tokens, start };
       if (start > 1)
         await new Survey({ ...common, state, marks, before, mayHaveEnded, killedMs }).all();
-      const load = new Load({ ...common, start });
+      const load = new Load(common);
       const working = load.run(Number(options.clients));
       await sleep(random.between(50, start === 1 ? 3000 : MOST_LOAD_MS));
       if (start > 1 && random.chance(0.25)) {

@@ -19,6 +19,8 @@ export interface SurveyOptions {
   readonly tokens: Readonly<Record<Tenant, string>>;
   readonly state: string;
   readonly marks: string;
+  /** Which start this is. */
+  readonly start: number;
   /** Start of the service whose sandboxes this one must know; none where that one ended in good order. */
   readonly before: number | undefined;
   /** It was on its way to its end, or another one found what it left and was killed: the audit log has the end of each. */
@@ -85,8 +87,8 @@ export class Survey {
 
   /** Those of the last start, and some of all before. */
   async onces(): Promise<void> {
-    const { ledger, random, before, client, tokens } = this.#o;
-    const recent = ledger.onces.filter(({ key }) => key.startsWith(`once-${before}-`));
+    const { ledger, random, start, client, tokens } = this.#o;
+    const recent = ledger.onces.filter(({ key }) => key.startsWith(`once-${start - 1}-`));
     const asked = new Set([...random.some(recent, 40), ...random.some(ledger.onces, 5)]);
     for (const each of asked) {
       const { tenant, key, path, body } = each;
