@@ -35,17 +35,18 @@ import { isolateEngineLacks } from './host/engine-walls.ts';
 import { gatherSurroundings } from './host/surroundings.ts';
 import type { Modules } from './modules/modules.ts';
 import type { ModulesOptions } from './modules/modules-setup.ts';
+import { checkNameServers } from './network/name-server-address.ts';
 import type { Ask } from './network/questions.ts';
 import type { Monitor } from './observe/monitor/monitor.ts';
 import { compileForExplain } from './plan/compile.ts';
 import { type Explanation, explain } from './plan/explain.ts';
 import type { HostFacts } from './plan/facts.ts';
+import { checkOptions, type KnownOptions } from './policy/known-options.ts';
 import type { Changes } from './sandbox/changes.ts';
 import type { Evaluation } from './sandbox/evaluation.ts';
 import type { EvaluateOptions } from './sandbox/evaluator.ts';
 import { requireText, requireWhole } from './sandbox/given-values.ts';
 import type { GuestProcess } from './sandbox/guest-process.ts';
-import { checkOptions, type KnownOptions } from './sandbox/known-options.ts';
 import type { ManagerOptions } from './sandbox/manager/manager-options.ts';
 import type { SandboxManager } from './sandbox/manager/sandbox-manager.ts';
 import { Networks } from './sandbox/networks.ts';
@@ -119,6 +120,8 @@ export class Caisson {
 
   private constructor(options: CaissonOptions) {
     checkOptions(options, 'Caisson.open', CAISSON);
+    const { nameServers } = options;
+    if (nameServers !== undefined) checkNameServers(nameServers, 'Caisson.open: nameServers');
     this.#options = options;
     this.#launchers = new Launchers(options.facts);
     this.#recorder = recorderOf(options);
@@ -185,6 +188,7 @@ export class Caisson {
   /**
    * Starts nothing yet: the launcher starts with the first run.
    *
+   * @throws REQUEST_INVALID
    * @example
    * await using caisson = await Caisson.open();
    * const { stdout } = await caisson.run(['echo', 'hello']);
@@ -415,11 +419,13 @@ export class Caisson {
    * Live usage of every sandbox of this Caisson and of the whole, by the ids of sandboxes and runs. Counts only while
    * somebody listens. It ends with this Caisson.
    *
+   * @param options none: `samples` and `watch` take theirs
    * @example
    * using monitor = await caisson.monitor();
    * const { sandboxes, total } = await monitor.snapshot();
    */
-  async monitor(): Promise<Monitor> {
+  async monitor(options: Readonly<Record<string, never>> = {}): Promise<Monitor> {
+    checkOptions(options, 'monitor', {});
     if (this.#closed) throw closedError();
     const [{ Monitor }, { readLiveUsage }] = await Promise.all([
       import('./observe/monitor/monitor.ts'),

@@ -4,7 +4,7 @@ import { CaissonError } from './core/error.ts';
 import type { CallOptions } from './functions/call.ts';
 import { CALL } from './functions/option-kinds.ts';
 import { type Sandboxed, sandboxedOn } from './functions/sandboxed.ts';
-import { checkOptions, having, type KindsOf } from './sandbox/known-options.ts';
+import { checkOptions, having, type KindsOf } from './policy/known-options.ts';
 
 export interface SandboxedOptions extends CallOptions {
   /** Runs on this one, which stays its owner's to close; default: one of its own, opened at the first call. */

@@ -1,7 +1,7 @@
 /** What a refused run may not leave behind, asked of the kernel: processes, mounts, control groups of our launchers. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export class NothingLeft {
@@ -27,9 +27,18 @@ export class NothingLeft {
   }
 
   #groups(): string[] {
-    const names = [...this.#launchers].map((pid) => `caisson-${pid}-`);
-    return groupDirectories().filter((path) => names.some((name) => path.includes(name)));
+    return [...this.#launchers].flatMap(groupsOf);
   }
+}
+
+/** Where the groups of a launcher are. */
+export function groupsOf(launcher: number): string[] {
+  return groupDirectories().filter((path) => isGroupOf(launcher, basename(path)));
+}
+
+/** By its pid alone: the time and the namespace that follow it in a name hold the digits of many others. */
+export function isGroupOf(launcher: number, name: string): boolean {
+  return name.startsWith(`caisson-${launcher}-`);
 }
 
 /** Of this process's own tests alone: each test file is a process of its own, with children of its own. */

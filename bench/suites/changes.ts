@@ -1,4 +1,4 @@
-/** How long it takes to bring many small files of an overlay into its workspace, in turns with `cp -r` of the same tree. */
+/** How long it takes to show many small files of an overlay, and to bring them into its workspace, in turns with `cp -r` of the same tree. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +19,7 @@ async function run(bench: Bench): Promise<SuiteResult> {
   const launcher = locateLauncher().path;
   const copied: number[] = [];
   const listed: number[] = [];
+  const shown: number[] = [];
   const applied: number[] = [];
   for (let turn = 0; turn < turns; turn++) {
     const place = mkdtempSync(join(bench.directory, 'changes-'));
@@ -42,6 +43,11 @@ async function run(bench: Bench): Promise<SuiteResult> {
       listed.push(performance.now() - from);
       const { applied: done } = await found.apply();
       applied.push(performance.now() - from);
+      const again = performance.now();
+      let characters = 0;
+      for await (const part of found.diffParts()) characters += part.length;
+      shown.push(performance.now() - again);
+      if (characters < files) throw new Error(`a diff of ${characters} characters`);
       if (done.length !== files + files / IN_A_DIRECTORY) throw new Error(`${done.length} applied`);
     };
     // Whoever comes second finds the tree in memory.
@@ -51,19 +57,18 @@ async function run(bench: Bench): Promise<SuiteResult> {
     );
     rmSync(place, { recursive: true });
   }
-  const [cp, list, all] = [copied, listed, applied].map((each) => summarize(each).median) as [
-    number,
-    number,
-    number,
-  ];
+  const [cp, list, diff, all] = [copied, listed, shown, applied].map(
+    (each) => summarize(each).median,
+  ) as [number, number, number, number];
   return {
     title: 'Changes: many small files applied',
-    method: `${files} new files of some bytes, ${IN_A_DIRECTORY} in each directory, ${turns} times each in turns that begin with either; a list and an apply, which lists anew, against \`cp -r\` of the upper layer.`,
+    method: `${files} new files of some bytes, ${IN_A_DIRECTORY} in each directory, ${turns} times each in turns that begin with either; a list and an apply, which lists anew, and a diff of what was listed, against \`cp -r\` of the upper layer.`,
     table: {
       columns: ['', 'median', '÷ cp -r'],
       rows: [
         ['cp -r', `${round(cp)} ms`, '1.00'],
         ['list', `${round(list)} ms`, String(round(list / cp))],
+        ['diff', `${round(diff)} ms`, String(round(diff / cp))],
         ['list and apply', `${round(all)} ms`, String(round(all / cp))],
       ],
     },

@@ -79,16 +79,22 @@ static int open_parent(const char *path, char copy[PATH_MAX], const char **name)
   return parent;
 }
 
-static void write_entry(struct out *out, const char *name, const struct stat *status) {
-  size_t mark = out_begin(out, 4);
+static uint64_t nanoseconds(struct timespec time) { return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec; }
+
+static void write_fields(struct out *out, const char *name, const struct stat *status) {
   out_str(out, 1, name);
   out_u32(out, 2, status->st_mode);
   out_u64(out, 3, (uint64_t)status->st_size);
-  out_u64(out, 4, (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec);
+  out_u64(out, 4, nanoseconds(status->st_mtim));
   if (S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode)) {
     out_u32(out, 5, major(status->st_rdev));
     out_u32(out, 6, minor(status->st_rdev));
   }
+}
+
+static void write_entry(struct out *out, const char *name, const struct stat *status) {
+  size_t mark = out_begin(out, 4);
+  write_fields(out, name, status);
   out_end(out, mark);
 }
 
@@ -98,11 +104,20 @@ static int do_stat(const struct request *request, struct out *out) {
   int fd = open_path(request, O_PATH, 0);
   if (fd < 0) return fd;
   struct stat status;
+  /* The clock that inodes are dated with (ktime_get_coarse_real_ts64), read first: where it is past the time of change, a
+     change after this gets a later one. */
+  struct timespec clock = {0};
+  clock_gettime(CLOCK_REALTIME_COARSE, &clock);
   int error = fstat(fd, &status) == 0 ? 0 : -errno;
   close(fd);
   if (error != 0) return error;
   const char *name = strrchr(request->path, '/');
-  write_entry(out, name[1] == 0 ? request->path : name + 1, &status);
+  size_t mark = out_begin(out, 4);
+  write_fields(out, name[1] == 0 ? request->path : name + 1, &status);
+  out_u64(out, 7, status.st_ino);
+  out_u64(out, 8, nanoseconds(status.st_ctim));
+  out_u64(out, 9, nanoseconds(clock));
+  out_end(out, mark);
   return 0;
 }
 

@@ -57,7 +57,7 @@ export const readFile = defineRoute({
   path: '/api/sandboxes/{id}/files',
   summary: 'A file',
   description:
-    'Its bytes as they are. Takes `Range: bytes=FROM-TO` and `If-None-Match`; the ETag stands for size and time of change.',
+    'Its bytes as they are. Takes `Range: bytes=FROM-TO` and `If-None-Match`; the ETag stands for inode, size and time of change. One that is weak (`W/`) is of a file that changes too often to say, and is matched by no `If-Match`.',
   query: z.strictObject({ path: guestPath, follow }),
   answers: {
     200: { description: 'All of it', content: 'application/octet-stream' },

@@ -11,6 +11,8 @@ import {
   rotateKey,
 } from '../api/access.ts';
 import type { BodyInputOf, ValueOf } from '../api/route.ts';
+import { checkOptions } from '../policy/known-options.ts';
+import { FILTERS, SENT } from './option-kinds.ts';
 import { pagesOf } from './pages.ts';
 import type { Transport } from './transport.ts';
 
@@ -29,11 +31,13 @@ export class RemoteKeys {
 
   /** Also those that have ended. @param options `tenant`: for operators */
   async list(options: { readonly tenant?: string } = {}): Promise<RemoteKey[]> {
+    checkOptions(options, 'list', FILTERS.keys, 'client');
     return await pagesOf(this.#transport, listKeys, { query: { ...options } });
   }
 
   /** @throws QUOTA_EXCEEDED, FORBIDDEN for what the caller does not have */
   async create(key: BodyInputOf<typeof createKey> = {}): Promise<IssuedKey> {
+    checkOptions(key, 'create', SENT.key, 'client');
     return await this.#transport.ask(createKey, { body: key });
   }
 
@@ -44,6 +48,7 @@ export class RemoteKeys {
 
   /** Another secret; the one before is good for a while. @throws NOT_FOUND, CONFLICT */
   async rotate(id: string, options: { readonly overlapMs?: number } = {}): Promise<IssuedKey> {
+    checkOptions(options, 'rotate', SENT.rotation, 'client');
     return await this.#transport.ask(rotateKey, { params: { id }, body: { ...options } });
   }
 
@@ -69,6 +74,7 @@ export class RemoteTenants {
 
   /** @throws CONFLICT, FORBIDDEN */
   async create(tenant: BodyInputOf<typeof createTenant>): Promise<RemoteTenant> {
+    checkOptions(tenant, 'create', SENT.tenant, 'client');
     return await this.#transport.ask(createTenant, { body: tenant });
   }
 
@@ -79,6 +85,7 @@ export class RemoteTenants {
 
   /** @throws NOT_FOUND, FORBIDDEN */
   async change(id: string, change: BodyInputOf<typeof changeTenant>): Promise<RemoteTenant> {
+    checkOptions(change, 'change', SENT.tenantChange, 'client');
     return await this.#transport.ask(changeTenant, { params: { id }, body: change });
   }
 }

@@ -10,7 +10,9 @@ import {
 } from '../api/admission.ts';
 import type { BodyInputOf, ValueOf } from '../api/route.ts';
 import { CaissonError } from '../core/error.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import { requireContent, requireObject } from '../sandbox/given-values.ts';
+import { SENT } from './option-kinds.ts';
 import { base64 } from './source.ts';
 import type { Transport } from './transport.ts';
 
@@ -32,7 +34,7 @@ export async function scanRemotely(
   given: RemoteScanOptions,
 ): Promise<RemoteScanReport> {
   requireObject(files, 'what is to be scanned', 'client');
-  requireObject(given, 'the options of scan', 'client');
+  checkOptions(given, 'scan', SENT.scan, 'client');
   const { signal, ...options } = given;
   for (const [path, content] of Object.entries(files))
     requireContent(content, `scan as ${JSON.stringify(path)}`, 'client');
@@ -87,6 +89,7 @@ export class RemoteTrust {
 
   /** @throws KEY_INVALID, TRUST_INVALID, FORBIDDEN */
   async trust(signer: BodyInputOf<typeof trustSigner>): Promise<ValueOf<typeof trustSigner>> {
+    checkOptions(signer, 'trust', SENT.signer, 'client');
     return await this.#transport.ask(trustSigner, { body: signer });
   }
 
@@ -98,7 +101,7 @@ export class RemoteTrust {
 
 /** @throws REQUEST_INVALID */
 function subjectToWire(given: RemoteSubject): SubjectBody {
-  requireObject(given, 'what is signed', 'client');
+  checkOptions(given, 'what is signed', SENT.subject, 'client');
   const { code, ...subject } = given;
   requireContent(code, 'be signed', 'client');
   return {

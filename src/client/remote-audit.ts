@@ -5,7 +5,7 @@ import { auditRecord, queryAudit, streamAudit } from '../api/audit.ts';
 import type { ValueOf } from '../api/route.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { safeParse } from '../core/safe-parse.ts';
-import { checkOptions, type KindsOf } from '../sandbox/known-options.ts';
+import { checkOptions, type KindsOf } from '../policy/known-options.ts';
 import { eventsOf } from './events.ts';
 import { eachOf } from './pages.ts';
 import { remoteFailed } from './remote-answer.ts';

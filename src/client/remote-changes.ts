@@ -1,8 +1,8 @@
 /** What was changed in an overlaid workspace of a service, in the shape of the library's. */
 import { applyChanges, diffChanges, listChanges, type WireChange } from '../api/changes.ts';
 import { CaissonError } from '../core/error.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import type { Applied, ApplyOptions, Change } from '../sandbox/changes.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
 import { APPLY, CHANGES } from '../sandbox/option-kinds.ts';
 import { eachOf } from './pages.ts';
 import type { SharedChanges } from './shared.ts';

@@ -26,6 +26,7 @@ import {
 import type { Route } from '../api/route.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import { safeParse } from '../core/safe-parse.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import { Beneath } from '../sandbox/beneath.ts';
 import { bytePieces } from '../sandbox/byte-pieces.ts';
 import { onHost } from '../sandbox/file-failed.ts';
@@ -40,7 +41,6 @@ import {
   requireText,
   requireWhole,
 } from '../sandbox/given-values.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
 import { FILES } from '../sandbox/option-kinds.ts';
 import type { FileEvent, WatchOptions } from '../sandbox/watch.ts';
 import { eventsOf } from './events.ts';

@@ -19,8 +19,9 @@ import type {
 } from '../modules/module-schemas.ts';
 import type { Inspected, Registered } from '../modules/modules.ts';
 import { EXECUTE, INSPECT } from '../modules/option-kinds.ts';
-import { requireObject as requireAny, requireText } from '../sandbox/given-values.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
+import { checkOptions } from '../policy/known-options.ts';
+import { requireText } from '../sandbox/given-values.ts';
+import { FILTERS, SENT } from './option-kinds.ts';
 import { pagesOf } from './pages.ts';
 import { checkRemote } from './place.ts';
 import type { SharedModules } from './shared.ts';
@@ -35,7 +36,7 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   }
 
   async register(request: ModuleRegistration): Promise<Registered> {
-    requireObject(request, 'the registration');
+    checkOptions(request, 'register', SENT.module, 'client');
     const { code, certificate, ...rest } = request;
     const body = {
       ...rest,
@@ -50,7 +51,7 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
   }
 
   async list(filter: ModuleFilter = {}): Promise<ModuleInfo[]> {
-    requireObject(filter, 'the filter');
+    checkOptions(filter, 'list', FILTERS.modules, 'client');
     const { enabled, ...rest } = filter;
     const query = {
       ...rest,
@@ -128,10 +129,6 @@ export class RemoteModules implements SharedModules, AsyncDisposable {
     requireReference(reference);
     return await this.#transport.ask(changeModule, { params: { reference }, body: { enabled } });
   }
-}
-
-function requireObject(value: unknown, what: string): void {
-  requireAny(value, what, 'client');
 }
 
 function requireReference(reference: string): void {

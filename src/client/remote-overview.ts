@@ -4,7 +4,8 @@ import { listSnapshots, type WireSnapshot } from '../api/lifecycle.ts';
 import type { QueryInputOf, ValueOf } from '../api/route.ts';
 import { inspectSandbox, killSandbox, listSandboxes, type WireSandbox } from '../api/sandboxes.ts';
 import { poolStatistics, threatStatistics } from '../api/statistics.ts';
-import { requireObject } from '../sandbox/given-values.ts';
+import { checkOptions } from '../policy/known-options.ts';
+import { FILTERS } from './option-kinds.ts';
 import { pagesOf } from './pages.ts';
 import { type RemoteSnapshot, snapshotOf } from './remote-sandbox.ts';
 import type { Transport } from './transport.ts';
@@ -25,7 +26,7 @@ export class RemoteSandboxes {
 
   /** Oldest first. @param filter `label`: NAME=VALUE */
   async list(filter: RemoteSandboxFilter = {}): Promise<WireSandbox[]> {
-    requireObject(filter, 'the filter', 'client');
+    checkOptions(filter, 'list', FILTERS.sandboxes, 'client');
     return await pagesOf(this.#transport, listSandboxes, { query: { ...filter } });
   }
 
@@ -62,7 +63,7 @@ export class RemoteStatistics {
   async threats(
     options: { readonly days?: number } = {},
   ): Promise<ValueOf<typeof threatStatistics>['occurrences']> {
-    requireObject(options, 'the options of threats', 'client');
+    checkOptions(options, 'threats', FILTERS.threats, 'client');
     return (await this.#transport.ask(threatStatistics, { query: { ...options } })).occurrences;
   }
 

@@ -9,7 +9,7 @@ import {
   validatePolicy,
 } from '../api/policies.ts';
 import type { ValueOf } from '../api/route.ts';
-import { checkOptions, type KindsOf } from '../sandbox/known-options.ts';
+import { checkOptions, type KindsOf } from '../policy/known-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
 import { pagesOf } from './pages.ts';
 import { policyToWire, type RemotePolicyInput } from './place.ts';

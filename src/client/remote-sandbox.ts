@@ -17,13 +17,13 @@ import { execInSandbox, inspectSandbox, killSandbox, type WireSandbox } from '..
 import { spawnInSandbox } from '../api/spawn.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import { networkDocument } from '../policy/to-document.ts';
 import type { Applied, ApplyOptions } from '../sandbox/changes.ts';
 import type { ExecOptions, SpawnOptions } from '../sandbox/exec-options.ts';
 import { requireWhole } from '../sandbox/given-values.ts';
 import type { GuestProcess } from '../sandbox/guest-process.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
 import type { ManagedForkOptions } from '../sandbox/manager/manager-options.ts';
 import { requireNetworkPolicy } from '../sandbox/network-policy-given.ts';
 import { APPLY, SHELL, SPAWN } from '../sandbox/option-kinds.ts';

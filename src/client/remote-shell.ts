@@ -2,7 +2,7 @@
 import { outputFromWire } from '../api/outcome.ts';
 import { closeShell, openShell, runInShell } from '../api/shells.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import { SHELL_COMMAND } from '../sandbox/option-kinds.ts';
 import { requireShellCommand } from '../sandbox/require-argv.ts';
 import type { ShellCommandOptions, ShellOptions, ShellOutcome } from '../sandbox/shell-command.ts';

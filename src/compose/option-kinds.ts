@@ -1,6 +1,6 @@
 /** The options of a Caisson, and of which kind each is. */
 import type { CaissonOptions, PrepareOptions } from '../compose.ts';
-import { having, type KindsOf } from '../sandbox/known-options.ts';
+import { having, type KindsOf } from '../policy/known-options.ts';
 import { EXEC, NETWORK, PENDING, PLACE, SPAWN } from '../sandbox/option-kinds.ts';
 import type { CaissonAdmissionOptions } from './admission-options.ts';
 import type { CreateOptions, RunOptions, SpawnRunOptions } from './requests.ts';

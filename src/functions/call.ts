@@ -3,9 +3,9 @@
  * clone of the result comes back. What a function closes over does not go along, so it is refused before anything runs.
  */
 import { CaissonError } from '../core/error.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateOptions } from '../sandbox/evaluator.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { FreeName } from './free-names.ts';
 import type { AnyFunction, FunctionSource } from './function-source.ts';

@@ -5,10 +5,10 @@
 import type { WasmOptions } from '../backends/program.ts';
 import { CaissonError } from '../core/error.ts';
 import type { Outcome } from '../core/outcome.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Evaluation } from '../sandbox/evaluation.ts';
 import type { EvaluateLimits, EvaluateOptions } from '../sandbox/evaluator.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
 import type { PlaceOptions } from '../sandbox/place-options.ts';
 import type { PolicyInput } from '../sandbox/policy-book.ts';
 import type { EngineLanguage, ProgramSource } from '../sandbox/program.ts';

@@ -1,5 +1,5 @@
 /** The options of `call` and `eval`, and of which kind each is. No code, so that a client can load it, too. */
-import type { KindsOf } from '../sandbox/known-options.ts';
+import type { KindsOf } from '../policy/known-options.ts';
 import { EVALUATE, PLACE } from '../sandbox/option-kinds.ts';
 import type { CallOptions } from './call.ts';
 import type { EvalOptions } from './eval-source.ts';

@@ -1,6 +1,6 @@
 /** A function that looks as before, and runs in a guest. */
 import { CaissonError } from '../core/error.ts';
-import { checkOptions } from '../sandbox/known-options.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import { type CallOptions, callFunction, type Evaluates } from './call.ts';
 import { CALL } from './option-kinds.ts';
 

@@ -1,5 +1,5 @@
 /** The options of a registry, and of which kind each is. No code, so that a client can load it, too. */
-import { having, type KindsOf } from '../sandbox/known-options.ts';
+import { having, type KindsOf } from '../policy/known-options.ts';
 import { PLACE } from '../sandbox/option-kinds.ts';
 import type { ModuleExecuteOptions } from './loaded-module.ts';
 import type { ModulesOptions } from './modules-setup.ts';

@@ -24,6 +24,9 @@ export type ClientHelloState =
 /** Largest first flight, records and all: post-quantum key shares and padding take less than 4 KiB. */
 export const CLIENT_HELLO_MAX_BYTES = 64 * 1024;
 
+/** Extensions, and protocols of ALPN: programs send some twenty and some two; thousands would cost milliseconds. */
+const LIST_MAX = 256;
+
 const RECORD_HANDSHAKE = 22;
 /** change_cipher_spec to tls12_cid (IANA, TLS ContentType). */
 const RECORD_FIRST = 20;
@@ -63,6 +66,11 @@ export class ClientHelloReader {
   #recordLeft = 0;
   #taken = 0;
   #state: ClientHelloState = MORE;
+
+  /** Of the records that the hello is in, headers and all, once it is whole. */
+  get length(): number {
+    return this.#taken;
+  }
 
   push(bytes: Uint8Array): ClientHelloState {
     let at = 0;
@@ -204,6 +212,7 @@ function parseExtensions(extensions: Fields): ClientHello {
     // Two of a kind: one reader takes the first, another the last.
     if (seen.has(type)) throw new Malformed('its TLS hello has an extension twice');
     seen.add(type);
+    if (seen.size > LIST_MAX) throw new Malformed('its TLS hello has too many extensions');
     if (type === EXTENSION_SERVER_NAME) serverName = parseServerName(data);
     else if (type === EXTENSION_ALPN) protocols = parseProtocols(data);
   }
@@ -228,8 +237,10 @@ function parseProtocols(data: Fields): string[] {
   const list = data.vector(2, 2, 65535);
   data.end();
   const protocols: string[] = [];
-  while (!list.isEmpty)
+  while (!list.isEmpty) {
     protocols.push(Buffer.from(list.vector(1, 1, 255).rest()).toString('latin1'));
+    if (protocols.length > LIST_MAX) throw new Malformed('its TLS hello has too many protocols');
+  }
   return protocols;
 }
 

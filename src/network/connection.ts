@@ -2,12 +2,19 @@
  * One TCP connection of a guest, from its first bytes to its end.
  *
  * It was accepted before it is decided upon, since what it sends first carries the name. Nothing goes out until then,
- * but to a server that the policy allows by its address: protocols in which the server speaks first have no name.
+ * but to a server that the policy allows by its address: protocols in which the server speaks first have no name. Over
+ * 300 lines: its phases share one state.
  */
-import type { Socket } from 'node:net';
-import type { ClientHello } from './client-hello.ts';
+import type { OnReadOpts, Socket } from 'node:net';
+import { plainAddress } from '../policy/special-address.ts';
 import type { Dial } from './dial.ts';
-import { type FirstFlight, type FirstFlightTimes, readFirstFlight } from './first-flight.ts';
+import { faultText } from './fault-bounds.ts';
+import {
+  ConnectionEnded,
+  type FirstFlight,
+  type FirstFlightTimes,
+  readFirstFlight,
+} from './first-flight.ts';
 import type { HttpRelay } from './http-relay.ts';
 import type { GuestConnection, InterceptDecision } from './intercept/interceptor.ts';
 import type { Connecting, Judge, Judgement } from './judge.ts';
@@ -35,6 +42,8 @@ export class Connection {
   #early: Promise<Socket> | undefined;
   /** As what its bytes are passed on unread. */
   #relayed: Connecting['speaks'] | undefined;
+  /** Addresses of servers that were reached instead of the guest's own. */
+  readonly #elsewhere = new Set<string>();
   /** The guest has sent its first bytes. */
   #flown = false;
 
@@ -50,30 +59,42 @@ export class Connection {
     socket.on('error', () => socket.destroy());
   }
 
-  /** Never rejects. */
+  /** Rejects where it cannot even be told that it failed. */
   async run(): Promise<void> {
     try {
       const { times } = this.#context;
       const flight = await readFirstFlight(
         this.#socket,
         times,
-        () => void this.#dialEarly().catch(() => this.abort()),
+        () => void this.#dialEarly().catch((error: Error) => this.#fail(error)),
         () => this.#early !== undefined,
       );
       this.#flown = true;
       await this.#decide(flight);
-    } catch {
-      this.#socket.destroy();
-      this.#early?.then((server) => server.destroy()).catch(() => {});
+    } catch (error) {
+      this.#fail(error as Error);
     }
+  }
+
+  /** What is no end of the guest's or a server's is a fault of ours: this connection alone ends, and it is told. */
+  #fail(error: Error): void {
+    this.#socket.destroy();
+    this.#early?.then((server) => server.destroy()).catch(() => {});
+    if (error instanceof ConnectionEnded) return;
+    const judgement = this.#malformed(`a fault in the proxy ended it: ${faultText(error)}`);
+    this.#context.judge.reportConnection(this.#facts, judgement);
   }
 
   /** After a change of the policy: what is no longer allowed ends. */
   recheck(): void {
     if (this.#judgement === undefined || this.#socket.destroyed) return;
     const { judge } = this.#context;
-    let judgement = judge.again(this.#facts, this.#judgement);
-    if (judgement.allowed && this.#wouldBeRead(judgement, this.#judgement)) {
+    const before = this.#judgement;
+    let judgement = judge.again(this.#facts, before);
+    for (const address of this.#elsewhere) {
+      if (judgement.allowed) judgement = judge.again({ ...this.#facts, address }, before);
+    }
+    if (judgement.allowed && this.#wouldBeRead(judgement, before)) {
       const reason = `${judgement.reason}, and what it carries is read from now on: connect anew`;
       judgement = { ...judgement, allowed: false, reason };
     }
@@ -121,7 +142,7 @@ export class Connection {
       flight.kind === 'refused'
         ? this.#malformed(flight.reason)
         : withReason(await judge.connection(this.#facts), flight);
-    if (this.#socket.destroyed) throw new Error('the guest closed the connection');
+    if (this.#socket.destroyed) throw new ConnectionEnded('the guest closed the connection');
     this.#judgement = judgement;
     if (!judgement.allowed) return this.#refuse(judgement, flight.kind === 'refused' ? 400 : 403);
     const carried = judgement.name ?? this.#facts.name;
@@ -151,7 +172,7 @@ export class Connection {
     }
     await this.#dropEarly();
     const relayed = await http();
-    if (this.#socket.destroyed) throw new Error('the guest closed the connection');
+    if (this.#socket.destroyed) throw new ConnectionEnded('the guest closed the connection');
     relayed.serve(this.#guestConnection(flight, judgement, carried, 'http'), {
       restricted: () => judge.restricted(this.#facts),
       decide: ({ method, path }) => judge.request(this.#facts, { method, path }),
@@ -165,7 +186,7 @@ export class Connection {
     carried: string,
     speaks: 'tls' | 'http',
   ): GuestConnection {
-    const { judge, dial } = this.#context;
+    const { judge } = this.#context;
     const facts = this.#facts;
     this.#socket.unshift(bytes);
     return {
@@ -173,24 +194,44 @@ export class Connection {
       speaks,
       name: carried.toLowerCase().replace(/^\[|\]$|\.$/g, ''),
       port: facts.port,
-      dial: () => dial(judge.targets(facts, judgement), facts.port),
+      dial: () => this.#dial(judge.targets(facts, judgement)),
     };
+  }
+
+  async #dial(targets: readonly string[], onread?: OnReadOpts): Promise<Socket> {
+    const server = await this.#context.dial(targets, this.#facts.port, onread);
+    const [first, ...others] = targets;
+    const reached = plainAddress(server.remoteAddress ?? '') ?? '';
+    if (reached !== first && others.includes(reached)) {
+      this.#elsewhere.add(reached);
+      // The policy may be another by now.
+      this.recheck();
+    }
+    if (!this.#socket.destroyed) return server;
+    server.destroy();
+    throw new ConnectionEnded('the guest closed the connection');
   }
 
   async #relay(flight: FirstFlight, judgement: Judgement): Promise<void> {
     const { bytes, kind } = flight;
-    const { judge, dial, times } = this.#context;
+    const { judge, times } = this.#context;
+    const second =
+      flight.kind === 'tls' && judgement.by === 'name' ? new SecondHello(flight.hello) : undefined;
+    // A guest need not wait to be asked for it: it may come at once with the first.
+    const ahead = flight.kind === 'tls' ? second?.push(flight.after) : undefined;
+    if (typeof ahead === 'object') return this.#refuse(this.#malformed(ahead.reason), 400);
     this.#relayed = this.#facts.speaks;
     const early = this.#early;
     const download = new Download(this.#socket);
     let server: Socket;
     try {
       const targets = judge.targets(this.#facts, judgement);
-      const dialling = early ?? dial(targets, this.#facts.port, download.onread);
+      const dialling = early ?? this.#dial(targets, download.onread);
       // While the connection is made: the guest does not wait for the telling.
       judge.reportConnection(this.#facts, judgement);
       server = await dialling;
     } catch (error) {
+      if (error instanceof ConnectionEnded) return;
       const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
       const reason = `${judgement.reason}, but it could not be reached (${code})`;
       judge.reportConnection(this.#facts, { ...judgement, reason });
@@ -204,12 +245,11 @@ export class Connection {
     if (bytes.length > 0) server.write(bytes);
     if (early === undefined) download.start(server, times.idleMs);
     // Before what passes the bytes on, so that it ends both first.
-    if (flight.kind === 'tls' && judgement.by === 'name') this.#watchHello(flight.hello, server);
+    if (second !== undefined && ahead === 'more') this.#watchHello(second, server);
     relayOneWay(this.#socket, server, times.idleMs);
   }
 
-  #watchHello(first: ClientHello, server: Socket): void {
-    const second = new SecondHello(first);
+  #watchHello(second: SecondHello, server: Socket): void {
     const watch = (chunk: Buffer): void => {
       const state = second.push(chunk);
       if (state === 'more') return;
@@ -232,7 +272,7 @@ export class Connection {
       .removeAllListeners()
       .on('error', () => {})
       .destroy();
-    if (early.bytesRead > 0) throw new Error('the server spoke before the request');
+    if (early.bytesRead > 0) throw new ConnectionEnded('the server spoke before the request');
   }
 
   #malformed(reason: string): Judgement {

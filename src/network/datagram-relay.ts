@@ -20,6 +20,7 @@ import { type DatagramDecision, decideDatagram } from './decide-datagram.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { NameSource } from './dns-answer.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import { ownEvents } from './fault-bounds.ts';
 import type { Judge } from './judge.ts';
 import type { ResolvedAddress } from './name-answer.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -177,7 +178,7 @@ export class DatagramRelay {
 
   #keep(address: string, port: number, handle: Readable): void {
     const six = address.includes(':');
-    const socket = createSocket({ type: six ? 'udp6' : 'udp4' });
+    const socket = ownEvents(createSocket({ type: six ? 'udp6' : 'udp4' }));
     const inside: Inside = { address, port, handle, socket, flows: new Map() };
     socket.on('message', (bytes, from) => this.#outwards(inside, bytes, from));
     socket.on('error', () => {});

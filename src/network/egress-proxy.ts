@@ -7,6 +7,7 @@
 import type { Server, Socket } from 'node:net';
 import { plainAddress } from '../policy/special-address.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
+import { ownEvents } from './fault-bounds.ts';
 
 export interface ProxyCounters {
   /** Accepted, refused ones included. */
@@ -67,6 +68,7 @@ export class EgressProxy {
   }
 
   #accept(socket: Socket): void {
+    ownEvents(socket);
     this.#connections++;
     const destination = this.#destinationOf(socket);
     if (destination === undefined) {

@@ -5,14 +5,14 @@ import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { bindTo, listenOn, type NetworkHandles } from '../launcher/network-handles.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
-import { plainAddress } from '../policy/special-address.ts';
 import { DatagramRelay, type OpenDatagram } from './datagram-relay.ts';
 import { DecisionLog, type NetworkDecision } from './decision-log.ts';
 import { dialAtMost } from './dial.ts';
 import { EgressProxy, type ProxyCounters } from './egress-proxy.ts';
+import { FaultBound, faultDecision, ownEvents } from './fault-bounds.ts';
 import { HostResolver } from './host-resolver.ts';
 import type { HttpRelay } from './http-relay.ts';
-import type { Interceptor } from './intercept/interceptor.ts';
+import type { GuestConnection, Interceptor } from './intercept/interceptor.ts';
 import type { SecretHolder } from './intercept/sealed-head.ts';
 import type { Secrets } from './intercept/secrets.ts';
 import type { SpareAuthority } from './intercept/spare-authority.ts';
@@ -42,9 +42,21 @@ export class FilteredNetwork {
   #resolver: ResolverServer | undefined;
   #proxy: EgressProxy | undefined;
   #datagrams: DatagramRelay | undefined;
+  readonly #bound: FaultBound;
+  #closed = false;
 
-  private constructor(open: OpenNetwork, tell: (decision: NetworkDecision) => void, ask: Ask) {
+  private constructor(
+    open: OpenNetwork,
+    tell: (decision: NetworkDecision) => void,
+    ask: Ask,
+    onFault: (fault: string) => void,
+  ) {
     this.#log = new DecisionLog(tell);
+    this.#bound = new FaultBound((fault) => {
+      this.#log.add(faultDecision(fault));
+      this.close();
+      onFault(fault);
+    });
     this.#hostResolver = new HostResolver(open.servers);
     this.#judge = new Judge({
       policy: open.policy,
@@ -55,14 +67,16 @@ export class FilteredNetwork {
     });
   }
 
+  /** @param onFault Told once, of what was thrown while its bytes were worked on; it is shut by then. */
   static async open(
     open: OpenNetwork,
     tell: (decision: NetworkDecision) => void,
     ask: Ask,
+    onFault: (fault: string) => void,
     spares: SpareAuthority,
     holder: SecretHolder | undefined,
   ): Promise<FilteredNetwork> {
-    const network = new FilteredNetwork(open, tell, ask);
+    const network = new FilteredNetwork(open, tell, ask, onFault);
     if (open.policy.intercept === true) {
       network.#interception = await Interception.open(
         open,
@@ -81,6 +95,10 @@ export class FilteredNetwork {
 
   /** Begins to serve; the handles are ours from here on. */
   attach(handles: NetworkHandles, openDatagram: OpenDatagram): void {
+    this.#bound.serve(() => this.#serve(handles, openDatagram));
+  }
+
+  #serve(handles: NetworkHandles, openDatagram: OpenDatagram): void {
     const datagrams = new DatagramRelay({
       judge: this.#judge,
       isOwn: isOwnAddress,
@@ -89,8 +107,8 @@ export class FilteredNetwork {
     });
     this.#datagrams = datagrams;
     void datagrams.update();
-    const dnsTcp = listenOn(createServer(), handles.dnsTcp);
-    const dnsUdp = bindTo(createSocket('udp4'), handles.dnsUdp);
+    const dnsTcp = listenOn(ownEvents(createServer()), handles.dnsTcp);
+    const dnsUdp = bindTo(ownEvents(createSocket('udp4')), handles.dnsUdp);
     this.#resolver = new ResolverServer(datagrams.preparing(this.#judge), {
       udp: dnsUdp,
       tcp: dnsTcp,
@@ -116,11 +134,13 @@ export class FilteredNetwork {
         ? {}
         : { intercept: (connection, facts) => interception.accept(connection, facts) }),
     });
-    listenOn(listener, handles.tcp);
+    listenOn(ownEvents(listener), handles.tcp);
   }
 
   /** Holds for what is open, too. */
   async update(policy: NetworkPolicy): Promise<void> {
+    const { met } = this.#bound;
+    if (met !== undefined) throw new Error(`its network is shut: ${met}`);
     if (policy.intercept === true && this.#interception === undefined) {
       throw new Error('interception cannot begin in an open sandbox: the guest would not trust it');
     }
@@ -145,6 +165,8 @@ export class FilteredNetwork {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#proxy?.close();
     this.#resolver?.close();
     this.#datagrams?.close();
@@ -154,19 +176,16 @@ export class FilteredNetwork {
   }
 }
 
-/** Which connections a name's requests come on, by `name:port`: the guest may make many, so bounded. */
-const INTERCEPTED_MAX = 4096;
-
 class Interception {
   readonly certificatePem: string;
   readonly #interceptor: Interceptor;
-  readonly #facts: Map<string, Connecting>;
+  readonly #facts: WeakMap<GuestConnection, Connecting>;
   readonly #secrets: Secrets;
 
   private constructor(
     certificatePem: string,
     interceptor: Interceptor,
-    facts: Map<string, Connecting>,
+    facts: WeakMap<GuestConnection, Connecting>,
     secrets: Secrets,
   ) {
     this.certificatePem = certificatePem;
@@ -187,28 +206,24 @@ class Interception {
       import('./intercept/interceptor.ts'),
       import('./intercept/secrets.ts'),
     ]);
-    const known = new Map<string, Connecting>();
-    const factsOf = (name: string, port: number): Connecting =>
-      known.get(`${name}:${port}`) ?? { address: plainAddress(name) ?? '', port, speaks: 'tls' };
+    const known = new WeakMap<GuestConnection, Connecting>();
+    // Without an address nothing is allowed.
+    const factsOf = (connection: GuestConnection): Connecting =>
+      known.get(connection) ?? { address: '', port: connection.port, speaks: 'tls' };
     const secrets = new Secrets(open.secrets, holder);
     const interceptor = new Interceptor({
       authority,
       secrets,
-      restricted: (name, port) => judge.restricted(factsOf(name, port)),
-      decideRequest: ({ method, path, name, port }) =>
-        judge.request(factsOf(name, port), { method, path }),
+      restricted: (connection) => judge.restricted(factsOf(connection)),
+      decideRequest: ({ method, path }, connection) =>
+        judge.request(factsOf(connection), { method, path }),
       report: (decision) => log.add(decision),
     });
     return new Interception(authority.certificatePem, interceptor, known, secrets);
   }
 
-  accept(connection: Parameters<Interceptor['accept']>[0], facts: Connecting): void {
-    const key = `${connection.name}:${connection.port}`;
-    this.#facts.delete(key);
-    this.#facts.set(key, facts);
-    if (this.#facts.size > INTERCEPTED_MAX) {
-      this.#facts.delete(this.#facts.keys().next().value ?? '');
-    }
+  accept(connection: GuestConnection, facts: Connecting): void {
+    this.#facts.set(connection, facts);
     void this.#interceptor.accept(connection);
   }
 

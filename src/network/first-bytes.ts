@@ -43,6 +43,11 @@ export class FirstBytes {
     return this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
   }
 
+  /** What came in one piece with the end of a TLS hello. */
+  get afterHello(): Buffer {
+    return this.bytes.subarray(this.#hello?.length ?? 0);
+  }
+
   push(chunk: Buffer): FirstBytesState {
     this.#chunks.push(chunk);
     if (this.#isHttp) return { kind: 'http' };

@@ -6,8 +6,10 @@ import { type ClientHello, looksLikeTls } from './client-hello.ts';
 import { FirstBytes, type FirstBytesState } from './first-bytes.ts';
 import { HEAD_END, HEAD_MAX_BYTES, hostOfRequest } from './http-host.ts';
 
-export type FirstFlight = { readonly bytes: Buffer } & (
-  | { readonly kind: 'tls'; readonly hello: ClientHello }
+export type FirstFlight = {
+  readonly bytes: Buffer;
+} /** `after`: the end of `bytes`, which is no part of the hello. */ & (
+  | { readonly kind: 'tls'; readonly hello: ClientHello; readonly after: Buffer }
   | { readonly kind: 'http'; readonly host?: string }
   | { readonly kind: 'other' }
   | { readonly kind: 'refused'; readonly speaks: 'tls' | 'http' | 'other'; readonly reason: string }
@@ -20,8 +22,11 @@ export interface FirstFlightTimes {
   readonly quietMs: number;
 }
 
+/** Nothing is to be told of it. */
+export class ConnectionEnded extends Error {}
+
 /**
- * Leaves the socket paused. Rejects when the guest closes the connection meanwhile.
+ * Leaves the socket paused. Rejects ({@link ConnectionEnded}) when the guest closes the connection meanwhile.
  *
  * @param onQuiet Called once when nothing came for a while; the wait goes on.
  * @param mayWait Whether the wait for a first byte has no end.
@@ -79,7 +84,7 @@ export function readFirstFlight(
   const gone = (): void => {
     clearTimeout(quiet);
     clearTimeout(late);
-    reject(new Error('the guest closed the connection'));
+    reject(new ConnectionEnded('the guest closed the connection'));
   };
   socket.on('data', take).once('end', end).once('close', gone);
   return promise;
@@ -88,6 +93,7 @@ export function readFirstFlight(
 function flightOf(state: FirstBytesState, first: FirstBytes): FirstFlight | undefined {
   if (state.kind === 'more') return undefined;
   const { bytes } = first;
+  if (state.kind === 'tls') return { ...state, bytes, after: first.afterHello };
   if (state.kind !== 'http') return { ...state, bytes };
   const found = hostOfRequest(bytes);
   if (found.kind === 'more') return undefined;

@@ -3,6 +3,7 @@
  *
  * It does not read /etc/hosts, so that a name that only this host knows does not lead anywhere.
  */
+import type { AddressQuestion } from './name-answer.ts';
 import { NameServers, type Resolution } from './name-servers.ts';
 import { givenNameServers, ResolvConf } from './resolv-conf.ts';
 
@@ -46,17 +47,23 @@ export class HostResolver {
     if (this.#pending.size >= PENDING_MAX) {
       return Promise.resolve({ kind: 'failed', reason: 'too many names are being looked up' });
     }
-    const asked = this.#servers.ask({ name, family }).then((resolution) => {
-      this.#pending.delete(key);
-      this.#keep(key, resolution);
-      return resolution;
-    });
+    const asked = this.#ask(key, { name, family });
     this.#pending.set(key, asked);
     return asked;
   }
 
   close(): void {
     this.#servers.close();
+  }
+
+  async #ask(key: string, question: AddressQuestion): Promise<Resolution> {
+    try {
+      const resolution = await this.#servers.ask(question);
+      this.#keep(key, resolution);
+      return resolution;
+    } finally {
+      this.#pending.delete(key);
+    }
   }
 
   #keep(key: string, resolution: Resolution): void {

@@ -11,6 +11,7 @@ import type { CheckedAddresses } from './checked-names.ts';
 import { DecisionLog, type NetworkDecision } from './decision-log.ts';
 import type { NameSource } from './dns-answer.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import { FaultBound, faultDecision, ownEvents } from './fault-bounds.ts';
 import type { InternalGroups, Member, MemberOptions } from './internal-groups.ts';
 import { type DialInto, InwardRelay } from './inward-relay.ts';
 import { ResolverServer } from './resolver.ts';
@@ -29,6 +30,8 @@ export class InternalNetwork implements NameSource {
   readonly #relay: InwardRelay;
   #server: Server | undefined;
   #resolver: ResolverServer | undefined;
+  readonly #bound: FaultBound;
+  #closed = false;
 
   /** @throws REQUEST_INVALID: the name is taken */
   constructor(
@@ -37,23 +40,33 @@ export class InternalNetwork implements NameSource {
     groups: InternalGroups,
     dialInto: DialInto,
     tell: (decision: NetworkDecision) => void,
+    onFault: (fault: string) => void,
   ) {
     this.#groups = groups;
     this.#log = new DecisionLog(tell);
+    this.#bound = new FaultBound((fault) => {
+      this.#log.add(faultDecision(fault));
+      this.close();
+      onFault(fault);
+    });
     this.#relay = new InwardRelay(dialInto);
     this.#member = groups.join(id, options);
   }
 
   /** Begins to serve; the handles are ours from here on. */
   attach(handles: NetworkHandles): void {
+    this.#bound.serve(() => this.#serve(handles));
+  }
+
+  #serve(handles: NetworkHandles): void {
     this.#resolver = new ResolverServer(this, {
-      tcp: listenOn(createServer(), handles.dnsTcp),
-      udp: bindTo(createSocket('udp4'), handles.dnsUdp),
+      tcp: listenOn(ownEvents(createServer()), handles.dnsTcp),
+      udp: bindTo(ownEvents(createSocket('udp4')), handles.dnsUdp),
     });
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true } as const;
     this.#server = createServer(options, (socket) => void this.#accept(socket));
     this.#server.on('error', () => {});
-    listenOn(this.#server, handles.tcp);
+    listenOn(ownEvents(this.#server), handles.tcp);
   }
 
   update(): never {
@@ -65,6 +78,8 @@ export class InternalNetwork implements NameSource {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#groups.leave(this.#member);
     this.#server?.close();
     this.#relay.close();
@@ -107,6 +122,7 @@ export class InternalNetwork implements NameSource {
   }
 
   async #accept(socket: Socket): Promise<void> {
+    ownEvents(socket);
     // By TPROXY the accepted socket's own address is where the guest connected to.
     const address = plainAddress(socket.localAddress ?? '') ?? '';
     const port = socket.localPort ?? 0;

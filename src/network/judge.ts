@@ -146,10 +146,11 @@ export class Judge {
   targets(facts: Connecting, judgement: Judgement): string[] {
     const { name } = judgement;
     if (name === undefined) return [facts.address];
+    const known = this.#known(facts, name);
     const others = this.names.addressesOf(name).filter((address) => {
       // The loopback of a guest is its own: this host's is never meant, whatever the rules.
       if (address === facts.address || isLoopback(address)) return false;
-      return this.rules.decideConnection(this.#known({ ...facts, address }, name)).allowed;
+      return this.rules.mayGoInstead(known, this.#known({ ...facts, address }, name));
     });
     return [facts.address, ...others];
   }

@@ -3,7 +3,8 @@
  *
  * RFC 1035 section 4.1; aliases as in RFC 1034 section 3.6.2: of the records, those alone count that the name leads to.
  */
-import { type Answer, type DecodedPacket, decode, encode, TRUNCATED_RESPONSE } from 'dns-packet';
+import { type Answer, encode } from 'dns-packet';
+import { type AddressRecord, CLASS_IN, readMessage, TYPE } from './address-records.ts';
 
 export interface AddressQuestion {
   /** In its one form (`hostName`). */
@@ -51,10 +52,10 @@ export function writeQuestion(question: AddressQuestion, id: number, extended: b
 
 /** @param bytes Their id is known to be the question's. */
 export function readAnswer(bytes: Buffer, question: AddressQuestion): NameAnswer {
-  const packet = read(bytes);
-  if (packet === undefined || packet.type !== 'response') return { kind: 'foreign' };
-  const code = (packet.flags ?? 0) & 15;
-  const [asked, ...others] = packet.questions ?? [];
+  const message = readMessage(bytes);
+  if (message === undefined || !message.isResponse) return { kind: 'foreign' };
+  const { code, answers } = message;
+  const [asked, ...others] = message.questions;
   // Who did not understand a query may answer with the header alone. Nothing is taken from that but to ask otherwise.
   if (asked === undefined && (code === RCODE.FORMERR || code === RCODE.NOTIMP)) {
     return { kind: 'not-understood' };
@@ -62,36 +63,28 @@ export function readAnswer(bytes: Buffer, question: AddressQuestion): NameAnswer
   if (
     asked === undefined ||
     others.length > 0 ||
-    asked.name.toLowerCase() !== question.name ||
-    asked.type !== typeOf(question) ||
-    asked.class !== 'IN'
+    asked.name !== question.name ||
+    asked.type !== TYPE[typeOf(question)] ||
+    asked.class !== CLASS_IN
   ) {
     return { kind: 'foreign' };
   }
-  if (((packet.flags ?? 0) & TRUNCATED_RESPONSE) !== 0) return { kind: 'truncated' };
+  if (message.isTruncated) return { kind: 'truncated' };
   if (code === RCODE.NXDOMAIN) return { kind: 'absent' };
   if (code === RCODE.FORMERR || code === RCODE.NOTIMP) return { kind: 'not-understood' };
   if (code !== 0) return { kind: 'failed', code: nameOf(code) };
-  return { kind: 'addresses', addresses: addressesIn(packet.answers ?? [], question) };
+  return { kind: 'addresses', addresses: addressesIn(answers, question) };
 }
 
-function read(bytes: Buffer): DecodedPacket | undefined {
-  try {
-    return decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function addressesIn(records: readonly Answer[], question: AddressQuestion): ResolvedAddress[] {
+function addressesIn(
+  records: readonly AddressRecord[],
+  question: AddressQuestion,
+): ResolvedAddress[] {
   const type = typeOf(question);
   const aliases = new Map<string, { readonly to: string; readonly ttlSeconds: number }>();
   for (const record of records) {
     if (record.type !== 'CNAME' || aliases.size >= ALIASES_MAX) continue;
-    aliases.set(record.name.toLowerCase(), {
-      to: record.data.toLowerCase(),
-      ttlSeconds: secondsOf(record),
-    });
+    aliases.set(record.name, { to: record.data, ttlSeconds: secondsOf(record) });
   }
   let name = question.name;
   let most = TTL_MAX;
@@ -103,7 +96,7 @@ function addressesIn(records: readonly Answer[], question: AddressQuestion): Res
   }
   const addresses: ResolvedAddress[] = [];
   for (const record of records) {
-    if (record.type !== type || record.name.toLowerCase() !== name) continue;
+    if (record.type !== type || record.name !== name) continue;
     addresses.push({ address: record.data, ttlSeconds: Math.min(most, secondsOf(record)) });
     if (addresses.length === ADDRESSES_MAX) break;
   }
@@ -111,7 +104,7 @@ function addressesIn(records: readonly Answer[], question: AddressQuestion): Res
 }
 
 /** RFC 2181 section 8: what has the highest bit set is none. */
-function secondsOf({ ttl = 0 }: { readonly ttl?: number | undefined }): number {
+function secondsOf({ ttl }: AddressRecord): number {
   return ttl > TTL_MAX ? 0 : ttl;
 }
 

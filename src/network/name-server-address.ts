@@ -1,6 +1,6 @@
 /** Where a name server is: `1.1.1.1`, `1.1.1.1:53`, `2606:4700::1111`, `[::1]:5353`, `fe80::1%eth0`. */
 import { isIP } from 'node:net';
-import { CaissonError } from '../core/error.ts';
+import { CaissonError, isCaissonError } from '../core/error.ts';
 
 export interface NameServerAddress {
   /** With its zone where it has one. */
@@ -24,6 +24,35 @@ export function parseNameServer(text: string): NameServerAddress {
     });
   }
   return { address, port: at };
+}
+
+/**
+ * Of an option, before anybody asks for a name.
+ *
+ * @param what as a message calls it @throws CaissonError `REQUEST_INVALID`
+ */
+export function checkNameServers(servers: readonly string[], what: string): void {
+  if (servers.length === 0) {
+    throw new CaissonError('REQUEST_INVALID', {
+      layer: 'network',
+      message: `${what} names none: no name would be found`,
+      hint: 'leave it out for those of the host, or name one, such as 192.0.2.53',
+    });
+  }
+  for (const server of servers) {
+    try {
+      parseNameServer(server);
+    } catch (cause) {
+      if (!isCaissonError(cause)) throw cause;
+      const { message, hint } = cause;
+      throw new CaissonError('REQUEST_INVALID', {
+        layer: 'network',
+        message: `${what}: ${message}`,
+        ...(hint === undefined ? {} : { hint }),
+        details: { option: 'nameServers' },
+      });
+    }
+  }
 }
 
 export function formatNameServer({ address, port }: NameServerAddress): string {

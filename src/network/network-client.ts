@@ -27,7 +27,7 @@ export interface NetworkOptions {
   /** Name servers to ask, `address` or `address:port`; default those of the host. */
   readonly servers?: readonly string[];
   readonly onDecision: (decision: NetworkDecision) => void;
-  /** The proxy process died: nothing passes any more. Not called after {@link FilteredNetworkClient.close}. */
+  /** The proxy process died, or a fault in it shut this network: nothing passes any more. Not called after {@link FilteredNetworkClient.close}. */
   readonly onGone?: (error: CaissonError) => void;
   /** Asked about what no rule decides. Absent: it is refused. */
   readonly ask?: Ask;

@@ -11,6 +11,15 @@ export function networkGone(how: string, cause?: unknown): CaissonError {
   });
 }
 
+/** The process lives, and serves the others. */
+export function networkShut(fault: string): CaissonError {
+  return new CaissonError('NETWORK_GONE', {
+    layer: 'network',
+    message: `a fault of the proxy shut the network of this sandbox: ${fault}`,
+    hint: 'it has no network any more; make a new one, and report the fault',
+  });
+}
+
 export function networkFailed({
   message,
   invalid,

@@ -68,6 +68,8 @@ export type FromProxy =
       readonly port: number;
       readonly address?: string;
     }
+  /** Of a network that is shut by now; without an id of the whole process, which ends. */
+  | { readonly type: 'fault'; readonly id?: number; readonly text: string }
   | { readonly type: 'decision'; readonly id: number; readonly decision: NetworkDecision }
   | {
       readonly type: 'ask';

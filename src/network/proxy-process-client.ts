@@ -19,7 +19,7 @@ import type {
   NetworkOptions,
   PublishedPortClient,
 } from './network-client.ts';
-import { networkFailed, networkGone } from './proxy-error.ts';
+import { networkFailed, networkGone, networkShut } from './proxy-error.ts';
 import type { FromProxy, ProxyReply, ProxyRequest, ToProxy } from './proxy-messages.ts';
 import type { PublishOptions } from './published-port.ts';
 import { SecretKeeper } from './secret-keeper.ts';
@@ -51,6 +51,8 @@ export class ProxyProcessClient {
   #isHeard = false;
   #gone: CaissonError | undefined;
   #ending = false;
+  /** What it said of its end. */
+  #fatal: string | undefined;
   readonly #keeper: SecretKeeper;
 
   constructor(child: NodeProcess, startVault: (memory: VaultMemory) => VaultProcess) {
@@ -59,7 +61,7 @@ export class ProxyProcessClient {
     child.on('message', (message) => this.#take(message as FromProxy));
     this.#ended = new Promise((resolve) => {
       const end = (how: string): void => {
-        this.#end(networkGone(how));
+        this.#end(networkGone(this.#fatal === undefined ? how : `${how}, ${this.#fatal}`));
         resolve();
       };
       child.once('error', (error) => end(error.message));
@@ -273,7 +275,9 @@ export class ProxyProcessClient {
 
   #take(message: FromProxy): void {
     this.#isHeard = true;
-    if (message.type === 'decision') {
+    if (message.type === 'fault') {
+      this.#fault(message);
+    } else if (message.type === 'decision') {
       this.#networks.get(message.id)?.onDecision?.(message.decision);
     } else if (message.type === 'ask') {
       void this.#ask(message);
@@ -286,6 +290,12 @@ export class ProxyProcessClient {
       if (message.type === 'reply') pending?.resolve(message.reply);
       else pending?.reject(networkFailed(message));
     }
+  }
+
+  /** Of one network: the others go on. Of the process: what is told of its end. */
+  #fault({ id, text }: Extract<FromProxy, { type: 'fault' }>): void {
+    if (id === undefined) this.#fatal = text;
+    else this.#networks.get(id)?.onGone?.(networkShut(text));
   }
 
   async #ask({ id, question, about }: Extract<FromProxy, { type: 'ask' }>): Promise<void> {

@@ -18,6 +18,7 @@ import type { NetworkPolicy } from '../policy/policy.ts';
 import type { OpenDatagram } from './datagram-relay.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import { boundFaults, faultText } from './fault-bounds.ts';
 import { FilteredNetwork } from './filtered-network.ts';
 import { SpareAuthority } from './intercept/spare-authority.ts';
 import type { VaultReader } from './intercept/vault-reader.ts';
@@ -35,6 +36,9 @@ interface Served {
   counters(): ProxyCounters;
   close(): void;
 }
+
+/** However full the channel is. */
+const TELLING_MS = 1000;
 
 const networks = new Map<number, Promise<Served>>();
 const groups = new InternalGroups();
@@ -85,6 +89,13 @@ process.on('message', (message: ToProxy | { type?: undefined }, handle: unknown)
   }
 });
 process.on('disconnect', () => process.exit(0));
+boundFaults((fault) => {
+  const end = (): never => process.exit(1);
+  // At once where nobody is told: what has gone wrong is unknown, and everything is shut with the process.
+  if (!process.connected) end();
+  setTimeout(end, TELLING_MS);
+  process.send?.({ type: 'fault', text: faultText(fault) }, undefined, undefined, end);
+});
 
 async function carryOut(
   message: Exclude<ToProxy, { type: 'answer' | 'dialled' | 'vault' }>,
@@ -121,15 +132,16 @@ function keep(id: number, opening: Promise<Served>): Promise<Served> {
 
 async function open(id: number, options: OpenNetwork): Promise<Served> {
   const tell = (decision: NetworkDecision): void => say({ type: 'decision', id, decision });
+  const onFault = (text: string): void => say({ type: 'fault', id, text });
   if (options.member !== undefined) {
-    return new InternalNetwork(id, options.member, groups, dialInto, tell);
+    return new InternalNetwork(id, options.member, groups, dialInto, tell, onFault);
   }
   const ask: Ask = (about) => {
     const question = ++lastQuestion;
     say({ type: 'ask', id, question, about });
     return new Promise((resolve) => questions.set(question, resolve));
   };
-  return await FilteredNetwork.open(options, tell, ask, spares, await vault);
+  return await FilteredNetwork.open(options, tell, ask, onFault, spares, await vault);
 }
 
 async function readVault(handle: RawHandle): Promise<VaultReader> {

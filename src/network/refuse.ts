@@ -2,6 +2,7 @@
  * How a guest's program is told that its connection was refused: in the words of the protocol that it speaks.
  */
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { PROBLEM_TYPE, problemBody } from './intercept/problem.ts';
 
 /** Fatal, access_denied (RFC 8446 section 6.2): what TLS libraries print. */
@@ -26,10 +27,15 @@ export function refuse(
     return;
   }
   socket.end(speaks === 'tls' ? TLS_ALERT : httpAnswer(status, rule, reason));
+  socket.once('end', () => socket.destroySoon());
+  readNoMore(socket);
+}
+
+/** Closes what was ended, whatever still comes: what nobody reads would keep it open for good. */
+export function readNoMore(socket: Duplex): void {
   socket.resume();
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
-  socket.once('end', () => socket.destroySoon());
 }
 
 function httpAnswer(status: number, rule: string, reason: string): string {

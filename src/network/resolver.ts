@@ -5,6 +5,7 @@ import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { Server, Socket } from 'node:net';
 import { answerQuery, type NameSource, QUERY_MAX_BYTES } from './dns-answer.ts';
+import { faultText, ownEvents } from './fault-bounds.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** Queries that wait for an answer at once; more go unanswered, and are asked again by who meant them. */
@@ -31,7 +32,7 @@ export class ResolverServer {
   constructor(judge: NameSource, sockets: DnsSockets) {
     this.#judge = judge;
     this.#sockets = sockets;
-    sockets.udp.on('message', (bytes, from) => void this.#udp(bytes, from).catch(() => {}));
+    sockets.udp.on('message', (bytes, from) => void this.#udp(bytes, from));
     sockets.udp.on('error', () => {});
     sockets.tcp.on('connection', (socket) => this.#tcp(socket));
     sockets.tcp.on('error', () => {});
@@ -55,6 +56,7 @@ export class ResolverServer {
 
   /** Messages with their length before them (RFC 7766), answered in their order. */
   #tcp(socket: Socket): void {
+    ownEvents(socket);
     if (this.#connections.size >= TCP_CONNECTIONS_MAX) {
       socket.destroy();
       return;
@@ -63,6 +65,7 @@ export class ResolverServer {
     socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
     socket.on('error', () => {});
     socket.on('close', () => this.#connections.delete(socket));
+    // Its connection broke: what is thrown in answering is told where it is thrown.
     this.#serve(socket).catch(() => socket.destroy());
   }
 
@@ -90,6 +93,10 @@ export class ResolverServer {
     this.#pending++;
     try {
       return await answerQuery(this.#judge, bytes, transport);
+    } catch (error) {
+      const reason = `a fault in the resolver: ${faultText(error as Error)}`;
+      this.#judge.reportName('a query', { allowed: false, rule: 'network', reason });
+      return undefined;
     } finally {
       this.#pending--;
     }

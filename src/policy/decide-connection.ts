@@ -120,6 +120,20 @@ export class NetworkRules {
   }
 
   /**
+   * May an allowed connection go to another address of its name instead? Its requests are decided by where the guest
+   * connected to, so that where rules hold for them they must be the same ones there.
+   */
+  mayGoInstead(facts: ConnectionFacts, other: ConnectionFacts): boolean {
+    const decision = this.decideConnection(other);
+    if (!decision.allowed || decision.requests !== true) return decision.allowed;
+    const [here, there] = [facts, other].map((each) => this.#weigh(each));
+    const rules = (weighed: Weighed | undefined): readonly CompiledRule[] =>
+      weighed !== undefined && 'connection' in weighed ? weighed.connection.rules : [];
+    const [first, second] = [rules(here), rules(there)];
+    return first.length === second.length && first.every((rule, index) => rule === second[index]);
+  }
+
+  /**
    * Should this name be resolved for the guest? Where some connection to it could be allowed. Names under blocks alone
    * are not: a policy of addresses is used by address, and a resolver that asks for any name is a way out.
    */

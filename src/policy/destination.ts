@@ -128,7 +128,8 @@ function parseHost(text: string, shown: string): string {
   if (around)
     throw invalid(`${shown} has bits set outside of its block`, `did you mean ${around}?`);
   // One written form for each name: lower case, no dot at the end (RFC 4343, RFC 1034 section 3.1).
-  const name = text.toLowerCase().replace(/\.$/, '');
+  // toLowerCase makes the Kelvin sign a k: what is beyond ASCII stays as it is, and is refused below.
+  const name = (/[^!-~]/.test(text) ? text : text.toLowerCase()).replace(/\.$/, '');
   const labels = (name.startsWith('*.') ? name.slice(2) : name).split('.');
   if (name.length > 253 || !labels.every((label) => LABEL.test(label))) {
     throw invalid(

@@ -5,7 +5,9 @@
  */
 import { CaissonError, type Result, toResult } from '../core/error.ts';
 import type { PolicyDocument } from './document.ts';
+import { checkOptions } from './known-options.ts';
 import { type NormalizeContext, normalize } from './normalize.ts';
+import { PARSE, POLICY_CONTEXT } from './option-kinds.ts';
 import type { Policy } from './policy.ts';
 import { type Problem, policyInvalid } from './problems.ts';
 import { isProfileName, profiles } from './profiles.ts';
@@ -47,10 +49,11 @@ export interface ParseOptions extends PolicyContext {
  *
  * @throws CaissonError `POLICY_TOO_LARGE`; `POLICY_INVALID`, with all problems in
  * `details.problems` as `{path, source, line, column, message, suggestion}`; `POLICY_NOT_FOUND`
- * for a file that `extends` names
+ * for a file that `extends` names; `REQUEST_INVALID` for the options
  * @example parsePolicy('level: strict\nfilesystem: {read: [src]}', {source: 'p.yaml'})
  */
 export function parsePolicy(text: string | Uint8Array, options: ParseOptions): Policy {
+  checkOptions(options, 'parsePolicy', PARSE, 'policy');
   const layers = new Collector(options).fromText(text, options.source, options.format ?? 'yaml');
   return normalize(layers, options);
 }
@@ -68,6 +71,7 @@ export function safeParsePolicy(
  * @throws as {@link parsePolicy}; problems have no line
  */
 export function policyFromDocument(document: unknown, context: PolicyContext = {}): Policy {
+  checkOptions(context, 'policyFromDocument', POLICY_CONTEXT, 'policy');
   const layers = new Collector(context).fromValue(document, '', {
     value: document,
     locate: () => undefined,

@@ -234,7 +234,10 @@ function inOrder(changes: readonly Change[]): Change[] {
 }
 
 /** The changes of one layer, with paths relative to it. */
-export function ofLayer({ prefix }: OverlayLayer, changes: readonly Change[]): Change[] {
+export function ofLayer<C extends Pick<Change, 'path'>>(
+  { prefix }: OverlayLayer,
+  changes: readonly C[],
+): C[] {
   if (prefix === '') return changes.filter(({ path }) => !path.startsWith('/'));
   return changes
     .filter(({ path }) => path.startsWith(prefix))

@@ -40,12 +40,11 @@ export class Beneath {
     return new Beneath(await open(this.#at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   }
 
-  /** The directory that holds the last component of a relative path; `create` makes what is missing. */
-  async parentOf(path: string, create?: { uid: number; gid: number }): Promise<Beneath> {
+  /** The directory that holds the last component of a relative path. */
+  async parentOf(path: string): Promise<Beneath> {
     let at: Beneath = await this.#again();
     for (const name of path.split('/').slice(0, -1)) {
       try {
-        if (create !== undefined) await at.#ensure(name, create);
         const next = await at.directory(name);
         await at.close();
         at = next;
@@ -94,19 +93,10 @@ export class Beneath {
     return await readlink(this.#at(name));
   }
 
-  async makeDirectory(
-    name: string,
-    mode: number,
-    owner?: { uid: number; gid: number },
-  ): Promise<void> {
+  async makeDirectory(name: string, mode: number): Promise<void> {
     await mkdir(this.#at(name), 0o700);
-    const made = await this.directory(name);
-    try {
-      if (owner !== undefined) await made.#handle.chown(owner.uid, owner.gid);
-      await made.#handle.chmod(mode);
-    } finally {
-      await made.close();
-    }
+    await using made = await this.directory(name);
+    await made.chmodSelf(mode);
   }
 
   /** Writes a file whole or not at all: beside it first, then renamed over it. */
@@ -114,13 +104,11 @@ export class Beneath {
     name: string,
     write: (file: FileHandle) => Promise<void>,
     mode: number,
-    owner?: { uid: number; gid: number },
   ): Promise<void> {
     const aside = `.caisson-${randomBytes(8).toString('hex')}`;
     const file = await open(this.#at(aside), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
     try {
       await write(file);
-      if (owner !== undefined) await file.chown(owner.uid, owner.gid);
       await file.chmod(mode);
       await file.close();
       await rename(this.#at(aside), this.#at(name));
@@ -152,10 +140,6 @@ export class Beneath {
 
   async #again(): Promise<Beneath> {
     return await Beneath.open(`/proc/self/fd/${this.#handle.fd}`);
-  }
-
-  async #ensure(name: string, owner: { uid: number; gid: number }): Promise<void> {
-    if ((await this.stat(name)) === undefined) await this.makeDirectory(name, 0o755, owner);
   }
 
   #at(name: string): string {

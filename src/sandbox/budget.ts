@@ -5,6 +5,9 @@
 
 const INLINE_UNITS = 150;
 const BYTES = 64 * 1024;
+const TEXT = 16 * 1024;
+const LINES = 128;
+const STEPS = 4096;
 const NAMES = 64;
 const LETTERS = 128;
 
@@ -43,6 +46,21 @@ export class Budget {
 
   bytes(count: number): void {
     this.#spend(count / BYTES);
+  }
+
+  /** Bytes that are shown. */
+  text(bytes: number): void {
+    this.#spend(bytes / TEXT);
+  }
+
+  /** Of a text that is taken apart and put together again. */
+  lines(count: number): void {
+    this.#spend(count / LINES);
+  }
+
+  /** Of a search for the shortest script. */
+  steps(count: number): void {
+    this.#spend(count / STEPS);
   }
 
   #spend(units: number): void {

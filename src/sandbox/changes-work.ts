@@ -3,6 +3,7 @@ import { CaissonError } from '../core/error.ts';
 import { tooMany } from '../launcher/layer.ts';
 import { type ApplySetup, applyChanges } from './apply-changes.ts';
 import type { Budget } from './budget.ts';
+import { type DiffSetup, diffChanges } from './diff-changes.ts';
 import { type Change, layerChanges } from './layer-changes.ts';
 import type { OverlayLayer } from './overlay.ts';
 
@@ -16,12 +17,24 @@ interface ListTask {
 /** Plain data: it is also sent to a thread. */
 export type ChangesTask =
   | (ListTask & { readonly kind: 'list'; readonly after?: string; readonly limit?: number })
-  | (ListTask & ApplySetup & { readonly kind: 'apply' });
+  | (ListTask & ApplySetup & { readonly kind: 'apply' })
+  | DiffTask;
 
-export interface ChangesPart {
+export type DiffTask = DiffSetup & { readonly kind: 'diff' };
+
+interface ListPart {
   readonly list: 'changes' | 'applied' | 'skipped';
   readonly changes: readonly Change[];
 }
+
+interface DiffPart {
+  /** Of each change one. */
+  readonly texts: readonly string[];
+}
+
+export type ChangesPart<T extends ChangesTask = ChangesTask> = T extends DiffTask
+  ? DiffPart
+  : ListPart;
 
 export interface WorkWatch {
   readonly onProgress?: (done: number, total: number) => void;
@@ -32,12 +45,16 @@ export interface WorkWatch {
 const BATCH = 256;
 const PROGRESS_MS = 200;
 
-/** @throws TOO_LARGE, CHANGES_CONFLICT, ABORTED; BeyondBudget before anything is written */
+/** @throws TOO_LARGE, CHANGES_CONFLICT, ABORTED, SANDBOX_CLOSED; BeyondBudget before anything is written */
 export async function* workOnChanges(
   task: ChangesTask,
   budget: Budget,
   watch: WorkWatch,
 ): AsyncGenerator<ChangesPart, void> {
+  if (task.kind === 'diff') {
+    yield { texts: diffChanges(task, budget) };
+    return;
+  }
   if (task.kind === 'list') {
     for await (const changes of listed(task, budget, watch)) yield { list: 'changes', changes };
     return;
@@ -95,10 +112,7 @@ async function* listed(
   }
 }
 
-function* inBatches(
-  list: ChangesPart['list'],
-  changes: readonly Change[],
-): Generator<ChangesPart, void> {
+function* inBatches(list: ListPart['list'], changes: readonly Change[]): Generator<ListPart, void> {
   for (let at = 0; at < changes.length; at += BATCH) {
     yield { list, changes: changes.slice(at, at + BATCH) };
   }

@@ -2,21 +2,14 @@
  * What a run changed in an overlaid workspace: looked at, applied or discarded.
  *
  * The upper layer was written by the guest: nothing here follows a link of it, and nothing is written through a link of
- * the workspace (beneath.ts). An apply is checked whole before its first write.
+ * the workspace (below.ts). An apply is checked whole before its first write.
  */
-import { CaissonError } from '../core/error.ts';
 import { MOST_ENTRIES } from '../launcher/layer.ts';
-import { ofLayer } from './apply-changes.ts';
-import { parentOf } from './below.ts';
-import { Beneath, isErrno, isOther } from './beneath.ts';
-import { runChanges } from './changes-thread.ts';
-import type { ChangesTask } from './changes-work.ts';
-import { textOf } from './file-content.ts';
-import { checkOptions } from './known-options.ts';
+import { checkOptions } from '../policy/known-options.ts';
+import { runChanges, runDiff } from './changes-thread.ts';
 import type { Change } from './layer-changes.ts';
 import { APPLY, CHANGES } from './option-kinds.ts';
 import type { Overlay } from './overlay.ts';
-import { unifiedDiff } from './text-diff.ts';
 
 export type { Change } from './layer-changes.ts';
 
@@ -46,6 +39,11 @@ export interface ApplyProgress {
   readonly onProgress?: (done: number, total: number) => void;
   /** Ends it between two files: ABORTED. What is applied by then stays; the rest is pending. */
   readonly signal?: AbortSignal;
+}
+
+export interface DiffOptions {
+  /** It ends with the change that goes beyond so many characters, and says so; default none. */
+  readonly most?: number;
 }
 
 export interface ChangesPage {
@@ -118,32 +116,29 @@ export class Changes {
   /**
    * A unified diff of what is text; a line for everything else.
    *
-   * @param options `most`: it ends with the change that goes beyond so many characters, and says so; default none
+   * @throws SANDBOX_CLOSED where they were discarded meanwhile
    */
-  async diff(options: { readonly most?: number } = {}): Promise<string> {
-    checkOptions(options, 'diff', CHANGES);
-    const { most = Number.POSITIVE_INFINITY } = options;
+  async diff(options: DiffOptions = {}): Promise<string> {
     let out = '';
-    let shown = 0;
-    for await (const part of this.diffParts()) {
-      if (out.length > most) {
-        return `${out}… and ${this.entries.length - shown} other changes, which are not shown\n`;
-      }
-      shown++;
-      out += part;
-    }
+    for await (const part of this.diffParts(options)) out += part;
     return out;
   }
 
-  /** The same, one change at a time: a guest can make it as long as it likes. */
-  async *diffParts(): AsyncGenerator<string> {
-    for (const layer of this.#overlay.layers) {
-      await using upper = new Texts(await Beneath.open(layer.upper).catch(gone));
-      await using lower = new Texts(await Beneath.open(layer.lower));
-      for (const change of ofLayer(layer, this.entries)) {
-        yield await diffOf(change, `${layer.prefix}${change.path}`, upper, lower);
-      }
+  /** The same, some changes at a time, each when the last was taken: a guest can make it as long as it likes. */
+  async *diffParts(options: DiffOptions = {}): AsyncGenerator<string, void> {
+    checkOptions(options, 'diff', CHANGES);
+    const { most = Number.POSITIVE_INFINITY } = options;
+    const { layers } = this.#overlay;
+    let shown = 0;
+    let characters = 0;
+    for await (const texts of runDiff({ layers, changes: this.entries, most })) {
+      const part = texts.join('');
+      shown += texts.length;
+      characters += part.length;
+      yield part;
     }
+    const left = this.entries.length - shown;
+    if (characters > most && left > 0) yield `… and ${left} other changes, which are not shown\n`;
   }
 
   /**
@@ -175,7 +170,7 @@ export async function applyOverlay(
   checkOptions(options, 'apply', APPLY);
   const { sinceNs, applied: written } = overlay.record;
   const { only, skipProtected, most = MOST_ENTRIES } = options;
-  const task: ChangesTask = {
+  const task = {
     kind: 'apply',
     ...about(overlay, launcher),
     most,
@@ -185,7 +180,7 @@ export async function applyOverlay(
       ...(only === undefined ? {} : { only }),
       ...(skipProtected === undefined ? {} : { skipProtected }),
     },
-  };
+  } as const;
   const applied: Change[] = [];
   const skipped: Change[] = [];
   for await (const { list, changes } of runChanges(task, progress)) {
@@ -197,58 +192,4 @@ export async function applyOverlay(
 
 function about(overlay: Overlay, launcher: string) {
   return { layers: overlay.layers, launcher };
-}
-
-/** What changes once more while it is read is told in one line. */
-async function diffOf(
-  { path, kind, type }: Change,
-  name: string,
-  upper: Texts,
-  lower: Texts,
-): Promise<string> {
-  const line = `${kind} ${type} ${JSON.stringify(name)}`;
-  if (type !== 'file') return `${line}\n`;
-  try {
-    const before = kind === 'added' ? '' : await lower.of(path);
-    const after = kind === 'deleted' ? '' : await upper.of(path);
-    return unifiedDiff(name, before, after, kind);
-  } catch (error) {
-    if (isOther(error)) return `${line}, and something else now\n`;
-    throw error;
-  }
-}
-
-/** Discarded since they were read. */
-function gone(error: unknown): never {
-  if (!isErrno(error, 'ENOENT')) throw error;
-  throw new CaissonError('SANDBOX_CLOSED', {
-    layer: 'sandbox',
-    message: 'the changes were discarded while they were read',
-    cause: error,
-  });
-}
-
-/** Of a tree; the directory asked for last stays open for the next. */
-class Texts {
-  readonly #root: Beneath;
-  #last: { readonly path: string; readonly directory: Beneath } | undefined;
-
-  constructor(root: Beneath) {
-    this.#root = root;
-  }
-
-  async of(path: string): Promise<string | undefined> {
-    const parent = parentOf(path);
-    if (this.#last?.path !== parent) {
-      const directory = await this.#root.parentOf(path);
-      await this.#last?.directory.close();
-      this.#last = { path: parent, directory };
-    }
-    return await textOf(this.#last.directory, path.slice(path.lastIndexOf('/') + 1));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#last?.directory.close();
-    await this.#root.close();
-  }
 }

@@ -2,49 +2,40 @@
  * Contents of host files on both sides of an overlay, for comparing and showing them.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { readSync, type Stats } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
-import type { Beneath } from './beneath.ts';
 import type { Budget } from './budget.ts';
 
 /** Above that a file is shown as one line, not as a diff. */
 const TEXT_MAX = 1024 * 1024;
 /** A file beyond that is not compared where it has holes. */
 const HOLES_MAX = 1024 ** 3;
-/** Most files are small. */
-const FIRST = 8 * 1024;
 const PIECE = 256 * 1024;
-
-/** Text of a file; undefined when it is not text or too long to show. */
-export async function textOf(directory: Beneath, name: string): Promise<string | undefined> {
-  await using file = await directory.read(name);
-  const bytes = await upTo(file, TEXT_MAX + 1);
-  if (bytes.length > TEXT_MAX) return undefined;
-  if (bytes.includes(0)) return undefined;
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-/** However long it becomes meanwhile. */
-async function upTo(file: FileHandle, most: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for (let at = 0; at < most; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(at === 0 ? FIRST : PIECE, most - at));
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) break;
-    parts.push(buffer.subarray(0, bytesRead));
-    at += bytesRead;
-  }
-  return Buffer.concat(parts);
-}
 
 /** A file that is open, and what was said of it then. */
 export interface OpenFile {
   readonly fd: number;
   readonly stat: Pick<Stats, 'size' | 'blocks'>;
+}
+
+/** Nothing else runs on a thread while one is read. */
+let whole: Buffer | undefined;
+
+/** @returns undefined when it is not text, or too long to show @throws BeyondBudget */
+export function textOf({ fd, stat }: OpenFile, budget: Budget): string | undefined {
+  if (stat.size > TEXT_MAX) return undefined;
+  whole ??= Buffer.allocUnsafeSlow(TEXT_MAX + 1);
+  // Not as long as it was, but as it is: it may have become longer, and files of the kernel's own say that they are empty.
+  let length = 0;
+  while (length < whole.length) {
+    const read = readSync(fd, whole, length, Math.min(PIECE, whole.length - length), length);
+    if (read === 0) break;
+    budget.text(read);
+    length += read;
+    if (whole.subarray(length - read, length).includes(0)) return undefined;
+  }
+  const bytes = whole.subarray(0, length);
+  return length <= TEXT_MAX && isUtf8(bytes) ? bytes.toString('utf8') : undefined;
 }
 
 /** @throws BeyondBudget */

@@ -6,12 +6,14 @@ import { constants } from 'node:fs';
 import { posix } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import {
+  type FilesEntry,
   type FilesReply,
   type FilesRequest,
   fileFlag,
   type OpenSandbox,
 } from '../backends/backend.ts';
 import { CaissonError } from '../core/error.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import { bytePieces } from './byte-pieces.ts';
 import { fileFailed, onHost } from './file-failed.ts';
 import {
@@ -21,6 +23,7 @@ import {
   type WriteStreamOptions,
   writePieces,
 } from './file-streams.ts';
+import { type FileVersion, versionOf } from './file-version.ts';
 import {
   LONGEST_MS,
   requireContent,
@@ -31,7 +34,6 @@ import {
   requireWhole,
 } from './given-values.ts';
 import { copyIn, copyOut } from './host-copies.ts';
-import { checkOptions } from './known-options.ts';
 import { FILES } from './option-kinds.ts';
 import type { Redactor } from './redact.ts';
 import { removeWithin } from './remove-within.ts';
@@ -176,10 +178,19 @@ export class SandboxFiles {
 
   async stat(path: string, options: { follow?: boolean } = {}): Promise<FileInfo> {
     checkOptions(options, 'stat', FILES.stat);
-    const flags = options.follow === true ? fileFlag.follow : 0;
-    const [entry] = (await this.#ask({ op: 'stat', path, flags })).entries;
-    if (entry === undefined) throw fileFailed('stat', path, 'no answer');
-    return infoOf(entry);
+    return infoOf(await this.#stat(path, options));
+  }
+
+  /** As {@link stat}, with the version of it that is there. @internal */
+  async statVersion(
+    path: string,
+    options: { follow?: boolean } = {},
+  ): Promise<{ readonly info: FileInfo; readonly version: FileVersion }> {
+    checkOptions(options, 'statVersion', FILES.stat);
+    const entry = await this.#stat(path, options);
+    const version = versionOf(entry);
+    if (version === undefined) throw fileFailed('stat', path, 'no version is told');
+    return { info: infoOf(entry), version };
   }
 
   async exists(path: string): Promise<boolean> {
@@ -292,6 +303,13 @@ export class SandboxFiles {
     requireText(from, 'the path of a file');
     requireHostPath(to);
     await onHost('download', to, 'sandbox', () => copyOut(this, from, to));
+  }
+
+  async #stat(path: string, { follow = false }: { follow?: boolean }): Promise<FilesEntry> {
+    const flags = follow ? fileFlag.follow : 0;
+    const [entry] = (await this.#ask({ op: 'stat', path, flags })).entries;
+    if (entry === undefined) throw fileFailed('stat', path, 'no answer');
+    return entry;
   }
 
   async #ask(request: FilesRequest): Promise<FilesReply> {

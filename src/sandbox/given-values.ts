@@ -1,6 +1,6 @@
 /** What a caller without types may have given in the place of a text, a number or a path: each is checked before it is used. */
 import { CaissonError, type ErrorLayer } from '../core/error.ts';
-import { checkKind, shown } from './known-options.ts';
+import { checkKind, shown } from '../policy/known-options.ts';
 
 /** @throws REQUEST_INVALID */
 export function requireObject(value: unknown, what: string, layer: ErrorLayer = 'sandbox'): void {

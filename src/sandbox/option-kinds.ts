@@ -4,11 +4,11 @@
  */
 import type { WasmOptions } from '../backends/program.ts';
 import type { TraceContext } from '../core/telemetry.ts';
+import { having, type KindsOf } from '../policy/known-options.ts';
 import type { ApplyOptions, ChangesOptions } from './changes.ts';
 import type { EvaluateOptions } from './evaluator.ts';
 import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import type { ReadStreamOptions, WriteStreamOptions } from './file-streams.ts';
-import { having, type KindsOf } from './known-options.ts';
 import type { ManagedFilter } from './manager/managed-info.ts';
 import type {
   ManagedCreateOptions,
@@ -23,6 +23,7 @@ import type { CloseManagerOptions } from './manager/sandbox-manager.ts';
 import type { CodeClaims, PlaceOptions } from './place-options.ts';
 import type { PublishOptions } from './ports.ts';
 import type { NetworkOptions } from './run-network.ts';
+import type { Sandbox } from './sandbox.ts';
 import type { PendingOptions } from './settle-changes.ts';
 import type { ShellCommandOptions, ShellOptions } from './shell-command.ts';
 import type { WatchOptions } from './watch.ts';
@@ -122,6 +123,10 @@ export const SHELL_COMMAND = {
 export const PUBLISH = { port: 'number', host: 'text' } as const satisfies KindsOf<PublishOptions>;
 
 export const CHANGES = { most: 'number' } as const satisfies KindsOf<ChangesOptions>;
+
+export const CHANGES_PAGE = { after: 'text', limit: 'number' } as const satisfies KindsOf<
+  Parameters<Sandbox['changesPage']>[0]
+>;
 
 export const APPLY = {
   skipProtected: 'boolean',

@@ -1,7 +1,7 @@
 /** Where a policy may stand, or options that have one: which of the two it is. No code but this, so that a client loads it too. */
 import type { PolicyDocument } from '../policy/document.ts';
+import type { KnownOptions } from '../policy/known-options.ts';
 import { suggest } from '../policy/suggest.ts';
-import type { KnownOptions } from './known-options.ts';
 import type { PolicyInput } from './policy-book.ts';
 import { isResolved } from './resolved-policy.ts';
 

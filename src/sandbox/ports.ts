@@ -8,8 +8,8 @@ import { type RawHandle, socketOf } from '../launcher/network-handles.ts';
 import type { NetworkDecision } from '../network/decision-log.ts';
 import type { ProxyClient } from '../network/proxy-client.ts';
 import { fixedDatagrams } from '../policy/datagram-rules.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
-import { checkOptions } from './known-options.ts';
 import { PUBLISH } from './option-kinds.ts';
 
 export interface PublishOptions {

@@ -6,6 +6,7 @@ import type { RawUsage } from '../backends/backend.ts';
 import { CaissonError, isCaissonError } from '../core/error.ts';
 import type { Outcome, Usage } from '../core/outcome.ts';
 import type { Span, Telemetry } from '../core/telemetry.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import type { NetworkPolicy } from '../policy/policy.ts';
 import {
   type Applied,
@@ -21,10 +22,9 @@ import type { ExecOptions, SpawnOptions } from './exec-options.ts';
 import { SandboxFiles } from './files.ts';
 import { requireWhole } from './given-values.ts';
 import type { GuestProcess } from './guest-process.ts';
-import { checkOptions } from './known-options.ts';
 import { noNetwork, requireSameMeans } from './network-change.ts';
 import { requireNetworkPolicy } from './network-policy-given.ts';
-import { CHANGES, EXEC, SHELL, SNAPSHOT_OPEN, SPAWN } from './option-kinds.ts';
+import { CHANGES, CHANGES_PAGE, EXEC, SHELL, SNAPSHOT_OPEN, SPAWN } from './option-kinds.ts';
 import { toUsage } from './outcome.ts';
 import type { Overlay } from './overlay.ts';
 import {
@@ -243,6 +243,8 @@ export class Sandbox {
     readonly after?: string;
     readonly limit: number;
   }): Promise<ChangesPage> {
+    checkOptions(page, 'changesPage', CHANGES_PAGE);
+    requireWhole(page.limit ?? Number.NaN, 'changesPage: limit', { least: 1 });
     const overlay = this.#needOverlay();
     return await this.#whileOpen(() => Changes.page(overlay, this.#setup.launcher, page));
   }

@@ -13,8 +13,8 @@
 import { randomBytes } from 'node:crypto';
 import type { AdmissionReport } from '../core/admission.ts';
 import { CaissonError } from '../core/error.ts';
+import { checkOptions } from '../policy/known-options.ts';
 import { LONGEST_MS, requireWhole } from './given-values.ts';
-import { checkOptions } from './known-options.ts';
 import { SHELL_COMMAND } from './option-kinds.ts';
 import { OutputCapture } from './output-capture.ts';
 import type { GuestExecution, Release } from './release.ts';

@@ -2,6 +2,8 @@
  * Unified diffs, in the format of diff -u.
  */
 
+import { Budget } from './budget.ts';
+
 const CONTEXT = 3;
 /** Edits beyond which a shortest script is not looked for: the whole file is shown as replaced. */
 const EDITS_MAX = 2000;
@@ -13,12 +15,13 @@ interface Edit {
   readonly line: string;
 }
 
-/** @param before `undefined`, like `after`, for a side that is not text */
+/** @param before `undefined`, like `after`, for a side that is not text @throws BeyondBudget */
 export function unifiedDiff(
   path: string,
   before: string | undefined,
   after: string | undefined,
   kind: 'added' | 'modified' | 'deleted',
+  budget = Budget.unlimited(),
 ): string {
   // A name may hold anything, also a newline that would look like a line of the diff.
   const name = /^[\x21-\x7e\u00a0-\uffff ]+$/.test(path) ? path : JSON.stringify(path);
@@ -26,18 +29,27 @@ export function unifiedDiff(
   const to = kind === 'deleted' ? '/dev/null' : `b/${name}`;
   if (before === undefined || after === undefined) return `Binary files ${from} and ${to} differ\n`;
   if (before === after) return `${kind} ${name}\n`;
-  const [old, now] = [lines(before), lines(after)];
-  if (Math.max(old.length, now.length) > LINES_MAX) return `Files ${from} and ${to} differ\n`;
-  return `--- ${from}\n+++ ${to}\n${hunks(edits(old, now))}`;
+  const [old, now] = [lines(before, budget), lines(after, budget)];
+  if (old === undefined || now === undefined) return `Files ${from} and ${to} differ\n`;
+  return `--- ${from}\n+++ ${to}\n${hunks(edits(old, now, budget))}`;
 }
 
-/** Each with its newline, so that a missing one at the end can be told. */
-function lines(text: string): string[] {
-  return text === '' ? [] : (text.match(/[^\n]*\n|[^\n]+$/g) ?? []);
+/** Each with its newline, so that a missing one at the end can be told; undefined where they are too many. */
+function lines(text: string, budget: Budget): string[] | undefined {
+  const found: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    if (found.length === LINES_MAX) return undefined;
+    budget.lines(1);
+    const newline = text.indexOf('\n', at);
+    const next = newline === -1 ? text.length : newline + 1;
+    found.push(text.slice(at, next));
+    at = next;
+  }
+  return found;
 }
 
 /** Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), after the equal ends are taken off. */
-function edits(a: readonly string[], b: readonly string[]): Edit[] {
+function edits(a: readonly string[], b: readonly string[], budget: Budget): Edit[] {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   let tail = 0;
@@ -51,13 +63,14 @@ function edits(a: readonly string[], b: readonly string[]): Edit[] {
   const same = (line: string): Edit => ({ kind: ' ', line });
   return [
     ...a.slice(0, head).map(same),
-    ...middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail)),
+    ...middle(a.slice(head, a.length - tail), b.slice(head, b.length - tail), budget),
     ...a.slice(a.length - tail).map(same),
   ];
 }
 
-function middle(a: readonly string[], b: readonly string[]): Edit[] {
-  const trace = search(a, b);
+function middle(a: readonly string[], b: readonly string[], budget: Budget): Edit[] {
+  // New files and what only grew or shrank in one place: there is nothing to look for.
+  const trace = a.length === 0 || b.length === 0 ? undefined : search(a, b, budget);
   if (trace === undefined) {
     return [
       ...a.map((line): Edit => ({ kind: '-', line })),
@@ -94,21 +107,29 @@ function middle(a: readonly string[], b: readonly string[]): Edit[] {
  * A guest writes what is compared: numbers in place of lines and of boxed pairs, so that the worst takes some
  * milliseconds and 16 MiB, and not a second and 200.
  */
-function search(before: readonly string[], after: readonly string[]): Int32Array[] | undefined {
+function search(
+  before: readonly string[],
+  after: readonly string[],
+  budget: Budget,
+): Int32Array[] | undefined {
   const [a, b] = numbered(before, after);
   const most = Math.min(a.length + b.length, EDITS_MAX);
   const v = new Int32Array(2 * most + 3);
   const zero = most + 1;
   const trace: Int32Array[] = [];
   for (let d = 0; d <= most; d++) {
+    let steps = d + 1;
     for (let k = -d; k <= d; k += 2) {
       const [left = 0, right = 0] = [v[zero + k - 1], v[zero + k + 1]];
       const down = k === -d || (k !== d && left < right);
       let x = d === 0 ? 0 : down ? right : left + 1;
+      const from = x;
       while (x < a.length && x - k < b.length && a[x] === b[x - k]) x++;
+      steps += x - from;
       v[zero + k] = x;
       if (x >= a.length && x - k >= b.length) return trace;
     }
+    budget.steps(steps);
     trace.push(v.slice(zero - d, zero + d + 1));
   }
   return undefined;

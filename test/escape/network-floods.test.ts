@@ -57,6 +57,25 @@ def turn(n):
 ${turn}
 pour(turn, seconds=2)`;
 
+/** `HELLO` of a real client; `connect()` does not wait. */
+const HELLO = `
+import socket, ssl, struct, time, os
+context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+out = ssl.MemoryBIO()
+try: context.wrap_bio(ssl.MemoryBIO(), out, server_hostname='one.test').do_handshake()
+except ssl.SSLError: pass
+HELLO = out.read()
+def single(message): return b''.join(b'\\x16\\3\\1\\0\\1' + message[i:i + 1] for i in range(len(message)))
+def connect():
+  s = socket.socket(); s.setblocking(False); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+  try: s.connect(('198.51.100.10', 443))
+  except OSError: pass
+  return s
+def send(s, data):
+  try: return s.send(data)
+  except OSError: return 0
+socket.getaddrinfo('one.test', 443)`;
+
 describe('floods at the proxy', { skip }, () => {
   let atFirst = 0;
   before(async () => {
@@ -140,6 +159,34 @@ for i in range(120):
   s.sendall(b'GET /endless HTTP/1.1\\r\\nHost: one.test\\r\\n\\r\\n'); held.append(s)
 time.sleep(2)
 print(len(held))`,
+    ],
+    [
+      'two thousand TLS handshakes that are begun and never finished',
+      `${HELLO}
+for i in range(2): os.fork()
+held = [connect() for i in range(500)]
+time.sleep(.5)
+print(sum(send(s, HELLO[:100] if i % 2 else HELLO) for i, s in enumerate(held)), flush=True)
+time.sleep(2.5)`,
+      true,
+    ],
+    [
+      'TLS hellos in single bytes, in records of one byte, and begun anew all the time',
+      `${HELLO}
+kind = os.fork() and 1
+slow, many, sent, at = [connect() for i in range(250)], single(HELLO[5:]), 0, 0
+time.sleep(.3)
+end = time.time() + 3
+while time.time() < end:
+  if kind:
+    sent += sum(send(s, many[at % len(many):][:1]) for s in slow); at += 1
+  else:
+    held = [connect() for i in range(50)]
+    time.sleep(.02)
+    sent += sum(send(s, many) for s in held)
+    for s in held: s.close()
+print(sent)`,
+      true,
     ],
     [
       'HTTP/2: requests that are reset at once',

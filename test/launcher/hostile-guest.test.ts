@@ -1,6 +1,6 @@
 /** What a guest does to whoever looks after it: its launcher, its init, the processes beside it. Seen from the host. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCaissonError } from '../../src/core/error.ts';
@@ -16,6 +16,7 @@ import {
   Wall,
   without,
 } from '../escape/harness.ts';
+import { groupsOf, isGroupOf } from '../nothing-left.ts';
 import { childrenOf, until } from './stopped.ts';
 
 const skip = needs.rootAndGcc;
@@ -128,7 +129,7 @@ async function open(...out: Mechanism[]) {
       const below = descendants(launcher);
       await wall.client.close();
       for (const pid of below) assert.ok(!existsSync(`/proc/${pid}`), `${pid} is left`);
-      assert.ok(!groupsLeft(launcher), 'a group is left');
+      assert.deepEqual(groupsOf(launcher), [], 'a group is left');
     },
   };
 }
@@ -141,18 +142,15 @@ function descendants(pid: number): number[] {
   }
 }
 
-function groupsLeft(launcher: number): boolean {
-  const roots = readdirSync('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`);
-  return roots.some(
-    (root) =>
-      existsSync(`${root}/cgroup.procs`) &&
-      readdirSync(root).some((one) => one.includes(`${launcher}`)),
-  );
-}
-
 const started = async (run: Execution): Promise<void> => {
   assert.equal(String(await firstOutput(run)), 'up');
 };
+
+test('a launcher beside it is not taken for what is left of it', () => {
+  const beside = 'caisson-1869-1481245-4026531836';
+  for (const digits of [1836, 26531, 4812, 186]) assert.ok(!isGroupOf(digits, beside), `${digits}`);
+  assert.ok(isGroupOf(1869, beside));
+});
 
 const hostMounts = (): number => readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length;
 

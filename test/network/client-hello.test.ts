@@ -103,6 +103,20 @@ const REFUSED: [title: string, bytes: Uint8Array, reason: RegExp][] = [
     /two servers/,
   ],
   [
+    'extensions by the thousand',
+    records(
+      clientHello(
+        ...Array.from({ length: 10_000 }, (_, index) => extension(20_000 + index, Buffer.alloc(0))),
+      ),
+    ),
+    /too many extensions/,
+  ],
+  [
+    'protocols by the thousand',
+    records(clientHello(extension(16, vector(2, Buffer.alloc(40_000, Buffer.from([1, 97])))))),
+    /too many protocols/,
+  ],
+  [
     'two server_name extensions',
     records(clientHello(serverName('a.example'), serverName('b.example'))),
     /twice/,

@@ -385,3 +385,35 @@ test('rules on methods and paths hold without interception in clear text', async
   assert.match(await sendHttp(world, head('GET /open/../shut')), /403|400/);
   assert.match(await sendHttp(world, head('GET /shut')), /403/);
 });
+
+for (const [title, head] of [
+  ['CONNECT', 'CONNECT good.example:80 HTTP/1.1\r\nHost: good.example\r\n\r\n'],
+  [
+    'an upgrade that is refused',
+    'GET / HTTP/1.1\r\nHost: other.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  ],
+  [
+    'an upgrade that the server does not make',
+    'GET / HTTP/1.1\r\nHost: good.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  ],
+] as const) {
+  test(`a connection is closed though nobody reads what comes behind ${title}`, async () => {
+    await using world = await openWorld(filtered(['good.example:80']), ZONE);
+    const server = createHttpServer((_request, response) => response.end('plain'));
+    await world.serve('203.0.113.1:80', server);
+    await world.resolve('good.example');
+    const socket = await world.connect('203.0.113.1', 80);
+    // On a connection that is for an allowed name: the first request says which.
+    socket.write(`GET / HTTP/1.1\r\nHost: good.example\r\n\r\n`);
+    await once(socket, 'data');
+    socket.write(`${head}more`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    assert.match(answer.toString('latin1'), /^HTTP\/1\.1 (200|400|421) /);
+    socket.write('and more');
+    socket.destroy();
+    for (let i = 0; i < 40 && world.proxy.counters().openConnections > 0; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(world.proxy.counters().openConnections, 0);
+  });
+}

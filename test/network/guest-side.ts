@@ -32,7 +32,13 @@ export interface World extends AsyncDisposable {
 export async function openWorld(
   policy: NetworkPolicy,
   zone: Record<string, readonly string[]>,
-  options: { readonly ask?: Ask; readonly quietMs?: number; readonly headMs?: number } = {},
+  options: {
+    readonly ask?: Ask;
+    readonly quietMs?: number;
+    readonly headMs?: number;
+    /** A server was reached, and who dialled has not been told. */
+    readonly onReached?: () => void;
+  } = {},
 ): Promise<World> {
   const dns = await openDnsServer(zone);
   const { judge, reported, resolver } = openJudge(policy, dns.address, options.ask);
@@ -57,11 +63,15 @@ export async function openWorld(
       },
       dial: async (addresses, port, onread) => {
         dialled.push(`${addresses[0]}:${port}`);
-        const server = servers.get(`${addresses[0]}:${port}`);
+        const address = addresses.find((each) => servers.has(`${each}:${port}`));
+        const server = servers.get(`${address}:${port}`);
         if (server === undefined) {
           throw Object.assign(new Error('nobody is there'), { code: 'ECONNREFUSED' });
         }
-        return await dial(['127.0.0.1'], (server.address() as { port: number }).port, onread);
+        const { port: listening } = server.address() as { port: number };
+        const socket = await dial(['127.0.0.1'], listening, onread);
+        options.onReached?.();
+        return Object.defineProperty(socket, 'remoteAddress', { value: address });
       },
     },
     () => destinations.shift(),

@@ -61,6 +61,43 @@ for (const [title, first, pieces] of [
   });
 }
 
+for (const [title, pieces] of [
+  ['alone', [evil]],
+  ['behind a change of ciphers', [CHANGE_CIPHER, evil]],
+  ['begun', [evil.subarray(0, 9)]],
+] as const) {
+  test(`a second hello for another server that comes in one piece with the first: ${title}`, async () => {
+    await using world = await openWorld(filtered(['good.example']), ZONE);
+    const got: Buffer[] = [];
+    const server = createServer((socket) => socket.on('data', (chunk) => got.push(chunk)));
+    await world.serve('203.0.113.1:443', server);
+    await world.resolve('good.example');
+    const socket = await world.connect('203.0.113.1', 443);
+    socket.write(Buffer.concat([good, ...pieces]));
+    const rest = evil.subarray(9);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    if (title === 'begun') socket.write(rest);
+    await Promise.race([readAll(socket), new Promise((resolve) => setTimeout(resolve, 1000))]);
+    assert.equal(Buffer.concat(got).includes('evil.example'), false);
+    assert.match(world.reported.at(-1)?.reason ?? '', /second TLS hello names another server/);
+  });
+}
+
+test('what follows a hello in one piece with it goes on, byte for byte', async () => {
+  await using world = await openWorld(filtered(['good.example']), ZONE);
+  const all = Buffer.concat([good, CHANGE_CIPHER, good, data(50), evil]);
+  const got: Buffer[] = [];
+  const server = createServer((socket) => {
+    socket.on('data', (chunk) => got.push(chunk)).on('end', () => socket.end());
+  });
+  await world.serve('203.0.113.1:443', server);
+  await world.resolve('good.example');
+  const socket = await world.connect('203.0.113.1', 443);
+  socket.end(all);
+  await readAll(socket);
+  assert.deepEqual(Buffer.concat(got), all);
+});
+
 for (const [title, first, pieces] of [
   ['a second hello for the same server', good, [CHANGE_CIPHER, good, data(50)]],
   // The end of a TLS 1.2 handshake, encrypted, which may begin with any byte.

@@ -65,14 +65,15 @@ test('functions run in a published isolate host, and inline', () => {
   assert.equal(printed(call.replace('OPTIONS', "{ placement: 'inline' }")), '42');
 });
 
-test('many changes are applied by a published thread', () => {
+test('many changes are shown and applied by a published thread', () => {
   const workspace = join(root, 'workspace');
   mkdirSync(workspace);
   const program = `const policy = { level: 'moderate', filesystem: { workspace: 'overlay', write: ['$workspace'] } };
 await using sandbox = await caisson.create({ policy, workspace: ${JSON.stringify(workspace)} });
 await sandbox.exec(['sh', '-c', 'seq 2000 | xargs touch']);
-console.log((await sandbox.apply()).applied.length);`;
-  assert.equal(printed(program), '2000');
+const shown = await (await sandbox.changes()).diff();
+console.log(shown.match(/^added /gm).length, (await sandbox.apply()).applied.length);`;
+  assert.equal(printed(program), '2000 2000');
   assert.equal(readdirSync(workspace).length, 2000);
 });
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { BeyondBudget, Budget } from '../../src/sandbox/budget.ts';
 import { unifiedDiff } from '../../src/sandbox/text-diff.ts';
 
 test('the empty, the equal, the binary, the strange name', () => {
@@ -30,6 +31,22 @@ test('texts that differ in every line, and texts of very many, take little', () 
   const grown = (process.memoryUsage().rss - before) / 2 ** 20;
   // Each of the twenty took 200 MiB when its rounds were kept as maps.
   assert.ok(grown < 600, `${grown} MiB`);
+});
+
+test('where others wait, lines and what is searched are paid for, and what is small is the same', () => {
+  const numbered = (word: string): string =>
+    Array.from({ length: 1500 }, (_, i) => `${word} ${i}\n`).join('');
+  const inline = (old: string, now: string): string =>
+    unifiedDiff('f', old, now, 'modified', Budget.inline());
+  for (const [old, now] of [
+    ['', '\n'.repeat(40_000)],
+    [numbered('old'), numbered('new')],
+  ] as const) {
+    assert.throws(() => inline(old, now), BeyondBudget);
+  }
+  const equal = 'a\n'.repeat(8000);
+  const [old, now] = [`${equal}one\ntwo\n`, `${equal}one\n2\n`];
+  assert.equal(inline(old, now), unifiedDiff('f', old, now, 'modified'));
 });
 
 /** Applies a unified diff as POSIX describes the format, strictly: context must match where the header says. */

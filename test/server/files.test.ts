@@ -155,7 +155,6 @@ describe('files', () => {
     const first = (await put('tagged', 'one')).headers.get('etag') ?? '';
     const known = await files('GET', at('tagged'), { headers: { 'if-none-match': first } });
     assert.deepEqual([known.status, known.bytes.length], [304, 0]);
-    await sleep(20);
     assert.equal((await put('tagged', 'two', { 'if-match': first })).status, 200);
     const late = await put('tagged', 'three', { 'if-match': first });
     assert.deepEqual([late.status, code(late)], [412, 'PRECONDITION_FAILED']);
@@ -164,6 +163,34 @@ describe('files', () => {
     assert.equal((await put('fresh', 'x', { 'if-none-match': '*' })).status, 200);
     assert.equal((await put('missing', 'x', { 'if-match': '*' })).status, 412);
     assert.equal(existsSync(join(workspace, 'missing')), false);
+  });
+
+  test('what was changed behind an ETag is never written over, also where size and time are the same', async () => {
+    const old = (await put('same', 'one')).headers.get('etag') ?? '';
+    await guest('touch -r same stamp && printf two > same && touch -r stamp same');
+    const late = await put('same', 'six', { 'if-match': old });
+    assert.deepEqual([late.status, code(late)], [412, 'PRECONDITION_FAILED']);
+    assert.equal(
+      (await files('GET', at('same'), { headers: { 'if-none-match': old } })).text,
+      'two',
+    );
+    const part = await files('GET', at('same'), {
+      headers: { 'if-range': old, range: 'bytes=0-0' },
+    });
+    assert.deepEqual([part.status, part.text], [200, 'two']);
+    assert.equal(readFileSync(join(workspace, 'same'), 'utf8'), 'two');
+  });
+
+  test('a write in place right behind an ETag makes another one', async () => {
+    for (let i = 0; i < 100; i++) {
+      const { status, headers } =
+        i % 2 === 0 ? await put('quick', '0000') : await files('GET', at('quick'));
+      assert.equal(status, 200);
+      const told = headers.get('etag') ?? '';
+      assert.match(told, /^"/);
+      writeFileSync(join(workspace, 'quick'), String(i).padStart(4, '1'));
+      assert.equal((await put('quick', 'over', { 'if-match': told })).status, 412);
+    }
   });
 
   test('of several writes that expect the same ETag one is done, and none over what came meanwhile', async () => {

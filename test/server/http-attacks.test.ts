@@ -440,19 +440,29 @@ describe('requests that come behind others on one connection', () => {
   });
 });
 
-test('more connections than there may be are closed; there is room again when others go', async () => {
-  await using service = await served({ limits: { maxConnections: 5 } });
+test('more connections than there may be, each with a request: closed; there is room again when others go', async () => {
+  await using service = await served({ limits: { maxConnections: 5, maxRequests: 5 } });
+  const headers = [
+    HOST,
+    ['authorization', `Bearer ${await service.key('developer')}`],
+    ['content-type', 'application/json'],
+    ['content-length', '100'],
+  ] as const;
   const held = await Promise.all(
     Array.from({ length: 5 }, () => RawConnection.open(service.address)),
   );
-  const ask = rawRequest('GET', '/healthz', [HOST]);
   for (const connection of held) {
-    connection.send(ask);
-    assert.equal((await connection.answer())?.status, 200);
+    connection.send(rawRequest('POST', '/api/policies/validate', headers));
+    assert.equal(await connection.answer({ patienceMs: 50 }), undefined);
   }
+  const ask = rawRequest('GET', '/healthz', [HOST]);
   const late = await RawConnection.open(service.address);
   late.send(ask);
   assert.equal(await late.answer(), undefined);
+  assert.deepEqual(
+    held.map(({ hasEnded }) => hasEnded),
+    held.map(() => false),
+  );
   held[0]?.destroy();
   await sleep(100);
   const next = await RawConnection.open(service.address);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../files.h"
@@ -260,8 +261,13 @@ static void links_lead_no_further_than_the_root(void) {
   CHECK(ask_plain(REMOVE, "/guest/link") == 0 && host_mode("/guest/link") == 0 && host_has("/readable", "from the host\n"));
 }
 
+static uint64_t nanoseconds(struct timespec time) { return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec; }
+
 static void stat_says_what_is_there(void) {
+  struct timespec before, after;
+  clock_gettime(CLOCK_REALTIME_COARSE, &before);
   CHECK(ask_plain(STAT, "/guest/a") == 0 && reply.entries == 1);
+  clock_gettime(CLOCK_REALTIME_COARSE, &after);
   struct span rest = reply.record;
   struct field field;
   bool bad;
@@ -269,15 +275,18 @@ static void stat_says_what_is_there(void) {
   }
   const char *name = NULL;
   uint32_t mode = 0, device;
-  uint64_t size = 0, mtime = 0;
+  uint64_t size = 0, mtime = 0, inode = 0, ctime = 0, clock = 0;
   const struct wire_slot slots[] = {{1, WIRE_STR, true, &name}, {2, WIRE_U32, true, &mode}, {3, WIRE_U64, true, &size},
-                                    {4, WIRE_U64, true, &mtime}, {5, WIRE_U32, false, &device}, {6, WIRE_U32, false, &device}};
+                                    {4, WIRE_U64, true, &mtime}, {5, WIRE_U32, false, &device}, {6, WIRE_U32, false, &device},
+                                    {7, WIRE_U64, true, &inode}, {8, WIRE_U64, true, &ctime}, {9, WIRE_U64, true, &clock}};
   uint32_t seen;
-  if (!CHECK(!failed(wire_record(field.body, slots, 6, &seen)) && seen == 0x1e)) return;
+  if (!CHECK(!failed(wire_record(field.body, slots, 9, &seen)) && seen == 0x39e)) return;
   struct stat status;
   CHECK(stat(host("/guest/a"), &status) == 0);
   CHECK(strcmp(name, "a") == 0 && mode == status.st_mode && size == 3);
-  CHECK(mtime == (uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec);
+  CHECK(mtime == nanoseconds(status.st_mtim));
+  CHECK(inode == status.st_ino && ctime == nanoseconds(status.st_ctim));
+  CHECK(clock >= nanoseconds(before) && clock <= nanoseconds(after));
   CHECK(ask_plain(STAT, "/guest/none") == ENOENT && reply.entries == 0);
 }
 

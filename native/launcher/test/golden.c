@@ -482,6 +482,9 @@ static void files_reply(struct out *out) {
   out_u32(out, 2, 0100644);
   out_u64(out, 3, 4);
   out_u64(out, 4, 1700000000123456789u);
+  out_u64(out, 7, 0x8000000000000001u);
+  out_u64(out, 8, 1700000000123456790u);
+  out_u64(out, 9, 1700000000127456790u);
   out_end(out, mark);
   mark = out_begin(out, 4);
   out_str(out, 1, "null");

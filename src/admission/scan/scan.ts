@@ -5,6 +5,8 @@
 import { createHash } from 'node:crypto';
 import type { Finding } from '../../core/admission.ts';
 import { CaissonError } from '../../core/error.ts';
+import { checkKind, checkOptions } from '../../policy/known-options.ts';
+import { SCAN } from '../option-kinds.ts';
 import type { AnalysisOptions } from '../threat/analyzer.ts';
 import { scoreOf, withModel } from '../threat/score.ts';
 import { RULES_VERSION } from '../threat/version.ts';
@@ -35,6 +37,10 @@ export async function scan(
   paths: readonly string[],
   options: ScanOptions = {},
 ): Promise<ScanReport> {
+  checkKind(paths, 'texts', 'scan: paths', 'admission');
+  checkOptions(options, 'scan', SCAN, 'admission');
+  requireScore('threshold', options.threshold);
+  requireScore('listFrom', options.listFrom);
   const roots = paths.map((path) => scanRoot(path, options.profile));
   await using threads = new AnalysisThreads(options.threads);
   const run = new Run(options, threads);
@@ -42,6 +48,16 @@ export async function scan(
   const [first] = roots;
   if (first !== undefined) await run.behave(first.path);
   return run.finish();
+}
+
+/** No score is above NaN: nothing would be refused. @throws REQUEST_INVALID */
+function requireScore(name: string, score = 0): void {
+  if (score >= 0 && score <= 100) return;
+  throw new CaissonError('REQUEST_INVALID', {
+    layer: 'admission',
+    message: `scan: ${name} is ${score}`,
+    hint: 'give a score from 0 to 100',
+  });
 }
 
 class Run {

@@ -4,7 +4,9 @@
  * signers never are, whatever time they might claim, for a plain key proves none.
  */
 import type { VerifiedSigner } from '../../core/admission.ts';
+import { checkOptions } from '../../policy/known-options.ts';
 import { WALL_NAMES, type WallName } from '../../policy/policy.ts';
+import { VERIFY_SIGNED } from '../option-kinds.ts';
 import { type SignedSubject, whyUnbound } from './binding.ts';
 import { verifyEd25519 } from './ed25519.ts';
 import { type Envelope, parseEnvelope, parseSignatureDocument } from './envelope.ts';
@@ -62,7 +64,7 @@ export type SignatureVerdict =
     };
 
 /**
- * Never throws for what the signatures hold.
+ * Never throws for what the signatures hold; `REQUEST_INVALID` for the options.
  *
  * @param signatures DSSE envelopes and Sigstore bundles, JSON
  * @param nowMs wall clock, Unix ms: validity is judged by it, without tolerance
@@ -76,6 +78,7 @@ export async function verifySigned(
   nowMs: number,
   options: VerifyOptions = {},
 ): Promise<SignatureVerdict> {
+  checkOptions(options, 'verifySigned', VERIFY_SIGNED, 'admission');
   const leftOut: LeftOut[] = [];
   const good: GoodSignature[] = [];
   const budget = { left: VERIFICATIONS_MAX };

@@ -55,6 +55,12 @@ export interface FilesEntry {
   readonly mode: number;
   readonly size: number;
   readonly mtimeNs: bigint;
+  /** Of a stat alone. */
+  readonly inode?: bigint;
+  /** st_ctim, which no program can set. */
+  readonly ctimeNs?: bigint;
+  /** What changes were dated with just before: where it is past `ctimeNs`, the next one gets another. */
+  readonly clockNs?: bigint;
 }
 
 export interface FilesReply {
@@ -95,13 +101,18 @@ export function decodeFilesReply(body: Buffer): FilesReply {
   return { ...out, entries };
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 function decodeEntry(body: Buffer): FilesEntry {
-  const out = { name: '', mode: 0, size: 0, mtimeNs: 0n };
+  const out: Writable<FilesEntry> = { name: '', mode: 0, size: 0, mtimeNs: 0n };
   for (const field of readFields(body)) {
     if (field.tag === 1) out.name = readStr(field);
     else if (field.tag === 2) out.mode = readU32(field);
     else if (field.tag === 3) out.size = readAmount(field);
     else if (field.tag === 4) out.mtimeNs = readU64(field);
+    else if (field.tag === 7) out.inode = readU64(field);
+    else if (field.tag === 8) out.ctimeNs = readU64(field);
+    else if (field.tag === 9) out.clockNs = readU64(field);
     else if (field.tag !== 5 && field.tag !== 6) {
       throw malformed(`a file entry has an unknown field ${field.tag}`);
     }

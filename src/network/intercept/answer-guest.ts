@@ -6,6 +6,7 @@ import { type Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
+import { readNoMore } from '../refuse.ts';
 import { endToEnd, type Fields, toFlat, toHttp2 } from './headers.ts';
 import { PROBLEM_TYPE, type Problem, problemBody } from './problem.ts';
 import type { Secrets } from './secrets.ts';
@@ -95,7 +96,10 @@ export function responseOn(request: IncomingMessage, socket: Duplex): ServerResp
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket as Socket);
-  response.once('finish', () => socket.end());
+  response.once('finish', () => {
+    socket.end();
+    readNoMore(socket);
+  });
   return response;
 }
 

@@ -57,10 +57,10 @@ export interface InterceptDecision extends RequestDecision {
 export interface InterceptorOptions {
   readonly authority: Authority;
   readonly secrets: Secrets;
-  /** Whether rules on methods and paths hold for a name and port. Then paths are normalised; otherwise sent on as they are. */
-  readonly restricted: (name: string, port: number) => boolean;
-  /** Pure; asked for every reading that a path may have. */
-  readonly decideRequest: (facts: RequestFacts) => RequestDecision;
+  /** Whether rules on methods and paths hold for a connection. Then paths are normalised; otherwise sent on as they are. */
+  readonly restricted: (connection: GuestConnection) => boolean;
+  /** Pure; asked for every reading that a path may have. One name's addresses may be under different rules. */
+  readonly decideRequest: (facts: RequestFacts, connection: GuestConnection) => RequestDecision;
   /** Told of every request, allowed or not. */
   readonly report: (decision: InterceptDecision) => void;
   /** PEM certificates that servers are verified against. Default: the machine's, else those that come with Node. */
@@ -163,7 +163,12 @@ export class Interceptor {
       secure = true;
       // As tls.Server does for the sockets that it makes; HTTP/2 waits for it.
       Object.assign(socket, { secureConnecting: false });
-      this.#hand(connection, socket, socket.alpnProtocol === 'h2');
+      try {
+        this.#hand(connection, socket, socket.alpnProtocol === 'h2');
+      } catch (error) {
+        secure = false;
+        fail(error as Error);
+      }
     });
   }
 
@@ -175,8 +180,8 @@ export class Interceptor {
       connection,
       upstream,
       secrets,
-      restricted: () => restricted(connection.name, connection.port),
-      decide: decideRequest,
+      restricted: () => restricted(connection),
+      decide: (facts) => decideRequest(facts, connection),
       report,
     };
     if (http2) this.#servers.serveHttp2(stream, route);

@@ -17,6 +17,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { faultText } from '../fault-bounds.ts';
 import type { GuestRequest } from './answer-guest.ts';
 import { forward, forwardUpgrade, type Route, refuseConnect } from './forward.ts';
 import { PROBLEM_TYPE, problemBody } from './problem.ts';
@@ -77,7 +78,7 @@ export class RequestServers {
       else if (socket.destroyed) return;
       else if (this.#mayWait(route, this.#ahead.get(socket))) {
         const ended = this.#count(request, socket);
-        settle(forward(route, request, response).finally(ended), socket);
+        settle(route, forward(route, request, response).finally(ended), socket);
       } else socket.destroy();
     };
     server.on('request', handle);
@@ -86,12 +87,12 @@ export class RequestServers {
     server.on('upgrade', (request, socket, head) => {
       const route = this.#routes.get(socket);
       if (route === undefined) socket.destroy();
-      else settle(forwardUpgrade(route, request, socket, head), socket);
+      else settle(route, forwardUpgrade(route, request, socket, head), socket);
     });
     server.on('connect', (request, socket) => {
       const route = this.#routes.get(socket);
       if (route === undefined) socket.destroy();
-      else settle(refuseConnect(route, request, socket), socket);
+      else settle(route, refuseConnect(route, request, socket), socket);
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const route = this.#routes.get(socket);
@@ -151,7 +152,7 @@ export class RequestServers {
         const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()));
         const forwarded = forward(route, request, response);
         void Promise.allSettled([forwarded, closed]).then(ended);
-        settle(forwarded, stream);
+        settle(route, forwarded, stream);
       } else stream.close(constants.NGHTTP2_REFUSED_STREAM);
     };
     server.on('request', handle);
@@ -163,8 +164,15 @@ export class RequestServers {
 }
 
 /** A fault of ours (in a rule, in a report) ends the one request that met it, and never lets it through. */
-function settle(forwarded: Promise<void>, stream: Duplex): void {
-  forwarded.catch((error: Error) => stream.destroy(error));
+function settle({ connection, report }: Route, forwarded: Promise<void>, stream: Duplex): void {
+  forwarded.catch((error: Error) => {
+    // Without the error, which nobody may listen for.
+    stream.destroy();
+    const { name, port } = connection;
+    const reason = `${name}:${port}: a request could not be carried out: ${faultText(error)}`;
+    const details = { host: name, port };
+    report({ target: `${name}:${port}/tcp`, allowed: false, rule: 'network', reason, details });
+  });
 }
 
 /** What came is no request, or one that can be read in two ways. */

@@ -9,6 +9,8 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { ObservedEvent, Observer } from '../../core/ports.ts';
+import { checkKind } from '../../policy/known-options.ts';
+import { AUDIT_CLOCK } from '../option-kinds.ts';
 import { AuditClock, type ClockSource, type ClockStep } from './audit-clock.ts';
 import { type AuditOptions, type AuditSettings, parseAuditOptions } from './audit-options.ts';
 import { auditUnavailable } from './audit-unavailable.ts';
@@ -106,6 +108,8 @@ export class AuditLog implements AsyncDisposable {
    */
   static async open(options: AuditOptions, source?: ClockSource): Promise<AuditLog> {
     const parsed = parseAuditOptions(options);
+    if (source !== undefined)
+      checkKind(source, AUDIT_CLOCK, 'the clock of an audit log', 'observe');
     const settings = { ...parsed, directory: resolve(parsed.directory) };
     const { directory } = settings;
     let lock: LogLock | undefined;

@@ -3,6 +3,8 @@
 import { z } from 'zod';
 import { CaissonError } from '../../core/error.ts';
 import { safeParse } from '../../core/safe-parse.ts';
+import { checkOptions } from '../../policy/known-options.ts';
+import { AUDIT } from '../option-kinds.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
 const MiB = 1024 * 1024;
@@ -112,10 +114,13 @@ export type ShipTarget = z.output<typeof shipSchema>;
 
 /** @throws REQUEST_INVALID */
 export function parseAuditOptions(options: AuditOptions): AuditSettings {
+  // Before the schema, for its hints.
+  checkOptions(options, 'AuditLog.open', AUDIT, 'observe');
   const parsed = safeParse(auditOptionsSchema, options);
   if (parsed.success) return parsed.data;
   throw new CaissonError('REQUEST_INVALID', {
     layer: 'observe',
     message: `the options of the audit log: ${z.prettifyError(parsed.error)}`,
+    hint: 'docs/audit.md has a table of them',
   });
 }

@@ -2,6 +2,8 @@
 
 import type { KeyObject } from 'node:crypto';
 import { safeParse } from '../../core/safe-parse.ts';
+import { checkKind, checkOptions } from '../../policy/known-options.ts';
+import { RECORD_FILTER } from '../option-kinds.ts';
 import { type Checkpoint, checkpointSchema, isGenuine } from './checkpoint.ts';
 import { LineReader } from './line-reader.ts';
 import { type LogFile, logFilesOf } from './log-files.ts';
@@ -21,9 +23,15 @@ export interface RecordFilter {
 /**
  * Lines that are no record are left out: `verifyLog` tells of them.
  *
- * @throws PATH_MISSING
+ * @throws REQUEST_INVALID at once; PATH_MISSING
  */
-export function* readLog(path: string, filter: RecordFilter = {}): Generator<AuditRecord> {
+export function readLog(path: string, filter: RecordFilter = {}): Generator<AuditRecord> {
+  checkKind(path, 'text', 'the path of an audit log', 'observe');
+  checkOptions(filter, 'readLog', RECORD_FILTER, 'observe');
+  return recordsOf(path, filter);
+}
+
+function* recordsOf(path: string, filter: RecordFilter): Generator<AuditRecord> {
   for (const file of logFilesOf(path)) {
     for (const line of linesOf(file)) {
       // Cheaper than parsing what is not wanted.

@@ -1,6 +1,8 @@
 /** `verifyLog`: whether a log is what was written. docs/audit.md says what can be found, and what cannot. */
 import type { KeyObject } from 'node:crypto';
 import { statSync } from 'node:fs';
+import { checkKind, checkOptions } from '../../policy/known-options.ts';
+import { VERIFY_LOG } from '../option-kinds.ts';
 import { type Bookmark, ChainVerifier, type Walk } from './chain-verifier.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Finding, Verification } from './finding.ts';
@@ -35,7 +37,7 @@ export interface VerifyOptions {
 /**
  * Reads all of a log; about a second for 500,000 records. Anybody may, while it is written to.
  *
- * @throws PATH_MISSING
+ * @throws PATH_MISSING, REQUEST_INVALID
  * @example
  * const { ok, findings } = verifyLog({ path: '/var/log/caisson', key: readPublicKey('audit.key.pub') });
  */
@@ -55,8 +57,12 @@ export interface Subject {
   readonly roots: ReadonlyMap<number, string>;
 }
 
-/** @throws PATH_MISSING */
+/** @throws PATH_MISSING, REQUEST_INVALID */
 export function subjectOf(options: VerifyOptions): Subject {
+  checkOptions(options, 'verifyLog', VERIFY_LOG, 'observe');
+  for (const name of ['path', 'key'] as const) {
+    checkKind(options[name], VERIFY_LOG[name], `verifyLog: ${name}`, 'observe');
+  }
   const { path, key, checkpoints, from } = options;
   const files = logFilesOf(path);
   if (files.length === 0) throw noLog(path);

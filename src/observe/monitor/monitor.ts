@@ -5,6 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CaissonError } from '../../core/error.ts';
 import type { Observer } from '../../core/ports.ts';
+import { checkKind, checkOptions } from '../../policy/known-options.ts';
+import { ALERTS, SAMPLES } from '../option-kinds.ts';
 import { type Sample, Sampler } from './sample.ts';
 import { type Alert, type Threshold, ThresholdWatch } from './threshold.ts';
 import type { UsageSource } from './usage-source.ts';
@@ -57,6 +59,7 @@ export class Monitor {
    * for await (const { sandboxes } of monitor.samples({ everyMs: 500 })) console.table(sandboxes);
    */
   async *samples(options: SamplesOptions = {}): AsyncGenerator<Sample, void, void> {
+    checkOptions(options, 'samples', SAMPLES, 'observe');
     this.#needOpen();
     const { signal } = options;
     const ends =
@@ -70,6 +73,9 @@ export class Monitor {
    * @throws REQUEST_INVALID, SANDBOX_CLOSED
    */
   watch(options: AlertOptions): Disposable {
+    checkOptions(options, 'watch', ALERTS, 'observe');
+    // Nothing that is watched for would never alert.
+    checkKind(options.thresholds, ALERTS.thresholds, 'watch: thresholds', 'observe');
     this.#needOpen();
     const watch = new ThresholdWatch(options.thresholds);
     const everyMs = periodOf(options);

@@ -5,6 +5,8 @@
 import type { TracerProvider } from '@opentelemetry/api';
 import type { Observer } from '../../core/ports.ts';
 import type { Telemetry } from '../../core/telemetry.ts';
+import { checkOptions } from '../../policy/known-options.ts';
+import { TELEMETRY } from '../option-kinds.ts';
 import type { TelemetrySettings } from './settings.ts';
 import type { Sources } from './sources.ts';
 
@@ -38,15 +40,17 @@ export interface OpenTelemetryOptions extends TelemetrySettings {
 
 /**
  * @param environment where OTEL_* are looked up; receivers and their headers are always those of this process
- * @throws CONFIG_INVALID
+ * @throws REQUEST_INVALID for an option that there is not, or of another kind; CONFIG_INVALID
  * @example
  * await using telemetry = await openTelemetry({ traces: true, endpoint: 'http://127.0.0.1:4318' });
  * await using caisson = await Caisson.open({ telemetry });
  */
 export async function openTelemetry(
-  { tracerProvider, ...settings }: OpenTelemetryOptions = {},
+  options: OpenTelemetryOptions = {},
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<OpenTelemetry> {
+  checkOptions(options, 'openTelemetry', TELEMETRY, 'observe');
+  const { tracerProvider, ...settings } = options;
   const { settle } = await import('./settings.ts');
   const settled = settle(settings, environment);
   const { start } = await import('./providers.ts');

@@ -3,6 +3,8 @@ import type { TracerProvider as AnyTracerProvider } from '@opentelemetry/api';
 import { defaultResource, type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import { type IMetricReader, MeterProvider } from '@opentelemetry/sdk-metrics';
 import { version } from '../../core/version.ts';
+import { checkOptions } from '../../policy/known-options.ts';
+import { SHIPPED_LOG, SOURCES } from '../option-kinds.ts';
 import { AuditShipping } from './audit-records.ts';
 import { isMeasured, Metrics } from './metrics.ts';
 import type { OpenTelemetry } from './open-telemetry.ts';
@@ -108,10 +110,12 @@ class Started implements OpenTelemetry {
   apart: OpenTelemetry['apart'] = (work) => this.#parts.spans.apart(work);
 
   watch(sources: Sources): Disposable {
+    checkOptions(sources, 'watch', SOURCES, 'observe');
     return this.#parts.metrics.watch(sources);
   }
 
   shipAudit(log: { readonly directory: string; readonly id: string }): void {
+    checkOptions(log, 'shipAudit', SHIPPED_LOG, 'observe');
     this.#parts.logs?.ship(log);
   }
 

@@ -6,6 +6,8 @@
 import { CaissonError } from '../../core/error.ts';
 import { safeParse } from '../../core/safe-parse.ts';
 import type { PolicyDocument } from '../document.ts';
+import { checkKind, checkOptions } from '../known-options.ts';
+import { SRT_CONTEXT } from '../option-kinds.ts';
 import { formatPath, type Locate, type Problem, policyInvalid } from '../problems.ts';
 import { schemaProblems } from '../schema-problems.ts';
 import { readYaml } from '../yaml-source.ts';
@@ -33,7 +35,7 @@ export interface SrtTranslation {
 /**
  * @param settings the text of a settings file, or what it holds
  * @returns a document whose `.` is `context.cwd`: run it with that workspace
- * @throws CaissonError `POLICY_INVALID`, with every field in `details.problems` that is unknown, wrong, or has no policy
+ * @throws CaissonError `POLICY_INVALID`, with every field in `details.problems` that is unknown, wrong, or has no policy; `REQUEST_INVALID` for the context
  * @example policyFromSrtSettings({ filesystem: { allowWrite: ['.'] } }, { home: '/home/me', cwd: '/home/me/work' })
  */
 export function policyFromSrtSettings(settings: unknown, context: SrtContext): PolicyDocument {
@@ -42,6 +44,11 @@ export function policyFromSrtSettings(settings: unknown, context: SrtContext): P
 
 /** As {@link policyFromSrtSettings}, with what a policy cannot say. */
 export function translateSrtSettings(settings: unknown, context: SrtContext): SrtTranslation {
+  checkOptions(context, 'policyFromSrtSettings', SRT_CONTEXT, 'policy');
+  // A list in it that is relative would be read from nowhere.
+  for (const name of ['home', 'cwd'] as const) {
+    checkKind(context[name], SRT_CONTEXT[name], `policyFromSrtSettings: ${name}`, 'policy');
+  }
   const { source } = context;
   const { value, locate } =
     typeof settings === 'string' ? readJson(settings, source) : { value: settings };

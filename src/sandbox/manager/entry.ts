@@ -22,18 +22,24 @@ export interface EntrySetup {
   readonly observer: Observer;
 }
 
+/** Of whatever has ended. */
+const OVER = new AbortController();
+OVER.abort(
+  new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox', message: 'the sandbox has ended' }),
+);
+const NO_ROOM = Promise.withResolvers<void>();
+NO_ROOM.promise.catch(() => {});
+NO_ROOM.reject(OVER.signal.reason);
+
 export class Entry {
   readonly id: string;
   readonly tenant: string;
   readonly need: Resources;
-  /** Settles when there is room for it; rejects when it gives its place up. */
-  readonly room: Promise<void>;
   /** Settles in its final state, with its room free again. */
   readonly ended: Promise<void>;
-  /** Told to end whatever runs in it. */
-  readonly abort = new AbortController();
   readonly #setup: EntrySetup;
-  readonly #room = Promise.withResolvers<void>();
+  #abort = new AbortController();
+  #room = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #record: ManagedRecord;
   #hasRoom = false;
@@ -46,9 +52,18 @@ export class Entry {
     this.id = setup.record.id;
     this.tenant = setup.record.tenant;
     this.need = setup.need;
-    this.room = this.#room.promise;
     this.ended = this.#ended.promise;
-    this.room.catch(() => {});
+    this.#room.promise.catch(() => {});
+  }
+
+  /** Settles when there is room for it; rejects when it gives its place up. */
+  get room(): Promise<void> {
+    return this.#room.promise;
+  }
+
+  /** Tells to end whatever runs in it. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   get record(): ManagedRecord {
@@ -96,7 +111,7 @@ export class Entry {
     if (this.isFinal || this.#ending !== undefined) return false;
     this.#ending = ending;
     if (this.isWaiting) this.#room.reject(this.#endedError());
-    this.abort.abort(this.#endedError());
+    this.#abort.abort(this.#endedError());
     return true;
   }
 
@@ -121,7 +136,18 @@ export class Entry {
       state,
       ...(reason === undefined ? {} : { reason }),
     });
-    if (isFinal(state)) this.#ended.resolve();
+    if (!isFinal(state)) return;
+    this.#forget();
+    this.#ended.resolve();
+  }
+
+  /**
+   * It stays known for long, and what ran in it does not: listeners of its signal, and the error that was its reason, whose
+   * stack holds on to whatever the functions on it close over until somebody reads it (V8, ErrorUtils::GetFormattedStack).
+   */
+  #forget(): void {
+    this.#abort = OVER;
+    this.#room = NO_ROOM;
   }
 
   /** Something else is known of it now; nobody waits for it, and it is no news. */

@@ -2,7 +2,7 @@
  * A managed sandbox that is open: its clocks, how it is stopped and gone on with, and its one end.
  */
 import type { Usage } from '../../core/outcome.ts';
-import { checkOptions } from '../known-options.ts';
+import { checkOptions } from '../../policy/known-options.ts';
 import { MANAGED } from '../option-kinds.ts';
 import type { Sandbox } from '../sandbox.ts';
 import { Activity } from './activity.ts';
@@ -51,7 +51,7 @@ export class Kept {
         ttlMs,
       );
     }
-    const { signal } = entry.abort;
+    const { signal } = entry;
     const onAbort = (): void => {
       this.#close(entry.ending?.state ?? 'Killed', entry.ending?.reason);
     };

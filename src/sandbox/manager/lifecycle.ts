@@ -186,10 +186,10 @@ export class Lifecycle {
 
   /** It has not come to an outcome. @returns what its caller is told */
   failed(entry: Entry, error: unknown): unknown {
-    const { ending } = entry;
+    const { ending, signal } = entry;
     const reason = ending?.reason ?? (error instanceof Error ? error.message : String(error));
     this.finish(entry, ending?.state ?? 'Failed', reason);
-    return ending === undefined ? error : entry.abort.signal.reason;
+    return ending === undefined ? error : signal.reason;
   }
 
   #pump(): void {

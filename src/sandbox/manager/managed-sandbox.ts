@@ -3,12 +3,12 @@
  */
 import type { Socket } from 'node:net';
 import type { Outcome, Usage } from '../../core/outcome.ts';
+import { checkOptions } from '../../policy/known-options.ts';
 import type { NetworkPolicy } from '../../policy/policy.ts';
 import type { Applied, ApplyOptions, Changes, ChangesOptions, ChangesPage } from '../changes.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import type { SandboxFiles } from '../files.ts';
 import type { GuestProcess } from '../guest-process.ts';
-import { checkOptions } from '../known-options.ts';
 import { MANAGED } from '../option-kinds.ts';
 import type { PublishedPort, PublishOptions } from '../ports.ts';
 import type { Sandbox } from '../sandbox.ts';

@@ -4,10 +4,10 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { CaissonError } from '../../core/error.ts';
 import type { Observer } from '../../core/ports.ts';
+import { checkOptions } from '../../policy/known-options.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
 import type { ExecOptions, SpawnOptions } from '../exec-options.ts';
 import { LONGEST_MS } from '../given-values.ts';
-import { checkOptions } from '../known-options.ts';
 import { POOL } from '../option-kinds.ts';
 import type { PlaceOptions } from '../place-options.ts';
 import type { NetworkOptions } from '../run-network.ts';

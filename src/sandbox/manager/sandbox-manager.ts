@@ -5,11 +5,11 @@
 import { newId } from '../../core/ids.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { Observer } from '../../core/ports.ts';
+import { checkOptions } from '../../policy/known-options.ts';
 import type { ManagedStore } from '../../store/managed-record.ts';
 import { SqliteManagedStore } from '../../store/sqlite-managed-store.ts';
 import { requireWhole } from '../given-values.ts';
 import type { GuestProcess } from '../guest-process.ts';
-import { checkOptions } from '../known-options.ts';
 import { CLOSE_MANAGER, MANAGED, MANAGER } from '../option-kinds.ts';
 import { requireArgv } from '../require-argv.ts';
 import type { Sandbox } from '../sandbox.ts';
@@ -121,7 +121,7 @@ export class SandboxManager {
       this.#life.want(entry, options, argv[0]);
       this.#life.hold(entry, new ManagedCommand({ entry, policy, host: this.#host, run }));
       this.#life.start(entry, options.ttlMs, run);
-      const { signal } = entry.abort;
+      const { signal } = entry;
       const outcome = await this.#host.run(
         argv,
         { ...placeOf(options), ...ownOf(options), ...execOf(options), signal },
@@ -155,7 +155,7 @@ export class SandboxManager {
       const run = newId('run');
       this.#life.hold(entry, new ManagedCommand({ entry, policy, host: this.#host, run }));
       this.#life.start(entry, options.ttlMs, run);
-      const { signal } = entry.abort;
+      const { signal } = entry;
       const guest = await this.#host.spawn(
         argv,
         { ...placeOf(options), ...ownOf(options), ...spawnOf(options), signal },
@@ -193,10 +193,10 @@ export class SandboxManager {
     try {
       await waitForRoom(entry, options.queueTimeoutMs);
       this.#life.want(entry, options, undefined);
-      const sandbox = await open(entry.abort.signal);
+      const sandbox = await open(entry.signal);
       if (entry.ending !== undefined) {
         await sandbox.close();
-        throw entry.abort.signal.reason;
+        throw entry.signal.reason;
       }
       this.#life.start(entry, options.ttlMs, sandbox.id);
       const kept = new Kept({

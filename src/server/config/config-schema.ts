@@ -178,7 +178,16 @@ export const configSchema = z
       heartbeatMs: duration()
         .prefault('15s')
         .describe('On long answers something is sent at least so often.'),
-      maxConnections: count().default(4096).describe('Connections at once.'),
+      maxConnections: count()
+        .default(4096)
+        .describe(
+          'Connections at once, and at most half of the descriptors that the process may have (RLIMIT_NOFILE). Of one more, the one goes on which nothing was asked for longest.',
+        ),
+      maxRequests: count()
+        .exactOptional()
+        .describe(
+          'Requests of one tenant that are being answered, streams and uploads among them. Default: a quarter of the connections.',
+        ),
       maxStreams: count().default(256).describe('Open streams (WebSocket, SSE) of one tenant.'),
     }).describe('Of single requests and connections.'),
     manager: section({

@@ -22,6 +22,7 @@ import type { Config } from '../config/config.ts';
 import { Arrivals, checkEvery } from './arrivals.ts';
 import { ClientAddresses, type TrustedProxies } from './client-address.ts';
 import { replyClientError } from './client-error.ts';
+import { ConnectionRoom, connectionsWithin, descriptorsAllowed } from './connection-room.ts';
 import { type Caller, type Gatekeeper, NOBODY, requireScope } from './gatekeeper.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { requireOneHost } from './host-header.ts';
@@ -35,6 +36,7 @@ import { traceRequests } from './request-spans.ts';
 import type { Requests } from './requests.ts';
 import { RoutePaths } from './route-paths.ts';
 import { STRICT_HEADERS } from './strict-headers.ts';
+import { TenantRequests } from './tenant-requests.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -172,7 +174,15 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
   pipelining.follow(app.server);
   const paths = new RoutePaths();
   const addresses = new ClientAddresses(options.proxies ?? NO_PROXIES);
-  app.server.maxConnections = limits.maxConnections;
+  const most = connectionsWithin(limits.maxConnections, descriptorsAllowed());
+  if (most < limits.maxConnections) {
+    app.log.warn(
+      `limits.maxConnections is ${limits.maxConnections}; with the descriptors of this process (RLIMIT_NOFILE) there are ${most}`,
+    );
+  }
+  const room = new ConnectionRoom({ most, onFull: () => full(app) });
+  room.follow(app.server);
+  const shares = new TenantRequests(limits.maxRequests ?? Math.max(1, Math.floor(most / 4)));
   app.decorate('accept', options.accept ?? []);
   app.decorate('idempotency', options.idempotency);
   app.decorate('requests', options.requests);
@@ -229,6 +239,10 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
       requireScope(caller, contract);
       request.caller = caller;
       reply.headers(gatekeeper.count(caller, contract));
+      const end = shares.begin(caller.tenant);
+      // Its client may have gone while it was looked who asks.
+      if (reply.raw.closed) end();
+      else reply.raw.once('close', end);
     };
     const asked = gatekeeper.authenticate(knockOf(request));
     // Most are known already: nothing is waited for.
@@ -270,6 +284,18 @@ function refuseWork(reply: FastifyReply, contract: Route | undefined): void {
 
 function knockOf({ headers, raw, clientAddress }: FastifyRequest) {
   return { headers, rawHeaders: raw.rawHeaders, address: clientAddress };
+}
+
+const toldFull = new WeakMap<FastifyInstance, number>();
+
+/** Told once a minute: whoever comes too much comes often. */
+function full(app: FastifyInstance): void {
+  const nowMs = performance.now();
+  if (nowMs - (toldFull.get(app) ?? Number.NEGATIVE_INFINITY) < 60_000) return;
+  toldFull.set(app, nowMs);
+  app.log.warn(
+    'a request is being answered on every connection there may be: a new one was closed',
+  );
 }
 
 /** As Node has it; it tells no type. */

@@ -58,6 +58,8 @@ export class SocketChannel {
     const beat = setInterval(() => this.#beat(), heartbeat.everyMs);
     socket.once('close', () => {
       clearInterval(beat);
+      // A guest that is detached goes on, and whoever reads it holds this.
+      this.#free.length = 0;
       this.#ended.resolve();
       this.#flow();
     });
@@ -126,7 +128,8 @@ export class SocketChannel {
     message[0] = number;
     bytes.copy(message, 1);
     return this.#send(message, () => {
-      if (memory !== undefined && this.#free.length < MOST_FREE) this.#free.push(memory);
+      if (memory !== undefined && this.isOpen && this.#free.length < MOST_FREE)
+        this.#free.push(memory);
     });
   }
 

@@ -36,6 +36,22 @@ export function serveChanges(app: FastifyInstance, { sandboxes, security }: Serv
       return await work(sandboxes.get(caller.tenant, params.id));
     });
 
+  /** A piece of a tenant's at a time, and none before the last was taken. */
+  async function* eachInTurn(
+    tenant: string,
+    parts: AsyncGenerator<string, void>,
+  ): AsyncGenerator<string, void> {
+    try {
+      for (;;) {
+        const part = await turns.take(tenant, () => parts.next());
+        if (part.done === true) return;
+        yield part.value;
+      }
+    } finally {
+      await parts.return();
+    }
+  }
+
   implement(app, listChanges, async (asked) => {
     const { limit = DEFAULT_LIMIT, after } = asked.query;
     const { entries, more } = await inTurn(asked, (sandbox) =>
@@ -49,10 +65,8 @@ export function serveChanges(app: FastifyInstance, { sandboxes, security }: Serv
   implement(app, diffChanges, async (asked) => {
     const changes = await inTurn(asked, (sandbox) => sandbox.changes({ most }));
     const { most: characters } = asked.query;
-    if (characters !== undefined) {
-      return Readable.from([await changes.diff({ most: characters })]);
-    }
-    return Readable.from(changes.diffParts(), { objectMode: false });
+    const parts = changes.diffParts(characters === undefined ? {} : { most: characters });
+    return Readable.from(eachInTurn(asked.caller.tenant, parts), { objectMode: false });
   });
 
   implement(app, applyChanges, async ({ params, body = {}, caller }) => {

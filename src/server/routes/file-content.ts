@@ -8,13 +8,14 @@ import { Turns } from '../../core/turns.ts';
 import type { FileInfo } from '../../sandbox/files.ts';
 import type { ManagedSandbox } from '../../sandbox/manager/managed-sandbox.ts';
 import type { Config } from '../config/config.ts';
-import { isKnown, Reply } from '../http/answer.ts';
+import { Reply } from '../http/answer.ts';
 import { partOf } from '../http/byte-range.ts';
 import { implement } from '../http/implement.ts';
 import { takeUpload } from '../http/upload.ts';
 import { packTree } from '../pack-tree.ts';
 import { unpackTree } from '../unpack-tree.ts';
 import { type FileAccess, noFile } from './file-access.ts';
+import { FileTag } from './file-etag.ts';
 
 export function serveFileContent(
   app: FastifyInstance,
@@ -29,17 +30,18 @@ export function serveFileContent(
     const sandbox = access.find(asked);
     const { files } = sandbox;
     const follow = query.follow === 'true';
-    const info = await files.stat(query.path, { follow });
-    if (info.type !== 'file') throw noFile(query.path, info.type);
-    const etag = etagOf(info);
+    const known = request.headers['if-none-match'];
+    const seen = await FileTag.now(files, query.path, follow);
+    if (seen.info.type !== 'file') throw noFile(query.path, seen.info.type);
+    const isUnchanged = known !== undefined && seen.isAmong(known);
+    const tag = isUnchanged ? seen : await FileTag.settled(files, query.path, follow);
+    const { info, text: etag } = tag;
     const headers = { etag, 'content-disposition': 'attachment', ...datedOf(info) };
-    if (isKnown(request.headers['if-none-match'], etag)) {
-      return new Reply(undefined, { status: 304, headers });
-    }
+    if (isUnchanged) return new Reply(undefined, { status: 304, headers });
     // Half a secret could not be told; and what has no size, as in /proc, has no parts.
     const hasParts = !files.isRedacted && info.size > 0;
     const { range, 'if-range': ifRange } = request.headers;
-    const isSame = ifRange === undefined || ifRange === etag;
+    const isSame = ifRange === undefined || tag.isExactly(ifRange);
     const part = hasParts && isSame ? partOf(range, info.size) : undefined;
     if (part === 'none') {
       const told = { 'content-range': `bytes */${info.size}` };
@@ -104,7 +106,7 @@ export function serveFileContent(
           });
         });
         upload.done();
-        const etag = etagOf(await files.stat(path));
+        const { text: etag } = await FileTag.settled(files, path);
         return new Reply({ size, etag }, { headers: { etag } });
       } catch (error) {
         upload.failed();
@@ -243,10 +245,9 @@ async function requireMatch(
   wanted: string | undefined,
 ): Promise<void> {
   if (wanted === undefined) return;
-  const etag = await etagAt(files, path);
-  const named = wanted.split(',').map((each) => each.trim());
-  if (etag !== undefined && (named.includes('*') || named.includes(etag))) return;
-  throw notAsItWas(path, etag === undefined ? 'it is not there' : `its ETag is ${etag}`);
+  const tag = await tagAt(files, path);
+  if (tag?.isAmong(wanted) === true) return;
+  throw notAsItWas(path, tag === undefined ? 'it is not there' : `its ETag is ${tag.text}`);
 }
 
 /** `If-None-Match` of a write; where it is `*`, the write itself is exclusive. @throws PRECONDITION_FAILED */
@@ -256,23 +257,18 @@ async function requireOther(
   unwanted: string | undefined,
 ): Promise<void> {
   if (unwanted === undefined || unwanted === '*') return;
-  const etag = await etagAt(files, path);
-  if (etag === undefined || !isKnown(unwanted, etag)) return;
-  throw notAsItWas(path, `its ETag is ${etag}`);
+  const tag = await tagAt(files, path);
+  if (tag?.mayBeAmong(unwanted) !== true) return;
+  throw notAsItWas(path, `its ETag is ${tag.text}`);
 }
 
-async function etagAt(files: ManagedSandbox['files'], path: string): Promise<string | undefined> {
+async function tagAt(files: ManagedSandbox['files'], path: string): Promise<FileTag | undefined> {
   try {
-    return etagOf(await files.stat(path));
+    return await FileTag.now(files, path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** By size and time of change: a guest that sets times can make two states look alike, to itself alone. */
-function etagOf({ size, modifiedMs }: FileInfo): string {
-  return `"${size.toString(36)}-${Math.round(modifiedMs * 1000).toString(36)}"`;
 }
 
 function datedOf({ modifiedMs }: FileInfo): { 'last-modified'?: string } {

@@ -185,7 +185,12 @@ test('frames that we receive', () => {
   assert.equal(error.code, 'REQUEST_INVALID');
   assert.match(error.message, /job_parse.*cwd: not absolute/);
   const files = decodeFilesReply(body('frame-files-reply').body);
-  assert.equal(files.entries[0]?.mtimeNs, 1700000000123456789n);
+  const { mtimeNs, inode, ctimeNs, clockNs } = files.entries[0] ?? {};
+  assert.deepEqual(
+    [mtimeNs, inode, ctimeNs, clockNs],
+    [1700000000123456789n, 0x8000000000000001n, 1700000000123456790n, 1700000000127456790n],
+  );
+  assert.equal(files.entries[1]?.inode, undefined);
   assert.equal(files.more, true);
   const facts = decodeFacts(body('frame-facts').body);
   assert.equal(facts.landlockAbi, 7);

@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { CaissonError } from '../../../src/core/error.ts';
 import type { Outcome } from '../../../src/core/outcome.ts';
@@ -23,6 +25,9 @@ import {
 import { shareSlots } from '../../../src/sandbox/manager/warm-slots.ts';
 import type { ManagedRecord, ManagedStore } from '../../../src/store/managed-record.ts';
 import { SqliteManagedStore } from '../../../src/store/sqlite-managed-store.ts';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 
 const directory = mkdtempSync(join(tmpdir(), 'caisson-manager-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -317,6 +322,57 @@ describe('a manager', () => {
     await host.drain();
     await Promise.all(all);
     assert.equal(manager.list().length, 3);
+  });
+
+  test('what ended is known for long, what ran in it and who ended it are not held', async () => {
+    const { host, manager } = await open({ pool: { concurrency: 1, memoryBytes: null } });
+    await using _ = manager;
+    const held = new Map<string, WeakRef<object>>();
+    const mark = (name: string): object => {
+      const marked = {};
+      held.set(name, new WeakRef(marked));
+      return marked;
+    };
+    const ends = new Map<string, () => void>();
+    const leave = new Map<string, () => void>();
+    host.run = ([name = ''], { signal }) => {
+      const running = mark(`${name}: what ran`);
+      return new Promise((resolve, reject) => {
+        ends.set(name, () => resolve(done));
+        signal?.addEventListener('abort', () => reject(running));
+      });
+    };
+    const ask = (name: string): void => {
+      const asking = mark(`${name}: who ended it`);
+      const controller = new AbortController();
+      manager.run([name], { signal: controller.signal, labels: { name } }).catch(() => {});
+      leave.set(name, () => controller.abort(asking));
+    };
+    ask('completes');
+    await turn();
+    ask('is ended');
+    ask('waits');
+    await turn();
+    leave.get('waits')?.();
+    ends.get('completes')?.();
+    await turn();
+    leave.get('is ended')?.();
+    ends.clear();
+    leave.clear();
+    await turn();
+    const states = manager.list().map(({ labels, state }) => [labels.name, state]);
+    assert.deepEqual(states, [
+      ['completes', 'Completed'],
+      ['is ended', 'Killed'],
+      ['waits', 'Killed'],
+    ]);
+    for (let i = 0; i < 3; i++) {
+      await turn();
+      collect();
+    }
+    const left = [...held].flatMap(([name, ref]) => (ref.deref() === undefined ? [] : [name]));
+    assert.equal(held.size, 5);
+    assert.deepEqual(left, []);
   });
 
   test('refuses what makes no sense', async () => {

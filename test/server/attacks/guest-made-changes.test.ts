@@ -94,6 +94,33 @@ describe('changes that cannot be listed', () => {
 });
 
 describe('many changes', () => {
+  test('whoever does not read a diff holds nobody up, and whoever reads it reads it whole', {
+    timeout: 120_000,
+  }, async () => {
+    await using service = await served({ audit: { enabled: false } });
+    const key = await service.key('developer');
+    const body = { policy, workspace: 'private' };
+    const made = await service.ask('POST', '/api/sandboxes', { key, body });
+    const { id } = made.body as { id: string };
+    const script =
+      'head -c 100000 /dev/zero | tr "\\0" "x" > a; i=0; while [ $i -lt 200 ]; do cp a f$i; i=$((i+1)); done';
+    const exec = { argv: ['sh', '-c', script] };
+    const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body: exec });
+    assert.equal((ran.body as { code?: number }).code, 0, ran.text);
+    const url = `/api/sandboxes/${id}/diff`;
+    const open = async (query: string) => {
+      const headers = { authorization: `Bearer ${key}` };
+      const response = await fetch(`${service.address}${url}${query}`, { headers });
+      assert.equal(response.status, 200);
+      return response.body as ReadableStream<Uint8Array>;
+    };
+    const idle = await Promise.all(['', '', '', '', '', '?most=99999999', '', '', ''].map(open));
+    const whole = await service.ask('GET', url, { key });
+    assert.equal(whole.text.match(/^\+x{100000}$/gm)?.length, 201);
+    assert.match((await service.ask('GET', `${url}?most=1`, { key })).text, /… and 200 other/);
+    for (const each of idle) await each.cancel();
+  });
+
   test('their pages are the list, also behind paths that are longer than other cursors', async () => {
     await using service = await served({ audit: { enabled: false } });
     const key = await service.key('developer');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { isCaissonError } from '../../src/core/error.ts';
-import { checkOptions, having, type KindsOf } from '../../src/sandbox/known-options.ts';
+import { checkOptions, having, type KindsOf } from '../../src/policy/known-options.ts';
 
 interface Options {
   readonly policy?: string;

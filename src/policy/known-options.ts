@@ -1,10 +1,10 @@
 /**
  * What a caller without types gets wrong about options: a name that nobody knows, or a value of another kind. Passed over,
- * it would let something weaker run than was asked for. The lists (`option-kinds.ts`) are held against the types by the
+ * it would let something weaker run than was asked for. The lists (each `option-kinds.ts`) are held against the types by the
  * compiler; what a number or a text may be is checked where it is used.
  */
 import { CaissonError, type ErrorLayer } from '../core/error.ts';
-import { suggest } from '../policy/suggest.ts';
+import { suggest } from './suggest.ts';
 
 const WORDS = {
   any: { is: () => true, write: 'something' },
@@ -37,6 +37,15 @@ const WORDS = {
   fuel: {
     is: (value) => typeof value === 'bigint' && value > 0n && value < 2n ** 63n,
     write: 'a bigint above 0, such as 1_000_000n',
+  },
+  bigint: {
+    is: (value) => typeof value === 'bigint',
+    write: 'a bigint, such as 1_700_000_000_000_000_000n',
+  },
+  key: {
+    is: (value) =>
+      isObject(value) && 'asymmetricKeyType' in value && typeof value.export === 'function',
+    write: 'a KeyObject of node:crypto, such as readPublicKey makes of a file',
   },
   signal: {
     // Not by instanceof: it may be of another realm.
@@ -87,13 +96,15 @@ type KindOf<V> = [V] extends [AbortSignal]
           : readonly V[]
         : [V] extends [Uint8Array]
           ? 'bytes'
-          : [V] extends [string | Uint8Array]
-            ? 'content'
-            : [V] extends [readonly string[]]
-              ? 'texts' | 'list'
-              : [V] extends [(...args: never[]) => unknown]
-                ? 'function'
-                : Kind;
+          : [V] extends [bigint]
+            ? 'bigint' | 'fuel'
+            : [V] extends [string | Uint8Array]
+              ? 'content'
+              : [V] extends [readonly string[]]
+                ? 'texts' | 'list'
+                : [V] extends [(...args: never[]) => unknown]
+                  ? 'function'
+                  : Kind;
 
 /**
  * @param what as a message calls what takes them

@@ -1,0 +1,144 @@
+/**
+ * A fault in the proxy that one guest finds: its connection, or its network, and no other's; told each time. The faults
+ * are those of `faulty-proxy.ts`, in the proxy's own process.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CaissonError } from '../../src/core/error.ts';
+import { startNodeProcess } from '../../src/launcher/node-process.ts';
+import type { NetworkDecision } from '../../src/network/decision-log.ts';
+import { faultText } from '../../src/network/fault-bounds.ts';
+import { ProxyClient } from '../../src/network/proxy-client.ts';
+import { openDnsServer } from './dns-server.ts';
+import { clientHello, records, serverName } from './hello-bytes.ts';
+import { filtered } from './judge-parts.ts';
+import { openGuest } from './open-guest.ts';
+
+const skip = process.getuid?.() === 0 ? false : 'needs root';
+const HELLO = records(clientHello(serverName('host.example')));
+
+async function openNetwork(client: ProxyClient) {
+  const guest = await openGuest();
+  const dns = await openDnsServer({ 'host.example': ['127.0.0.2'] });
+  const decisions: NetworkDecision[] = [];
+  const gone: CaissonError[] = [];
+  const at = guest.port;
+  const policy = filtered([`*:${at}`, `127.0.0.2/32:${at}`]);
+  const network = await client.open({
+    policy,
+    servers: [dns.address],
+    onDecision: (decision) => decisions.push(decision),
+    onGone: (error) => gone.push(error),
+  });
+  await network.attach(guest.handles);
+  const refusals = async (): Promise<string[]> => {
+    await sleep(50);
+    return decisions.filter(({ allowed }) => !allowed).map(({ reason }) => reason);
+  };
+  const works = async (): Promise<void> => {
+    assert.equal(await guest.resolve('host.example'), '127.0.0.2');
+    assert.equal(await guest.connect('127.0.0.2', HELLO), `HOST ${HELLO.length}`);
+  };
+  return {
+    guest,
+    network,
+    policy,
+    gone,
+    refusals,
+    works,
+    [Symbol.asyncDispose]: async () => {
+      await guest[Symbol.asyncDispose]();
+      await dns[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function openTwo() {
+  const client = new ProxyClient(() =>
+    startNodeProcess(join(import.meta.dirname, 'faulty-proxy.ts')),
+  );
+  const finder = await openNetwork(client);
+  const other = await openNetwork(client);
+  return {
+    client,
+    finder,
+    other,
+    [Symbol.asyncDispose]: async () => {
+      await client.close();
+      await finder[Symbol.asyncDispose]();
+      await other[Symbol.asyncDispose]();
+    },
+  };
+}
+
+for (const where of ['event', 'timer', 'promise']) {
+  test(`a fault that nobody guarded shuts the network of who found it alone: in ${where}`, {
+    skip,
+  }, async () => {
+    await using open = await openTwo();
+    const { client, finder, other } = open;
+    const { pid } = client;
+    await finder.works();
+    await finder.guest.connect('127.0.0.2', Buffer.from(`the ${where} of it\n`));
+    const [told] = await finder.refusals();
+    assert.match(
+      told ?? '',
+      /fault in the proxy.*TypeError: what nobody thought of \(faulty-proxy\.ts:\d+\)/,
+    );
+    assert.equal(finder.gone.length, 1);
+    assert.equal(finder.gone[0]?.code, 'NETWORK_GONE');
+    assert.match(finder.gone[0]?.message ?? '', /what nobody thought of/);
+    // It is shut: nothing of it listens any more.
+    assert.equal(await finder.guest.connect('127.0.0.2', HELLO), 'ECONNREFUSED');
+    assert.notEqual(await finder.guest.resolve('host.example'), '127.0.0.2');
+    await assert.rejects(finder.network.update(finder.policy), /shut.*what nobody thought of/);
+    await other.works();
+    assert.deepEqual(other.gone, []);
+    assert.deepEqual(await other.refusals(), []);
+    assert.equal(client.pid, pid, 'the process lives');
+    assert.notEqual(await finder.network.close(), undefined, 'what passed is still told');
+    await using third = await openNetwork(client);
+    await third.works();
+  });
+}
+
+test('a fault in a decision ends that connection, one in an answer that query; both are told', {
+  skip,
+}, async () => {
+  await using open = await openTwo();
+  const { client, finder, other } = open;
+  const hello = records(clientHello(serverName('decision.example')));
+  assert.equal(await finder.guest.connect('127.0.0.2', hello), '');
+  assert.equal(await finder.guest.resolve('query.example'), 'ETIMEOUT');
+  const [connection, query] = await finder.refusals();
+  assert.match(
+    connection ?? '',
+    /127\.0\.0\.2:\d+: a fault in the proxy ended it: TypeError: what/,
+  );
+  assert.match(query ?? '', /a fault in the resolver: TypeError: what nobody thought of/);
+  await finder.works();
+  await other.works();
+  assert.deepEqual([...finder.gone, ...other.gone], []);
+  assert.ok(client.pid);
+});
+
+test("a fault that is nobody's ends the process, and each is told which", { skip }, async () => {
+  await using open = await openTwo();
+  const { finder, other } = open;
+  await finder.guest.connect('127.0.0.2', Buffer.from('of nobody\n'));
+  await sleep(300);
+  for (const { gone, guest } of [finder, other]) {
+    assert.match(gone[0]?.message ?? '', /process.*ended.*TypeError: what nobody thought of/);
+    assert.equal(await guest.connect('127.0.0.2', HELLO), 'ECONNREFUSED');
+  }
+});
+
+test('a fault is told in one line, without paths of this host', () => {
+  const error = new RangeError('a\nb');
+  error.stack =
+    'RangeError: a\n    at push (file:///opt/some/where/first-bytes.ts:12:34)\n    at x';
+  assert.equal(faultText(error), 'RangeError: a b (first-bytes.ts:12)');
+  assert.equal(faultText(Object.assign(new Error('x'), { stack: '' })), 'Error: x');
+});
