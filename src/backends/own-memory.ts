@@ -33,12 +33,9 @@ export class OwnMemory {
    * @returns whether it is well: false where more stays than may
    */
   settle(letGo: () => void): boolean {
-    if (!this.#isMuch()) return true;
-    this.#collect();
-    if (!this.#isMuch()) return true;
+    if (!this.#isMuch() || this.#isLittleCollected()) return true;
     letGo();
-    this.#collect();
-    if (!this.#isMuch()) return true;
+    if (this.#isLittleCollected()) return true;
     // Collecting for what stays again and again would cost every guest its time.
     this.#heldMax = this.#heldMost;
     return !this.#isMuch();
@@ -48,6 +45,14 @@ export class OwnMemory {
   settleSometimes(letGo: () => void): boolean {
     this.#looked = (this.#looked + 1) % LOOKED_AT_EACH;
     return this.#looked !== 0 || this.settle(letGo);
+  }
+
+  #isLittleCollected(): boolean {
+    this.#collect();
+    if (!this.#isMuch()) return true;
+    // What one collection found dead is given back on a thread beside this one; the next waits for that.
+    this.#collect();
+    return !this.#isMuch();
   }
 
   #isMuch(): boolean {
