@@ -167,7 +167,7 @@ fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 6, 30, 0, 0))
 seen = b''
 narrow = read_until(b'by memory')
 frames = seen.split(b'\\x1b[H')[1:]
-widest = max(len(line) for frame in frames[1:] for line in frame.decode().replace('\\x1b[K', '').replace('\\x1b[J', '').split('\\r\\n')) if len(frames) > 1 else None
+widest = max(len(line) for frame in frames[1:] for line in frame.decode(errors='replace').replace('\\x1b[K', '').replace('\\x1b[J', '').split('\\r\\n')) if len(frames) > 1 else None
 os.write(master, sys.argv[2].encode())
 left = read_until(b'\\x1b[?1049l')
 _, status = os.waitpid(pid, 0)
