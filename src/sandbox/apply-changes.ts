@@ -12,7 +12,7 @@ import { isErrno, isOther } from './beneath.ts';
 import type { Budget } from './budget.ts';
 import type { Applied, ApplyOptions } from './changes.ts';
 import { hasHoles, type OpenFile } from './file-content.ts';
-import { type Change, typeOf } from './layer-changes.ts';
+import { type Change, ofLayer, typeOf } from './layer-changes.ts';
 import type { OverlayLayer, OverlayRecord } from './overlay.ts';
 
 /** Plain data: it is also sent to a thread. */
@@ -231,17 +231,6 @@ function copyBytes({ fd, stat }: OpenFile, to: number): undefined {
 function inOrder(changes: readonly Change[]): Change[] {
   const deleted = changes.filter((change) => change.kind === 'deleted');
   return [...deleted.reverse(), ...changes.filter((change) => change.kind !== 'deleted')];
-}
-
-/** The changes of one layer, with paths relative to it. */
-export function ofLayer<C extends Pick<Change, 'path'>>(
-  { prefix }: OverlayLayer,
-  changes: readonly C[],
-): C[] {
-  if (prefix === '') return changes.filter(({ path }) => !path.startsWith('/'));
-  return changes
-    .filter(({ path }) => path.startsWith(prefix))
-    .map((change) => ({ ...change, path: change.path.slice(prefix.length) }));
 }
 
 /** A directory below goes only when all that it holds may: one that holds what stays, stays. */

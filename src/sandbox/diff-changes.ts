@@ -1,12 +1,11 @@
 /** A unified diff of what is text, and a line for everything else. The upper layer was written by the guest: no link is followed. */
 import { closeSync, existsSync } from 'node:fs';
 import { CaissonError } from '../core/error.ts';
-import { ofLayer } from './apply-changes.ts';
 import { Below } from './below.ts';
 import { isErrno, isOther } from './beneath.ts';
 import type { Budget } from './budget.ts';
 import { textOf } from './file-content.ts';
-import type { Change } from './layer-changes.ts';
+import { type Change, ofLayer } from './layer-changes.ts';
 import type { OverlayLayer } from './overlay.ts';
 import { unifiedDiff } from './text-diff.ts';
 

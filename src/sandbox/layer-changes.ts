@@ -274,3 +274,14 @@ export function typeOf(stat: BigIntStats): Change['type'] {
   if (stat.isDirectory()) return 'directory';
   return stat.isSymbolicLink() ? 'link' : 'special';
 }
+
+/** The changes of one layer, with paths relative to it. */
+export function ofLayer<C extends Pick<Change, 'path'>>(
+  { prefix }: OverlayLayer,
+  changes: readonly C[],
+): C[] {
+  if (prefix === '') return changes.filter(({ path }) => !path.startsWith('/'));
+  return changes
+    .filter(({ path }) => path.startsWith(prefix))
+    .map((change) => ({ ...change, path: change.path.slice(prefix.length) }));
+}

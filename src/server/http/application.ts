@@ -36,7 +36,7 @@ import { traceRequests } from './request-spans.ts';
 import type { Requests } from './requests.ts';
 import { RoutePaths } from './route-paths.ts';
 import { STRICT_HEADERS } from './strict-headers.ts';
-import { TenantRequests } from './tenant-requests.ts';
+import { TenantShare } from './tenant-share.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -180,9 +180,20 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
       `limits.maxConnections is ${limits.maxConnections}; with the descriptors of this process (RLIMIT_NOFILE) there are ${most}`,
     );
   }
-  const room = new ConnectionRoom({ most, onFull: () => full(app) });
-  room.follow(app.server);
-  const shares = new TenantRequests(limits.maxRequests ?? Math.max(1, Math.floor(most / 4)));
+  const onFull = onceAMinute(() =>
+    app.log.warn(
+      'a request is being answered on every connection there may be: a new one was closed',
+    ),
+  );
+  new ConnectionRoom({ most, onFull }).follow(app.server);
+  // Each has a connection while it is answered, and those are of all tenants.
+  const requests = new TenantShare({
+    most: limits.maxRequests ?? Math.max(1, Math.floor(most / 4)),
+    tell: (tenant, most) => ({
+      message: `${most} requests of ${tenant} are being answered, and it may have no more at once`,
+      hint: 'read what is answered, wait for it, or ask the operator for more (limits.maxRequests)',
+    }),
+  });
   app.decorate('accept', options.accept ?? []);
   app.decorate('idempotency', options.idempotency);
   app.decorate('requests', options.requests);
@@ -239,7 +250,7 @@ export async function openApplication(options: ApplicationOptions): Promise<Fast
       requireScope(caller, contract);
       request.caller = caller;
       reply.headers(gatekeeper.count(caller, contract));
-      const end = shares.begin(caller.tenant);
+      const end = requests.take(caller.tenant);
       // Its client may have gone while it was looked who asks.
       if (reply.raw.closed) end();
       else reply.raw.once('close', end);
@@ -286,16 +297,15 @@ function knockOf({ headers, raw, clientAddress }: FastifyRequest) {
   return { headers, rawHeaders: raw.rawHeaders, address: clientAddress };
 }
 
-const toldFull = new WeakMap<FastifyInstance, number>();
-
-/** Told once a minute: whoever comes too much comes often. */
-function full(app: FastifyInstance): void {
-  const nowMs = performance.now();
-  if (nowMs - (toldFull.get(app) ?? Number.NEGATIVE_INFINITY) < 60_000) return;
-  toldFull.set(app, nowMs);
-  app.log.warn(
-    'a request is being answered on every connection there may be: a new one was closed',
-  );
+/** Whoever comes too much comes often. */
+function onceAMinute(tell: () => void): () => void {
+  let toldMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - toldMs < 60_000) return;
+    toldMs = nowMs;
+    tell();
+  };
 }
 
 /** As Node has it; it tells no type. */

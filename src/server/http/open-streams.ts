@@ -1,6 +1,7 @@
 /** Streams that are open: WebSockets and event streams, so many of one tenant, each as long as its caller is let in. */
 import type { FastifyRequest } from 'fastify';
-import { CaissonError, isCaissonError } from '../../core/error.ts';
+import { isCaissonError } from '../../core/error.ts';
+import { TenantShare } from './tenant-share.ts';
 
 export interface OpenStreamsOptions {
   /** Of one tenant, `limits.maxStreams`. */
@@ -13,22 +14,22 @@ export interface OpenStreamsOptions {
 
 export class OpenStreams {
   readonly #options: OpenStreamsOptions;
-  readonly #open = new Map<string, number>();
+  readonly #share: TenantShare;
 
   constructor(options: OpenStreamsOptions) {
     this.#options = options;
+    this.#share = new TenantShare({
+      most: options.most,
+      tell: (tenant, most) => ({
+        message: `${tenant} has ${most} streams open, and may have no more`,
+        hint: 'close one, or ask the operator for more (limits.maxStreams)',
+      }),
+    });
   }
 
   /** @throws RATE_LIMITED */
   requireRoom(tenant: string): void {
-    const { most } = this.#options;
-    if (this.of(tenant) < most) return;
-    throw new CaissonError('RATE_LIMITED', {
-      layer: 'server',
-      message: `${tenant} has ${most} streams open, and may have no more`,
-      hint: 'close one, or ask the operator for more (limits.maxStreams)',
-      details: { retryAfterSeconds: 1 },
-    });
+    this.#share.requireRoom(tenant);
   }
 
   /**
@@ -37,9 +38,7 @@ export class OpenStreams {
    * @throws RATE_LIMITED
    */
   open(request: FastifyRequest, end: () => void): () => void {
-    const { tenant } = request.caller;
-    this.requireRoom(tenant);
-    this.#open.set(tenant, this.of(tenant) + 1);
+    const giveBack = this.#share.take(request.caller.tenant);
     const { askEveryMs, admit } = this.#options;
     const timer = setInterval(() => {
       admit(request).catch((error: unknown) => {
@@ -52,16 +51,13 @@ export class OpenStreams {
     timer.unref();
     let isOpen = true;
     return () => {
-      if (!isOpen) return;
       isOpen = false;
       clearInterval(timer);
-      const left = this.of(tenant) - 1;
-      if (left === 0) this.#open.delete(tenant);
-      else this.#open.set(tenant, left);
+      giveBack();
     };
   }
 
   of(tenant: string): number {
-    return this.#open.get(tenant) ?? 0;
+    return this.#share.of(tenant);
   }
 }

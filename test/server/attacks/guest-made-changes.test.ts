@@ -8,6 +8,20 @@ const DEEP =
 const filesystem = { write: ['.'], workspace: 'overlay' };
 const policy = { version: 1, level: 'moderate', filesystem, limits: { timeout: '2m' } };
 
+/** @returns the id of a sandbox over a workspace of its own */
+async function make(service: Served, key: string): Promise<string> {
+  const body = { policy, workspace: 'private' };
+  const made = await service.ask('POST', '/api/sandboxes', { key, body });
+  assert.equal(made.status, 201, made.text);
+  return (made.body as { id: string }).id;
+}
+
+async function runIn(service: Served, key: string, id: string, script: string): Promise<void> {
+  const body = { argv: ['sh', '-c', script] };
+  const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body });
+  assert.equal((ran.body as { code?: number }).code, 0, ran.text);
+}
+
 describe('changes that cannot be listed', () => {
   let service: Served;
   let key: string;
@@ -17,12 +31,6 @@ describe('changes that cannot be listed', () => {
   });
   after(() => service[Symbol.asyncDispose]());
 
-  const make = async (): Promise<string> => {
-    const body = { policy, workspace: 'private' };
-    const made = await service.ask('POST', '/api/sandboxes', { key, body });
-    assert.equal(made.status, 201, made.text);
-    return (made.body as { id: string }).id;
-  };
   const ASKED = [
     ['GET', 'changes'],
     ['GET', 'diff?most=1'],
@@ -34,10 +42,8 @@ describe('changes that cannot be listed', () => {
   ] as const;
 
   test('a path longer than PATH_MAX', async () => {
-    const id = await make();
-    const body = { argv: ['sh', '-c', DEEP] };
-    const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body });
-    assert.equal((ran.body as { code?: number }).code, 0, ran.text);
+    const id = await make(service, key);
+    await runIn(service, key, id, DEEP);
     for (const [method, path] of ASKED) {
       const refused = await service.ask(method, `/api/sandboxes/${id}/${path}`, { key });
       const { code, detail, hint } = refused.body as Record<'code' | 'detail' | 'hint', string>;
@@ -61,7 +67,7 @@ describe('changes that cannot be listed', () => {
   });
 
   test('no more than 100,000 are read for anybody, and one list of a tenant at a time', async (context) => {
-    const id = await make();
+    const id = await make(service, key);
     const sandbox = service.serving.service.sandboxes.get('acme', id);
     let atOnce = 0;
     let most = 0;
@@ -99,14 +105,10 @@ describe('many changes', () => {
   }, async () => {
     await using service = await served({ audit: { enabled: false } });
     const key = await service.key('developer');
-    const body = { policy, workspace: 'private' };
-    const made = await service.ask('POST', '/api/sandboxes', { key, body });
-    const { id } = made.body as { id: string };
+    const id = await make(service, key);
     const script =
       'head -c 100000 /dev/zero | tr "\\0" "x" > a; i=0; while [ $i -lt 200 ]; do cp a f$i; i=$((i+1)); done';
-    const exec = { argv: ['sh', '-c', script] };
-    const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body: exec });
-    assert.equal((ran.body as { code?: number }).code, 0, ran.text);
+    await runIn(service, key, id, script);
     const url = `/api/sandboxes/${id}/diff`;
     const open = async (query: string) => {
       const headers = { authorization: `Bearer ${key}` };
@@ -124,14 +126,10 @@ describe('many changes', () => {
   test('their pages are the list, also behind paths that are longer than other cursors', async () => {
     await using service = await served({ audit: { enabled: false } });
     const key = await service.key('developer');
-    const body = { policy, workspace: 'private' };
-    const made = await service.ask('POST', '/api/sandboxes', { key, body });
-    const { id } = made.body as { id: string };
+    const id = await make(service, key);
     const script =
       'n=$(printf "%0200d" 0); mkdir -p $n/$n/$n/$n; for i in 1 2 3; do : > $n/$n/$n/$n/$i; done; i=0; while [ $i -lt 700 ]; do : > z$i; i=$((i+1)); done';
-    const exec = { argv: ['sh', '-c', script] };
-    const ran = await service.ask('POST', `/api/sandboxes/${id}/exec`, { key, body: exec });
-    assert.equal((ran.body as { code?: number }).code, 0, ran.text);
+    await runIn(service, key, id, script);
     const found: string[] = [];
     let next: string | undefined;
     do {
