@@ -64,7 +64,7 @@ late[Symbol.dispose]();
 
 const skips = JSON.parse(readFileSync('test/skips.json', 'utf8')) as { skips: ExpectedSkip[] };
 const complaints = only.length === 0 ? checkSkips(tally, skips.skips, holdsHere) : [];
-if (tally.passed + tally.failed === 0) complaints.push('no test ran');
+if (tally.passed + tally.failed.length === 0) complaints.push('no test ran');
 
 console.log('');
 for (const [reason, tests] of tally.skipped) {
@@ -72,9 +72,9 @@ for (const [reason, tests] of tally.skipped) {
   for (const name of tests) console.log(`    ${name}`);
 }
 for (const complaint of complaints) console.log(`skips: ${complaint}`);
-for (const title of failures) console.log(`failed: ${title}`);
+for (const title of [...tally.failed, ...failures]) console.log(`failed: ${title}`);
 const skipped = [...tally.skipped.values()].flat().length;
-const failed = tally.failed + failures.length + complaints.length;
+const failed = tally.failed.length + failures.length + complaints.length;
 console.log(`${tally.passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exitCode = failed > 0 ? 1 : 0;
 

@@ -1,5 +1,6 @@
 /** The skip count is a check: it must fail when skips appear, grow, vanish or have no reason. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkSkips, Tally } from '../scripts/tally.ts';
 
@@ -18,7 +19,15 @@ test('counts tests, not suites', () => {
   tally.add({ name: 'good', details: { type: 'test' } }, true);
   tally.add({ name: 'bad', details: { type: 'test' } }, false);
   tally.add({ name: 'around them', details: { type: 'suite' } }, false);
-  assert.deepEqual([tally.passed, tally.failed, tally.skipped.size], [1, 1, 1]);
+  assert.deepEqual([tally.passed, tally.failed.length, tally.skipped.size], [1, 1, 1]);
+});
+
+test('a line of each that failed: where, which, why', () => {
+  const tally = new Tally();
+  const error = new Error('1 test failed', { cause: new Error('\x1b[31mwas\n2') });
+  const file = join(process.cwd(), 'test/a.test.ts');
+  tally.add({ name: 'bad', file, line: 7, details: { type: 'test', error } }, false);
+  assert.deepEqual(tally.failed, ['test/a.test.ts:7: bad: was 2']);
 });
 
 test('accepts what the machine lacks, and nothing where it lacks nothing', () => {

@@ -61,5 +61,11 @@ void prober_answer(uint32_t id) {
 bool prober_is(pid_t pid) { return pid == prober.pid; }
 
 void prober_dismiss(void) {
-  if (prober.ask >= 0) close(prober.ask);
+  if (prober.ask < 0) return;
+  kill(prober.pid, SIGKILL); /* our child, and nobody has waited for it; it has not been asked, and has done nothing yet */
+  while (waitpid(prober.pid, NULL, 0) < 0 && errno == EINTR) continue;
+  close(prober.ask);
+  close(prober.answer);
+  prober.ask = prober.answer = -1;
+  prober.pid = 0;
 }

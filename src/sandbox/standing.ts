@@ -11,7 +11,7 @@ export class Standing {
 
   freeze(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#set(true);
+      await this.#stand();
       this.#byCaller = true;
     });
   }
@@ -27,13 +27,23 @@ export class Standing {
   during<T>(work: () => Promise<T>): Promise<T> {
     return this.#inTurn(async () => {
       if (this.#byCaller) return await work();
-      await this.#set(true);
+      await this.#stand();
       try {
         return await work();
       } finally {
         await this.#set(false);
       }
     });
+  }
+
+  /** What did not come to stand goes on: a part of it may stand already. */
+  async #stand(): Promise<void> {
+    try {
+      await this.#set(true);
+    } catch (error) {
+      if (!this.#byCaller) await this.#set(false).catch(() => {});
+      throw error;
+    }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

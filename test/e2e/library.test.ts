@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Caisson, isCaissonError, type PolicyDocument } from '../../src/index.ts';
+import { NotedProcesses } from '../noted-processes.ts';
 
 const strict = (more: Partial<PolicyDocument> = {}): PolicyDocument => ({
   version: 1,
@@ -409,12 +410,12 @@ test('protected paths written directly: what exists holds, what cannot be held i
 test('closing takes everything down', async () => {
   const caisson = await Caisson.open();
   const guest = await caisson.spawn(['sleep', '1000']);
-  const pid = await guest.started;
+  const command = new NotedProcesses([await guest.started]);
   await caisson.create();
   await caisson.close();
   await assert.rejects(guest.outcome, code('LAUNCHER_GONE'));
   await assert.rejects(caisson.run(['true']), code('SANDBOX_CLOSED'));
-  assert.equal(existsSync(`/proc/${pid}/exe`), false);
+  assert.ok(command.left().every((one) => one.endsWith(' Z')));
 });
 
 test('explain, doctor, prepare', async () => {

@@ -3,13 +3,14 @@
  * killed in the midst of it.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson } from '../../src/index.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { makePlace } from '../cli/caisson.ts';
 import { needs, Range, Wall } from '../escape/harness.ts';
+import { NotedProcesses } from '../noted-processes.ts';
 
 const attempt = 'unshare -U true; unshare -U true; echo on';
 const environment = { PATH: '/usr/bin:/bin' };
@@ -132,13 +133,10 @@ test('the launcher killed while calls wait for its answer: nothing is left', {
     readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('calls'),
   );
   assert.equal(alive.length, 5);
+  const noted = new NotedProcesses(alive);
   process.kill(launcher, 'SIGKILL');
   await assert.rejects(execution.result);
-  for (let tries = 0; tries < 200 && alive.some((pid) => existsSync(`/proc/${pid}`)); tries++)
-    await sleep(25);
-  assert.deepEqual(
-    alive.filter((pid) => existsSync(`/proc/${pid}`)),
-    [],
-  );
+  for (let tries = 0; tries < 200 && noted.left().length > 0; tries++) await sleep(25);
+  assert.deepEqual(noted.left(), []);
   await wall.client.close();
 });

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from '../../bench/process-tree.ts';
+import { NotedProcesses } from '../noted-processes.ts';
 import { served } from '../server/served.ts';
 import { makeKey, ServiceProcess } from './service-process.ts';
 
@@ -96,9 +97,10 @@ describe('a service that is killed in the middle of requests', () => {
       assert.ok(i < 1000, 'they did not begin');
       await sleep(10);
     }
-    const tree = processTree(first.pid).filter((pid) => pid !== first.pid);
-    assert.ok(tree.length > 8, `${tree.length} processes`);
-    const groups = groupsOf(tree);
+    const pids = processTree(first.pid).filter((pid) => pid !== first.pid);
+    const tree = new NotedProcesses(pids);
+    assert.ok(tree.size > 8, `${tree.size} processes`);
+    const groups = groupsOf(pids);
     first.child.kill('SIGKILL');
     assert.equal(await first.ended, 'SIGKILL');
     assert.ok((await Promise.all(asked)).includes('broken'));
@@ -121,10 +123,7 @@ describe('a service that is killed in the middle of requests', () => {
     for (const { state: its } of items)
       assert.ok(!['Initializing', 'Running', 'Paused'].includes(its), its);
     assert.deepEqual(readdirSync(workspaces), []);
-    await until(
-      () => tree.filter((pid) => existsSync(`/proc/${pid}`)).length === 0,
-      'a process is left',
-    );
+    await until(() => tree.left().length === 0, 'a process is left');
     await until(
       () => groups.filter((path) => existsSync(path)).length === 0,
       'a control group is left',
@@ -203,7 +202,7 @@ describe('a service that is killed in the middle of requests', () => {
   });
 
   test('again and again, at any moment, is followed by one that works', { skip }, async () => {
-    const seen = new Set<number>();
+    const seen = new NotedProcesses();
     for (let turn = 0; turn < 6; turn++) {
       const service = await start();
       const busy = Array.from({ length: 12 }, async (_, i) => {
@@ -226,7 +225,7 @@ describe('a service that is killed in the middle of requests', () => {
         }
       });
       await sleep(150 + turn * 130);
-      for (const pid of processTree(service.pid)) if (pid !== service.pid) seen.add(pid);
+      for (const pid of processTree(service.pid)) if (pid !== service.pid) seen.note(pid);
       service.child.kill('SIGKILL');
       await service.ended;
       await Promise.all(busy);
@@ -235,10 +234,7 @@ describe('a service that is killed in the middle of requests', () => {
     assert.deepEqual(readdirSync(join(state, 'workspaces')), []);
     assert.equal((await last.ask('POST', '/api/runs', { argv: ['true'] })).status, 200);
     assert.equal(await last.stop(), 0);
-    await until(
-      () => [...seen].filter((pid) => existsSync(`/proc/${pid}`)).length === 0,
-      'a process is left',
-    );
+    await until(() => seen.left().length === 0, 'a process is left');
   });
 });
 
@@ -332,8 +328,8 @@ test('stopped without its audit log it ends everything, and its exit code and la
       );
     await until(upper, 'it did not begin');
     rmSync(join(state, 'audit'), { recursive: true });
-    const tree = processTree(service.pid);
-    assert.ok(tree.length > 2, `${tree.length} processes`);
+    const tree = new NotedProcesses(processTree(service.pid));
+    assert.ok(tree.size > 2, `${tree.size} processes`);
     const ended = service.stop();
     await until(() => said.includes('once more ends it now'), 'it was not told');
     service.child.kill('SIGTERM');
@@ -341,10 +337,7 @@ test('stopped without its audit log it ends everything, and its exit code and la
     assert.equal(await ended, 69, said);
     assert.match(said, /caisson: the audit log cannot be written any more: .*audit.* is gone/);
     assert.doesNotMatch(said, /unhandled|Unhandled|\n {4}at /);
-    assert.deepEqual(
-      tree.filter((pid) => existsSync(`/proc/${pid}`)),
-      [],
-    );
+    assert.deepEqual(tree.left(), []);
     for (const name of ['workspaces', 'overlays']) {
       assert.deepEqual(readdirSync(join(state, name)), []);
     }

@@ -8,6 +8,7 @@ import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { decodeErrorBody, frameType, rawFrame } from '../../src/launcher/protocol/frame.ts';
 import type { Job } from '../../src/plan/plan.ts';
 import { needs, Wall, without } from '../escape/harness.ts';
+import { NotedProcesses } from '../noted-processes.ts';
 import { SeededRandom } from '../seeded-random.ts';
 import { RandomFrames } from './random-frames.ts';
 import { RawClient } from './raw-client.ts';
@@ -65,8 +66,9 @@ for (const seed of [1, 2, 3, 4]) {
     }
     await runs(client, prepared, LAST + 20);
     const { pid } = client;
+    const launcher = new NotedProcesses([pid]);
     assert.equal(await client.close(), 0);
-    assert.ok(!existsSync(`/proc/${pid}`));
+    assert.deepEqual(launcher.left(), []);
     assert.deepEqual(cgroupsOf(pid), []);
   });
 }

@@ -15,6 +15,7 @@ import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { bindJob } from '../../src/plan/bind.ts';
 import { compile } from '../../src/plan/compile.ts';
 import { levelPolicy } from '../../src/policy/presets.ts';
+import { NotedProcesses } from '../noted-processes.ts';
 
 const launcher = locateLauncher().path;
 const skip = process.getuid?.() === 0 ? false : 'needs root';
@@ -104,10 +105,11 @@ test('over a socket: a sandbox inside, orphans reaped, everything gone when the 
     await until(() => childrenOf(first).some(({ name }) => name === 'sleep'), 'a daemon runs');
     const daemon = childrenOf(first).find(({ name }) => name === 'sleep')?.pid ?? 0;
 
+    const processes = new NotedProcesses([first, daemon]);
     const ended = once(outer, 'exit');
     await client.close();
     assert.deepEqual(await ended, [0, null]);
-    for (const pid of [first, daemon]) assert.equal(existsSync(`/proc/${pid}`), false);
+    assert.deepEqual(processes.left(), []);
     assert.deepEqual(readdirSync(base), []);
   } finally {
     outer.kill('SIGKILL');

@@ -6,6 +6,7 @@ import { locateLauncher } from '../../src/launcher/locate.ts';
 import { VAULT_VALUE_MAX, VaultChannel, vaultOperation } from '../../src/launcher/vault-channel.ts';
 import { type VaultMemory, VaultProcess } from '../../src/launcher/vault-process.ts';
 import { VaultReader } from '../../src/network/intercept/vault-reader.ts';
+import { NotedProcesses } from '../noted-processes.ts';
 
 async function open(memory: VaultMemory = 'secret') {
   const vault = new VaultProcess(locateLauncher().path, memory);
@@ -96,16 +97,17 @@ test('one that stands still is not waited for', { timeout: 30_000 }, async () =>
 
 test('one that stands still and is asked by its owner is ended', { timeout: 30_000 }, async () => {
   await using held = await open();
-  const { pid } = held;
+  const holder = new NotedProcesses([held.pid]);
   await held.vault.put(Buffer.from('value'));
-  process.kill(pid, 'SIGSTOP');
+  process.kill(held.pid, 'SIGSTOP');
   await assert.rejects(held.vault.count(), /gone: it does not answer/);
   await held.vault.end();
-  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+  assert.deepEqual(holder.left(), []);
 });
 
 test('it ends with its owner, and every message of ours is overwritten once it is sent', async () => {
   const held = await open();
+  const holder = new NotedProcesses([held.pid]);
   const sent: Buffer[] = [];
   const channel = new VaultChannel((bytes, done) => {
     sent.push(bytes);
@@ -115,7 +117,7 @@ test('it ends with its owner, and every message of ours is overwritten once it i
   assert.ok(sent[0]?.every((byte) => byte === 0));
   channel.end('the test is over');
   await held.vault.end();
-  assert.throws(() => process.kill(held.pid, 0), { code: 'ESRCH' });
+  assert.deepEqual(holder.left(), []);
 });
 
 test('replies in any pieces; a reply to no request ends it', async () => {

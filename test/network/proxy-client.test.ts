@@ -8,6 +8,7 @@ import type { NetworkDecision } from '../../src/network/decision-log.ts';
 import type { NetworkOptions } from '../../src/network/network-client.ts';
 import { ProxyClient } from '../../src/network/proxy-client.ts';
 import type { NetworkPolicy } from '../../src/policy/policy.ts';
+import { NotedProcesses } from '../noted-processes.ts';
 import { openDnsServer } from './dns-server.ts';
 import { clientHello, records, serverName } from './hello-bytes.ts';
 import { filtered } from './judge-parts.ts';
@@ -146,18 +147,10 @@ test('the process ends with whoever started it', async () => {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   const [pid] = (await once(owner, 'message')) as [number];
-  process.kill(pid, 0);
+  const proxy = new NotedProcesses([pid]);
+  assert.equal(proxy.size, 1);
   await ended(owner);
-  const gone = async (): Promise<void> => {
-    for (let tries = 0; tries < 200; tries++) {
-      try {
-        process.kill(pid, 0);
-      } catch {
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    assert.fail('the proxy is still there');
-  };
-  await gone();
+  for (let tries = 0; tries < 200 && proxy.left().length > 0; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  assert.deepEqual(proxy.left(), []);
 });

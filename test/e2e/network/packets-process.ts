@@ -40,7 +40,8 @@ process.on('disconnect', () => process.exit(0));
 process.send?.('here');
 
 async function carryOut(request: HostRequest): Promise<HostReply> {
-  if (request.host !== undefined) execFileSync(request.host[0] as string, request.host.slice(1));
+  if (request.host !== undefined)
+    execFileSync(request.host[0] as string, request.host.slice(1), { stdio: 'pipe' });
   if (request.explain !== undefined) return { compiled: await caisson.explain(request.explain) };
   if (request.open !== undefined) {
     kept = await caisson.create({ policy: request.open });
