@@ -138,6 +138,8 @@ export async function forwardUpgrade(
     const { stream, head: early } = answer.switched;
     if (early.length > 0) socket.write(early);
     if (head.length > 0) stream.write(head);
+    // Each listens for its end both as a source and as a target, beside what HTTP does: more than ten is no leak here.
+    for (const end of [socket, stream]) end.setMaxListeners(20);
     await Promise.all([pipeline(socket, stream), pipeline(stream, socket)]);
   } catch (error) {
     if (!gone.signal.aborted) failed(route, parsed, verdict, error as NodeJS.ErrnoException);

@@ -237,6 +237,9 @@ test('a slow reader holds the server up: nothing is piled up in between', async 
 });
 
 test('WebSocket: 101 and then bytes both ways', async () => {
+  const warnings: string[] = [];
+  const warned = ({ message }: Error) => warnings.push(message);
+  process.on('warning', warned);
   await using stand = await Stand.open({
     upgrade: (_request, socket) => {
       socket.write(
@@ -272,6 +275,8 @@ test('WebSocket: 101 and then bytes both ways', async () => {
   assert.match(text, /^HTTP\/1\.1 101 /);
   const [refusal] = (await once(ask('/other'), 'data')) as [Buffer];
   assert.match(String(refusal), /^HTTP\/1\.1 403 /);
+  process.off('warning', warned);
+  assert.deepEqual(warnings, []);
 });
 
 test('Node fetch', async () => {
