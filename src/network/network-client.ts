@@ -42,8 +42,8 @@ export interface NetworkOptions {
 /** A port of a sandbox, on a loopback port of the host. */
 export interface PublishedPortClient {
   readonly port: number;
-  /** Settles when its process is gone, and with it the port. */
-  readonly gone: Promise<void>;
+  /** Settles when its process is gone, and with it the port, or when a fault has shut the port. */
+  readonly gone: Promise<CaissonError>;
   close(): Promise<void>;
 }
 

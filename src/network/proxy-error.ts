@@ -20,6 +20,15 @@ export function networkShut(fault: string): CaissonError {
   });
 }
 
+/** The process lives, and so does the sandbox's network. */
+export function portShut(fault: string): CaissonError {
+  return new CaissonError('NETWORK_GONE', {
+    layer: 'network',
+    message: `a fault of the proxy shut the port: ${fault}`,
+    hint: 'publish it again, and report the fault',
+  });
+}
+
 export function networkFailed({
   message,
   invalid,

@@ -19,7 +19,7 @@ import type {
   NetworkOptions,
   PublishedPortClient,
 } from './network-client.ts';
-import { networkFailed, networkGone, networkShut } from './proxy-error.ts';
+import { networkFailed, networkGone, networkShut, portShut } from './proxy-error.ts';
 import type { FromProxy, ProxyReply, ProxyRequest, ToProxy } from './proxy-messages.ts';
 import type { PublishOptions } from './published-port.ts';
 import { SecretKeeper } from './secret-keeper.ts';
@@ -35,7 +35,7 @@ interface Pending {
 
 /** What the proxy may come back for, of a network or a published port. */
 type Served = Pick<NetworkOptions, 'onGone' | 'ask' | 'askTimeoutMs' | 'dial'> &
-  Partial<Pick<NetworkOptions, 'onDecision'>>;
+  Partial<Pick<NetworkOptions, 'onDecision'>> & { readonly shut?: typeof networkShut };
 
 export class ProxyProcessClient {
   readonly #child: NodeProcess;
@@ -143,8 +143,8 @@ export class ProxyProcessClient {
 
   async publish(publish: PublishOptions, dial: Dial): Promise<PublishedPortClient> {
     const id = ++this.#lastId;
-    const gone = Promise.withResolvers<void>();
-    this.#networks.set(id, { dial, onGone: () => gone.resolve() });
+    const gone = Promise.withResolvers<CaissonError>();
+    this.#networks.set(id, { dial, onGone: gone.resolve, shut: portShut });
     try {
       const { port = 0 } = await this.#request(id, { type: 'publish', publish });
       let isOpen = true;
@@ -294,8 +294,12 @@ export class ProxyProcessClient {
 
   /** Of one network: the others go on. Of the process: what is told of its end. */
   #fault({ id, text }: Extract<FromProxy, { type: 'fault' }>): void {
-    if (id === undefined) this.#fatal = text;
-    else this.#networks.get(id)?.onGone?.(networkShut(text));
+    if (id === undefined) {
+      this.#fatal = text;
+      return;
+    }
+    const { onGone, shut = networkShut } = this.#networks.get(id) ?? {};
+    onGone?.(shut(text));
   }
 
   async #ask({ id, question, about }: Extract<FromProxy, { type: 'ask' }>): Promise<void> {

@@ -18,7 +18,7 @@ import type { NetworkPolicy } from '../policy/policy.ts';
 import type { OpenDatagram } from './datagram-relay.ts';
 import type { NetworkDecision } from './decision-log.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
-import { boundFaults, faultText } from './fault-bounds.ts';
+import { boundFaults, faultText, ownEvents } from './fault-bounds.ts';
 import { FilteredNetwork } from './filtered-network.ts';
 import { SpareAuthority } from './intercept/spare-authority.ts';
 import type { VaultReader } from './intercept/vault-reader.ts';
@@ -110,7 +110,8 @@ async function carryOut(
     return certificatePem === undefined ? {} : { certificatePem };
   }
   if (message.type === 'publish') {
-    const published = PublishedPort.open(id, message.publish, dialInto);
+    const onFault = (text: string): void => say({ type: 'fault', id, text });
+    const published = PublishedPort.open(id, message.publish, dialInto, onFault);
     await keep(id, published);
     return { port: (await published).port };
   }
@@ -161,7 +162,8 @@ function wayInto(id: number, port: number, address?: string): Promise<RawHandle>
 async function dialInto(id: number, port: number): Promise<Socket> {
   const handle = await wayInto(id, port);
   // Node makes its own sockets so; a paused one is read only from when it is joined to the other.
-  const inside = new Socket({ handle, allowHalfOpen: true, pauseOnCreate: true } as never);
+  const options = { handle, allowHalfOpen: true, pauseOnCreate: true } as const;
+  const inside = ownEvents(new Socket(options as never));
   inside.setNoDelay(true);
   return inside;
 }

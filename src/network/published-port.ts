@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { CaissonError } from '../core/error.ts';
 import type { ProxyCounters } from './egress-proxy.ts';
+import { FaultBound, ownEvents } from './fault-bounds.ts';
 import { type DialInto, InwardRelay } from './inward-relay.ts';
 
 export interface PublishOptions {
@@ -27,17 +28,30 @@ export class PublishedPort {
     this.port = (server.address() as AddressInfo).port;
   }
 
-  /** @throws REQUEST_INVALID where the port of the host cannot be had */
+  /**
+   * @param onFault Told of a fault of ours that its connections met, which closes it.
+   * @throws REQUEST_INVALID where the port of the host cannot be had
+   */
   static async open(
     id: number,
     { guestPort, host, port }: PublishOptions,
     dialInto: DialInto,
+    onFault: (fault: string) => void,
   ): Promise<PublishedPort> {
     const relay = new InwardRelay(dialInto);
     const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: true } as const;
-    const server = createServer(options, (socket) => {
-      if (relay.take(socket)) void relay.join(socket, id, guestPort);
+    const server = createServer(options);
+    const bound = new FaultBound((fault) => {
+      server.close();
+      relay.close();
+      onFault(fault);
     });
+    bound.serve(() =>
+      ownEvents(server).on('connection', (socket) => {
+        ownEvents(socket);
+        if (relay.take(socket)) void relay.join(socket, id, guestPort);
+      }),
+    );
     try {
       server.listen({ host, port, exclusive: true });
       await once(server, 'listening');

@@ -122,6 +122,7 @@ export class SandboxPorts {
         details: { kind, guestPort, host, port: client.port },
       });
     const ended = Promise.withResolvers<void>();
+    let why = 'closed';
     const published: PublishedPort = {
       guestPort,
       host,
@@ -131,7 +132,7 @@ export class SandboxPorts {
         if (!this.#open.delete(published)) return;
         await client.close();
         ended.resolve();
-        told('unpublished', `closed: it led to port ${guestPort} of the sandbox`);
+        told('unpublished', `${why}: it led to port ${guestPort} of the sandbox`);
       },
     };
     this.#open.add(published);
@@ -140,8 +141,11 @@ export class SandboxPorts {
       throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
     }
     told('published', `leads to port ${guestPort} of the sandbox`);
-    // With the process that listened for it: it is closed here, too.
-    client.gone.then(() => published.close());
+    // With the process that listened for it, or for a fault that it met: it is closed here, too.
+    client.gone.then((error) => {
+      why = error.message;
+      return published.close();
+    });
     return published;
   }
 

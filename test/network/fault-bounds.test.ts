@@ -3,10 +3,13 @@
  * are those of `faulty-proxy.ts`, in the proxy's own process.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CaissonError } from '../../src/core/error.ts';
+import type { RawHandle } from '../../src/launcher/network-handles.ts';
 import { startNodeProcess } from '../../src/launcher/node-process.ts';
 import type { NetworkDecision } from '../../src/network/decision-log.ts';
 import { faultText } from '../../src/network/fault-bounds.ts';
@@ -55,6 +58,25 @@ async function openNetwork(client: ProxyClient) {
   };
 }
 
+/** @returns what is answered to five bytes, or the error */
+async function ask(port: number): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port }, () => socket.write('hello'));
+  try {
+    return String(Buffer.concat(await socket.toArray()));
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? '';
+  }
+}
+
+/** It is whoever's it is given to. */
+function rawHandleOf(socket: Socket): RawHandle {
+  const held = socket as unknown as { _handle: RawHandle | null };
+  const handle = held._handle;
+  assert.ok(handle);
+  held._handle = null;
+  return handle;
+}
+
 async function openTwo() {
   const client = new ProxyClient(() =>
     startNodeProcess(join(import.meta.dirname, 'faulty-proxy.ts')),
@@ -101,6 +123,34 @@ for (const where of ['event', 'timer', 'promise']) {
     assert.notEqual(await finder.network.close(), undefined, 'what passed is still told');
     await using third = await openNetwork(client);
     await third.works();
+  });
+}
+
+for (const [where, guestPort] of Object.entries({ event: 6661, timer: 6662, promise: 6663 })) {
+  test(`a fault that a connection to a published port meets closes that port alone: in ${where}`, {
+    skip,
+  }, async () => {
+    await using open = await openTwo();
+    const { client, finder, other } = open;
+    const { pid } = client;
+    const dial = async (): Promise<RawHandle> => {
+      const inside = connect({ host: '127.0.0.2', port: other.guest.port });
+      await once(inside, 'connect');
+      return rawHandleOf(inside);
+    };
+    const publish = (port: number) =>
+      client.publish({ guestPort: port, host: '127.0.0.1', port: 0 }, dial);
+    const [faulty, sound] = [await publish(guestPort), await publish(1)];
+    assert.notEqual(await ask(faulty.port), 'HOST 5');
+    const { code, message } = await faulty.gone;
+    assert.equal(code, 'NETWORK_GONE');
+    assert.match(message, /^a fault of the proxy shut the port: TypeError: what nobody thought of/);
+    assert.equal(await ask(faulty.port), 'ECONNREFUSED');
+    assert.equal(await ask(sound.port), 'HOST 5');
+    await finder.works();
+    await other.works();
+    assert.equal(client.pid, pid, 'the process lives');
+    for (const port of [faulty, sound]) await port.close();
   });
 }
 

@@ -2,6 +2,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { CheckedNames } from '../../src/network/checked-names.ts';
 import { FirstBytes } from '../../src/network/first-bytes.ts';
+import { InwardRelay } from '../../src/network/inward-relay.ts';
 import { Judge } from '../../src/network/judge.ts';
 
 const fault = (): never => {
@@ -27,5 +28,13 @@ const { resolve } = CheckedNames.prototype;
 CheckedNames.prototype.resolve = async function (name, family) {
   if (name === 'query.example') fault();
   return await resolve.call(this, name, family);
+};
+const { join } = InwardRelay.prototype;
+InwardRelay.prototype.join = async function (socket, id, port) {
+  const told = await join.call(this, socket, id, port);
+  if (port === 6661) socket.on('data', fault);
+  if (port === 6662) setTimeout(fault, 1);
+  if (port === 6663) fault();
+  return told;
 };
 await import('../../src/network/proxy-process.ts');
