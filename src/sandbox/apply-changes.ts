@@ -54,7 +54,7 @@ export async function applyChanges(
   const refused = wanted.filter((change) => change.protected).map((change) => change.path);
   const conflicts: string[] = [];
   for (const layer of layers) {
-    using upper = Below.open(layer.upper);
+    using upper = Below.open(layer.upper, { isLayer: true });
     using lower = Below.open(layer.lower);
     /** No directories yet, but on this apply's way. */
     const replaced = new Set<string>();
@@ -79,7 +79,7 @@ export async function applyChanges(
   let done = 0;
   try {
     for (const layer of layers) {
-      using upper = Below.open(layer.upper);
+      using upper = Below.open(layer.upper, { isLayer: true });
       using lower = Below.open(layer.lower);
       const work = new LayerWork(layer, upper, lower, check, stamps);
       for (const change of inOrder(ofLayer(layer, wanted))) {

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   type BigIntStats,
+  chmodSync,
   closeSync,
   constants,
   fchmodSync,
@@ -23,7 +24,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { CaissonError } from '../core/error.ts';
-import { isErrno } from './beneath.ts';
+import { isErrno, O_PATH } from './beneath.ts';
 import type { Budget } from './budget.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_CREAT, O_EXCL, O_WRONLY, O_NONBLOCK } = constants;
@@ -38,19 +39,25 @@ export interface Owner {
 
 export class Below {
   readonly #root: number;
+  readonly #isLayer: boolean;
   /** The way to the directory asked for last, from the top. */
   readonly #way: { readonly name: string; readonly fd: number }[] = [];
   #last: { path: string; fd: number; isOurs: boolean };
   #absent: { readonly path: string; readonly error: unknown } | undefined;
 
-  private constructor(root: number) {
+  private constructor(root: number, isLayer: boolean) {
     this.#root = root;
+    this.#isLayer = isLayer;
     this.#last = { path: '', fd: root, isOurs: false };
   }
 
-  /** `path` itself may lie behind links: it is the caller's word. */
-  static open(path: string): Below {
-    return new Below(openSync(path, O_RDONLY | O_DIRECTORY));
+  /**
+   * `path` itself may lie behind links: it is the caller's word.
+   *
+   * @param isLayer a layer of ours: its files are read also where their guest left us no right to, as an ordinary user
+   */
+  static open(path: string, { isLayer = false } = {}): Below {
+    return new Below(openSync(path, O_RDONLY | O_DIRECTORY), isLayer);
   }
 
   own(): Owner {
@@ -101,7 +108,7 @@ export class Below {
   /** A regular file, for reading; anything else is refused. Close it. */
   read(path: string): { fd: number; stat: Stats } {
     // O_NONBLOCK: a FIFO that the guest left must not hold us.
-    const fd = openSync(this.#place(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const fd = this.#open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       const stat = fstatSync(fd);
       if (stat.isFile()) return { fd, stat };
@@ -112,6 +119,16 @@ export class Below {
     } catch (error) {
       closeSync(fd);
       throw error;
+    }
+  }
+
+  #open(path: string, flags: number): number {
+    const place = this.#place(path);
+    try {
+      return openSync(place, flags);
+    } catch (error) {
+      if (!(this.#isLayer && isErrno(error, 'EACCES'))) throw error;
+      return openClosed(place, flags);
     }
   }
 
@@ -235,6 +252,24 @@ export class Below {
     if (this.#last.isOurs) closeSync(this.#last.fd);
     this.#last = { path: '', fd: this.#root, isOurs: false };
     for (const { fd } of this.#way.splice(depth)) closeSync(fd);
+  }
+}
+
+/** A file of ours that its owner may not read is one that he may for as long as it takes to open it. */
+function openClosed(place: string, flags: number): number {
+  const there = openSync(place, O_PATH | O_NOFOLLOW);
+  try {
+    // A descriptor of O_PATH takes no fchmod; the link in /proc leads to the very file that was opened.
+    const self = `/proc/self/fd/${there}`;
+    const mode = fstatSync(there).mode & 0o7777;
+    chmodSync(self, mode | 0o400);
+    try {
+      return openSync(self, flags & ~O_NOFOLLOW);
+    } finally {
+      chmodSync(self, mode);
+    }
+  } finally {
+    closeSync(there);
   }
 }
 

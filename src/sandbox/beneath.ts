@@ -167,7 +167,7 @@ export function isOther(error: unknown): boolean {
 }
 
 /** open(2), the same number on x86-64 and aarch64; Node does not name it. */
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
 
 /** Gives ourselves back the way into directories of ours whose owner was left none. Follows no link, whoever makes one meanwhile. */
 export async function openUp(directory: string): Promise<void> {

@@ -65,6 +65,8 @@ function diffOf(
     const after = kind === 'deleted' ? '' : textIn(upper, path, budget);
     return unifiedDiff(name, before, after, kind, budget);
   } catch (error) {
+    // Of the workspace: what its owner has closed to himself.
+    if (isErrno(error, 'EACCES')) return `${line}, which this user may not read\n`;
     if (!isOther(error)) throw error;
     if (!existsSync(layer.upper)) throw discarded(error);
     return `${line}, and something else now\n`;
@@ -82,7 +84,7 @@ function textIn(tree: Below, path: string, budget: Budget): string | undefined {
 
 function openUpper({ upper }: OverlayLayer): Below {
   try {
-    return Below.open(upper);
+    return Below.open(upper, { isLayer: true });
   } catch (error) {
     throw isErrno(error, 'ENOENT') ? discarded(error) : error;
   }

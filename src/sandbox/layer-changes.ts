@@ -9,7 +9,7 @@ import { WORKSPACE } from '../policy/path.ts';
 import { containsPath, touchesPath } from '../policy/path-set.ts';
 import { leadsToProtected, protectedBy } from '../policy/protect.ts';
 import { Below } from './below.ts';
-import { isOther, openUp } from './beneath.ts';
+import { isErrno, isOther, openUp } from './beneath.ts';
 import type { Budget } from './budget.ts';
 import { sameBytes } from './file-content.ts';
 import type { OverlayLayer } from './overlay.ts';
@@ -52,7 +52,7 @@ export async function* layerChanges(
   layer: OverlayLayer,
   { launcher, budget, after = '', onEntries }: LayerWalk,
 ): AsyncGenerator<Change[], void> {
-  using upper = Below.open(layer.upper);
+  using upper = Below.open(layer.upper, { isLayer: true });
   using lower = Below.open(layer.lower);
   const comparison = new Comparison(upper, lower, budget, after);
   const isHeld = protection(layer.protect);
@@ -189,7 +189,8 @@ class Comparison {
     if (type !== 'file') return false;
     const a = this.#upper.read(path);
     try {
-      const b = this.#lower.read(path);
+      const b = this.#readLower(path);
+      if (b === undefined) return false;
       try {
         return sameBytes(a, b, this.#budget);
       } finally {
@@ -197,6 +198,16 @@ class Comparison {
       }
     } finally {
       closeSync(a.fd);
+    }
+  }
+
+  /** @returns undefined for a file of the workspace that this user may not read, which nobody can compare */
+  #readLower(path: string): ReturnType<Below['read']> | undefined {
+    try {
+      return this.#lower.read(path);
+    } catch (error) {
+      if (isErrno(error, 'EACCES')) return undefined;
+      throw error;
     }
   }
 

@@ -1,7 +1,16 @@
 /** What a person without root gets: `moderate` as it is, `strict` with the very line that the refusal printed. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -79,4 +88,39 @@ test('strict is refused, and runs with exactly the line that the refusal printed
   assert.deepEqual(accepted.accepted, ids, 'what was accepted stands in the outcome');
   const fewer = place.sh(line.replace(/--accept \S+/, `--accept ${ids[0]}`));
   assert.equal(fewer.status, 77, 'one of them is not enough');
+});
+
+test('what a run closed to its own user is listed, shown and applied all the same', {
+  skip,
+}, () => {
+  using place = userPlace();
+  for (const name of ['text', 'mode']) {
+    const path = join(place.work, name);
+    writeFileSync(path, 'before\n');
+    chownSync(path, USER, USER);
+    chmodSync(path, 0);
+  }
+  const script =
+    'echo new > file; mkdir -p d; echo in > d/e; chmod 000 file d; chmod 644 text; echo more >> text; chmod 000 text; chmod 644 mode';
+  const run = place.sh(`caisson run --level moderate --overlay -- sh -c '${script}'`);
+  assert.equal(run.status, 0, run.stderr);
+  const { stdout, status } = place.sh('caisson diff');
+  assert.equal(status, 0);
+  assert.match(stdout, /^\+new$/m);
+  assert.match(stdout, /^\+in$/m);
+  for (const name of ['text', 'mode'])
+    assert.match(
+      stdout,
+      new RegExp(`^modified file "${name}", which this user may not read$`, 'm'),
+    );
+  const applied = place.sh('caisson apply');
+  assert.equal(applied.status, 0, applied.stderr);
+  const of = (name: string): unknown[] => {
+    const path = join(place.work, name);
+    return [readFileSync(path, 'utf8'), (statSync(path).mode & 0o777).toString(8)];
+  };
+  assert.deepEqual(of('file'), ['new\n', '0']);
+  assert.deepEqual(of('text'), ['before\nmore\n', '0']);
+  assert.deepEqual(of('mode'), ['before\n', '644']);
+  assert.equal(readFileSync(join(place.work, 'd/e'), 'utf8'), 'in\n');
 });
