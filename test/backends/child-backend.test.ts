@@ -23,9 +23,8 @@ const NO_NEW_PRIVS = ['grep', 'NoNewPrivs', '/proc/self/status'];
 /** Three that try to get away: in a session of its own, forked twice, and stopped. Prints their numbers. */
 const DAEMONS = `
   setsid sleep 1000 & echo $!
-  (setsid sh -c 'sleep 1000 & echo $!; exec sleep 1000' &)
-  sleep 1000 & kill -STOP $!; echo $!
-  sleep 0.3`;
+  echo $( (setsid sh -c 'sleep 1000 >&2 & echo $!; exec sleep 1000 >&2' &) )
+  sleep 1000 & kill -STOP $!; echo $!`;
 
 function pidsIn(text: string): number[] {
   const pids = text.trim().split('\n').map(Number);
@@ -102,7 +101,7 @@ describe('level basic', () => {
 
     const late = await caisson.run(['sh', '-c', `${DAEMONS}; sleep 60`], {
       policy: 'basic',
-      timeoutMs: 800,
+      timeoutMs: 3000,
     });
     assert.deepEqual([late.kind, late.clock], ['timed-out', 'wall']);
     assert.deepEqual(pidsIn(late.stdout.text).filter(alive), []);

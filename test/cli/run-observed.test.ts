@@ -47,7 +47,7 @@ test('--ask: a yes lets the connection through, a no does not', { skip: needs },
   const script = `
     ip link set lo up; ip address add 198.51.100.9/32 dev lo
     python3 -m http.server -b 198.51.100.9 80 >/dev/null 2>&1 & server=$!
-    sleep 0.7
+    for try in $(seq 200); do curl -s -o /dev/null http://198.51.100.9/ && break; sleep 0.1; done
     "$0" run --net one.test --ask -- sh -c '
       curl -sS -m 9 -o /dev/null -w "%{http_code} " http://198.51.100.9/; echo first
       sleep 1

@@ -307,9 +307,10 @@ describe('silence', () => {
             clearInterval(timer);
             response.end(JSON.stringify({ items: [] }));
           }
-        }, 60);
+        }, 300);
       },
-      { silenceMs: 200 },
+      // Far more than one pause, and less than all of them.
+      { silenceMs: 1500 },
     );
     assert.deepEqual(await other.caisson.sandboxes.list(), []);
     await assert.rejects(other.caisson.statistics.pool(), FAILED);
@@ -332,12 +333,12 @@ describe('silence', () => {
       withSandbox((_, response) =>
         response.writeHead(200, { 'content-length': bytes.length }).end(bytes),
       ),
-      { silenceMs: 150 },
+      { silenceMs: 1500 },
     );
     const { files } = await other.caisson.create();
     let size = 0;
     for await (const piece of files.readStream('x')) {
-      if (size === 0) await sleep(600);
+      if (size === 0) await sleep(3000);
       size += piece.length;
     }
     assert.equal(size, bytes.length);
@@ -352,12 +353,12 @@ describe('silence', () => {
         });
         request.on('end', () => json(response, 200, { size, etag: '"x"' }));
       }),
-      { silenceMs: 150 },
+      { silenceMs: 1500 },
     );
     const { files } = await other.caisson.create();
     const slow = async function* () {
       yield Buffer.from('a');
-      await sleep(600);
+      await sleep(3000);
       yield Buffer.from('b');
     };
     assert.equal(await files.writeStream('x', slow()), 2);
@@ -596,6 +597,6 @@ describe('archives that lead elsewhere', () => {
 /** No connection of the client's is at anything. */
 async function quiet({ sockets, server }: Stranger): Promise<void> {
   server.closeIdleConnections();
-  for (let i = 0; i < 100 && sockets.size > 0; i++) await sleep(20);
+  for (let i = 0; i < 500 && sockets.size > 0; i++) await sleep(20);
   assert.equal(sockets.size, 0, 'a connection is left');
 }

@@ -22,9 +22,12 @@ for (const stream of ['stdout', 'stderr'] as const) {
       await using caisson = await Caisson.open();
       const mark = `${50_000 + process.pid}`;
       const redirect = stream === 'stderr' ? '>&2' : '';
-      const script = `sleep ${mark} & echo first ${redirect}; head -c 300000 /dev/zero ${redirect}; sleep 0.3; echo x > after; kill %1; echo last ${redirect}`;
-      const argv = ['bash', '-c', script];
-      const killed = await caisson.run(argv, { policy: policy('kill'), workspace });
+      const script = (seconds: number) =>
+        `sleep ${mark} & echo first ${redirect}; head -c 300000 /dev/zero ${redirect}; sleep ${seconds}; echo x > after; kill %1; echo last ${redirect}`;
+      const argv = ['bash', '-c', script(0.3)];
+      // Long enough for whoever ends it, also on a machine that stops now and then.
+      const waits = ['bash', '-c', script(10)];
+      const killed = await caisson.run(waits, { policy: policy('kill'), workspace });
       assert.equal(killed.kind, 'output-limit');
       assert.deepEqual(killed.limitsHit, ['output']);
       assert.match(killed[stream].text, /^first\n/, 'what came before is kept');

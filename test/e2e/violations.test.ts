@@ -127,11 +127,12 @@ test('the launcher killed while calls wait for its answer: nothing is left', {
   const execution = wall.client.spawn(plan, { ...job, ...streams });
   execution.result.catch(() => {});
   await new Promise((resolve) => execution.stdout.once('data', resolve));
-  await sleep(50);
   const launcher = wall.client.pid ?? 0;
-  const alive = below(launcher).filter((pid) =>
-    readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('calls'),
-  );
+  const calling = () =>
+    below(launcher).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('calls'));
+  // It says that it has begun before it forks.
+  for (let tries = 0; calling().length < 5 && tries < 400; tries++) await sleep(25);
+  const alive = calling();
   assert.equal(alive.length, 5);
   const noted = new NotedProcesses(alive);
   process.kill(launcher, 'SIGKILL');

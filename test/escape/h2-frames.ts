@@ -20,6 +20,17 @@ def connect(host='one.test', settings=b''):
   s = context.wrap_socket(socket.create_connection((host, 443), 10), server_hostname=host)
   s.sendall(PREFACE + frame(4, 0, 0, settings))
   return s
+def answered(s, stream):
+  data = b''; s.settimeout(20)
+  try:
+    while True:
+      while len(data) >= 9 and len(data) >= 9 + int.from_bytes(data[:3], 'big'):
+        if data[3] in (1, 3) and int.from_bytes(data[5:9], 'big') == stream: return
+        data = data[9 + int.from_bytes(data[:3], 'big'):]
+      more = s.recv(65536)
+      if not more: return
+      data += more
+  except OSError: return
 def pour(make, seconds=4, n=4):
   ss = [connect() for i in range(n)]
   end = time.time() + seconds

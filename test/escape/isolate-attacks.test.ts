@@ -65,9 +65,14 @@ describe('memory', () => {
   });
 
   test('none of it is ever more than the limit, a host and 16 MiB', async () => {
-    const { usage } = await peakOf(() => attack(tricks['many WebAssembly memories'] as string));
-    assert.ok(usage > LIMIT / 2, `${usage} bytes were seen: the watch works`);
-    assert.ok(usage <= LIMIT + 64 * MiB + 16 * MiB, `${usage} bytes`);
+    // One look is a moment of it; how many there are is up to the machine.
+    let most = 0;
+    for (let tries = 0; tries < 20 && most <= LIMIT / 2; tries++) {
+      const { usage } = await peakOf(() => attack(tricks['many WebAssembly memories'] as string));
+      most = Math.max(most, usage);
+    }
+    assert.ok(most > LIMIT / 2, `${most} bytes were seen: the watch works`);
+    assert.ok(most <= LIMIT + 64 * MiB + 16 * MiB, `${most} bytes`);
   });
 });
 

@@ -58,6 +58,8 @@ test('tracing the init of a live sandbox', { skip: needs.gcc }, async () => {
   const made = strong.prepare({ policy, argv: [attack], job: { stdout: 'stream' } });
   /** Whether init has a tracer, as the host's kernel says, while the attack runs. */
   const taken = async (wall: Wall, ...out: Mechanism[]): Promise<boolean> => {
+    // Where nothing is in its way it has all the time that it needs; elsewhere it gets more than it needs there.
+    const tries = wall === weak && out.length === layers.length ? 1000 : 20;
     const { kind, job } = without(made, ...out);
     const plan = wall.client.preparePlan(encodePlan(kind));
     const sandbox = wall.client.openSandbox(plan, { ...job, argv: [] });
@@ -68,8 +70,11 @@ test('tracing the init of a live sandbox', { skip: needs.gcc }, async () => {
     // One that was traced there never ends: its tracer does not wait for it.
     const more = { ...job, argv: ['/bin/true'], mounts: [], landlock: [] };
     sandbox.run({ ...more, stdout: 'capture' }).catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const result = tracerOf(init) !== '0';
+    let result = false;
+    for (let i = 0; i < tries && !result; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      result = tracerOf(init) !== '0';
+    }
     await sandbox.close();
     await execution.result.catch(() => {});
     return result;

@@ -91,7 +91,10 @@ test('the launcher of an ordinary user, who owns it', { skip: needs.rootAndGcc }
     return await spoilt(range, file, wall, 'cgroup', ...out);
   };
   const weak = weakLauncher('SEAL');
-  assert.equal(await tried(weak, 'landlock'), true);
+  // A race: its numbers run away from the one that hunts, so another one begins anew.
+  let won = false;
+  for (let tries = 0; tries < 20 && !won; tries++) won = await tried(weak, 'landlock');
+  assert.equal(won, true);
   // A sealed copy of the program alone, and Landlock alone, which knows no rule for where the program lies.
   assert.equal(await tried(locateLauncher().path, 'landlock'), false);
   assert.equal(await tried(weak), false);

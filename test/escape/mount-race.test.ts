@@ -76,7 +76,7 @@ test('a source that becomes a link', { skip: needs.rootAndGcc }, async () => {
     return 0;
   };
   try {
-    assert.notEqual(await won(weak, 300), 0, [...refusals].join());
+    assert.notEqual(await won(weak, 3000), 0, [...refusals].join());
     assert.equal(await won(strong, 150), 0);
   } finally {
     child.kill();

@@ -26,7 +26,7 @@ const send = (port: number, ...pieces: string[]): string[] => [
   '-c',
   `
 import socket, time
-s = socket.create_connection(('one.test', ${port}), 5); s.settimeout(2)
+s = socket.create_connection(('one.test', ${port}), 15); s.settimeout(8)
 for piece in [${pieces.map((piece) => `b'${piece}'`).join(', ')}]:
   s.sendall(piece); time.sleep(.1)
 try: print(s.recv(65536))

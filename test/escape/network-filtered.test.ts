@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { WorldClient, type WorldRun } from '../e2e/network/world-client.ts';
+import { running, until } from './harness.ts';
 
 const missing = ['curl', 'git', 'python3'].find(
   (name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
@@ -288,18 +289,20 @@ s.sendall(b'GET / HTTP/1.1\\r\\nHost: one.test\\0.two.test\\r\\n\\r\\n'); print(
   });
 
   test('with the proxy killed nothing passes', async () => {
+    const between = `${60 + process.pid / 1e6}`;
     const held = world.run(
       [
         'sh',
         '-c',
-        'curl -sS -m 5 http://one.test/before; sleep 2; curl -sS -m 3 http://one.test/after',
+        `curl -sS -m 15 http://one.test/before; sleep ${between}; curl -sS -m 3 http://one.test/after`,
       ],
       one,
     );
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await until(() => running('sleep', between).length === 1, 'the first one does not end');
     const proxies = world.processes('proxy-process');
     assert.equal(proxies.length, 1);
     for (const pid of proxies) process.kill(pid, 'SIGKILL');
+    for (const pid of running('sleep', between)) process.kill(pid, 'SIGKILL');
     const run = await held;
     assert.deepEqual(paths(run), ['one.test/before'], run.stdout + run.stderr);
     assert.ok(run.violations.some(({ reason }) => /proxy process .* ended/.test(reason)));

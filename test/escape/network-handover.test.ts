@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorldClient } from '../e2e/network/world-client.ts';
+import { WorldClient, type WorldRun } from '../e2e/network/world-client.ts';
 
 const rootless = process.getuid?.() === 0 ? false : 'needs root';
 const skip =
@@ -31,6 +31,18 @@ curl -s -m 3 http://198.51.100.20:9999/refused
 curl -s -m 3 --resolve two.test:80:198.51.100.10 http://two.test/refused
 true`,
 ];
+
+/** The first run whose proxy was not of those that were killed: whoever starts right behind may be told of the end, too. */
+async function afterKills(next: ReturnType<typeof policy>): Promise<WorldRun> {
+  for (let tries = 0; ; tries++) {
+    const run = await world.run(ATTEMPT, next).catch((error: Error) => error);
+    const message =
+      run instanceof Error ? run.message : run.violations.map(({ reason }) => reason).join('\n');
+    if (!(run instanceof Error) && !message.includes('proxy process')) return run;
+    assert.match(message, /proxy process|network/);
+    assert.ok(tries < 5, message);
+  }
+}
 
 describe('the proxy is killed while sandboxes start', { skip }, () => {
   before(async () => {
@@ -59,7 +71,7 @@ describe('the proxy is killed while sandboxes start', { skip }, () => {
         );
         assert.deepEqual(ended.seen.strays, [], when);
       }
-      const next = await world.run(ATTEMPT, policy(intercept));
+      const next = await afterKills(policy(intercept));
       assert.deepEqual(
         next.seen.requests.map(({ host, path }) => host + path),
         ['one.test/allowed'],
@@ -84,7 +96,7 @@ describe('the proxy is killed while sandboxes start', { skip }, () => {
         assert.deepEqual(ended.seen.strays, []);
       }
     }
-    const next = await world.run(ATTEMPT, policy(false));
+    const next = await afterKills(policy(false));
     assert.equal(next.seen.requests.length, 1);
     // Those that were killed are gone, and nobody started one too many.
     assert.equal(world.processes('proxy-process').length, 1);

@@ -33,8 +33,7 @@ const member = (name: string): string[] => [
   'python3',
   '-uc',
   `import socket, threading
-def serve(port):
-  s = socket.create_server(('', port), backlog=64)
+def serve(s, port):
   while True:
     c, who = s.accept()
     threading.Thread(target=answer, args=(c, port)).start()
@@ -45,11 +44,12 @@ def answer(c, port):
     except OSError: return
     if not more: break
     said += more
-  print('heard', port, said.decode())
+  print(f'heard {port} {said.decode()}\\n', end='')
   try: c.sendall(b'${name} heard ' + said); c.close()
   except OSError: pass
-for port in (${LISTED}, ${UNLISTED}): threading.Thread(target=serve, args=(port,)).start()
-import time; time.sleep(0.2); print('up')`,
+servers = [(socket.create_server(('', port), backlog=64), port) for port in (${LISTED}, ${UNLISTED})]
+for each in servers: threading.Thread(target=serve, args=each).start()
+print('up\\n', end='')`,
 ];
 
 /** Tells each target something, and prints what comes back, or why nothing does. */
@@ -92,8 +92,10 @@ class Running {
     const running = new Running(name, await caisson.create({ workspace, ...options, name }));
     const guest = running.sandbox.spawn(member(name));
     await new Promise<void>((resolve, reject) => {
+      let rest = '';
       guest.stdout.on('data', (bytes: Buffer) => {
-        const said = bytes.toString().trim().split('\n');
+        const said = (rest + bytes).split('\n');
+        rest = said.pop() ?? '';
         running.heard.push(...said.filter((line) => line.startsWith('heard')));
         if (said.includes('up')) resolve();
       });

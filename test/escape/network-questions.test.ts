@@ -27,13 +27,13 @@ describe('questions of a guest', { skip }, () => {
 
   test('a yes that comes when the guest has ended opens nothing, and the next sandbox asks anew', async () => {
     const late = await world.runAnswered(
-      ['curl', '-sS', '-m', '1', 'http://three.test/late'],
+      ['curl', '-sS', '-m', '2', 'http://three.test/late'],
       policy,
-      { allow: true, afterMs: 2500 },
+      { allow: true, afterMs: 4000 },
     );
     assert.notEqual(late.code, 0);
     assert.deepEqual(late.asked, ['three.test:*']);
-    await sleep(2000);
+    await sleep(3000);
     const next = await world.run(['curl', '-sS', '-m', '3', 'http://three.test/next'], policy);
     assert.notEqual(next.code, 0);
     assert.ok(!next.seen.names.includes('three.test'), 'nobody asked for it outside');
@@ -43,10 +43,10 @@ describe('questions of a guest', { skip }, () => {
   });
 
   test('a yes opens what was asked for, to that sandbox alone; what is denied is no question', async () => {
-    const script = `curl -s -m 5 http://three.test/yes
-curl -s -m 2 http://moved.test/other-name-of-it
+    const script = `curl -s -m 15 http://three.test/yes
+curl -s -m 15 http://moved.test/other-name-of-it
 curl -s -m 2 http://two.test/denied
-curl -s -m 2 http://inner.test/inward
+curl -s -m 5 http://inner.test/inward
 true`;
     const run = await world.runAnswered(['sh', '-c', script], policy, { allow: true, afterMs: 0 });
     assert.deepEqual(

@@ -6,7 +6,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson } from '../../src/index.ts';
+import { link } from '../faults/kernel-state.ts';
 import { served } from '../server/served.ts';
 import { needs } from './harness.ts';
 
@@ -92,13 +94,24 @@ test('no two hold one, by whatever tenant', {
   }
 });
 
-/** Network namespaces that launchers of this process keep open. */
-function keptNets(): number {
+/** Network namespaces that launchers of this process keep open, once nothing comes or goes. */
+async function keptNets(): Promise<number> {
+  let kept = -1;
+  for (let same = 0; same < 20; ) {
+    await sleep(20);
+    const now = openNets();
+    same = now === kept ? same + 1 : 0;
+    kept = now;
+  }
+  return kept;
+}
+
+function openNets(): number {
   const own = spawnSync('pgrep', ['-P', String(process.pid), 'caisson'], { encoding: 'utf8' });
   const pids = own.stdout.split('\n').filter((pid) => pid !== '');
   assert.ok(pids.length > 0, 'no launcher');
   const nets = pids.flatMap((pid) =>
-    readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)),
+    readdirSync(`/proc/${pid}/fd`).map((fd) => link(`/proc/${pid}/fd/${fd}`)),
   );
   return new Set(nets.filter((name) => name.startsWith('net:['))).size;
 }
@@ -117,7 +130,7 @@ test('a service keeps one for each tenant where its operator wants it, else none
         const { status, text } = await service.ask('POST', '/api/runs', { key, body });
         assert.equal(status, 200, text);
       }
-      nets.push(keptNets());
+      nets.push(await keptNets());
     }
     kept.push(nets);
   }

@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -14,7 +15,8 @@ import { Caisson } from '../../src/index.ts';
 import { limitBit, resultCause } from '../../src/launcher/protocol/decode-result.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import type { Mount } from '../../src/plan/plan.ts';
-import { mountsBelow, needs, type Ran, Range, ranFrom, Wall, without } from './harness.ts';
+import { NotedProcesses } from '../noted-processes.ts';
+import { mountsBelow, needs, type Ran, Range, ranFrom, until, Wall, without } from './harness.ts';
 
 const limits = {
   timeout: '20s',
@@ -35,7 +37,7 @@ test('a fork bomb', { skip: needs.rootAndGcc }, async () => {
     `int main(void) { int made = 0; while (made < 400) { pid_t pid = fork(); if (pid == 0) for (;;) pause(); if (pid < 0) break; made++; }
      printf("%d\\n", made); return 0; }`,
   );
-  const policy = { filesystem: { read: [range.path] }, limits: { ...limits, timeout: '1s' } };
+  const policy = { filesystem: { read: [range.path] }, limits };
   const whole = wall.prepare({ policy, argv: [counted] });
   assert.equal((await wall.run(without(whole, 'cgroup', 'rlimits'))).stdout, '400\n');
   const cgroup = await wall.run(without(whole, 'rlimits'));
@@ -48,11 +50,15 @@ test('a fork bomb', { skip: needs.rootAndGcc }, async () => {
     `int main(void) { prctl(PR_SET_NAME, "${mark}"); signal(SIGTERM, SIG_IGN); for (;;) if (fork() == 0) setsid(); }`,
   );
   const other = wall.prepare({ argv: ['true'] });
-  const running = wall.run(wall.prepare({ policy, argv: [bomb] }));
-  await sleep(300);
-  const began = performance.now();
+  // What a fork had taken is charged until the kernel finds time to free it.
+  const short = { ...policy, limits: { ...limits, memory: '4GiB', timeout: '4s' } };
+  let over = false;
+  const running = wall.run(wall.prepare({ policy: short, argv: [bomb] })).finally(() => {
+    over = true;
+  });
+  await until(() => named(mark).length > 12, 'it does not go off');
   await wall.run(other);
-  assert.ok(performance.now() - began < 2000, 'others go on meanwhile');
+  assert.equal(over, false, 'others go on meanwhile');
   const ended = await running;
   assert.equal(ended.raw.cause, resultCause.wall);
   assert.ok(ended.raw.limitsHit & limitBit.processes);
@@ -280,9 +286,9 @@ test('a sandbox that stands still holds up nobody', { skip: needs.root }, async 
   );
   const waited = sleep(100).then(() => false);
   assert.equal(await Promise.race([...settled, waited]), false, 'it stands still');
-  const began = performance.now();
-  assert.equal((await wall.run({ kind, job })).code, 0);
-  assert.ok(performance.now() - began < 2000, 'others run meanwhile');
+  const late = sleep(20_000, undefined, { ref: false });
+  const other = await Promise.race([wall.run({ kind, job }), late]);
+  assert.equal(other?.code, 0, 'others run meanwhile');
   await sandbox.freeze(false);
   assert.equal((await frozenWrite).errno, 0);
   assert.equal(ranFrom(await frozenRun).stdout, '15\n');
@@ -319,18 +325,24 @@ test('a processor spun past its limit, alone and by a family in sessions of its 
       for (;;) ;
     }`,
   );
-  const policy = {
-    filesystem: { read: [range.path] },
-    limits: { ...limits, cpuTime: '400ms', timeout: '1500ms' },
+  const spun = (argv: string[], timeout: string) => {
+    const cpu = { ...limits, cpuTime: '400ms', timeout };
+    return wall.prepare({ policy: { filesystem: { read: [range.path] }, limits: cpu }, argv });
   };
   for (const argv of [[program], [program, 'family']]) {
-    const whole = wall.prepare({ policy, argv });
-    const { cpuMs: _, ...clockless } = whole.kind.limits;
-    const bare = without({ ...whole, kind: { ...whole.kind, limits: clockless } }, 'rlimits');
-    const ran = await wall.run(bare);
-    assert.equal(ran.raw.cause, resultCause.wall, 'only the wall clock ends it');
-    assert.ok(ran.raw.cpuUserUs + ran.raw.cpuSystemUs > 600_000);
-    const held = await wall.run(whole);
+    // As long as it takes on a machine that has others to serve.
+    let used = 0;
+    for (const timeout of ['1500ms', '5s', '20s']) {
+      const whole = spun(argv, timeout);
+      const { cpuMs: _, ...clockless } = whole.kind.limits;
+      const bare = without({ ...whole, kind: { ...whole.kind, limits: clockless } }, 'rlimits');
+      const ran = await wall.run(bare);
+      assert.equal(ran.raw.cause, resultCause.wall, 'only the wall clock ends it');
+      used = ran.raw.cpuUserUs + ran.raw.cpuSystemUs;
+      if (used > 600_000) break;
+    }
+    assert.ok(used > 600_000, `${used} µs`);
+    const held = await wall.run(spun(argv, '20s'));
     assert.equal(held.raw.cause, resultCause.cpu);
     assert.ok(held.raw.limitsHit & limitBit.cpu);
     assert.deepEqual(named(mark), []);
@@ -355,7 +367,7 @@ test('kill -9 of the launcher: everything is gone at once, and its groups with t
   await new Promise((resolve) => shell.stdout.once('data', resolve));
   shell.kill('SIGKILL');
   shell.stdout.destroy();
-  await sleep(100);
+  await once(shell, 'exit');
   assert.ok(named(mark).length >= 2, 'it lives on');
   for (const pid of named(mark)) process.kill(pid, 'SIGKILL');
   for (const pid of named('sleep')) {
@@ -363,7 +375,7 @@ test('kill -9 of the launcher: everything is gone at once, and its groups with t
     const session = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
     if (parent === String(shell.pid) && session === 'sleep\x0060\0') process.kill(pid, 'SIGKILL');
   }
-  await sleep(50);
+  await until(() => named(mark).length === 0, 'it was ended');
 
   for (const frozen of [false, true]) {
     const wall = await Wall.open();
@@ -380,10 +392,13 @@ test('kill -9 of the launcher: everything is gone at once, and its groups with t
     const launcher = wall.client.pid ?? 0;
     const below = treeOf(launcher);
     assert.ok(below.length > 4 && named(mark).length >= 4);
+    const tree = new NotedProcesses(below);
+    /** A zombie is dead; when it is buried is up to whoever it was left to. */
+    const alive = () => tree.left().filter((each) => !/ [ZX]$/.test(each));
     process.kill(launcher, 'SIGKILL');
     await assert.rejects(execution.result, { code: 'LAUNCHER_GONE' });
-    for (let waited = 0; waited < 100 && below.some(lives); waited++) await sleep(10);
-    assert.deepEqual(below.filter(lives), [], frozen ? 'frozen' : 'running');
+    for (let waited = 0; waited < 500 && alive().length > 0; waited++) await sleep(20);
+    assert.deepEqual(alive(), [], frozen ? 'frozen' : 'running');
     assert.deepEqual(named(mark), []);
     assert.deepEqual(mountsBelow(workspace), []);
     assert.deepEqual(readdirSync(workspace), []);
@@ -415,11 +430,6 @@ function stat(pid: number): string[] {
   } catch {
     return [];
   }
-}
-
-function lives(pid: number): boolean {
-  const state = stat(pid)[2];
-  return state !== undefined && state !== 'Z' && state !== 'X';
 }
 
 function treeOf(pid: number): number[] {

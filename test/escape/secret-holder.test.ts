@@ -23,6 +23,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { locateLauncher } from '../../src/launcher/locate.ts';
 import { WorldClient, type WorldRun } from '../e2e/network/world-client.ts';
+import { running } from './harness.ts';
 import { findInMemory, isReadable, regionsOf } from './process-memory.ts';
 
 const skip = process.geteuid?.() === 0 ? false : 'needs root';
@@ -77,12 +78,13 @@ describe('memory of the processes that have a secret', { skip, timeout: 120_000 
   test('a proxy that has just used it, and its holder', async () => {
     const canary = 'a header that is a string';
     const marker = 'the last request of this guest';
-    const running = run(
+    const end = `${60 + process.pid / 1e6}`;
+    const looked = run(
       `${curl} ${bearer} -H "X-Canary: ${canary}" https://one.test/
 ${curl} -u "x:$API_TOKEN" -d "a body" https://one.test/
 ${curl} --http2 ${bearer} https://one.test/
 ${curl} -H "X-Marker: ${marker}" https://one.test/
-sleep 6`,
+sleep ${end}`,
     );
     const [egress, vault] = await Promise.all([proxy(), holder()]);
     await until(() => findInMemory(egress, Buffer.from(marker))[0]);
@@ -92,7 +94,8 @@ sleep 6`,
     const held = regionsOf(vault).filter(({ name }) => name.includes('secretmem'));
     assert.ok(held.length >= 3, 'what came in by either side, and the value');
     for (const region of held) assert.ok(!isReadable(vault, region));
-    const { seen, stderr } = await running;
+    for (const pid of running('sleep', end)) process.kill(pid, 'SIGTERM');
+    const { seen, stderr } = await looked;
     assert.deepEqual(
       seen.requests.map(({ token }) => token),
       [
@@ -124,9 +127,10 @@ ${curl} ${bearer} https://one.test/`,
   });
 
   test('a holder that was killed: what needs a secret is refused, and nothing goes in its place', async () => {
-    const running = run(
+    const pause = `0.4${process.pid}`;
+    const served = run(
       `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  curl -sS --max-time 8 ${bearer} -w '%{http_code}\\n' https://one.test/ | tail -n 1; sleep 0.1
+  curl -sS --max-time 8 ${bearer} -w '%{http_code}\\n' https://one.test/ | tail -n 1; sleep ${pause}
 done
 ${curl} -w 'plain %{http_code}\\n' https://one.test/`,
     );
@@ -136,9 +140,9 @@ ${curl} -w 'plain %{http_code}\\n' https://one.test/`,
         ? true
         : undefined,
     );
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await until(() => running('sleep', pause)[0]); // the first one was answered
     process.kill(vault, 'SIGKILL');
-    const { stdout, seen, violations } = await running;
+    const { stdout, seen, violations } = await served;
     const codes = stdout.trim().split('\n');
     assert.equal(codes[0], '200', stdout);
     assert.equal(codes.at(-2), '502', stdout);

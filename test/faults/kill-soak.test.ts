@@ -64,7 +64,7 @@ console.log(JSON.stringify(look({ directories: [] })));`;
   try {
     // unshare(1) has become sleep(1) by then.
     const kinds = async (): Promise<string[]> => {
-      for (let tries = 0; tries < 100; tries++) {
+      for (let tries = 0; tries < 500; tries++) {
         const found = difference(before, look({ directories })).filter(
           ({ left }) => left.length > 0,
         );

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from '../../bench/process-tree.ts';
+import { running } from '../escape/harness.ts';
 import { NotedProcesses } from '../noted-processes.ts';
 import { served } from '../server/served.ts';
 import { makeKey, ServiceProcess } from './service-process.ts';
@@ -243,10 +244,12 @@ test('asked to stop while it is busy, it answers all that it took, and refuses t
   try {
     const key = await makeKey(state);
     const service = await ServiceProcess.start(state, key);
+    /** What keeps them busy, until it is ended. */
+    const busy = `${60 + process.pid / 1e6}`;
     const taken = Array.from({ length: 10 }, () =>
-      service.ask('POST', '/api/runs', { argv: ['sh', '-c', 'sleep 1; echo done'] }),
+      service.ask('POST', '/api/runs', { argv: ['sh', '-c', `sleep ${busy}; echo done`] }),
     );
-    await sleep(400);
+    await until(() => running('sleep', busy).length === 10, 'they were not taken');
     const ended = service.stop();
     const late: (number | 'broken')[] = [];
     for (let i = 0; i < 20; i++) {
@@ -256,6 +259,7 @@ test('asked to stop while it is busy, it answers all that it took, and refuses t
       late.push(answer?.status ?? 'broken');
       await sleep(10);
     }
+    for (const pid of running('sleep', busy)) process.kill(pid, 'SIGKILL');
     for (const { status, body } of await Promise.all(taken)) {
       assert.equal(status, 200, JSON.stringify(body));
       assert.equal((body.stdout as { text: string }).text, 'done\n');

@@ -338,11 +338,14 @@ describe('sandboxed', () => {
 
 describe('SandboxedToolRunner', () => {
   test('runs functions within seconds and MiB', async () => {
-    await using runner = new SandboxedToolRunner({ timeout: 0.3, memoryMb: 32 });
+    await using runner = new SandboxedToolRunner({ timeout: 20, memoryMb: 32 });
     const sum: number = await runner.run((a: number, b: number) => a + b, 40, 2);
     assert.equal(sum, 42);
-    const late = await refusal(() => runner.run(() => new Promise((go) => setTimeout(go, 60_000))));
+    await using hasty = new SandboxedToolRunner({ timeout: 1, memoryMb: 32 });
+    const late = await refusal(() => hasty.run(() => new Promise((go) => setTimeout(go, 60_000))));
     assert.deepEqual([late.code, late.details.limit], ['GUEST_LIMIT', 'wall-time']);
+    const { usage } = late.details.evaluation as Evaluation;
+    assert.ok(usage.wallMs > 500 && usage.wallMs < 30_000, `${usage.wallMs} ms`);
     const hungry = await refusal(() =>
       runner.run(() => {
         const all = [];

@@ -22,7 +22,7 @@ for host, port in ${JSON.stringify(targets)}:
   try:
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as s:
-      s.settimeout(2); s.connect((host, port)); s.send(b'hello'); print(s.recv(100).decode())
+      s.settimeout(20); s.connect((host, port)); s.send(b'hello'); print(s.recv(100).decode())
   except OSError as error: print(type(error).__name__)`,
 ];
 

@@ -198,7 +198,8 @@ test('with nobody at the sockets, and with nobody who wants them, nothing passes
     },
   });
   await closed.promise;
-  await sleep(50); // closing a handle takes Node a turn, and the launcher its own copies an answer
+  // Closing a handle takes Node a turn, and the launcher its own copies an answer, which it hears of before a question.
+  for (let turn = 0; turn < 2; turn++) await wall.client.stats();
   execution.stdin.end('\n');
   const text = (await execution.stdout.toArray()).join('');
   const { network } = await execution.result;
@@ -262,19 +263,21 @@ test('slots have it already, and each sandbox one of its own', {
     const plan = wall.client.preparePlan(encodePlan(kind), { slots: 3, recycleNetwork: true });
     await plan.ready;
     let warm = 0;
-    for (let i = 0; i < 12; i++) {
+    let runs = 0;
+    while (runs < 12 || (warm === 0 && runs < 200)) {
+      runs++;
       await sleep(20);
       const ran = ranFrom(await wall.client.run(plan, job, { onNetwork: decider.onNetwork }));
       assert.match(ran.stdout, /^tcp 1.2.3.4 443 0 ::ffff:1.2.3.4 443 said hello\nown 8080 0 x\n$/);
       if (ran.raw.warm) warm++;
     }
     assert.ok(warm > 0, 'no run had a slot');
-    assert.equal(new Set(decider.ids).size, 12);
+    assert.equal(new Set(decider.ids).size, runs);
     const together = Array.from({ length: 20 }, () =>
       wall.client.run(plan, job, { onNetwork: decider.onNetwork }),
     );
     for (const raw of await Promise.all(together)) assert.equal(ranFrom(raw).code, 0);
-    assert.equal(decider.seen.length, 32);
+    assert.equal(decider.seen.length, runs + 20);
     await wall.client.forgetPlan(plan);
     const bare = wall.client.preparePlan(encodePlan(kind));
     await wall.client.run(bare, job, { onNetwork: decider.onNetwork });
@@ -384,8 +387,8 @@ function socketsOf(pid: number | 'self'): number {
   }).length;
 }
 
-/** What closes within a turn or a round trip has two seconds. */
+/** What closes within a turn or a round trip has ten seconds. */
 async function becomes(wanted: number, count: () => number, what: string): Promise<void> {
-  for (let i = 0; i < 200 && count() > wanted; i++) await sleep(10);
+  for (let i = 0; i < 1000 && count() > wanted; i++) await sleep(10);
   assert.ok(count() <= wanted, `${what}: ${count()} sockets, ${wanted} before`);
 }

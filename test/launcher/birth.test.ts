@@ -54,7 +54,7 @@ test('sandboxes that are ready before their launcher reads of their birth run, a
   const streamed = { ...job, stdout: 'stream' } as const;
   const long = wall.client.spawn(plan, streamed);
   const runs = Array.from({ length: SANDBOXES - 1 }, () => wall.client.run(plan, quick));
-  await sleep(200); // the launcher has asked for all of them
+  await wall.client.stats(); // answered in its turn: the launcher has asked for all of them
   signal([launcher], 'SIGSTOP');
   signal(before, 'SIGCONT');
   await areBorn(launcher, before);

@@ -136,7 +136,7 @@ test('an open sandbox runs, answers file requests, tells usage, closes', async (
 });
 
 test('requests under one number are answered each with its own answer', {
-  timeout: 10_000,
+  timeout: 30_000,
 }, async () => {
   await using client = start();
   const bytes = encodePlan(smallPlan);
@@ -151,7 +151,7 @@ test('requests under one number are answered each with its own answer', {
 });
 
 test('what is asked once the launcher is gone fails at once, and leaves nothing with who asked', {
-  timeout: 10_000,
+  timeout: 30_000,
 }, async () => {
   await using client = start();
   const plan = client.preparePlan(encodePlan(smallPlan));
@@ -199,7 +199,7 @@ test('an idle client lets Node end, a pending run does not', async () => {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--input-type=module', '-e', script],
-    { timeout: 20_000 },
+    { timeout: 60_000 },
   );
   assert.equal(stdout, '6.18.0 7\n');
 });

@@ -24,6 +24,18 @@ function allow(pid: number, more: number): void {
 
 const allowAll = (pid: number) => execFileSync('prlimit', [`--pid=${pid}`, '--nofile=1024:']);
 
+/** How many it has when nothing comes or goes: what a run left is closed, and somebody waits for the next command. */
+async function settled(launcher: number): Promise<number> {
+  let count = -1;
+  for (let same = 0; same < 30; ) {
+    await sleep(10);
+    const now = descriptors(launcher).length;
+    same = now === count ? same + 1 : 0;
+    count = now;
+  }
+  return count;
+}
+
 /** `what` is done with ever more descriptors: refused at first, and each time done when there are enough. */
 async function sweep(
   launcher: number,
@@ -32,8 +44,7 @@ async function sweep(
 ): Promise<number> {
   await what();
   let refusals = 0;
-  await sleep(100); // somebody waits for the next command by then
-  const before = descriptors(launcher).length;
+  const before = await settled(launcher);
   for (let more = 0; more < MOST; more++) {
     allow(launcher, more);
     try {

@@ -6,10 +6,10 @@ import { firstOutput, needs, Range, ranFrom, Wall, without } from '../escape/har
 
 const skip = needs.root;
 
-/** Settles as it does, or rejects after five seconds. */
+/** Settles as it does, or rejects after fifteen seconds: before any holder lets go. */
 function soon<T>(promise: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error('its result is held')), 5000).unref();
+    setTimeout(() => reject(new Error('its result is held')), 15_000).unref();
   });
   return Promise.race([promise, late]);
 }

@@ -18,7 +18,7 @@ import {
 } from '../escape/harness.ts';
 import { NotedProcesses } from '../noted-processes.ts';
 import { groupsOf, isGroupOf } from '../nothing-left.ts';
-import { childrenOf, until } from './stopped.ts';
+import { childrenOf, descendantsOf, isAsleep, until } from './stopped.ts';
 
 const skip = needs.rootAndGcc;
 
@@ -57,9 +57,12 @@ int main(int argc, char **argv) {
     say(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0 && 0);
   } else if (!strcmp(what, "orphans")) {
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    int parents[8], born[2];
+    char one;
+    if (pipe(born) < 0) return 9;
     for (int i = 0; i < 8; i++)
-      if (fork() == 0) { setsid(); if (fork() == 0) { spawn_idle(); for (;;) pause(); } _exit(0); }
-    usleep(100000);
+      if ((parents[i] = fork()) == 0) { setsid(); if (fork() == 0) { spawn_idle(); (void)!write(born[1], "x", 1); for (;;) pause(); } _exit(0); }
+    for (int i = 0; i < 8; i++) { waitpid(parents[i], NULL, 0); (void)!read(born[0], &one, 1); }
   } else if (!strcmp(what, "namespaces")) {
     int made = 0;
     for (int i = 0; i < 1000; i++) made += unshare(i % 40 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) == 0;
@@ -72,7 +75,8 @@ int main(int argc, char **argv) {
     write(1, "up", 2);
     for (;;) if (fork() < 0) usleep(5000);
   } else if (!strcmp(what, "stop")) {
-    usleep(200000); /* somebody waits for the next command then */
+    char go;
+    (void)!read(0, &go, 1);
     kill(-1, SIGSTOP);
   } else if (!strcmp(what, "unlink")) {
     say(mkdir("/tmp/d", 0755) == 0 && chdir("/tmp/d") == 0 && rmdir("/tmp/d") == 0);
@@ -129,20 +133,12 @@ async function open(...out: Mechanism[]) {
       ticking.stdin.end('whole\n');
       assert.equal(String(Buffer.concat(await ticking.stdout.toArray())), 'whole\n');
       assert.equal((await ticking.result).status, 5 << 8);
-      const below = new NotedProcesses(descendants(launcher));
+      const below = new NotedProcesses(descendantsOf(launcher));
       await wall.client.close();
       assert.deepEqual(below.left(), [], 'a process is left');
       assert.deepEqual(groupsOf(launcher), [], 'a group is left');
     },
   };
-}
-
-function descendants(pid: number): number[] {
-  try {
-    return childrenOf(pid).flatMap((child) => [child, ...descendants(child)]);
-  } catch {
-    return []; // it went meanwhile
-  }
 }
 
 const started = async (run: Execution): Promise<void> => {
@@ -249,17 +245,23 @@ test('at its limit of processes the next command waits, is refused, and then run
   }
   run.kill();
   assert.equal((await run.result).cause, 5);
-  await until(() => descendants(init).length <= 1, 'it is not ended whole');
+  await until(() => descendantsOf(init).length <= 1, 'it is not ended whole');
   assert.equal(ranFrom(await sandbox.run(own.job('none'))).code, 7);
   await sandbox.close();
 });
 
 test('what it has stopped is ended on time', { skip, timeout: 60_000 }, async () => {
   await using own = await open('landlock'); // which would let it signal nobody else
-  const { sandbox } = await own.box();
+  const { sandbox, init } = await own.box();
   const first = sandbox.spawn(own.job('forks', { stdout: 'stream' }));
   await started(first);
-  assert.equal(ranFrom(await sandbox.run(own.job('stop'))).code, 7);
+  const stops = sandbox.spawn(own.job('stop', { stdin: 'stream' }));
+  await stops.started;
+  // Whoever waits for the next command is there, and is stopped with the others.
+  const waits = () => childrenOf(init).length === 3 && isAsleep(childrenOf(init).at(-1));
+  await until(waits, 'nobody waits for the next command');
+  stops.stdin.end('x');
+  assert.equal((await stops.result).status, 7 << 8);
   assert.equal((await sandbox.run(own.job('none', { limits: { wallMs: 300 } }))).cause, 1);
   first.kill();
   assert.equal((await first.result).cause, 5);

@@ -41,7 +41,7 @@ function childrenOf(pid: number): { pid: number; state: string; name: string }[]
 }
 
 async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 1000; i++) {
     if (holds()) return;
     await sleep(10);
   }
@@ -95,15 +95,17 @@ test('over a socket: a sandbox inside, orphans reaped, everything gone when the 
       'use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(0, INADDR_LOOPBACK)); listen(S, 1); socket(C, PF_INET, SOCK_STREAM, 0); print connect(C, getsockname(S)) ? "up" : "down $!"';
     assert.equal(inside('perl', '-e', sockets).stdout, 'up');
 
-    inside('sh', '-c', 'sleep 1 > /dev/null 2>&1 &');
-    await until(() => childrenOf(first).some(({ name }) => name === 'sleep'), 'init has an orphan');
+    const sleeper = () => childrenOf(first).find(({ name }) => name === 'sleep')?.pid;
+    inside('sh', '-c', 'sleep 1000 > /dev/null 2>&1 &');
+    await until(() => sleeper() !== undefined, 'init has an orphan');
+    process.kill(sleeper() ?? 0, 'SIGKILL');
     await until(
       () => childrenOf(first).every(({ name, state }) => name !== 'sleep' && state[0] !== 'Z'),
       'the orphan is reaped',
     );
     inside('sh', '-c', 'setsid sleep 1000 > /dev/null 2>&1 &');
-    await until(() => childrenOf(first).some(({ name }) => name === 'sleep'), 'a daemon runs');
-    const daemon = childrenOf(first).find(({ name }) => name === 'sleep')?.pid ?? 0;
+    await until(() => sleeper() !== undefined, 'a daemon runs');
+    const daemon = sleeper() ?? 0;
 
     const processes = new NotedProcesses([first, daemon]);
     const ended = once(outer, 'exit');

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCaissonError } from '../../src/core/error.ts';
 import { needs, ranFrom } from '../escape/harness.ts';
-import { childrenOf, openUngrouped, signal, until } from './stopped.ts';
+import { childrenOf, isAsleep, openUngrouped, signal, until } from './stopped.ts';
 
 const skip = needs.root;
 
@@ -78,6 +78,7 @@ test('what ended before its sandbox was killed is told as it ended', { skip }, a
   await Promise.all(runs.map((run) => new Promise((resolve) => run.stdout.once('data', resolve))));
   signal([own.launcher], 'SIGSTOP');
   await until(() => childrenOf(init).length === 1, 'they do not end');
+  await until(() => isAsleep(init), 'it does not tell of them');
   signal([init], 'SIGKILL');
   await until(
     () => /^State:\s+Z/m.test(readFileSync(`/proc/${init}/status`, 'utf8')),
@@ -183,10 +184,13 @@ test('a command that cannot be started leaves its turn to the next one', { skip 
 });
 
 /** Stands still from now on: what is sent to it lies there unread. */
-async function stopWaiting({ init }: Opened): Promise<number> {
-  await until(() => childrenOf(init).length === 2, 'nobody waits for the next command');
-  await sleep(50); // it has said that it is ready
-  const waiting = childrenOf(init).at(-1) ?? 0;
+async function stopWaiting(own: Own, { init }: Opened, commands = 2): Promise<number> {
+  // Asleep it has said that it is ready, and the launcher has heard of that when it answers.
+  const last = () => childrenOf(init).at(-1);
+  const waits = () => childrenOf(init).length === commands && isAsleep(last());
+  await until(waits, 'nobody waits for the next command');
+  await own.wall.client.stats();
+  const waiting = last() ?? 0;
   signal([waiting], 'SIGSTOP');
   return waiting;
 }
@@ -199,7 +203,7 @@ for (const stdin of ['stream', 'inline'] as const) {
     const opened = await own.open();
     const { sandbox } = opened;
     const first = await withAnotherWaiting(own, opened);
-    const waiting = await stopWaiting(opened);
+    const waiting = await stopWaiting(own, opened);
     const script = 'echo ran >>/tmp/runs; cat /tmp/runs -';
     const input = Buffer.from('input');
     const run = sandbox.spawn(
@@ -208,7 +212,7 @@ for (const stdin of ['stream', 'inline'] as const) {
     if (stdin === 'stream') run.stdin.end(input);
     const behind = sandbox.run(own.job('echo behind'));
     const other = sandbox.run(own.job('while ! [ -s /tmp/runs ]; do sleep 0.01; done'));
-    await sleep(100);
+    await own.wall.client.stats(); // the launcher has heard of them
     signal([waiting], 'SIGKILL');
     assert.equal(String(Buffer.concat(await run.stdout.toArray())), 'ran\ninput');
     assert.equal((await run.result).status, 0);
@@ -225,15 +229,13 @@ test('a command whose process is ended again before it had read it is refused', 
   const opened = await own.open();
   const { sandbox, init } = opened;
   const first = await withAnotherWaiting(own, opened);
-  const waiting = await stopWaiting(opened);
+  const waiting = await stopWaiting(own, opened);
   const run = sandbox.run(own.job('echo ran >/tmp/runs'));
-  await until(() => childrenOf(init).length === 3, 'nobody waits for the next command');
-  await sleep(50);
-  const next = childrenOf(init).at(-1) ?? 0;
-  signal([next], 'SIGSTOP');
+  const next = await stopWaiting(own, opened, 3);
   signal([waiting], 'SIGKILL');
-  await until(() => childrenOf(init).length === 3, 'nobody waits for the third one');
-  await sleep(100);
+  // It is asked for once the command is with the next one.
+  const third = () => childrenOf(init).length === 3 && !childrenOf(init).includes(waiting);
+  await until(third, 'nobody waits for the third one');
   signal([next], 'SIGKILL');
   await assert.rejects(run, (error) => isCaissonError(error) && error.code === 'LAUNCHER_FAILED');
   assert.equal(ranFrom(await sandbox.run(own.job('cat /tmp/runs'))).stdout, '');
@@ -255,7 +257,7 @@ test('a kept sandbox that is closed while a command lies unread says so', { skip
   const opened = await own.open();
   const { sandbox } = opened;
   const first = await withAnotherWaiting(own, opened);
-  await stopWaiting(opened);
+  await stopWaiting(own, opened);
   const run = sandbox.run(own.job('echo ran'));
   const other = sandbox.run(own.job('echo other'));
   assert.equal(ranFrom(await other).stdout, 'other\n');

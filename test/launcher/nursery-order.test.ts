@@ -8,13 +8,22 @@ import { locateLauncher } from '../../src/launcher/locate.ts';
 import type { RawResult } from '../../src/launcher/protocol/decode-result.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { needs, ranFrom } from '../escape/harness.ts';
-import { childrenOf, openUngrouped, signal, until } from './stopped.ts';
+import { childrenOf, openUngrouped, signal, type Ungrouped, until } from './stopped.ts';
 
 const skip = needs.root;
 
 async function allMade(runs: readonly Promise<RawResult>[]): Promise<void> {
   const said = (await Promise.all(runs)).map((raw) => ranFrom(raw).stdout);
   assert.deepEqual(new Set(said), new Set(['made\n']));
+}
+
+async function waiting({ wall }: Ungrouped, count: number): Promise<void> {
+  for (let waited = 0; ; waited++) {
+    const { waiting: now } = await wall.client.stats();
+    if (now === count) return;
+    assert.ok(waited < 1000, `${now} wait`);
+    await sleep(10);
+  }
 }
 
 test('a plan that is forgotten while sandboxes are made for it leaves none', { skip }, async () => {
@@ -24,14 +33,10 @@ test('a plan that is forgotten while sandboxes are made for it leaves none', { s
   });
   signal(own.helpers, 'SIGSTOP');
   await other.ready;
-  await sleep(100); // they are asked for
-  assert.equal((await own.wall.client.stats()).waiting, 3);
+  await waiting(own, 3);
   await own.wall.client.forgetPlan(other);
   signal(own.helpers, 'SIGCONT');
-  for (let waited = 0; (await own.wall.client.stats()).waiting > 0; waited++) {
-    assert.ok(waited < 500, 'they stay');
-    await sleep(10);
-  }
+  await waiting(own, 0);
   await until(() => childrenOf(own.launcher).length === 2, 'they go on');
 });
 
@@ -43,7 +48,7 @@ test('many sandboxes asked of a nursery that stands still: others are answered, 
   signal(own.helpers, 'SIGSTOP');
   const job = own.job('echo made');
   const runs = Array.from({ length: 700 }, () => own.wall.client.run(own.plan, job));
-  await sleep(300);
+  await own.wall.client.stats(); // the launcher has heard of all of them
   assert.equal(ranFrom(await sandbox.run(own.job('echo here'))).stdout, 'here\n');
   signal(own.helpers, 'SIGCONT');
   await allMade(runs);
@@ -110,9 +115,9 @@ test('a run that is killed before its sandbox is there ends, and nothing of it r
   const runs = Array.from({ length: 100 }, () =>
     own.wall.client.spawn(own.plan, own.job('echo ran', { stdout: 'stream' })),
   );
-  await sleep(100);
+  await own.wall.client.stats(); // answered in its turn: the launcher has heard of what was sent before
   for (const run of runs) run.kill();
-  await sleep(100); // the launcher has heard of it
+  await own.wall.client.stats();
   signal(own.helpers, 'SIGCONT');
   for (const run of runs) {
     const result = await run.result;

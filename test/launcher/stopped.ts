@@ -13,6 +13,35 @@ export function childrenOf(pid: number): number[] {
   return text.split(' ').filter(Boolean).map(Number);
 }
 
+export function descendantsOf(pid: number): number[] {
+  try {
+    return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
+  } catch {
+    return []; // it went meanwhile
+  }
+}
+
+/** Those of that name below it. */
+export function named(name: string, ancestor: number): number[] {
+  return descendantsOf(ancestor).filter((pid) => look(pid)?.name === name);
+}
+
+/** Whether it waits for somebody: what it had to do before is done. */
+export function isAsleep(pid: number | undefined): boolean {
+  return pid !== undefined && look(pid)?.state === 'S';
+}
+
+/** As proc_pid_stat(5) has it: a name is in parentheses, and may hold some. */
+function look(pid: number): { name: string; state: string } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const end = text.lastIndexOf(')');
+    return { name: text.slice(text.indexOf('(') + 1, end), state: text.charAt(end + 2) };
+  } catch {
+    return undefined; // it went meanwhile
+  }
+}
+
 /** What is left of a run before may have gone meanwhile. */
 export function signal(pids: readonly number[], name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
   for (const pid of pids)

@@ -1,10 +1,9 @@
 /** A command at a terminal, and what its launcher hears of it before, with and after the terminal. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isCaissonError } from '../../src/core/error.ts';
 import { needs } from '../escape/harness.ts';
-import { childrenOf, openUngrouped, signal, until } from './stopped.ts';
+import { childrenOf, isAsleep, openUngrouped, signal, until } from './stopped.ts';
 
 const skip = needs.root;
 const pty = { rows: 24, columns: 80 };
@@ -12,7 +11,9 @@ const pty = { rows: 24, columns: 80 };
 /** A sandbox whose next command does not begin before the test says so. */
 async function opened(own: Awaited<ReturnType<typeof openUngrouped>>) {
   const { sandbox, init } = await own.open();
-  await until(() => childrenOf(init).length === 1, 'nobody waits for a command');
+  const waits = () => childrenOf(init).length === 1 && isAsleep(childrenOf(init)[0]);
+  await until(waits, 'nobody waits for a command');
+  await own.wall.client.stats(); // that it is ready was heard
   const waiting = childrenOf(init);
   signal(waiting, 'SIGSTOP');
   return { sandbox, init, waiting };
@@ -25,7 +26,7 @@ test('a command that is not there is an error, however late that is heard of', {
   const { sandbox, init, waiting } = await opened(own);
   assert.ok((own.kind.notified ?? []).length > 0);
   const run = sandbox.spawn(own.job(':', { argv: ['/nonexistent'], pty }));
-  await sleep(100); // it is given to whoever waits
+  await own.wall.client.stats(); // it is given to whoever waits
   signal([own.launcher], 'SIGSTOP');
   signal(waiting, 'SIGCONT');
   await until(() => !childrenOf(init).some((pid) => waiting.includes(pid)), 'it does not end');
@@ -45,7 +46,7 @@ test('the size of a terminal that was said before there was one is its size', {
   const limits = { wallMs: 10_000, onOutputLimit: 'kill' } as const;
   const run = sandbox.spawn(own.job(script, { pty, limits }));
   run.resize(50, 120);
-  await sleep(100);
+  await own.wall.client.stats();
   signal(waiting, 'SIGCONT');
   assert.equal(String(Buffer.concat(await run.stdout.toArray())), 'right\r\n');
   assert.equal((await run.result).status, 0);

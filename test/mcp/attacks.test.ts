@@ -170,10 +170,9 @@ test('long messages that never end take no room of others, nor of short ones', a
   });
   const first = await Promise.race(answers);
   assert.equal(first, 'HTTP/1.1 429', 'what does not fit is refused, and not waited for');
-  const waiting = await Promise.all(
-    answers.map((each) => Promise.race([each, sleep(1500).then(() => 'held')])),
-  );
-  assert.ok(waiting.filter((each) => each === 'held').length <= 6, waiting.join());
+  let answered = 0;
+  for (const each of answers) each.then(() => answered++).catch(() => {});
+  await until('six are held at most', () => answered >= sockets.length - 6);
   for (const mcp of [eve, ann]) {
     const { structured } = await mcp.call('run_command', { argv: ['true'] });
     assert.equal(structured.exit_code, 0);

@@ -193,7 +193,7 @@ describe('hostile calls', () => {
 
   test('more calls than may be under way are told so; the others are answered', async () => {
     const calls = Array.from({ length: 30 }, () =>
-      mcp.call('run_command', { sandbox, argv: ['sleep', '0.5'] }),
+      mcp.call('run_command', { sandbox, argv: ['sleep', '2'] }),
     );
     const codes = (await Promise.all(calls)).map(
       ({ structured }) => structured.error?.code ?? structured.outcome,

@@ -235,7 +235,7 @@ describe('a server without a workspace', () => {
     const told: number[] = [];
     await mcp.call(
       'run_command',
-      { argv: ['sleep', '5'] },
+      { argv: ['sleep', '7'] },
       { onprogress: ({ progress }) => told.push(progress) },
     );
     assert.ok(told.length >= 2, JSON.stringify(told));

@@ -51,7 +51,7 @@ for (const [title, port, bytes] of [
     world.judge.update(filtered([`two.example:${port}`], [`${OTHER}/32:*`]));
     world.proxy.recheck();
     const late = new Promise<never>((_resolve, reject) => {
-      setTimeout(() => reject(new Error('it is still open')), 1000).unref();
+      setTimeout(() => reject(new Error('it is still open')), 10_000).unref();
     });
     await Promise.race([readAll(socket), late]);
     assert.match(world.reported.at(-1)?.reason ?? '', /two\.example:\d+ is denied/);
@@ -75,7 +75,7 @@ for (const [title, port, bytes] of [
     await world.resolve('two.example');
     const socket = await world.connect(TWO, port);
     socket.write(bytes);
-    const late = new Promise((resolve) => setTimeout(resolve, 1000));
+    const late = new Promise((resolve) => setTimeout(resolve, 10_000).unref());
     await Promise.race([readAll(socket), late]);
     assert.deepEqual(got, []);
     assert.ok(socket.destroyed);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -78,7 +78,9 @@ for (const program of ['bash', 'sh'] as const) {
 
   test(`${program}: a command that takes too long is killed and reported, with what it wrote`, async () => {
     await using shell = open();
-    const out = await shell.run('echo before; sleep 60; echo after', { timeoutMs: 300 });
+    // Of the command, not of the start of its shell; enough for a machine that stops now and then.
+    await shell.run('true');
+    const out = await shell.run('echo before; sleep 60; echo after', { timeoutMs: 2000 });
     assert.equal(out.kind, 'timed-out');
     assert.equal(out.code, undefined);
     assert.equal(out.stdout.text, 'before\n');
@@ -118,10 +120,13 @@ test('much output is kept head and tail, and counted', async () => {
 
 test('a command that runs when its shell is closed is killed, and whoever asked for it told', async () => {
   const shell = new Shell(startLocally);
-  const running = shell.run('echo begun; sleep 600');
+  const folder = mkdtempSync(join(tmpdir(), 'caisson-'));
+  const running = shell.run(`echo begun; : >${folder}/begun; sleep 600`);
   const waiting = shell.run('true');
   waiting.catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  for (let tries = 0; !existsSync(join(folder, 'begun')) && tries < 1000; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  rmSync(folder, { recursive: true });
   await shell.close();
   const late = AbortSignal.timeout(10_000);
   const outcome = await Promise.race([

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { endLateFiles } from '../../scripts/end-late-files.ts';
 import { NotedProcesses } from '../noted-processes.ts';
 
@@ -20,7 +21,7 @@ function start(name: string, text: string) {
 
 test('a late file is ended from outside, and told of by its name', async () => {
   const told: string[] = [];
-  using _ = endLateFiles(2000, (line) => told.push(line));
+  using _ = endLateFiles(4000, (line) => told.push(line));
   const late = start(
     'late.test.ts',
     `import { spawn } from 'node:child_process';
@@ -28,12 +29,15 @@ test('a late file is ended from outside, and told of by its name', async () => {
     const child = spawn('sleep', ['600'], { stdio: ['ignore', 'inherit', 'inherit'] });
     process.stdout.write(String(child.pid) + '\\n', () => { for (;;); });`,
   );
-  const patient = start('patient.ts', "setTimeout(() => console.log('done'), 5000);");
+  const patient = start('patient.ts', "setTimeout(() => console.log('done'), 8000);");
   const child = new NotedProcesses([Number((await once(late.stdout, 'data'))[0])]);
   assert.equal(child.size, 1);
   // Its child holds the pipe: only with both gone it is closed.
   assert.deepEqual(await once(late, 'close'), [null, 'SIGKILL']);
-  assert.ok(child.left().every((one) => one.endsWith(' Z'))); // it is init's to reap
+  // Its files are closed before it is one that is init's to reap.
+  const ended = () => child.left().every((one) => one.endsWith(' Z'));
+  for (let tries = 0; tries < 500 && !ended(); tries++) await sleep(20);
+  assert.ok(ended());
   assert.deepEqual(await once(patient, 'exit'), [0, null], 'what is no test file was ended');
-  assert.deepEqual(told, [`late.test.ts was ended after 2 s: ${join(room, 'late.test.ts')}`]);
+  assert.deepEqual(told, [`late.test.ts was ended after 4 s: ${join(room, 'late.test.ts')}`]);
 });

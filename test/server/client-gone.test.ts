@@ -1,6 +1,7 @@
 /** Clients that go away in the middle: nothing of what they asked for goes on, unless they said that they come again. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,7 +19,8 @@ const SLOWLY: ReadonlySet<string> = new Set([
 ]);
 
 describe('a client that goes away', () => {
-  let isSlow = false;
+  /** Made, and not told yet: time for its client to go. */
+  let untold: Promise<void> | undefined;
   let service: Served;
   let key: string;
 
@@ -28,9 +30,8 @@ describe('a client that goes away', () => {
       {
         onRoute: (route) => {
           if (route.method !== 'POST' || !SLOWLY.has(route.url)) return;
-          // Made, and not told yet: time for its client to go.
           route.onSend = async (_, reply) => {
-            if (reply.statusCode < 300) await sleep(isSlow ? 600 : 0);
+            if (reply.statusCode < 300) await untold;
           };
         },
       },
@@ -41,14 +42,18 @@ describe('a client that goes away', () => {
     await service[Symbol.asyncDispose]();
   });
 
-  /** Sends it, and is gone after a moment. */
+  /** Sends it, and is gone after a moment, or when something has come about; the service has seen it go then. */
   const leave = async (
     path: string,
     body: unknown,
-    afterMs: number,
+    when: number | (() => Promise<void>),
     more: readonly (readonly [string, string])[] = [],
   ): Promise<void> => {
     const text = body === undefined ? '' : JSON.stringify(body);
+    const seen: Socket[] = [];
+    const onConnection = (socket: Socket) => seen.push(socket);
+    const { server } = service.serving.app;
+    server.on('connection', onConnection);
     const connection = await RawConnection.open(service.address);
     connection.send(
       rawRequest(
@@ -64,8 +69,19 @@ describe('a client that goes away', () => {
         text,
       ),
     );
-    await sleep(afterMs);
+    const own = connection.socket.localPort;
+    if (typeof when === 'number') await sleep(when);
+    else await when();
     connection.socket.resetAndDestroy();
+    const isGone = () => seen.find((each) => each.remotePort === own)?.destroyed !== false;
+    await until(isGone, 'the service does not see that its client is gone');
+    server.off('connection', onConnection);
+  };
+  const until = async (holds: () => boolean, what: string): Promise<void> => {
+    for (let i = 0; !holds(); i++) {
+      assert.ok(i < 1000, what);
+      await sleep(10);
+    }
   };
   const workspaces = (): string[] => readdirSync(join(service.state, 'workspaces'));
   const live = (): number =>
@@ -75,7 +91,7 @@ describe('a client that goes away', () => {
   /** Nothing runs, and no workspace is there. */
   const nothingLeft = async (): Promise<void> => {
     for (let i = 0; live() > 0 || workspaces().length > 0; i++) {
-      assert.ok(i < 500, `left: ${live()} sandboxes, ${workspaces().length} workspaces`);
+      assert.ok(i < 1500, `left: ${live()} sandboxes, ${workspaces().length} workspaces`);
       await sleep(20);
     }
   };
@@ -91,14 +107,16 @@ describe('a client that goes away', () => {
     });
 
     test(`during the making of a sandbox, after ${afterMs} ms`, async () => {
-      const before = live();
       await leave('/api/sandboxes', { workspace: 'private', policy: 'moderate' }, afterMs);
       await sleep(500);
       // It may have been made before its client went; then it is known, and can be ended.
-      const { body } = await service.ask('GET', '/api/sandboxes?state=Running', { key });
-      const { items } = body as { items: { id: string }[] };
-      assert.equal(items.length, live() - before);
-      for (const { id } of items) await service.ask('DELETE', `/api/sandboxes/${id}`, { key });
+      for (let i = 0; live() > 0; i++) {
+        assert.ok(i < 500, 'it is there, and nobody is told of it');
+        const { body } = await service.ask('GET', '/api/sandboxes?state=Running', { key });
+        const { items } = body as { items: { id: string }[] };
+        for (const { id } of items) await service.ask('DELETE', `/api/sandboxes/${id}`, { key });
+        await sleep(20);
+      }
       await nothingLeft();
     });
   }
@@ -114,7 +132,6 @@ describe('a client that goes away', () => {
     const snapshots = (): number => service.serving.service.sandboxes.snapshots.list('acme').length;
     const made = (): number => live() + snapshots();
     assert.equal(made(), 2);
-    isSlow = true;
     try {
       for (const [path, sent] of [
         ['/api/sandboxes', body],
@@ -122,23 +139,23 @@ describe('a client that goes away', () => {
         [`/api/snapshots/${snapshot}/open`, {}],
         [`/api/sandboxes/${id}/snapshots`, undefined],
       ] as const) {
-        const gone = leave(path, sent, 450);
-        for (let i = 0; made() < 3; i++) {
-          assert.ok(i < 40, `${path}: it was not made in time`);
-          await sleep(10);
-        }
-        await gone;
-        for (let i = 0; made() > 2; i++) {
-          assert.ok(i < 200, `${path}: it stays`);
-          await sleep(20);
-        }
+        const gate = Promise.withResolvers<void>();
+        untold = gate.promise;
+        const isMade = () => until(() => made() === 3, `${path}: it was not made`);
+        await leave(path, sent, isMade);
+        gate.resolve();
+        await until(() => made() === 2, `${path}: it stays`);
       }
       // Who comes again is told of it.
-      await leave('/api/sandboxes', body, 450, [['idempotency-key', 'for-it-again']]);
-      await sleep(800);
+      const gate = Promise.withResolvers<void>();
+      untold = gate.promise;
+      const isMade = () => until(() => made() === 3, 'it was not made');
+      await leave('/api/sandboxes', body, isMade, [['idempotency-key', 'for-it-again']]);
+      gate.resolve();
+      await sleep(500);
       assert.equal(made(), 3);
     } finally {
-      isSlow = false;
+      untold = undefined;
     }
     const headers = { 'idempotency-key': 'for-it-again' };
     const again = await service.ask('POST', '/api/sandboxes', { key, body, headers });
@@ -156,15 +173,18 @@ describe('a client that goes away', () => {
       body: { policy: DIRECT, workspace: 'private' },
     });
     const { id } = made.body as { id: string };
-    await leave(
-      `/api/sandboxes/${id}/exec`,
-      { argv: ['sh', '-c', 'echo x > begun; sleep 1; echo x > late; sleep 60'] },
-      300,
-    );
-    await sleep(1500);
     const [workspace = ''] = workspaces();
-    assert.ok(existsSync(join(service.state, 'workspaces', workspace, 'begun')));
-    assert.ok(!existsSync(join(service.state, 'workspaces', workspace, 'late')));
+    const at = (name: string) => join(service.state, 'workspaces', workspace, name);
+    const begun = () => until(() => existsSync(at('begun')), 'it did not begin');
+    // It says every moment that it is there.
+    const script = 'echo x > begun; while :; do echo x >> beats; sleep 0.02; done';
+    await leave(`/api/sandboxes/${id}/exec`, { argv: ['sh', '-c', script] }, begun);
+    const beats = () => (existsSync(at('beats')) ? statSync(at('beats')).size : 0);
+    for (let i = 0, last = -1; last !== beats(); i++) {
+      assert.ok(i < 20, 'it goes on');
+      last = beats();
+      await sleep(500);
+    }
     const { text } = await service.ask('POST', `/api/sandboxes/${id}/exec`, {
       key,
       body: { argv: ['echo', 'well'] },
@@ -176,7 +196,8 @@ describe('a client that goes away', () => {
 
   test('with an idempotency key it goes on, and is answered when it comes again', async () => {
     const body = { argv: ['sh', '-c', 'sleep 1; echo done'] };
-    await leave('/api/runs', body, 300, [['idempotency-key', 'i-come-again']]);
+    const runs = () => until(() => live() === 1, 'it did not begin');
+    await leave('/api/runs', body, runs, [['idempotency-key', 'i-come-again']]);
     for (let i = 0; ; i++) {
       const answer = await service.ask('POST', '/api/runs', {
         key,

@@ -1,5 +1,6 @@
 /** What no client library sends: slow, malformed, ambiguous and too much, as bytes on sockets. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { type RawAnswer, RawConnection, rawRequest } from './raw-http.ts';
 import { type Served, served } from './served.ts';
 
 const HEADERS_MS = 600;
-const REQUEST_MS = 1000;
+const REQUEST_MS = 1500;
 const HOST = ['host', 'localhost'] as const;
 
 describe('the service, by raw sockets', () => {
@@ -409,11 +410,12 @@ describe('requests that come behind others on one connection', () => {
     // A connection has one in a pass of the loop; an answer to somebody else takes a few passes.
     assert.ok(before < 250 && begun < 500, `${before} were begun at first, then ${begun}`);
     for (const connection of connections) connection.socket.resetAndDestroy();
-    await sleep(300);
-    const left = begun;
-    assert.ok(left < 5000, `${left}`);
-    await sleep(300);
-    assert.equal(begun, left, 'it goes on without its client');
+    // It is seen a moment later that they are gone; who went on would come to the end of all.
+    for (let before = -1; before !== begun; ) {
+      before = begun;
+      await sleep(300);
+    }
+    assert.ok(begun < 5000, `${begun}`);
   });
 
   test('a connection on which many wait is read no further, and goes on later', async () => {
@@ -452,7 +454,9 @@ test('more connections than there may be, each with a request: closed; there is 
     Array.from({ length: 5 }, () => RawConnection.open(service.address)),
   );
   for (const connection of held) {
+    const isRead = once(service.serving.app.server, 'request');
     connection.send(rawRequest('POST', '/api/policies/validate', headers));
+    await isRead;
     assert.equal(await connection.answer({ patienceMs: 50 }), undefined);
   }
   const ask = rawRequest('GET', '/healthz', [HOST]);
@@ -464,11 +468,15 @@ test('more connections than there may be, each with a request: closed; there is 
     held.map(() => false),
   );
   held[0]?.destroy();
-  await sleep(100);
-  const next = await RawConnection.open(service.address);
-  next.send(ask);
-  assert.equal((await next.answer())?.status, 200);
-  for (const connection of [...held, late, next]) connection.destroy();
+  for (let i = 0, status: number | undefined; status !== 200; i++) {
+    assert.ok(i < 100, 'there is no room again');
+    await sleep(100);
+    const next = await RawConnection.open(service.address);
+    next.send(ask);
+    status = (await next.answer())?.status;
+    next.destroy();
+  }
+  for (const connection of [...held, late]) connection.destroy();
 });
 
 function assertProblem(answer: RawAnswer | undefined, status: number, code: string): void {

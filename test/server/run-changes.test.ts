@@ -25,7 +25,7 @@ describe('changes of a run', () => {
     const left = () =>
       ['overlays', 'workspaces'].flatMap((name) => readdirSync(join(service.state, name)));
     for (let i = 0; left().length > 0; i++) {
-      assert.ok(i < 200, `left: ${left()}`);
+      assert.ok(i < 1000, `left: ${left()}`);
       await sleep(20);
     }
   };

@@ -275,7 +275,7 @@ test('so many entries, and no more', async () => {
 
 test('what a guest made comes out as it is: no device, no way out, however it grows meanwhile', async () => {
   await guest(
-    `mkdir ${to} && cd ${to} && ln -s / root && ln -s /etc/shadow shadow && mkfifo fifo && echo x > f && mkdir d && chmod 000 d || exit 1; yes > growing & sleep 0.1`,
+    `mkdir ${to} && cd ${to} && ln -s / root && ln -s /etc/shadow shadow && mkfifo fifo && echo x > f && mkdir d && chmod 000 d || exit 1; (yes | head -c 500000000) > growing & sleep 0.1`,
   );
   await guest(`chmod 755 ${to}/d`);
   const back = join(directory, to);

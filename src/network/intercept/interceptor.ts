@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Authority } from './authority.ts';
 import type { Route } from './forward.ts';
+import { GoneGuests } from './gone-guests.ts';
 import { RequestServers } from './request-servers.ts';
 import { hostRoots } from './roots.ts';
 import type { Secrets } from './secrets.ts';
@@ -65,6 +66,8 @@ export interface InterceptorOptions {
   readonly report: (decision: InterceptDecision) => void;
   /** PEM certificates that servers are verified against. Default: the machine's, else those that come with Node. */
   readonly roots?: readonly string[];
+  /** How often it is looked for guests that have gone unnoticed; milliseconds. Default 30,000. */
+  readonly lookEveryMs?: number;
 }
 
 const HANDSHAKE_MS = 10_000;
@@ -75,11 +78,13 @@ export class Interceptor {
   readonly #roots: readonly string[];
   readonly #servers = new RequestServers();
   readonly #open = new Set<Duplex>();
+  readonly #gone: GoneGuests;
   #closed = false;
 
   constructor(options: InterceptorOptions) {
     this.#options = options;
     this.#roots = options.roots ?? hostRoots();
+    this.#gone = new GoneGuests(options.lookEveryMs);
   }
 
   /** Takes a connection over; resolves when it is closed. Never rejects. */
@@ -132,7 +137,10 @@ export class Interceptor {
     });
     // It has taken the handle over from what it wraps, which then says no more when it is closed.
     this.#open.add(socket);
+    const unwatch =
+      stream instanceof Socket ? this.#gone.watch(stream, () => socket.destroy()) : () => {};
     socket.once('close', () => {
+      unwatch();
       this.#open.delete(socket);
       stream.destroy();
       ended();

@@ -248,7 +248,7 @@ test('a session that its client ends, and a server that is told to stop, leave n
 
 test('a session that nobody uses any more is closed with its sandboxes', async () => {
   using place = makePlace();
-  await using http = await startHttp(place, ['--idle', '1s']);
+  await using http = await startHttp(place, ['--idle', '4s']);
   const mcp = await connectMcp(http.url);
   const { sessionId } = mcp;
   const sandbox = await mcp.open();
@@ -261,7 +261,8 @@ test('a session that nobody uses any more is closed with its sandboxes', async (
   while (guestsOf(http.child.pid, 'sleep 8882') > 0) await sleep(100);
   let status = 0;
   while (status !== 404) {
-    await sleep(1200);
+    // Who asks uses it.
+    await sleep(4500);
     ({ status } = await http.send({ headers: { 'mcp-session-id': sessionId }, body: list }));
   }
 });

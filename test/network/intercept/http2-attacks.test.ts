@@ -37,7 +37,7 @@ const saying =
   };
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 300 && !holds(); turn++) await sleep(10);
+  for (let turn = 0; turn < 1500 && !holds(); turn++) await sleep(10);
   assert.ok(holds(), 'in time');
 }
 

@@ -73,6 +73,8 @@ export interface StandOptions {
   readonly certified?: string;
   /** Whether the server's certificate comes from an authority that nobody trusts. */
   readonly untrusted?: boolean;
+  /** As the interceptor's. */
+  readonly lookEveryMs?: number;
 }
 
 export interface Ran {
@@ -118,6 +120,7 @@ export class Stand implements AsyncDisposable {
       decideRequest: options.decide ?? anything,
       report: (decision) => void this.decisions.push(decision),
       roots: [roots.certificatePem],
+      ...(options.lookEveryMs === undefined ? {} : { lookEveryMs: options.lookEveryMs }),
     });
   }
 

@@ -240,6 +240,7 @@ describe('files', () => {
     const log = await room.open({ ...small, keep: { files: 1 }, ship });
     await fill(log, 200);
     const before = logFilesOf(room.directory()).length;
+    await until(() => Object.values(log.status.shipping).join().includes('ENOENT'));
     await delay(200);
     assert.ok(before > 3 && logFilesOf(room.directory()).length >= before);
     assert.match(Object.values(log.status.shipping).join(), /ENOENT/);

@@ -39,7 +39,8 @@ describe('a writer that is killed', () => {
         told += chunk;
       });
       await once(child.stdout, 'data');
-      await delay(200 + 170 * turn);
+      for (let n = 0; told.split('\n').length < 150 && n < 2000; n++) await delay(10);
+      await delay(170 * turn);
       child.kill('SIGKILL');
       await once(child, 'close');
       const acknowledged = told.split('\n').slice(1, -1);

@@ -112,7 +112,7 @@ describe('a managed sandbox', { skip: needs.root }, () => {
 
   test('its time to live ends it, also while it is paused', () =>
     withManager(async ({ manager, workspace, ticks }) => {
-      const sandbox = await manager.create({ policy, workspace, ttlMs: 400 });
+      const sandbox = await manager.create({ policy, workspace, ttlMs: 3000 });
       sandbox.exec(TICK).catch(() => {});
       assert.ok(await grows(ticks));
       await sandbox.pause();
@@ -123,13 +123,13 @@ describe('a managed sandbox', { skip: needs.root }, () => {
 
   test('it is idle when nothing is asked of it, not while a command runs or it is paused', () =>
     withManager(async ({ manager, workspace }) => {
-      const sandbox = await manager.create({ policy, workspace, idleTimeoutMs: 250 });
-      await sandbox.exec(['sleep', '0.6']);
+      const sandbox = await manager.create({ policy, workspace, idleTimeoutMs: 1500 });
+      await sandbox.exec(['sleep', '2']);
       await sandbox.pause();
-      await sleep(500);
+      await sleep(2000);
       await sandbox.resume();
       for (let i = 0; i < 4; i++) {
-        await sleep(120);
+        await sleep(500);
         await sandbox.files.write('note', 'x');
       }
       assert.equal(sandbox.state, 'Running');
@@ -200,7 +200,7 @@ describe('a managed sandbox', { skip: needs.root }, () => {
       await manager.run(['true'], { policy: bare });
       // Three sandboxes that wait for a job, each in namespaces of its own: after the run there would be none.
       const namespaces = (): number => footprint.note().namespaces;
-      for (let i = 0; i < 100 && namespaces() < 15; i++) await sleep(20);
+      for (let i = 0; i < 500 && namespaces() < 15; i++) await sleep(20);
       assert.ok(namespaces() >= 15, String(namespaces()));
     }));
 });

@@ -128,7 +128,7 @@ describe('a managed run', { skip: needs.root }, () => {
 
   test('paused time counts: its limit ends it where it stands', () =>
     withManager(async ({ manager, tick }) => {
-      for (const limit of [{ timeoutMs: 700 }, { ttlMs: 700 }]) {
+      for (const limit of [{ timeoutMs: 3000 }, { ttlMs: 3000 }]) {
         const { id, outcome, ticks } = await tick(limit);
         await manager.pause(id);
         const before = ticks();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect, type Socket } from 'node:net';
@@ -120,9 +121,10 @@ describe('a tenant that lets nothing come to its end', () => {
   test('connections on which nothing is asked, or nothing more: the longest silent one goes', async () => {
     await othersAreGone();
     const busy = await RawConnection.open(service.address);
-    busy.send(json(`/api/sandboxes/${id}/exec`, { argv: ['sh', '-c', 'sleep 2; echo done'] }));
     // Until it has been read, nothing is asked on it.
-    await sleep(200);
+    const isRead = once(service.serving.app.server, 'request');
+    busy.send(json(`/api/sandboxes/${id}/exec`, { argv: ['sh', '-c', 'sleep 2; echo done'] }));
+    await isRead;
     const silent = await Promise.all(
       Array.from({ length: 2 * CONNECTIONS }, () => RawConnection.open(service.address)),
     );
@@ -142,7 +144,7 @@ describe('a tenant that lets nothing come to its end', () => {
   });
 
   const othersAreGone = async (): Promise<void> => {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 400; i++) {
       const open = await new Promise<number>((resolve) =>
         service.serving.app.server.getConnections((_, number) => resolve(number)),
       );
@@ -187,11 +189,12 @@ test('with TLS: silent connections make room, and not the one that is asked of',
         sent.once('error', reject);
         sent.end(body === undefined ? undefined : JSON.stringify(body));
       });
+    const isRead = once(service.serving.app.server, 'request');
     const busy = ask('POST', '/api/runs', {
       argv: ['sh', '-c', 'sleep 1; echo done'],
       policy: 'strict',
     });
-    await sleep(300);
+    await isRead;
     const silent = Array.from({ length: 20 }, () => connect(Number(port), '127.0.0.1'));
     for (const socket of silent) socket.on('error', () => {});
     await sleep(200);

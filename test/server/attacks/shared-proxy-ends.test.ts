@@ -9,7 +9,7 @@ import { pythonClient } from './python-client.ts';
 import { HOSTS, SmallInternet } from './small-internet.ts';
 import { type NetworkDocument, Tenant } from './tenant.ts';
 
-const TIMEOUT = { timeout: 30_000 };
+const TIMEOUT = { timeout: 90_000 };
 
 /** Opens what `open` says, says so, and holds on to it. */
 const holder = (open: string): string => pythonClient(open, 'time.sleep(600)');

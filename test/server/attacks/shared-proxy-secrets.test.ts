@@ -15,7 +15,7 @@ const FORMS = [
   encodeURIComponent(VALUE),
   Buffer.from(`a:${VALUE}`).toString('base64').slice(4, -4),
 ];
-const TIMEOUT = { timeout: 60_000 };
+const TIMEOUT = { timeout: 120_000 };
 
 const NETWORK = {
   mode: 'filtered',

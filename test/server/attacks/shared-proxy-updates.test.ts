@@ -12,7 +12,7 @@ import { type HostName, SmallInternet } from './small-internet.ts';
 import { type NetworkDocument, Tenant } from './tenant.ts';
 
 const VALUE = 'the-value-of-A-0123456789+/=x';
-const TIMEOUT = { timeout: 20_000 };
+const TIMEOUT = { timeout: 60_000 };
 
 /** Opens what `open` says, says so, and sends each line that it is given; what does not pass ends it. */
 const speaker = (open: string): string =>

@@ -1,9 +1,10 @@
 /** A tenant that asks for what is dear, many times at once: who else asks is answered in between, and threads and ports are few. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processTree } from '../../../bench/process-tree.ts';
 import type { ObservedEvent } from '../../../src/core/ports.ts';
 import { type Served, served } from '../served.ts';
 
@@ -206,9 +207,28 @@ describe('what one tenant asks for many times at once', () => {
   });
 });
 
-/** TCP sockets of this network namespace that listen on 127.0.0.1. */
+/** TCP sockets that listen on 127.0.0.1, of this process and those below it: others on this machine have theirs. */
 function listening(): number {
+  const own = new Set([process.pid, ...processTree(process.pid)].flatMap(socketsOf));
   const lines = readFileSync('/proc/self/net/tcp', 'utf8').split('\n');
-  return lines.filter((line) => /^\s*\d+: 0100007F:[0-9A-F]{4} 00000000:0000 0A /.test(line))
-    .length;
+  return lines.filter((line) => {
+    if (!/^\s*\d+: 0100007F:[0-9A-F]{4} 00000000:0000 0A /.test(line)) return false;
+    return own.has(line.trim().split(/\s+/)[9] ?? '');
+  }).length;
+}
+
+/** Their inodes. */
+function socketsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        return [];
+      }
+    });
+  } catch {
+    // It ended meanwhile.
+    return [];
+  }
 }

@@ -223,6 +223,11 @@ describe('WebSockets that are given up', () => {
       () => server.bufferedAmount >= 2 ** 20,
       () => `${server.bufferedAmount}`,
     );
+    // What was on its way comes yet.
+    for (let before = -1; before !== server.bufferedAmount; ) {
+      before = server.bufferedAmount;
+      await sleep(300);
+    }
     const held = server.bufferedAmount;
     const piece = Buffer.alloc(256 * 1024);
     for (let i = 0; i < 400; i++) {

@@ -24,6 +24,8 @@ describe('floods over WebSockets', () => {
       return (body as { id: string }).id;
     };
     path = `/api/sandboxes/${await make(key)}/spawn`;
+    // Its key is known then: to check one takes a thread, which is waited for.
+    assert.equal((await service.ask('GET', '/api/sandboxes', { key: neighbour })).status, 200);
   });
   after(async () => {
     await service[Symbol.asyncDispose]();

@@ -107,8 +107,11 @@ describe('wrong credentials', () => {
     const headers = from('198.51.100.2')();
     assert.equal((await service.ask('GET', '/api/sandboxes', { key, headers })).status, 401);
     const again = from('198.51.100.1')();
-    const waits = await service.ask('GET', '/api/sandboxes', { key, headers: again });
-    assert.equal(waits.status, 429);
+    // Every two seconds it may try once more.
+    const statuses: number[] = [];
+    for (let i = 0; i < 5; i++)
+      statuses.push((await service.ask('GET', '/api/sandboxes', { key, headers: again })).status);
+    assert.ok(statuses.includes(429), `${statuses}`);
   });
 
   test('without one are counted by connection, whatever they say', async () => {
