@@ -48,7 +48,8 @@ test('twice: a guest that ignores it is ended, with all that it started', { skip
 
 test('twice with one hand, before the guest hears of it', { skip }, () => {
   const code = type([['ready', 0, [CTRL_C, CTRL_C]]], stubborn);
-  assert.ok([130, 137].includes(code), `${code}`);
+  // Where they had to be typed once more, the last one may come when the guest has ended, and end us as it does any program.
+  assert.ok([130, 137, -2].includes(code), `${code}`);
   assert.equal(isRunning(), false, 'nothing is left');
 });
 

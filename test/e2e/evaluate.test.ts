@@ -126,7 +126,7 @@ describe('what a program says', () => {
     let calls = 0;
     const { kind, value, stdout, limitsHit } = await js(
       "export default async () => { console.log('x'.repeat(2000)); for (;;) await f() }",
-      { policy, grants: { f: () => new Promise((done) => setTimeout(done, 50, ++calls)) } },
+      { policy, grants: { f: () => new Promise((done) => setTimeout(done, 500, ++calls)) } },
     );
     assert.deepEqual([kind, value, limitsHit], ['output-limit', undefined, ['output']]);
     assert.equal(stdout.bytes.length, 1024);

@@ -26,7 +26,7 @@ async function open(script: (query: Query) => void, more: { tcp?: boolean } = {}
 
 /** Settings whose time-out a test can wait for. */
 function quick(servers: readonly string[], more: Partial<NameServerSettings> = {}) {
-  const settings = { ...givenNameServers(servers), timeoutMs: 100, attempts: 2, ...more };
+  const settings = { ...givenNameServers(servers), timeoutMs: 1000, attempts: 2, ...more };
   return new NameServers(() => settings);
 }
 

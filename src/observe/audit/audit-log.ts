@@ -299,8 +299,8 @@ export class AuditLog implements AsyncDisposable {
   #mustRotate(): boolean {
     const { bytes, seconds } = this.#settings.rotate;
     if (this.#fileBytes >= bytes) return true;
-    const age = Number(this.#chain.time - this.#fileSince) / 1e9;
-    return seconds !== undefined && age >= seconds;
+    // By what the next record will say: the last one may be older than a file may become.
+    return seconds !== undefined && Number(this.#clock.now() - this.#fileSince) / 1e9 >= seconds;
   }
 
   /** A file ends with a checkpoint, so that it can be checked, and go, by itself. */

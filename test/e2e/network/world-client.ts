@@ -154,7 +154,13 @@ export class WorldClient {
       .trim()
       .split(' ')
       .map(Number)
-      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(name));
+      .filter((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(name);
+        } catch {
+          return false; // it went meanwhile
+        }
+      });
   }
 
   async point(name: string, addresses: readonly string[]): Promise<void> {

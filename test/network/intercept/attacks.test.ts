@@ -44,7 +44,7 @@ function closed(socket: TLSSocket): Promise<void> {
 async function speak(stand: Stand, bytes: string): Promise<string> {
   const socket = await tls(stand);
   socket.on('error', () => {});
-  socket.setTimeout(700, () => socket.destroy());
+  socket.setTimeout(1500, () => socket.destroy());
   socket.write(bytes.replaceAll('HOST', `${stand.name}:${stand.port}`), 'latin1');
   let text = '';
   socket.on('data', (piece) => {

@@ -211,9 +211,9 @@ describe('files', () => {
 
   test('change by age', async () => {
     using room = makeRoom();
-    const log = await room.open({ rotate: { seconds: 1 } });
+    const log = await room.open({ rotate: { seconds: 3 } });
     await log.append(event(1));
-    await delay(1050);
+    await delay(3050);
     await log.append(event(2));
     await log.close();
     assert.equal(logFilesOf(room.directory()).length, 2);
