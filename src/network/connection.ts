@@ -20,6 +20,7 @@ import type { GuestConnection, InterceptDecision } from './intercept/interceptor
 import type { Connecting, Judge, Judgement } from './judge.ts';
 import { refuse } from './refuse.ts';
 import { Download, relayOneWay } from './relay.ts';
+import { reset } from './reset.ts';
 import { SecondHello } from './second-hello.ts';
 
 export interface ConnectionContext {
@@ -104,7 +105,7 @@ export class Connection {
   }
 
   abort(): void {
-    if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+    reset(this.#socket);
   }
 
   /** Whether its like would not be passed on unread now. */
@@ -256,7 +257,7 @@ export class Connection {
       this.#socket.off('data', watch);
       if (state === 'done') return;
       this.#context.judge.reportConnection(this.#facts, this.#malformed(state.reason));
-      server.resetAndDestroy();
+      reset(server);
       this.abort();
     };
     this.#socket.on('data', watch);

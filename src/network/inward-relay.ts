@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { ProxyCounters } from './egress-proxy.ts';
 import { relayOneWay } from './relay.ts';
+import { reset } from './reset.ts';
 
 /** A connection to a port inside the sandbox of that network. */
 export type DialInto = (id: number, port: number) => Promise<Socket>;
@@ -61,7 +62,7 @@ export class InwardRelay {
   }
 
   refuse(socket: Socket): void {
-    if (!socket.destroyed) socket.resetAndDestroy();
+    reset(socket);
   }
 
   /** `sent`: by who connected. */

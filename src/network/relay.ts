@@ -4,6 +4,7 @@
  */
 import type { OnReadOpts, Socket } from 'node:net';
 import { RelayBuffers } from './relay-buffers.ts';
+import { reset } from './reset.ts';
 
 /** After one side ended, the other may be silent for this long. */
 const HALF_CLOSED_MS = 10 * 60_000;
@@ -102,5 +103,5 @@ function endTogether(from: Socket, to: Socket, idleMs: number): void {
 }
 
 function abort(...sockets: readonly Socket[]): void {
-  for (const socket of sockets) if (!socket.destroyed) socket.resetAndDestroy();
+  for (const socket of sockets) reset(socket);
 }
