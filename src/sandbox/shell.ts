@@ -29,7 +29,14 @@ import type {
 /** Starts the shell's program in the sandbox, in a directory where one is given. */
 export type StartShell = (argv: readonly string[], cwd: string | undefined) => GuestExecution;
 
+interface Opened {
+  readonly execution: GuestExecution;
+  /** Both streams have been read to their end. */
+  readonly drained: Promise<unknown>;
+}
+
 interface Running {
+  readonly execution: GuestExecution;
   readonly nonce: string;
   readonly stdout: OutputCapture;
   readonly stderr: OutputCapture;
@@ -51,7 +58,7 @@ export class Shell {
   readonly #start: StartShell;
   readonly #options: ShellOptions;
   readonly #begin: () => Pick<Release, 'line' | typeof Symbol.dispose> | undefined;
-  #execution: GuestExecution | undefined;
+  #opened: Opened | undefined;
   #running: Running | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #cwd: string | undefined;
@@ -110,11 +117,12 @@ export class Shell {
     if (this.#closed) throw new CaissonError('SANDBOX_CLOSED', { layer: 'sandbox' });
     throwIfAborted(options.signal);
     const admission = await this.#admitted(command, options.signal);
-    const execution = this.#execution ?? this.#open();
+    const { execution } = this.#opened ?? this.#open();
     const nonce = randomBytes(16).toString('hex');
     const limit = this.#options.outputBytes ?? OUTPUT_BYTES;
     const settled = Promise.withResolvers<ShellOutcome['kind']>();
     const running: Running = {
+      execution,
       nonce,
       stdout: new OutputCapture(limit),
       stderr: new OutputCapture(limit),
@@ -177,7 +185,7 @@ export class Shell {
   }
 
   /** A new shell, in the directory that the last one was seen in. */
-  #open(): GuestExecution {
+  #open(): Opened {
     const program = this.#options.program;
     // bash where there is one, by the sandbox's own sh; neither reads a start-up file.
     const argv =
@@ -191,25 +199,26 @@ export class Shell {
               'command -v bash >/dev/null && exec bash --noprofile --norc; exec /bin/sh',
             ];
     const execution = this.#start(argv, this.#cwd);
-    this.#execution = execution;
     // What was written before the end may still be on its way through the streams when the result is there.
     const drained = Promise.all([
       this.#watch(execution, execution.stdout, 'stdout'),
       this.#watch(execution, execution.stderr, 'stderr'),
     ]);
+    const opened = { execution, drained };
+    this.#opened = opened;
     execution.result.then(
       async (result) => {
         await drained;
-        this.#ended(execution, result.status);
+        this.#ended(opened, result.status);
       },
       (error) => {
-        if (this.#execution !== execution) return;
-        this.#execution = undefined;
+        if (this.#opened !== opened) return;
+        this.#opened = undefined;
         this.#running?.fail(error);
       },
     );
     execution.stdin.write('exec 8>&1 9>&2; caisson_status() { return "$1"; }\n');
-    return execution;
+    return opened;
   }
 
   #line(command: string, nonce: string): string {
@@ -231,7 +240,7 @@ export class Shell {
     let held: Buffer = Buffer.alloc(0);
     stream.on('data', (chunk: Buffer) => {
       const running = this.#running;
-      if (running === undefined || this.#execution !== execution) return;
+      if (running?.execution !== execution) return;
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       held = Buffer.alloc(0);
       const start = bytes.indexOf(`\x1e${running.nonce} `);
@@ -251,7 +260,7 @@ export class Shell {
     });
     return new Promise((resolve) => {
       stream.once('close', () => {
-        if (this.#execution === execution) this.#running?.[name].add(held);
+        if (this.#running?.execution === execution) this.#running[name].add(held);
         resolve();
       });
     });
@@ -265,10 +274,10 @@ export class Shell {
     if (running.marks === 2) running.done('exited');
   }
 
-  #ended(execution: GuestExecution, status: number): void {
+  #ended(opened: Opened, status: number): void {
     // A shell that was killed ends later, when the next command may be running in another one.
-    if (this.#execution !== execution) return;
-    this.#execution = undefined;
+    if (this.#opened !== opened) return;
+    this.#opened = undefined;
     const running = this.#running;
     if (running === undefined) return;
     const signal = status & 0x7f;
@@ -277,11 +286,14 @@ export class Shell {
   }
 
   async #kill(): Promise<void> {
-    const execution = this.#execution;
-    this.#execution = undefined;
-    if (execution === undefined) return;
-    execution.kill();
-    await execution.result.catch(() => {});
+    const opened = this.#opened;
+    this.#opened = undefined;
+    if (opened === undefined) return;
+    opened.execution.kill();
+    await opened.execution.result.then(
+      () => opened.drained,
+      () => {},
+    );
   }
 }
 

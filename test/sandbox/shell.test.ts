@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Transform } from 'node:stream';
 import { test } from 'node:test';
 import { isCaissonError } from '../../src/core/error.ts';
 import { Shell } from '../../src/sandbox/shell.ts';
+import { until } from '../until.ts';
 import { startLocally } from './local-shell.ts';
 
 for (const program of ['bash', 'sh'] as const) {
@@ -124,8 +126,7 @@ test('a command that runs when its shell is closed is killed, and whoever asked 
   const running = shell.run(`echo begun; : >${folder}/begun; sleep 600`);
   const waiting = shell.run('true');
   waiting.catch(() => {});
-  for (let tries = 0; !existsSync(join(folder, 'begun')) && tries < 1000; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  await until('it has begun', () => existsSync(join(folder, 'begun')));
   rmSync(folder, { recursive: true });
   await shell.close();
   const late = AbortSignal.timeout(10_000);
@@ -139,6 +140,34 @@ test('a command that runs when its shell is closed is killed, and whoever asked 
   assert.equal(outcome.stdout.text, 'begun\n');
   await assert.rejects(waiting, { code: 'SANDBOX_CLOSED' });
 });
+
+for (const [how, end] of [
+  ['closed', (shell: Shell) => shell.close()],
+  ['too slow', () => {}],
+] as const) {
+  test(`what a command wrote counts, though it is on its way when the shell is ${how}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'caisson-'));
+    const shell = new Shell((argv, cwd) => {
+      const started = startLocally(argv, cwd);
+      // Nothing of it arrives before the shell has ended.
+      const stdout = new Transform({
+        transform: (chunk, _encoding, passed) =>
+          void started.result.then(() => setTimeout(passed, 50, null, chunk)),
+      });
+      return { ...started, stdout: started.stdout.pipe(stdout) } as never;
+    });
+    const running = shell.run(`echo written; : >${folder}/written; sleep 600`, {
+      timeoutMs: how === 'closed' ? 600_000 : 3000,
+    });
+    await until('it has written', () => existsSync(join(folder, 'written')));
+    await end(shell);
+    const outcome = await running;
+    assert.equal(outcome.kind, how === 'closed' ? 'killed' : 'timed-out');
+    assert.equal(outcome.stdout.text, 'written\n');
+    await shell.close();
+    rmSync(folder, { recursive: true });
+  });
+}
 
 test('NUL bytes are refused; an abort kills; a closed shell says so', async () => {
   const shell = new Shell(startLocally);
