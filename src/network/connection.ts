@@ -41,6 +41,8 @@ export class Connection {
   #judgement: Judgement | undefined;
   /** Made before the guest sent anything. */
   #early: Promise<Socket> | undefined;
+  /** Takes it away from the guest again. */
+  #partEarly = (): void => {};
   /** As what its bytes are passed on unread. */
   #relayed: Connecting['speaks'] | undefined;
   /** Addresses of servers that were reached instead of the guest's own. */
@@ -129,8 +131,8 @@ export class Connection {
     this.#early.then(
       (server) => {
         this.#socket.once('close', () => server.destroy());
-        if (!this.#socket.destroyed) relayOneWay(server, this.#socket, times.idleMs);
-        else server.destroy();
+        if (this.#socket.destroyed) server.destroy();
+        else this.#partEarly = relayOneWay(server, this.#socket, times.idleMs);
       },
       () => this.abort(),
     );
@@ -268,11 +270,8 @@ export class Connection {
     const early = await this.#early?.catch(() => undefined);
     if (early === undefined) return;
     // Its end is not the guest's: the requests go another way.
-    early
-      .unpipe(this.#socket)
-      .removeAllListeners()
-      .on('error', () => {})
-      .destroy();
+    this.#partEarly();
+    early.destroy();
     if (early.bytesRead > 0) throw new ConnectionEnded('the server spoke before the request');
   }
 

@@ -8,6 +8,7 @@ import type { Server, Socket } from 'node:net';
 import { plainAddress } from '../policy/special-address.ts';
 import { Connection, type ConnectionContext } from './connection.ts';
 import { ownEvents } from './fault-bounds.ts';
+import { reset } from './reset.ts';
 
 export interface ProxyCounters {
   /** Accepted, refused ones included. */
@@ -85,7 +86,7 @@ export class EgressProxy {
           by: 'address',
         },
       );
-      socket.resetAndDestroy();
+      reset(socket);
       return;
     }
     const connection = new Connection(socket, destination, this.#context);

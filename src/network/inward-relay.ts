@@ -30,7 +30,7 @@ export class InwardRelay {
     this.#connections++;
     socket.on('error', () => socket.destroy());
     if (this.#open.size >= CONNECTIONS_MAX) {
-      socket.resetAndDestroy();
+      this.refuse(socket);
       return false;
     }
     this.#open.add(socket);

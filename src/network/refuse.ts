@@ -4,6 +4,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PROBLEM_TYPE, problemBody } from './intercept/problem.ts';
+import { reset } from './reset.ts';
 
 /** Fatal, access_denied (RFC 8446 section 6.2): what TLS libraries print. */
 const TLS_ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 49]);
@@ -21,11 +22,8 @@ export function refuse(
   { rule, reason }: Refusal,
   status = 403,
 ): void {
+  if (speaks === 'other') reset(socket);
   if (socket.destroyed) return;
-  if (speaks === 'other') {
-    socket.resetAndDestroy();
-    return;
-  }
   socket.end(speaks === 'tls' ? TLS_ALERT : httpAnswer(status, rule, reason));
   socket.once('end', () => socket.destroySoon());
   readNoMore(socket);

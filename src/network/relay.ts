@@ -15,10 +15,15 @@ const buffers = new RelayBuffers();
  * From one to the other alone; both are reset when either fails.
  *
  * @param idleMs Nothing has come or gone on `from` for this long.
+ * @returns parts them: the end of one is no longer the other's
  */
-export function relayOneWay(from: Socket, to: Socket, idleMs: number): void {
+export function relayOneWay(from: Socket, to: Socket, idleMs: number): () => void {
   from.pipe(to);
-  endTogether(from, to, idleMs);
+  const part = endTogether(from, to, idleMs);
+  return () => {
+    from.unpipe(to);
+    part();
+  };
 }
 
 /**
@@ -93,15 +98,22 @@ export class Download {
   }
 }
 
-function endTogether(from: Socket, to: Socket, idleMs: number): void {
-  from.setTimeout(idleMs, () => abort(from, to));
-  from.once('end', () => to.setTimeout(Math.min(idleMs, HALF_CLOSED_MS)));
-  from.on('error', () => abort(from, to));
-  from.once('close', (failed) => {
-    if (failed || !from.readableEnded) abort(from, to);
+function endTogether(from: Socket, to: Socket, idleMs: number): () => void {
+  let parted = false;
+  const abort = (): void => {
+    if (parted) return;
+    reset(from);
+    reset(to);
+  };
+  from.setTimeout(idleMs, abort);
+  from.once('end', () => {
+    if (!parted) to.setTimeout(Math.min(idleMs, HALF_CLOSED_MS));
   });
-}
-
-function abort(...sockets: readonly Socket[]): void {
-  for (const socket of sockets) reset(socket);
+  from.on('error', abort);
+  from.once('close', (failed) => {
+    if (failed || !from.readableEnded) abort();
+  });
+  return () => {
+    parted = true;
+  };
 }

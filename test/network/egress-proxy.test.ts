@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
+import { until } from '../until.ts';
 import { echoServer, openWorld, readAll, type World } from './guest-side.ts';
 import { clientHello, encryptedHello, records, serverName } from './hello-bytes.ts';
 import { filtered } from './judge-parts.ts';
@@ -172,6 +173,19 @@ test('a server that speaks first is heard; what the guest then says is looked at
   front.write(records(clientHello(serverName('front.example'))));
   await readAll(front);
   assert.match(last(world).reason, /front\.example:22 is not allowed/);
+});
+
+test('a connection that was made before the request came, and is not wanted, is given back', async () => {
+  await using world = await openWorld(filtered(['good.example:80']), ZONE, { dialledMost: 4 });
+  await world.serve('203.0.113.1:80', hostServer('served'));
+  await world.resolve('good.example');
+  for (let count = 1; count <= 8; count++) {
+    const before = world.dialled.length;
+    const socket = await world.connect('203.0.113.1', 80);
+    await until('dialled', () => world.dialled.length > before);
+    socket.write('GET / HTTP/1.1\r\nHost: good.example\r\nConnection: close\r\n\r\n');
+    assert.match((await readAll(socket)).text, /served GET/, `connection ${count}`);
+  }
 });
 
 test('half-close passes both ways', async () => {

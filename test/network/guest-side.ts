@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dial } from '../../src/network/dial.ts';
+import { dialAtMost } from '../../src/network/dial.ts';
 import { EgressProxy } from '../../src/network/egress-proxy.ts';
 import { HttpRelay } from '../../src/network/http-relay.ts';
 import type { Judge } from '../../src/network/judge.ts';
@@ -36,6 +36,8 @@ export async function openWorld(
     readonly ask?: Ask;
     readonly quietMs?: number;
     readonly headMs?: number;
+    /** Connections to servers at once; default 512. */
+    readonly dialledMost?: number;
     /** A server was reached, and who dialled has not been told. */
     readonly onReached?: () => void;
   } = {},
@@ -50,6 +52,7 @@ export async function openWorld(
   const dialled: string[] = [];
   const opened = new Set<Socket>();
   const http = new HttpRelay();
+  const dial = dialAtMost(options.dialledMost ?? 512);
   const proxy = new EgressProxy(
     listener,
     {
