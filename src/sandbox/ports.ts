@@ -122,18 +122,18 @@ export class SandboxPorts {
         details: { kind, guestPort, host, port: client.port },
       });
     const ended = Promise.withResolvers<void>();
-    let why = 'closed';
+    const close = async (why: string): Promise<void> => {
+      if (!this.#open.delete(published)) return;
+      await client.close();
+      ended.resolve();
+      told('unpublished', `${why}: it led to port ${guestPort} of the sandbox`);
+    };
     const published: PublishedPort = {
       guestPort,
       host,
       port: client.port,
       ended: ended.promise,
-      close: async () => {
-        if (!this.#open.delete(published)) return;
-        await client.close();
-        ended.resolve();
-        told('unpublished', `${why}: it led to port ${guestPort} of the sandbox`);
-      },
+      close: () => close('closed'),
     };
     this.#open.add(published);
     if (this.#closed) {
@@ -142,10 +142,7 @@ export class SandboxPorts {
     }
     told('published', `leads to port ${guestPort} of the sandbox`);
     // With the process that listened for it, or for a fault that it met: it is closed here, too.
-    client.gone.then((error) => {
-      why = error.message;
-      return published.close();
-    });
+    client.gone.then((error) => close(error.message));
     return published;
   }
 

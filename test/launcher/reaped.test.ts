@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { locateLauncher } from '../../src/launcher/locate.ts';
+import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { frameType } from '../../src/launcher/protocol/frame.ts';
-import { needs, Range } from '../escape/harness.ts';
+import { needs, Range, Wall } from '../escape/harness.ts';
 import { RawClient } from './raw-client.ts';
 
 /** Orphans come to it in place of init (PR_SET_CHILD_SUBREAPER(2const)); exits with how many. */
@@ -39,3 +40,18 @@ for (const probes of [false, true]) {
     assert.equal(await client.close(), 0, 'orphans');
   });
 }
+
+test('with sandboxes that stand, wait and run', { skip: needs.gcc, timeout: 60_000 }, async () => {
+  const wall = await Wall.open([program]);
+  const { client } = wall;
+  const { kind, job } = wall.prepare({ argv: ['/bin/sh', '-c', 'sleep 60 & wait'] });
+  const { cgroup: _, ...ungrouped } = kind;
+  for (const plan of [kind, ungrouped]) {
+    const handle = client.preparePlan(encodePlan(plan), { slots: 2 });
+    await client.openSandbox(handle, { ...job, argv: [] }).opened;
+    await client.spawn(handle, { ...job, stdout: 'stream' }).started;
+  }
+  await client.close();
+  const { isOrderly, reason } = await client.ended;
+  assert.ok(isOrderly, `orphans: ${reason}`);
+});
