@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from '../../src/core/outcome.ts';
+import { until } from '../until.ts';
 import { entry, makePlace, type Place } from './caisson.ts';
 
 const has = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
@@ -225,8 +225,7 @@ test('kill -9 of the CLI leaves no guest', async () => {
       await once(child.stdout, 'data');
       child.kill('SIGKILL');
       await once(child, 'exit');
-      for (let wait = 0; wait < 500 && isRunning(mark); wait++) await sleep(20);
-      assert.equal(isRunning(mark), false);
+      await until('the guest is ended', () => !isRunning(mark));
     }
   }
 });

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { renderTop } from '../../src/cli/top-view.ts';
 import { Caisson } from '../../src/index.ts';
 import type { MachineSandbox, MachineView } from '../../src/observe/monitor/machine-sandboxes.ts';
+import { until } from '../until.ts';
 import { entry, makePlace, type Place } from './caisson.ts';
 
 const python = spawnSync('python3', ['-c', 'import pty']).status === 0;
@@ -54,10 +55,7 @@ test('--once --json shows a running sandbox of another process, and not after it
     assert.ok(found.memoryBytes > 0);
     assert.match(place.caisson(['top', '--once']).stdout, new RegExp(`sleep ${seconds}$`, 'm'));
   });
-  for (let tries = 0; of(sampled(place)) !== undefined; tries++) {
-    assert.ok(tries < 40, 'it is gone');
-    await sleep(50);
-  }
+  await until('it is gone', () => of(sampled(place)) === undefined);
 });
 
 test('what a manager of another process runs is shown by its id, state, tenant and labels', {
@@ -101,10 +99,7 @@ test('what a manager of another process runs is shown by its id, state, tenant a
   assert.match(stdout, new RegExp(` ${info?.id} +Paused +- +job=run +sleep 60$`, 'm'));
   assert.match(stdout, new RegExp(` ${sandbox.id} +Running +anna +job=a\\?\\[2J$`, 'm'));
   await manager.close();
-  for (let tries = 0; named().length > 0; tries++) {
-    assert.ok(tries < 40, 'they are gone');
-    await sleep(50);
-  }
+  await until('they are gone', () => named().length === 0);
 });
 
 test('a store that cannot be read takes the names alone', () => {

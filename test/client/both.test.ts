@@ -24,6 +24,7 @@ import { processTree } from '../../bench/process-tree.ts';
 import type { SharedSandbox } from '../../src/client/index.ts';
 import { isCaissonError } from '../../src/index.ts';
 import { policyFromDocument } from '../../src/policy/parse.ts';
+import { until } from '../until.ts';
 import { type Opened, whereabouts } from './whereabouts.ts';
 
 const python = spawnSync('python3', ['-V']).status === 0;
@@ -58,10 +59,7 @@ for (const { name: where, open } of whereabouts) {
         const pid = await guest.started;
         const command = `${argv.join('\0')}\0`;
         const isBelow = () => processTree(pid).some((each) => commandOf(each) === command);
-        for (let i = 0; !isBelow(); i++) {
-          assert.ok(i < 500, `not below ${pid}`);
-          await sleep(10);
-        }
+        await until(`it is below ${pid}`, isBelow);
         guest.kill();
         await guest.outcome;
       }
@@ -118,7 +116,7 @@ for (const { name: where, open } of whereabouts) {
       assert.equal(await sh(sandbox, 'cmp big whole && echo same'), 'same\n');
       await assert.rejects(sandbox.files.writeStream('bad', pieces(true)), RangeError);
       await sleep(200);
-      for (let i = 0; i < 500 && (await sandbox.files.list()).length !== 2; i++) await sleep(20);
+      await until('two are there', async () => (await sandbox.files.list()).length === 2);
       assert.deepEqual(
         (await sandbox.files.list()).map(({ name }) => name),
         ['big', 'whole'],

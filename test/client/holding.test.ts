@@ -1,7 +1,7 @@
 /** The client under load and in trouble: slow readers, aborts, a service that goes and comes again. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket, connect as tcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { RemoteCaisson } from '../../src/client/index.ts';
+import { running as processesOf } from '../processes.ts';
 import { type Served, served } from '../server/served.ts';
+import { until } from '../until.ts';
 
 let service: Served;
 let gate: Gate;
@@ -74,27 +76,11 @@ after(async () => {
 
 /** Guests that run `sleep` with this number, asked of the host. */
 function sleepers(seconds: string): number {
-  return readdirSync('/proc').filter((pid) => {
-    try {
-      return (
-        /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `sleep\0${seconds}\0`
-      );
-    } catch {
-      return false;
-    }
-  }).length;
+  return processesOf('sleep', seconds).length;
 }
 
 async function running(): Promise<number> {
   return (await caisson.sandboxes.list({ state: 'Running' })).length;
-}
-
-async function until(what: () => boolean, message: string): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (what()) return;
-    await sleep(25);
-  }
-  assert.fail(message);
 }
 
 describe('a signal', () => {
@@ -123,12 +109,12 @@ describe('a signal', () => {
       const seconds = String(++number);
       const controller = new AbortController();
       const done = assert.rejects(doing(seconds, controller.signal), { code: 'ABORTED' });
-      await until(() => sleepers(seconds) === 1, 'it runs');
+      await until('it runs', () => sleepers(seconds) === 1);
       const before = gate.open.size;
       controller.abort(new Error('enough'));
       await done;
-      await until(() => sleepers(seconds) === 0, 'the guest is ended');
-      await until(() => gate.open.size < Math.max(2, before), 'its connection is ended');
+      await until('the guest is ended', () => sleepers(seconds) === 0);
+      await until('its connection is ended', () => gate.open.size < Math.max(2, before));
     });
   }
 
@@ -157,14 +143,14 @@ describe('a signal', () => {
       throw new Error('broken off');
     };
     await assert.rejects(sandbox.files.writeStream('x', endless()), /broken off/);
-    await until(() => gate.open.size <= 2, 'its connection is ended');
+    await until('its connection is ended', () => gate.open.size <= 2);
     await sandbox.files.write('large', Buffer.alloc(4_000_000));
     for await (const _ of sandbox.files.readStream('large')) break;
-    await until(() => gate.open.size <= 2, 'its connection is ended');
+    await until('its connection is ended', () => gate.open.size <= 2);
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 200);
     for await (const _ of sandbox.files.watch('.', { signal: controller.signal }));
-    await until(() => gate.open.size <= 2, 'its connection is ended');
+    await until('its connection is ended', () => gate.open.size <= 2);
   });
 });
 
@@ -275,12 +261,9 @@ describe('the audit log', () => {
     clearInterval(busy);
     await Promise.all(asked);
     // What was cut off has ended at the service, too.
-    for (let tries = 0; (await running()) > 0; tries++) {
-      assert.ok(tries < 400, 'a run goes on');
-      await sleep(25);
-    }
+    await until('no run goes on', async () => (await running()) === 0);
     const { auditId } = await caisson.run(['true']);
-    await until(() => ended.has(auditId), 'the last run is told of');
+    await until('the last run is told of', () => ended.has(auditId));
     controller.abort();
     await following;
     const all: number[] = [];
@@ -301,7 +284,7 @@ describe('a service that goes', () => {
     const guest = sandbox.spawn(['sleep', '79999']);
     await guest.started;
     const running = assert.rejects(client.run(['sleep', '79999']));
-    await until(() => sleepers('79999') === 2, 'they run');
+    await until('they run', () => sleepers('79999') === 2);
     await one.serving.stop(0);
     await assert.rejects(
       guest.outcome.then(({ kind }) => {
@@ -328,7 +311,7 @@ describe('a service that goes', () => {
     await sandbox.exec(['sh', '-c', 'mkdir t && truncate -s 250M t/zeros']);
     const to = join(directory, 'tree');
     const done = assert.rejects(sandbox.files.download('t', to), { code: 'REMOTE_FAILED' });
-    await until(() => existsSync(to) && readdirSync(to).length > 0, 'it has begun');
+    await until('it has begun', () => existsSync(to) && readdirSync(to).length > 0);
     await caisson.sandboxes.kill(sandbox.id);
     await done;
     assert.equal((await caisson.run(['echo', 'still'])).stdout.text, 'still\n');

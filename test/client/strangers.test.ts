@@ -17,6 +17,7 @@ import { type Header, pack } from 'tar-stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { RemoteCaisson } from '../../src/client/index.ts';
 import { errorCodes } from '../../src/index.ts';
+import { until } from '../until.ts';
 
 const KEY = 'csn_this-is-secret';
 const scratch = mkdtempSync(join(tmpdir(), 'caisson-strangers-'));
@@ -597,6 +598,5 @@ describe('archives that lead elsewhere', () => {
 /** No connection of the client's is at anything. */
 async function quiet({ sockets, server }: Stranger): Promise<void> {
   server.closeIdleConnections();
-  for (let i = 0; i < 500 && sockets.size > 0; i++) await sleep(20);
-  assert.equal(sockets.size, 0, 'a connection is left');
+  await until('no connection is left', () => sockets.size === 0);
 }

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Caisson } from '../../src/index.ts';
 import type { HostFacts } from '../../src/plan/facts.ts';
+import { until } from '../until.ts';
 
 const LOG_ABI = 7;
 let facts: HostFacts;
@@ -26,11 +26,11 @@ function listeners(): number {
     .length;
 }
 
-async function until(count: number): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (listeners() !== count && Date.now() < deadline) await delay(20);
-  assert.equal(listeners(), count);
-}
+const become = (count: number): Promise<void> =>
+  until(
+    () => `${count} listen, and not ${listeners()}`,
+    () => listeners() === count,
+  );
 
 test('of several commands the last one closes it, and the next one opens it again', async (t) => {
   if (facts.landlockAbi < LOG_ABI || facts.auditRead !== 0) {
@@ -42,18 +42,18 @@ test('of several commands the last one closes it, and the next one opens it agai
   for (let round = 0; round < 2; round++) {
     const guests = await Promise.all([1, 2].map(() => caisson.spawn(['cat'], { policy })));
     await Promise.all(guests.map(({ started }) => started));
-    await until(before_ + 1);
+    await become(before_ + 1);
     guests[0]?.stdin.end();
     assert.equal((await guests[0]?.outcome)?.code, 0);
     assert.equal(listeners(), before_ + 1, 'the other one still runs');
     guests[1]?.stdin.end();
     assert.equal((await guests[1]?.outcome)?.code, 0);
-    await until(before_);
+    await become(before_);
   }
   const killed = await caisson.spawn(['sleep', '60'], { policy });
   await killed.started;
-  await until(before_ + 1);
+  await become(before_ + 1);
   killed.kill();
   await killed.outcome;
-  await until(before_);
+  await become(before_);
 });

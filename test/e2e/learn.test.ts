@@ -23,10 +23,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parsePolicy } from '../../src/policy/parse.ts';
 import { entry } from '../cli/caisson.ts';
 import { needs } from '../escape/harness.ts';
+import { until } from '../until.ts';
 
 const USER = 65_532;
 const asUser = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'];
@@ -314,11 +314,10 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       stdio: 'ignore',
     });
     const ended = once(child, 'exit');
-    while (!existsSync(pidFile)) await sleep(20);
+    await until('the command runs', () => existsSync(pidFile));
     const pid = readFileSync(pidFile, 'utf8').trim();
     child.kill(signal);
     await ended;
-    for (let i = 0; i < 200 && isSleep(pid, 61); i++) await sleep(20);
-    assert.ok(!isSleep(pid, 61));
+    await until('it is ended', () => !isSleep(pid, 61));
   });
 }

@@ -5,12 +5,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson } from '../../src/index.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { makePlace } from '../cli/caisson.ts';
 import { needs, Range, Wall } from '../escape/harness.ts';
 import { NotedProcesses } from '../noted-processes.ts';
+import { until } from '../until.ts';
 
 const attempt = 'unshare -U true; unshare -U true; echo on';
 const environment = { PATH: '/usr/bin:/bin' };
@@ -131,13 +131,15 @@ test('the launcher killed while calls wait for its answer: nothing is left', {
   const calling = () =>
     below(launcher).filter((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('calls'));
   // It says that it has begun before it forks.
-  for (let tries = 0; calling().length < 5 && tries < 400; tries++) await sleep(25);
+  await until('five of them are there', () => calling().length >= 5);
   const alive = calling();
   assert.equal(alive.length, 5);
   const noted = new NotedProcesses(alive);
   process.kill(launcher, 'SIGKILL');
   await assert.rejects(execution.result);
-  for (let tries = 0; tries < 200 && noted.left().length > 0; tries++) await sleep(25);
-  assert.deepEqual(noted.left(), []);
+  await until(
+    () => `none of them is left: ${noted.left()}`,
+    () => noted.left().length === 0,
+  );
   await wall.client.close();
 });

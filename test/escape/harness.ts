@@ -339,29 +339,6 @@ export function ranFrom(raw: RawResult): Ran {
   return { status: raw.status, code, stdout: text(raw.stdout), stderr: text(raw.stderr), raw };
 }
 
-/** Processes of this machine, guests among them, with just this command line. */
-export function running(...argv: readonly string[]): number[] {
-  const command = argv.map((word) => `${word}\0`).join('');
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === command;
-      } catch {
-        return false; // it went meanwhile
-      }
-    });
-}
-
-/** @throws where it does not come to hold within twenty seconds */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let tries = 0; !holds(); tries++) {
-    assert.ok(tries < 1000, what);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** Settles with the first output, or rejects when it ends without any. */
 export async function firstOutput(execution: Execution): Promise<Buffer> {
   const ended = execution.result.then(() => assert.fail('it ended without a word'));

@@ -7,7 +7,8 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { WorldClient, type WorldRun } from '../e2e/network/world-client.ts';
-import { running, until } from './harness.ts';
+import { running } from '../processes.ts';
+import { until } from '../until.ts';
 
 const missing = ['curl', 'git', 'python3'].find(
   (name) => spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
@@ -298,7 +299,7 @@ s.sendall(b'GET / HTTP/1.1\\r\\nHost: one.test\\0.two.test\\r\\n\\r\\n'); print(
       ],
       one,
     );
-    await until(() => running('sleep', between).length === 1, 'the first one does not end');
+    await until('the first one has ended', () => running('sleep', between).length === 1);
     const proxies = world.processes('proxy-process');
     assert.equal(proxies.length, 1);
     for (const pid of proxies) process.kill(pid, 'SIGKILL');

@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WorldClient, type WorldRun } from '../e2e/network/world-client.ts';
+import { until } from '../until.ts';
 
 const python = spawnSync('python3', ['-V']).status === 0;
 const rootless = process.getuid?.() === 0 ? false : 'needs root';
@@ -47,13 +47,6 @@ for host, port in ${JSON.stringify(where)}:
 const lines = ({ stdout }: WorldRun): string[] => stdout.trim().split('\n');
 const reasons = ({ violations }: WorldRun): string =>
   violations.map(({ target, reason }) => `${target}: ${reason}`).join('\n');
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds(); tries++) {
-    assert.ok(tries < 500, 'it did not come about within 10 s');
-    await sleep(20);
-  }
-}
 
 describe('datagrams', { skip }, () => {
   before(async () => {
@@ -98,9 +91,9 @@ time.sleep(4)`,
       ],
       policy,
     );
-    await until(() => connected() === 1);
+    await until('it is connected', () => connected() === 1);
     assert.match((await running).stdout, /echo hello/);
-    await until(() => connected() === 0);
+    await until('its socket is closed', () => connected() === 0);
   });
 
   test('over IPv6, too', async () => {

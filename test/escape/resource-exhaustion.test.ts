@@ -11,12 +11,16 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processTree } from '../../bench/process-tree.ts';
 import { Caisson } from '../../src/index.ts';
 import { limitBit, resultCause } from '../../src/launcher/protocol/decode-result.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import type { Mount } from '../../src/plan/plan.ts';
 import { NotedProcesses } from '../noted-processes.ts';
-import { mountsBelow, needs, type Ran, Range, ranFrom, until, Wall, without } from './harness.ts';
+import { statOf } from '../proc-stat.ts';
+import { named, running } from '../processes.ts';
+import { until } from '../until.ts';
+import { mountsBelow, needs, type Ran, Range, ranFrom, Wall, without } from './harness.ts';
 
 const limits = {
   timeout: '20s',
@@ -56,7 +60,7 @@ test('a fork bomb', { skip: needs.rootAndGcc }, async () => {
   const running = wall.run(wall.prepare({ policy: short, argv: [bomb] })).finally(() => {
     over = true;
   });
-  await until(() => named(mark).length > 12, 'it does not go off');
+  await until('it goes off', () => named(mark).length > 12);
   await wall.run(other);
   assert.equal(over, false, 'others go on meanwhile');
   const ended = await running;
@@ -370,12 +374,9 @@ test('kill -9 of the launcher: everything is gone at once, and its groups with t
   await once(shell, 'exit');
   assert.ok(named(mark).length >= 2, 'it lives on');
   for (const pid of named(mark)) process.kill(pid, 'SIGKILL');
-  for (const pid of named('sleep')) {
-    const parent = / \S (\d+) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
-    const session = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    if (parent === String(shell.pid) && session === 'sleep\x0060\0') process.kill(pid, 'SIGKILL');
-  }
-  await until(() => named(mark).length === 0, 'it was ended');
+  for (const pid of running('sleep', '60'))
+    if (statOf(pid)?.parent === shell.pid) process.kill(pid, 'SIGKILL');
+  await until('nothing of it is left', () => named(mark).length === 0);
 
   for (const frozen of [false, true]) {
     const wall = await Wall.open();
@@ -390,15 +391,17 @@ test('kill -9 of the launcher: everything is gone at once, and its groups with t
     await new Promise((resolve) => execution.stdout.once('data', resolve));
     if (frozen) await sandbox.freeze(true);
     const launcher = wall.client.pid ?? 0;
-    const below = treeOf(launcher);
+    const below = processTree(launcher);
     assert.ok(below.length > 4 && named(mark).length >= 4);
     const tree = new NotedProcesses(below);
     /** A zombie is dead; when it is buried is up to whoever it was left to. */
     const alive = () => tree.left().filter((each) => !/ [ZX]$/.test(each));
     process.kill(launcher, 'SIGKILL');
     await assert.rejects(execution.result, { code: 'LAUNCHER_GONE' });
-    for (let waited = 0; waited < 500 && alive().length > 0; waited++) await sleep(20);
-    assert.deepEqual(alive(), [], frozen ? 'frozen' : 'running');
+    await until(
+      () => `of what was ${frozen ? 'frozen' : 'running'} nothing is alive: ${alive()}`,
+      () => alive().length === 0,
+    );
     assert.deepEqual(named(mark), []);
     assert.deepEqual(mountsBelow(workspace), []);
     assert.deepEqual(readdirSync(workspace), []);
@@ -410,32 +413,6 @@ test('kill -9 of the launcher: everything is gone at once, and its groups with t
     assert.deepEqual(groupsOf(launcher), []);
   }
 });
-
-function named(mark: string): number[] {
-  return processes().filter((pid) => {
-    const [, name, state] = stat(pid);
-    return name === mark && state !== 'Z' && state !== 'X';
-  });
-}
-
-function processes(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-}
-
-function stat(pid: number): string[] {
-  try {
-    return [...(/\((.*)\) (.) (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [])];
-  } catch {
-    return [];
-  }
-}
-
-function treeOf(pid: number): number[] {
-  const children = processes().filter((each) => stat(each)[3] === String(pid));
-  return [pid, ...children.flatMap(treeOf)];
-}
 
 function groupsOf(launcher: number): string[] {
   const roots = [

@@ -23,7 +23,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { locateLauncher } from '../../src/launcher/locate.ts';
 import { WorldClient, type WorldRun } from '../e2e/network/world-client.ts';
-import { running } from './harness.ts';
+import { running } from '../processes.ts';
 import { findInMemory, isReadable, regionsOf } from './process-memory.ts';
 
 const skip = process.geteuid?.() === 0 ? false : 'needs root';

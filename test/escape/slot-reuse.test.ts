@@ -11,7 +11,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import type { Job } from '../../src/plan/plan.ts';
 import { NotedProcesses } from '../noted-processes.ts';
-import { needs, Range, ranFrom, until, Wall } from './harness.ts';
+import { named } from '../processes.ts';
+import { until } from '../until.ts';
+import { needs, Range, ranFrom, Wall } from './harness.ts';
 
 /** Leaves processes of every shape that outlive a parent, and ends. */
 const litter = `
@@ -50,23 +52,6 @@ int main(int argc, char **argv) {
   return 0;
 }`.replace('SYS_pause_or_ppoll', 'SYS_ppoll');
 
-/** Processes of this machine with that name, whoever's they are. */
-function named(mark: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        // A zombie is dead; when it is buried is up to whoever it was left to.
-        const [, name, state] =
-          /\((.*)\) (.)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
-        return name === mark && state !== 'Z' && state !== 'X';
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
 const mark = `litter-${process.pid % 100_000}`;
 
 test('daemons, double forks, sessions, stopped and vforked ones: dead when the result is told', {
@@ -81,10 +66,10 @@ test('daemons, double forks, sessions, stopped and vforked ones: dead when the r
   try {
     process.kill(-(child.pid ?? 0), 'SIGKILL');
   } catch {}
-  await until(() => named(mark).length >= 2, 'nobody got away from the group');
+  await until('somebody has got away from the group', () => named(mark).length >= 2);
   const left = named(mark);
   for (const pid of left) process.kill(pid, 'SIGKILL');
-  await until(() => named(mark).length === 0, 'they were ended');
+  await until('none of them is left', () => named(mark).length === 0);
 
   await using wall = await Wall.open();
   const prepared = wall.prepare({
@@ -211,7 +196,7 @@ test('no two runs share a namespace, and those of a run are gone from the kernel
   const users = lists.map((list) => list.find((each) => each.startsWith('user:')) ?? '');
   // A slot that is on its way out may have been given a number again.
   const live = () => userNamespacesBelow(launcher).filter((each) => users.includes(each));
-  await until(() => live().length === 0, 'user namespaces that live');
+  await until('no user namespace of the slots lives', () => live().length === 0);
 });
 
 /** Of processes of that one: a number that is given out again may be somebody else's by now. */

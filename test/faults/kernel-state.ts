@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { statOf } from '../proc-stat.ts';
 
 /** By what it is; each a sorted list. */
 export type KernelState = Readonly<Record<string, readonly string[]>>;
@@ -90,9 +91,8 @@ export function link(path: string): string {
 /** Zombies, too: one that nobody reaps is left. */
 function processes(): string[] {
   return numbersIn('/proc').flatMap((pid) => {
-    const [stat = ''] = lines(`/proc/${pid}/stat`);
-    const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
-    return stat === '' ? [] : [`${pid} ${name}`];
+    const stat = statOf(pid);
+    return stat === undefined ? [] : [`${pid} ${stat.name}`];
   });
 }
 

@@ -16,9 +16,10 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from '../../bench/process-tree.ts';
-import { running } from '../escape/harness.ts';
 import { NotedProcesses } from '../noted-processes.ts';
+import { running } from '../processes.ts';
 import { served } from '../server/served.ts';
+import { until } from '../until.ts';
 import { makeKey, ServiceProcess } from './service-process.ts';
 
 /** What a guest writes is seen in its workspace at once. */
@@ -89,15 +90,9 @@ describe('a service that is killed in the middle of requests', () => {
       ),
     );
     const workspaces = join(state, 'workspaces');
-    for (
-      let i = 0;
-      readdirSync(workspaces).filter((name) => existsSync(join(workspaces, name, 'begun'))).length <
-      8;
-      i++
-    ) {
-      assert.ok(i < 1000, 'they did not begin');
-      await sleep(10);
-    }
+    const begun = () =>
+      readdirSync(workspaces).filter((name) => existsSync(join(workspaces, name, 'begun')));
+    await until('eight have begun', () => begun().length >= 8);
     const pids = processTree(first.pid).filter((pid) => pid !== first.pid);
     const tree = new NotedProcesses(pids);
     assert.ok(tree.size > 8, `${tree.size} processes`);
@@ -124,12 +119,12 @@ describe('a service that is killed in the middle of requests', () => {
     for (const { state: its } of items)
       assert.ok(!['Initializing', 'Running', 'Paused'].includes(its), its);
     assert.deepEqual(readdirSync(workspaces), []);
-    await until(() => tree.left().length === 0, 'a process is left');
+    await until('no process is left', () => tree.left().length === 0);
     await until(
+      'no control group is left',
       () => groups.filter((path) => existsSync(path)).length === 0,
-      'a control group is left',
     );
-    await until(() => mountsOf() === mounts, 'a mount is left');
+    await until('no mount is left', () => mountsOf() === mounts);
 
     const again = await second.ask(
       'POST',
@@ -235,7 +230,7 @@ describe('a service that is killed in the middle of requests', () => {
     assert.deepEqual(readdirSync(join(state, 'workspaces')), []);
     assert.equal((await last.ask('POST', '/api/runs', { argv: ['true'] })).status, 200);
     assert.equal(await last.stop(), 0);
-    await until(() => seen.left().length === 0, 'a process is left');
+    await until('no process is left', () => seen.left().length === 0);
   });
 });
 
@@ -249,7 +244,7 @@ test('asked to stop while it is busy, it answers all that it took, and refuses t
     const taken = Array.from({ length: 10 }, () =>
       service.ask('POST', '/api/runs', { argv: ['sh', '-c', `sleep ${busy}; echo done`] }),
     );
-    await until(() => running('sleep', busy).length === 10, 'they were not taken');
+    await until('all ten run', () => running('sleep', busy).length === 10);
     const ended = service.stop();
     const late: (number | 'broken')[] = [];
     for (let i = 0; i < 20; i++) {
@@ -330,12 +325,12 @@ test('stopped without its audit log it ends everything, and its exit code and la
       readdirSync(join(state, 'overlays')).some((name) =>
         existsSync(join(state, 'overlays', name, 'upper', 'x')),
       );
-    await until(upper, 'it did not begin');
+    await until('it has begun', upper);
     rmSync(join(state, 'audit'), { recursive: true });
     const tree = new NotedProcesses(processTree(service.pid));
     assert.ok(tree.size > 2, `${tree.size} processes`);
     const ended = service.stop();
-    await until(() => said.includes('once more ends it now'), 'it was not told');
+    await until('it is told', () => said.includes('once more ends it now'));
     service.child.kill('SIGTERM');
     assert.equal((await exec).body.kind, 'killed');
     assert.equal(await ended, 69, said);
@@ -417,13 +412,6 @@ test('with a full disk it refuses with a code; with room again nothing is corrup
     rmSync(disk, { recursive: true, force: true });
   }
 });
-
-async function until(isSo: () => boolean, what: string): Promise<void> {
-  for (let i = 0; !isSo(); i++) {
-    assert.ok(i < 1000, what);
-    await sleep(20);
-  }
-}
 
 function mountsOf(): string {
   return execFileSync('sh', ['-c', "cut -d' ' -f4,5 /proc/self/mountinfo | sort"], {

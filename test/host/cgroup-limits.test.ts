@@ -1,12 +1,13 @@
 /** CPU cores and I/O rates: they stand in the files of the running sandbox's group, and they hold by measurement. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson, type PolicyDocument } from '../../src/index.ts';
 import { fileSystemName } from '../../src/launcher/file-system-name.ts';
+import { running } from '../processes.ts';
+import { until } from '../until.ts';
 
 const MIB = 2 ** 20;
 const skip = await skipReason();
@@ -32,25 +33,10 @@ function workspace() {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
-function pidOf(command: string): string | undefined {
-  return readdirSync('/proc').find((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, 'utf8') === command;
-    } catch {
-      return false;
-    }
-  });
-}
-
 /** Files of the groups in which the one process with this command line stands, by their name. */
-async function groupFiles(command: string): Promise<(name: string) => string> {
-  let pid = pidOf(command);
-  for (let tries = 0; pid === undefined && tries < 500; tries++) {
-    await sleep(20);
-    pid = pidOf(command);
-  }
-  assert.ok(pid, 'the guest runs');
+async function groupFiles(...argv: readonly string[]): Promise<(name: string) => string> {
+  await until('the guest runs', () => running(...argv).length > 0);
+  const [pid] = running(...argv);
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   const directories = readFileSync(`/proc/${pid}/cgroup`, 'utf8')
     .split('\n')
@@ -85,7 +71,7 @@ test('the values reach the files of the group of the running sandbox', { skip },
   });
   try {
     await guest.started;
-    const file = await groupFiles(`sleep\0${seconds}\0`);
+    const file = await groupFiles('sleep', seconds);
     if (cgroup.version === 'v2') {
       assert.equal(file('cpu.max'), '25000 100000');
       assert.match(file('io.max'), new RegExp(`rbps=${5 * MIB} wbps=${3 * MIB} `));

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson } from '../../src/index.ts';
 import { childrenOf, link } from '../faults/kernel-state.ts';
+import { until } from '../until.ts';
 
 const skip = process.geteuid?.() === 0 ? false : 'needs root';
 
@@ -44,7 +44,7 @@ for (const moment of ['while the service of it goes on', 'right before it is clo
     assert.ok(groupsOf(launcher).length > 0, 'it has control groups');
     process.kill(launcher, 'SIGKILL');
     if (moment === 'right before it is closed') await caisson.close();
-    else for (let i = 0; i < 500 && groupsOf(launcher).length > 0; i++) await sleep(20);
+    else await until('its control groups are removed', () => groupsOf(launcher).length === 0);
     assert.deepEqual(groupsOf(launcher), []);
   });
 }

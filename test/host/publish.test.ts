@@ -16,6 +16,7 @@ import type { ObservedEvent } from '../../src/core/ports.ts';
 import type { PublishedPort } from '../../src/sandbox/ports.ts';
 import { needs } from '../escape/harness.ts';
 import { NothingLeft } from '../nothing-left.ts';
+import { until } from '../until.ts';
 
 const python = spawnSync('python3', ['-V']).status === 0;
 const skip = python ? needs.root : 'python3 is not installed';
@@ -229,7 +230,7 @@ describe('published ports', { skip }, () => {
       encoding: 'utf8',
     });
     process.kill(Number(children.stdout.trim()), 'SIGKILL');
-    while ((await attempt(port)) !== 'ECONNREFUSED') await sleep(10);
+    await until('its port is closed', async () => (await attempt(port)) === 'ECONNREFUSED');
     assert.equal((await sandbox.exec(['true'])).code, 0);
     // Its port may be closed before this process hears of its end.
     let again: PublishedPort | undefined;
@@ -256,7 +257,10 @@ describe('published ports', { skip }, () => {
     await once(child.stdout, 'data');
     // It was said before, on another pipe.
     const line = /^caisson: 127\.0\.0\.1:(\d+) leads to port 8080 inside$/m;
-    for (let tries = 0; tries < 1000 && !line.test(said); tries++) await sleep(10);
+    await until(
+      () => `it says where: ${said}`,
+      () => line.test(said),
+    );
     const [, port] = line.exec(said) ?? [];
     assert.equal(await get(Number(port)), 'inside', said);
     child.kill('SIGTERM');

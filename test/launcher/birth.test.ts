@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { needs, ranFrom, Wall } from '../escape/harness.ts';
+import { until } from '../until.ts';
 
 const SANDBOXES = 20;
 
@@ -28,12 +28,10 @@ function signal(pids: readonly number[], name: 'SIGSTOP' | 'SIGCONT'): void {
 
 /** Inits, each with the process that waits for its job. */
 async function areBorn(launcher: number, before: readonly number[]): Promise<void> {
-  for (let waited = 0; waited < 500; waited++) {
+  await until('sandboxes are born', () => {
     const born = childrenOf(launcher).filter((pid) => !before.includes(pid));
-    if (born.length === SANDBOXES && born.every((pid) => childrenOf(pid).length === 1)) return;
-    await sleep(10);
-  }
-  assert.fail('sandboxes did not come to be');
+    return born.length === SANDBOXES && born.every((pid) => childrenOf(pid).length === 1);
+  });
 }
 
 test('sandboxes that are ready before their launcher reads of their birth run, and can be ended', {

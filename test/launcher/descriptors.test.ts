@@ -8,7 +8,8 @@ import { isCaissonError } from '../../src/core/error.ts';
 import type { Dial } from '../../src/launcher/dials.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { firstOutput, needs, ranFrom, Wall } from '../escape/harness.ts';
-import { openUngrouped, until } from './stopped.ts';
+import { until } from '../until.ts';
+import { openUngrouped } from './stopped.ts';
 
 const skip = needs.root;
 const MOST = 12;
@@ -55,7 +56,7 @@ async function sweep(
     }
     allowAll(launcher);
     await what();
-    await until(() => descriptors(launcher).length <= before, 'some are left');
+    await until('none is left', () => descriptors(launcher).length <= before);
   }
   await what();
   return refusals;

@@ -10,9 +10,10 @@ import type { Job } from '../../src/plan/plan.ts';
 import { needs, Wall, without } from '../escape/harness.ts';
 import { NotedProcesses } from '../noted-processes.ts';
 import { SeededRandom } from '../seeded-random.ts';
+import { until } from '../until.ts';
 import { RandomFrames } from './random-frames.ts';
 import { RawClient } from './raw-client.ts';
-import { childrenOf, until } from './stopped.ts';
+import { childrenOf } from './stopped.ts';
 
 const skip = needs.root;
 const PLAN = 1;
@@ -95,8 +96,8 @@ test('of what was ended no descriptor and no process is left', {
     client.heard.length = 0;
     client.empty(frameType.CLOSE, PLAN);
   }
-  await until(() => childrenOf(client.pid).length <= children, 'processes are left');
-  await until(() => client.descriptors <= before, 'descriptors are left');
+  await until('no process is left', () => childrenOf(client.pid).length <= children);
+  await until('no descriptor is left', () => client.descriptors <= before);
 });
 
 test('an id that is in use is refused, and its owner goes on', { skip }, async () => {

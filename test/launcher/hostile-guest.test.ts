@@ -18,7 +18,8 @@ import {
 } from '../escape/harness.ts';
 import { NotedProcesses } from '../noted-processes.ts';
 import { groupsOf, isGroupOf } from '../nothing-left.ts';
-import { childrenOf, descendantsOf, isAsleep, until } from './stopped.ts';
+import { until } from '../until.ts';
+import { childrenOf, descendantsOf, isAsleep } from './stopped.ts';
 
 const skip = needs.rootAndGcc;
 
@@ -245,7 +246,7 @@ test('at its limit of processes the next command waits, is refused, and then run
   }
   run.kill();
   assert.equal((await run.result).cause, 5);
-  await until(() => descendantsOf(init).length <= 1, 'it is not ended whole');
+  await until('the whole of it is ended', () => descendantsOf(init).length <= 1);
   assert.equal(ranFrom(await sandbox.run(own.job('none'))).code, 7);
   await sandbox.close();
 });
@@ -259,7 +260,7 @@ test('what it has stopped is ended on time', { skip, timeout: 60_000 }, async ()
   await stops.started;
   // Whoever waits for the next command is there, and is stopped with the others.
   const waits = () => childrenOf(init).length === 3 && isAsleep(childrenOf(init).at(-1));
-  await until(waits, 'nobody waits for the next command');
+  await until('somebody waits for the next command', waits);
   stops.stdin.end('x');
   assert.equal((await stops.result).status, 7 << 8);
   assert.equal((await sandbox.run(own.job('none', { limits: { wallMs: 300 } }))).cause, 1);

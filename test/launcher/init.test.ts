@@ -16,6 +16,7 @@ import { bindJob } from '../../src/plan/bind.ts';
 import { compile } from '../../src/plan/compile.ts';
 import { levelPolicy } from '../../src/policy/presets.ts';
 import { NotedProcesses } from '../noted-processes.ts';
+import { until } from '../until.ts';
 
 const launcher = locateLauncher().path;
 const skip = process.getuid?.() === 0 ? false : 'needs root';
@@ -38,14 +39,6 @@ function childrenOf(pid: number): { pid: number; state: string; name: string }[]
       const [pid = '', state = '', name = ''] = line.trim().split(/\s+/);
       return { pid: Number(pid), state, name };
     });
-}
-
-async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    if (holds()) return;
-    await sleep(10);
-  }
-  assert.fail(`it never came to be that ${what}`);
 }
 
 /** Runs strict sandboxes inside, with what the host as seen from there offers. */
@@ -77,7 +70,7 @@ test('over a socket: a sandbox inside, orphans reaped, everything gone when the 
   const path = join(base, 'socket');
   const outer = startInit('--socket', path);
   try {
-    await until(() => existsSync(path), 'init listens');
+    await until('init listens', () => existsSync(path));
     assert.equal(statSync(path).mode & 0o777, 0o600);
     const client = LauncherClient.over(connect(path));
     assert.equal(await runStrict(client, 'id -u; set -- /proc/[0-9]*; echo $#'), '1000\n2\n');
@@ -97,14 +90,13 @@ test('over a socket: a sandbox inside, orphans reaped, everything gone when the 
 
     const sleeper = () => childrenOf(first).find(({ name }) => name === 'sleep')?.pid;
     inside('sh', '-c', 'sleep 1000 > /dev/null 2>&1 &');
-    await until(() => sleeper() !== undefined, 'init has an orphan');
+    await until('init has an orphan', () => sleeper() !== undefined);
     process.kill(sleeper() ?? 0, 'SIGKILL');
-    await until(
-      () => childrenOf(first).every(({ name, state }) => name !== 'sleep' && state[0] !== 'Z'),
-      'the orphan is reaped',
+    await until('the orphan is reaped', () =>
+      childrenOf(first).every(({ name, state }) => name !== 'sleep' && state[0] !== 'Z'),
     );
     inside('sh', '-c', 'setsid sleep 1000 > /dev/null 2>&1 &');
-    await until(() => sleeper() !== undefined, 'a daemon runs');
+    await until('a daemon runs', () => sleeper() !== undefined);
     const daemon = sleeper() ?? 0;
 
     const processes = new NotedProcesses([first, daemon]);
@@ -124,7 +116,7 @@ test('a container’s stop (SIGTERM to PID 1) takes everything down in order', {
   const path = join(base, 'socket');
   const outer = startInit('--socket', path);
   try {
-    await until(() => existsSync(path), 'init listens');
+    await until('init listens', () => existsSync(path));
     const client = LauncherClient.over(connect(path));
     const running = runStrict(client, 'sleep 1000');
     const first = childrenOf(outer.pid ?? 0)[0]?.pid ?? 0;

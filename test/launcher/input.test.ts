@@ -6,9 +6,9 @@ import { encodeExec } from '../../src/launcher/protocol/encode-job.ts';
 import { decodeNumber, frameType, rawFrame } from '../../src/launcher/protocol/frame.ts';
 import type { Job } from '../../src/plan/plan.ts';
 import { needs } from '../escape/harness.ts';
+import { until } from '../until.ts';
 import type { RawClient } from './raw-client.ts';
 import { BOX, PLAN, RawSandbox } from './raw-sandbox.ts';
-import { until } from './stopped.ts';
 
 const skip = needs.root;
 const RUN = 3;
@@ -39,7 +39,7 @@ const residentBytes = (pid: number): number =>
 /** As much as may be, all the time, as a client does that has plenty. */
 async function pour(client: RawClient, id: number, total: number): Promise<void> {
   for (let sent = 0; sent < total; sent += PIECE) {
-    await until(() => sent + PIECE - taken(client, id) <= WINDOW, 'it is not taken');
+    await until('it is taken', () => sent + PIECE - taken(client, id) <= WINDOW);
     client.send(piece(id));
   }
 }
@@ -111,7 +111,7 @@ test('a terminal’s end of input comes behind what waits for room', { skip }, a
   const script = 'stty -echo; echo up; sleep 0.5; exec wc -c';
   const pty = { rows: 24, columns: 80 };
   client.send(encodeExec(RUN, { plan: PLAN }, fed(own, ['/bin/sh', '-c', script], { pty })));
-  await until(() => client.received(frameType.STDOUT, RUN) >= 4, 'it does not start');
+  await until('it has started', () => client.received(frameType.STDOUT, RUN) >= 4);
   const lines = Buffer.from('123456789\n'.repeat(5000));
   client.send(rawFrame(frameType.STDIN, RUN, lines), end(RUN));
   assert.equal((await client.result(RUN))?.status, 0);
@@ -137,7 +137,7 @@ test('a guest may close its terminal, and open it again', { skip }, async () => 
   const script = `echo up; at=$(tty); exec <&- >&- 2>&-; sleep 0.3; exec >$at
 head -c 500000 /dev/zero; exit 3`;
   client.send(encodeExec(RUN, { plan: PLAN }, fed(own, ['/bin/sh', '-c', script], { pty })));
-  await until(() => client.received(frameType.STDOUT, RUN) >= 4, 'it does not start');
+  await until('it has started', () => client.received(frameType.STDOUT, RUN) >= 4);
   client.record(frameType.CREDIT, RUN, (writer) => {
     writer.u32(1, 1, 'stream');
     writer.u32(2, 0xffff_ffff, 'bytes');

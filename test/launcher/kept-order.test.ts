@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isCaissonError } from '../../src/core/error.ts';
 import { needs, ranFrom } from '../escape/harness.ts';
-import { childrenOf, isAsleep, openUngrouped, signal, until } from './stopped.ts';
+import { until } from '../until.ts';
+import { childrenOf, isAsleep, openUngrouped, signal } from './stopped.ts';
 
 const skip = needs.root;
 
@@ -18,7 +19,7 @@ async function withAnotherWaiting(own: Own, { sandbox, init }: Opened) {
   const script = 'echo up; read -r word; echo $word';
   const first = sandbox.spawn(own.job(script, { stdout: 'stream', stdin: 'stream' }));
   await new Promise((resolve) => first.stdout.once('data', resolve));
-  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  await until('somebody waits for the second command', () => childrenOf(init).length === 2);
   return first;
 }
 
@@ -55,7 +56,7 @@ test('signals to a sandbox that stands still hold nobody up, and none is lost', 
   run.stdout.on('data', (chunk) => {
     said += chunk;
   });
-  await until(() => said === 'up\n', 'it does not start');
+  await until('it has started', () => said === 'up\n');
   signal([init], 'SIGSTOP');
   for (let i = 0; i < 3000; i++) run.signal(28); // SIGWINCH, which is ignored
   run.signal(1);
@@ -64,7 +65,7 @@ test('signals to a sandbox that stands still hold nobody up, and none is lost', 
     'other\n',
   );
   signal([init], 'SIGCONT');
-  await until(() => said === 'up\nhangup\n', 'the last signal was lost');
+  await until('the last signal is heard', () => said === 'up\nhangup\n');
   run.kill();
   assert.equal((await run.result).cause, 5);
 });
@@ -77,12 +78,11 @@ test('what ended before its sandbox was killed is told as it ended', { skip }, a
   );
   await Promise.all(runs.map((run) => new Promise((resolve) => run.stdout.once('data', resolve))));
   signal([own.launcher], 'SIGSTOP');
-  await until(() => childrenOf(init).length === 1, 'they do not end');
-  await until(() => isAsleep(init), 'it does not tell of them');
+  await until('they have ended', () => childrenOf(init).length === 1);
+  await until('it has told of them', () => isAsleep(init));
   signal([init], 'SIGKILL');
-  await until(
-    () => /^State:\s+Z/m.test(readFileSync(`/proc/${init}/status`, 'utf8')),
-    'it does not end',
+  await until('it has ended', () =>
+    /^State:\s+Z/m.test(readFileSync(`/proc/${init}/status`, 'utf8')),
   );
   signal([own.launcher], 'SIGCONT');
   const statuses = (await Promise.all(runs.map((run) => run.result))).map(
@@ -118,7 +118,7 @@ test('a sandbox in which nothing can be started refuses commands as long as that
   const refused = (error: unknown) => isCaissonError(error) && error.code === 'RESOURCE_EXHAUSTED';
   const first = sandbox.spawn(own.job('read -r word', { stdout: 'stream', stdin: 'stream' }));
   await first.started;
-  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  await until('somebody waits for the second command', () => childrenOf(init).length === 2);
   execFileSync('prlimit', [`--pid=${init}`, '--nproc=1:']);
   const second = sandbox.spawn(own.job('read -r word', { stdout: 'stream', stdin: 'stream' }));
   await second.started;
@@ -145,11 +145,11 @@ test('a guest that ends the process which waits for the next command ends no san
   const end = async () => {
     const waiting = childrenOf(init).at(-1) ?? 0;
     signal([waiting], 'SIGKILL');
-    await until(() => !childrenOf(init).includes(waiting), 'it does not end');
+    await until('it has ended', () => !childrenOf(init).includes(waiting));
   };
   await end();
   assert.equal(ranFrom(await sandbox.run(own.job('echo second'))).stdout, 'second\n');
-  await until(() => childrenOf(init).length === 2, 'nobody waits for the third command');
+  await until('somebody waits for the third command', () => childrenOf(init).length === 2);
   // Ended, and not noticed before the next command comes.
   signal([own.launcher], 'SIGSTOP');
   const third = sandbox.run(own.job('echo third'));
@@ -166,7 +166,7 @@ test('a command that cannot be started leaves its turn to the next one', { skip 
   const { sandbox, init } = await own.open();
   const first = sandbox.spawn(own.job('read -r word', { stdout: 'stream', stdin: 'stream' }));
   await first.started;
-  await until(() => childrenOf(init).length === 2, 'nobody waits for the second command');
+  await until('somebody waits for the second command', () => childrenOf(init).length === 2);
   signal([init], 'SIGSTOP');
   const second = sandbox.run(own.job('echo second'));
   const { mounts } = own.kind;
@@ -188,7 +188,7 @@ async function stopWaiting(own: Own, { init }: Opened, commands = 2): Promise<nu
   // Asleep it has said that it is ready, and the launcher has heard of that when it answers.
   const last = () => childrenOf(init).at(-1);
   const waits = () => childrenOf(init).length === commands && isAsleep(last());
-  await until(waits, 'nobody waits for the next command');
+  await until('somebody waits for the next command', waits);
   await own.wall.client.stats();
   const waiting = last() ?? 0;
   signal([waiting], 'SIGSTOP');
@@ -235,7 +235,7 @@ test('a command whose process is ended again before it had read it is refused', 
   signal([waiting], 'SIGKILL');
   // It is asked for once the command is with the next one.
   const third = () => childrenOf(init).length === 3 && !childrenOf(init).includes(waiting);
-  await until(third, 'nobody waits for the third one');
+  await until('somebody waits for the third one', third);
   signal([next], 'SIGKILL');
   await assert.rejects(run, (error) => isCaissonError(error) && error.code === 'LAUNCHER_FAILED');
   assert.equal(ranFrom(await sandbox.run(own.job('cat /tmp/runs'))).stdout, '');

@@ -8,7 +8,8 @@ import { locateLauncher } from '../../src/launcher/locate.ts';
 import type { RawResult } from '../../src/launcher/protocol/decode-result.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import { needs, ranFrom } from '../escape/harness.ts';
-import { childrenOf, openUngrouped, signal, type Ungrouped, until } from './stopped.ts';
+import { until } from '../until.ts';
+import { childrenOf, openUngrouped, signal, type Ungrouped } from './stopped.ts';
 
 const skip = needs.root;
 
@@ -18,12 +19,14 @@ async function allMade(runs: readonly Promise<RawResult>[]): Promise<void> {
 }
 
 async function waiting({ wall }: Ungrouped, count: number): Promise<void> {
-  for (let waited = 0; ; waited++) {
-    const { waiting: now } = await wall.client.stats();
-    if (now === count) return;
-    assert.ok(waited < 1000, `${now} wait`);
-    await sleep(10);
-  }
+  let now = 0;
+  await until(
+    () => `${count} wait, and not ${now}`,
+    async () => {
+      ({ waiting: now } = await wall.client.stats());
+      return now === count;
+    },
+  );
 }
 
 test('a plan that is forgotten while sandboxes are made for it leaves none', { skip }, async () => {
@@ -37,7 +40,7 @@ test('a plan that is forgotten while sandboxes are made for it leaves none', { s
   await own.wall.client.forgetPlan(other);
   signal(own.helpers, 'SIGCONT');
   await waiting(own, 0);
-  await until(() => childrenOf(own.launcher).length === 2, 'they go on');
+  await until('nothing is left of them', () => childrenOf(own.launcher).length === 2);
 });
 
 test('many sandboxes asked of a nursery that stands still: others are answered, and all are made', {

@@ -1,12 +1,13 @@
 /** For tests of what a launcher sees in which order: its processes are made to wait, and go on when the test says so. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PlanHandle } from '../../src/launcher/client.ts';
 import type { LauncherSandbox } from '../../src/launcher/launcher-sandbox.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import type { Job, KindPlan } from '../../src/plan/plan.ts';
 import { Wall } from '../escape/harness.ts';
+import { statOf } from '../proc-stat.ts';
+import { until } from '../until.ts';
 
 export function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
@@ -23,23 +24,12 @@ export function descendantsOf(pid: number): number[] {
 
 /** Those of that name below it. */
 export function named(name: string, ancestor: number): number[] {
-  return descendantsOf(ancestor).filter((pid) => look(pid)?.name === name);
+  return descendantsOf(ancestor).filter((pid) => statOf(pid)?.name === name);
 }
 
 /** Whether it waits for somebody: what it had to do before is done. */
 export function isAsleep(pid: number | undefined): boolean {
-  return pid !== undefined && look(pid)?.state === 'S';
-}
-
-/** As proc_pid_stat(5) has it: a name is in parentheses, and may hold some. */
-function look(pid: number): { name: string; state: string } | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const end = text.lastIndexOf(')');
-    return { name: text.slice(text.indexOf('(') + 1, end), state: text.charAt(end + 2) };
-  } catch {
-    return undefined; // it went meanwhile
-  }
+  return pid !== undefined && statOf(pid)?.state === 'S';
 }
 
 /** What is left of a run before may have gone meanwhile. */
@@ -50,15 +40,6 @@ export function signal(pids: readonly number[], name: 'SIGSTOP' | 'SIGCONT' | 'S
     } catch (error) {
       assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
     }
-}
-
-/** @throws where it does not come to hold within ten seconds */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let waited = 0; waited < 1000; waited++) {
-    if (holds()) return;
-    await sleep(10);
-  }
-  assert.fail(what);
 }
 
 export interface Ungrouped {
@@ -80,7 +61,7 @@ export async function ungrouped(wall: Wall): Promise<Ungrouped> {
   await plan.ready;
   await wall.client.run(plan, job);
   const launcher = wall.client.pid ?? 0;
-  await until(() => childrenOf(launcher).length === 2, 'the first run does not go away');
+  await until('nobody is left of the first run', () => childrenOf(launcher).length === 2);
   return {
     wall,
     launcher,

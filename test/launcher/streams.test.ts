@@ -7,15 +7,12 @@ import { locateLauncher } from '../../src/launcher/locate.ts';
 import { encodePlan } from '../../src/launcher/protocol/encode-plan.ts';
 import type { Job } from '../../src/plan/plan.ts';
 import { needs, Range, Wall, without } from '../escape/harness.ts';
+import { statOf } from '../proc-stat.ts';
 import { openUngrouped } from './stopped.ts';
 
 const skip = needs.root;
 
-/** Clock ticks, of which there are 100 a second (proc_pid_stat(5)). */
-function cpuTicks(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return Number(fields[11]) + Number(fields[12]);
-}
+const cpuTicks = (pid: number): number => statOf(pid)?.cpuTicks ?? assert.fail('it is gone');
 
 function memoryBytes(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isCaissonError } from '../../src/core/error.ts';
 import { needs } from '../escape/harness.ts';
-import { childrenOf, isAsleep, openUngrouped, signal, until } from './stopped.ts';
+import { until } from '../until.ts';
+import { childrenOf, isAsleep, openUngrouped, signal } from './stopped.ts';
 
 const skip = needs.root;
 const pty = { rows: 24, columns: 80 };
@@ -12,7 +13,7 @@ const pty = { rows: 24, columns: 80 };
 async function opened(own: Awaited<ReturnType<typeof openUngrouped>>) {
   const { sandbox, init } = await own.open();
   const waits = () => childrenOf(init).length === 1 && isAsleep(childrenOf(init)[0]);
-  await until(waits, 'nobody waits for a command');
+  await until('somebody waits for a command', waits);
   await own.wall.client.stats(); // that it is ready was heard
   const waiting = childrenOf(init);
   signal(waiting, 'SIGSTOP');
@@ -29,7 +30,7 @@ test('a command that is not there is an error, however late that is heard of', {
   await own.wall.client.stats(); // it is given to whoever waits
   signal([own.launcher], 'SIGSTOP');
   signal(waiting, 'SIGCONT');
-  await until(() => !childrenOf(init).some((pid) => waiting.includes(pid)), 'it does not end');
+  await until('it has ended', () => !childrenOf(init).some((pid) => waiting.includes(pid)));
   signal([own.launcher], 'SIGCONT');
   await assert.rejects(
     run.result,

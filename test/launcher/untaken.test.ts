@@ -12,8 +12,9 @@ import {
 } from '../../src/launcher/protocol/frame.ts';
 import type { Job } from '../../src/plan/plan.ts';
 import { needs } from '../escape/harness.ts';
+import { until } from '../until.ts';
 import { BOX, PLAN, RawSandbox } from './raw-sandbox.ts';
-import { isAsleep, named, until } from './stopped.ts';
+import { isAsleep, named } from './stopped.ts';
 
 const skip = needs.root;
 const RUN = 3;
@@ -57,7 +58,7 @@ for (const [where, target] of [
       const { client } = own;
       client.send(encodeExec(RUN, target, told(own, 'exec cat /dev/zero', more)));
       if (order !== undefined) {
-        await until(() => isFull(own), 'it does not write');
+        await until('it has written all that it may', () => isFull(own));
         client.send(order(RUN));
       }
       const result = await client.result(RUN);
@@ -76,9 +77,12 @@ for (const [where, target] of [
     await using own = await RawSandbox.open();
     const { client } = own;
     client.send(encodeExec(RUN, target, told(own, 'head -c 300000 /dev/zero; exit 3')));
-    await until(() => client.received(frameType.STDOUT, RUN) === WINDOW, 'it does not write');
+    await until(
+      'it has written all that it may',
+      () => client.received(frameType.STDOUT, RUN) === WINDOW,
+    );
     const runs = () => ['head', 'sh'].some((name) => named(name, client.pid).length > 0);
-    await until(() => !runs(), 'it does not end');
+    await until('it has ended', () => !runs());
     assert.equal(await client.result(RUN, 300), undefined);
     client.send(kill(RUN));
     const result = await client.result(RUN);
@@ -91,7 +95,10 @@ test('a sandbox that is closed is told with its commands, unread', { skip }, asy
   await using own = await RawSandbox.open();
   const { client } = own;
   client.send(encodeExec(RUN, { sandbox: BOX }, told(own, 'exec cat /dev/zero')));
-  await until(() => client.received(frameType.STDOUT, RUN) === WINDOW, 'it does not write');
+  await until(
+    'it has written all that it may',
+    () => client.received(frameType.STDOUT, RUN) === WINDOW,
+  );
   client.send(rawFrame(frameType.CLOSE, BOX));
   assert.equal((await client.result(RUN))?.cause, 5);
   assert.ok(await client.answer(frameType.CLOSED, BOX));
@@ -138,7 +145,10 @@ test('a signal of its client alone is no reason to drop anything', { skip }, asy
   await using own = await RawSandbox.open();
   const { client } = own;
   client.send(encodeExec(RUN, { plan: PLAN }, told(own, 'exec cat /dev/zero')));
-  await until(() => client.received(frameType.STDOUT, RUN) === WINDOW, 'it does not write');
+  await until(
+    'it has written all that it may',
+    () => client.received(frameType.STDOUT, RUN) === WINDOW,
+  );
   client.send(signalled(RUN));
   assert.equal(await client.result(RUN, 500), undefined);
   client.send(kill(RUN));

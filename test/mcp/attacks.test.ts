@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { request as overTls } from 'node:https';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ElicitResult } from '@modelcontextprotocol/sdk/types.js';
 import { HttpServer } from '../../src/mcp/http/serve-http.ts';
 import { makePlace, type Place } from '../cli/caisson.ts';
+import { running } from '../processes.ts';
+import { until } from '../until.ts';
 import { type HttpProcess, initialize, startHttp } from './http/http-process.ts';
 import { selfSigned } from './http/self-signed.ts';
 import { connectMcp } from './mcp-client.ts';
@@ -30,22 +32,7 @@ async function withTokens(place: Place, args: readonly string[] = []): Promise<H
 
 /** Whether a process of this machine has these words as its command line. */
 function runs(...words: readonly string[]): boolean {
-  return readdirSync('/proc').some((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, 'utf8') === `${words.join('\0')}\0`;
-    } catch {
-      return false;
-    }
-  });
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await holds()) return;
-    await sleep(25);
-  }
-  assert.fail(`it never came to: ${what}`);
+  return running(...words).length > 0;
 }
 
 const ownWord = () => `${40 + Math.random()}`;

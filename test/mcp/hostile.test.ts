@@ -1,6 +1,6 @@
 /** A model, a client and a guest that mean harm: what counts is what is left on the host's side. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,6 +8,8 @@ import { createInterface, type Interface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { entry, makePlace, type Place } from '../cli/caisson.ts';
+import { running } from '../processes.ts';
+import { until } from '../until.ts';
 import { type McpClient, startMcp, withoutPython } from './mcp-client.ts';
 
 describe('hostile calls', () => {
@@ -230,7 +232,7 @@ describe('hostile calls', () => {
     for (const { isError, structured } of await Promise.all(calls)) {
       assert.ok(isError || structured.outcome !== 'exited', JSON.stringify(structured));
     }
-    assert.equal(running('sleep 7711'), 0);
+    assert.deepEqual(running('sleep', '7711'), []);
   });
 });
 
@@ -274,20 +276,14 @@ describe('hostile clients', () => {
       await bare.answer(2);
       bare.call(3, 'run_command', { sandbox: 'sandbox-1', argv: ['sleep', '7722'] });
       bare.call(4, 'run_command', { argv: ['sleep', '7722'] });
-      while (running('sleep 7722') < 2) await sleep(50);
+      await until('both run', () => running('sleep', '7722').length >= 2);
       leave(bare);
       if (bare.child.exitCode === null && bare.child.signalCode === null)
         await once(bare.child, 'exit');
-      while (running('sleep 7722') > 0) await sleep(50);
-      assert.equal(running('sleep 7722'), 0, way);
+      await until(`both are ended: it ${way}`, () => running('sleep', '7722').length === 0);
     }
   });
 });
-
-function running(line: string): number {
-  const { stdout } = spawnSync('pgrep', ['-fxc', line], { encoding: 'utf8' });
-  return Number(stdout);
-}
 
 interface Message {
   readonly id?: number;

@@ -4,9 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { entry, makePlace, type Place } from '../cli/caisson.ts';
 import { typist } from '../cli/typist.ts';
+import { until } from '../until.ts';
 import { startMcp, withoutPython } from './mcp-client.ts';
 
 interface Row {
@@ -20,14 +20,6 @@ interface Row {
 
 function ps(place: Place): Row[] {
   return JSON.parse(place.caisson(['ps', '--json']).stdout).sandboxes;
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (holds()) return;
-    await sleep(50);
-  }
-  assert.fail(`it never came to: ${what}`);
 }
 
 /** Whether a process of this machine was started with that word. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makePlace, type Place } from '../cli/caisson.ts';
+import { until } from '../until.ts';
 import { type McpClient, startMcp, withoutPython } from './mcp-client.ts';
 
 const ALWAYS = [
@@ -219,7 +220,7 @@ describe('a server without a workspace', () => {
       });
       return Number(read.structured.stdout.text.trim());
     };
-    while ((await beats()) < 3) await sleep(50);
+    await until('three beats', async () => (await beats()) >= 3);
     abort.abort();
     await assert.rejects(running);
     let last = -1;

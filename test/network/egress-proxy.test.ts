@@ -429,9 +429,6 @@ for (const [title, head] of [
     assert.match(answer.toString('latin1'), /^HTTP\/1\.1 (200|400|421) /);
     socket.write('and more');
     socket.destroy();
-    for (let i = 0; i < 200 && world.proxy.counters().openConnections > 0; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.equal(world.proxy.counters().openConnections, 0);
+    await until('no connection is open', () => world.proxy.counters().openConnections === 0);
   });
 }

@@ -14,6 +14,7 @@ import { startNodeProcess } from '../../src/launcher/node-process.ts';
 import type { NetworkDecision } from '../../src/network/decision-log.ts';
 import { faultText } from '../../src/network/fault-bounds.ts';
 import { ProxyClient } from '../../src/network/proxy-client.ts';
+import { until } from '../until.ts';
 import { openDnsServer } from './dns-server.ts';
 import { clientHello, records, serverName } from './hello-bytes.ts';
 import { filtered } from './judge-parts.ts';
@@ -39,7 +40,7 @@ async function openNetwork(client: ProxyClient) {
   /** Once there are so many of them; what is not to come has a moment to do so. */
   const refusals = async (count: number): Promise<string[]> => {
     const told = () => decisions.filter(({ allowed }) => !allowed);
-    for (let tries = 0; told().length < count && tries < 400; tries++) await sleep(25);
+    await until(`${count} refusals are told`, () => told().length >= count);
     await sleep(50);
     return told().map(({ reason }) => reason);
   };
@@ -182,7 +183,7 @@ test("a fault that is nobody's ends the process, and each is told which", { skip
   const { finder, other } = open;
   await finder.guest.connect('127.0.0.2', Buffer.from('of nobody\n'));
   for (const { gone, guest } of [finder, other]) {
-    for (let tries = 0; gone.length === 0 && tries < 400; tries++) await sleep(25);
+    await until('the end of the process is told', () => gone.length > 0);
     assert.match(gone[0]?.message ?? '', /process.*ended.*TypeError: what nobody thought of/);
     assert.equal(await guest.connect('127.0.0.2', HELLO), 'ECONNREFUSED');
   }

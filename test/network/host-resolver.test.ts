@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { HostResolver } from '../../src/network/host-resolver.ts';
 import { NameServers } from '../../src/network/name-servers.ts';
 import { givenNameServers, type NameServerSettings } from '../../src/network/resolv-conf.ts';
+import { until } from '../until.ts';
 import { openScriptedNameServer, type Query } from './scripted-name-server.ts';
 
 const RIGHT = '203.0.113.1';
@@ -316,7 +317,7 @@ test('a flood of questions is bounded; the same question waits for the one answe
   const flood = Array.from({ length: 2000 }, (_, i) => dns.resolver.lookUp(`n${i}.x`, 4));
   const refused = await Promise.race(flood.slice(-1));
   assert.deepEqual(refused, { kind: 'failed', reason: 'too many names are being looked up' });
-  while (waiting.length < 128) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until('128 questions are asked', () => waiting.length >= 128);
   for (const { reply } of waiting) reply([RIGHT]);
   const found = await Promise.all(flood);
   assert.equal(found.filter(({ kind }) => kind === 'addresses').length, 127);

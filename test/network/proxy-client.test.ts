@@ -9,6 +9,7 @@ import type { NetworkOptions } from '../../src/network/network-client.ts';
 import { ProxyClient } from '../../src/network/proxy-client.ts';
 import type { NetworkPolicy } from '../../src/policy/policy.ts';
 import { NotedProcesses } from '../noted-processes.ts';
+import { until } from '../until.ts';
 import { openDnsServer } from './dns-server.ts';
 import { clientHello, records, serverName } from './hello-bytes.ts';
 import { filtered } from './judge-parts.ts';
@@ -150,7 +151,8 @@ test('the process ends with whoever started it', async () => {
   const proxy = new NotedProcesses([pid]);
   assert.equal(proxy.size, 1);
   await ended(owner);
-  for (let tries = 0; tries < 200 && proxy.left().length > 0; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  assert.deepEqual(proxy.left(), []);
+  await until(
+    () => `no process is left: ${proxy.left()}`,
+    () => proxy.left().length === 0,
+  );
 });

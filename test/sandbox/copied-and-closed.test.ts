@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson } from '../../src/index.ts';
+import { until } from '../until.ts';
 
 const policy = {
   version: 1,
@@ -58,10 +59,7 @@ test('closed while a copy takes long: neither waits for it', {
   const path = process.env.PATH;
   process.env.PATH = `${bin}:${path}`;
   const isCopying = async (): Promise<void> => {
-    for (let i = 0; !existsSync(join(base, 'copying')); i++) {
-      assert.ok(i < 500, 'nothing is copied');
-      await sleep(10);
-    }
+    await until('something is copied', () => existsSync(join(base, 'copying')));
     rmSync(join(base, 'copying'));
   };
   try {

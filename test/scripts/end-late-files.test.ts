@@ -6,9 +6,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { endLateFiles } from '../../scripts/end-late-files.ts';
 import { NotedProcesses } from '../noted-processes.ts';
+import { until } from '../until.ts';
 
 const room = mkdtempSync(join(tmpdir(), 'caisson-late-'));
 after(() => rmSync(room, { recursive: true }));
@@ -35,9 +35,7 @@ test('a late file is ended from outside, and told of by its name', async () => {
   // Its child holds the pipe: only with both gone it is closed.
   assert.deepEqual(await once(late, 'close'), [null, 'SIGKILL']);
   // Its files are closed before it is one that is init's to reap.
-  const ended = () => child.left().every((one) => one.endsWith(' Z'));
-  for (let tries = 0; tries < 500 && !ended(); tries++) await sleep(20);
-  assert.ok(ended());
+  await until('its child is ended', () => child.left().every((one) => one.endsWith(' Z')));
   assert.deepEqual(await once(patient, 'exit'), [0, null], 'what is no test file was ended');
   assert.deepEqual(told, [`late.test.ts was ended after 4 s: ${join(room, 'late.test.ts')}`]);
 });

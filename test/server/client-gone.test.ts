@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../until.ts';
 import { RawConnection, rawRequest } from './raw-http.ts';
 import { type Served, served } from './served.ts';
 
@@ -74,14 +75,8 @@ describe('a client that goes away', () => {
     else await when();
     connection.socket.resetAndDestroy();
     const isGone = () => seen.find((each) => each.remotePort === own)?.destroyed !== false;
-    await until(isGone, 'the service does not see that its client is gone');
+    await until('the service sees that its client is gone', isGone);
     server.off('connection', onConnection);
-  };
-  const until = async (holds: () => boolean, what: string): Promise<void> => {
-    for (let i = 0; !holds(); i++) {
-      assert.ok(i < 1000, what);
-      await sleep(10);
-    }
   };
   const workspaces = (): string[] => readdirSync(join(service.state, 'workspaces'));
   const live = (): number =>
@@ -89,12 +84,11 @@ describe('a client that goes away', () => {
       .list({ tenant: 'acme' })
       .filter(({ state }) => ['Initializing', 'Running', 'Paused'].includes(state)).length;
   /** Nothing runs, and no workspace is there. */
-  const nothingLeft = async (): Promise<void> => {
-    for (let i = 0; live() > 0 || workspaces().length > 0; i++) {
-      assert.ok(i < 1500, `left: ${live()} sandboxes, ${workspaces().length} workspaces`);
-      await sleep(20);
-    }
-  };
+  const nothingLeft = (): Promise<void> =>
+    until(
+      () => `nothing is left: ${live()} sandboxes, ${workspaces().length} workspaces`,
+      () => live() === 0 && workspaces().length === 0,
+    );
 
   for (const afterMs of [0, 5, 20, 60, 300]) {
     test(`during a run, after ${afterMs} ms`, async () => {
@@ -141,15 +135,15 @@ describe('a client that goes away', () => {
       ] as const) {
         const gate = Promise.withResolvers<void>();
         untold = gate.promise;
-        const isMade = () => until(() => made() === 3, `${path}: it was not made`);
+        const isMade = () => until(`${path}: it is made`, () => made() === 3);
         await leave(path, sent, isMade);
         gate.resolve();
-        await until(() => made() === 2, `${path}: it stays`);
+        await until(`${path}: it is ended`, () => made() === 2);
       }
       // Who comes again is told of it.
       const gate = Promise.withResolvers<void>();
       untold = gate.promise;
-      const isMade = () => until(() => made() === 3, 'it was not made');
+      const isMade = () => until('it is made', () => made() === 3);
       await leave('/api/sandboxes', body, isMade, [['idempotency-key', 'for-it-again']]);
       gate.resolve();
       await sleep(500);
@@ -175,7 +169,7 @@ describe('a client that goes away', () => {
     const { id } = made.body as { id: string };
     const [workspace = ''] = workspaces();
     const at = (name: string) => join(service.state, 'workspaces', workspace, name);
-    const begun = () => until(() => existsSync(at('begun')), 'it did not begin');
+    const begun = () => until('it has begun', () => existsSync(at('begun')));
     // It says every moment that it is there.
     const script = 'echo x > begun; while :; do echo x >> beats; sleep 0.02; done';
     await leave(`/api/sandboxes/${id}/exec`, { argv: ['sh', '-c', script] }, begun);
@@ -196,7 +190,7 @@ describe('a client that goes away', () => {
 
   test('with an idempotency key it goes on, and is answered when it comes again', async () => {
     const body = { argv: ['sh', '-c', 'sleep 1; echo done'] };
-    const runs = () => until(() => live() === 1, 'it did not begin');
+    const runs = () => until('it has begun', () => live() === 1);
     await leave('/api/runs', body, runs, [['idempotency-key', 'i-come-again']]);
     for (let i = 0; ; i++) {
       const answer = await service.ask('POST', '/api/runs', {

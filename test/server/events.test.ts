@@ -1,9 +1,11 @@
 /** What a command writes, as server-sent events. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { mentioning } from '../processes.ts';
+import { until } from '../until.ts';
 import { type Served, served } from './served.ts';
 
 let service: Served;
@@ -20,15 +22,7 @@ after(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-function running(word: string): boolean {
-  return readdirSync('/proc').some((name) => {
-    try {
-      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(word);
-    } catch {
-      return false;
-    }
-  });
-}
+const running = (word: string): boolean => mentioning(word).length > 0;
 
 async function post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
   return await fetch(`${service.address}${path}`, {
@@ -112,10 +106,8 @@ test('one in a sandbox of its own', async () => {
   });
   assert.ok(events[0]?.data.id);
   assert.equal(String(written('stdout')), 'f\n');
-  for (let i = 0; readdirSync(`${service.state}/workspaces`).length > 0; i++) {
-    assert.ok(i < 500, 'its workspace is left');
-    await sleep(20);
-  }
+  const workspaces = () => readdirSync(`${service.state}/workspaces`);
+  await until('its workspace is gone', () => workspaces().length === 0);
 });
 
 test('what goes wrong at the start is the last event', async () => {
@@ -135,16 +127,11 @@ for (const path of ['stream', 'run']) {
       { argv: ['sh', '-c', `yes & exec sleep ${word}`] },
       controller.signal,
     );
-    for (let i = 0; !running(word); i++) {
-      assert.ok(i < 500, 'it did not start');
-      await sleep(20);
-    }
+    await until('it runs', () => running(word));
     await response.body?.getReader().read();
     controller.abort();
-    for (let i = 0; running(word) || service.serving.app.streams.of('acme') > 0; i++) {
-      assert.ok(i < 500, 'it is left');
-      await sleep(20);
-    }
+    const streams = () => service.serving.app.streams.of('acme');
+    await until('nothing of it is left', () => !running(word) && streams() === 0);
   });
 }
 

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../until.ts';
 import { RawConnection, rawRequest } from './raw-http.ts';
 import { type Served, served } from './served.ts';
 
@@ -303,10 +304,7 @@ describe('files', () => {
     await files('DELETE', at(`watched/${name}`));
     await heard(`{"kind":"removed","path":"watched/${name}"}`);
     controller.abort();
-    for (let i = 0; service.serving.app.streams.of('acme') > 0; i++) {
-      assert.ok(i < 1000, 'the stream counts on');
-      await sleep(10);
-    }
+    await until('the stream counts no more', () => service.serving.app.streams.of('acme') === 0);
   });
 
   test('too much to be watched is said', async () => {
@@ -494,10 +492,7 @@ describe('uploads', () => {
     assert.equal(used(), before);
     await files('PUT', at('one'), { ...where, body: Buffer.alloc(700_000) });
     await service.ask('DELETE', `/api/sandboxes/${fresh.id}`, { key });
-    for (let i = 0; used() !== before; i++) {
-      assert.ok(i < 1000, 'it is still counted');
-      await sleep(10);
-    }
+    await until('it counts no more', () => used() === before);
   });
 
   test('its client goes away, or says nothing more: nothing of it is there', async () => {
@@ -506,12 +501,11 @@ describe('uploads', () => {
       setTimeout(() => sent.destroy(), 200);
     }).catch(() => {});
     await raw('stalled', (sent) => sent.write(Buffer.alloc(100_000))).catch(() => {});
-    for (let i = 0; ; i++) {
-      const left = readdirSync(workspace).filter((name) => /gone|stalled|part/.test(name));
-      if (left.length === 0) break;
-      assert.ok(i < 500, left.join());
-      await sleep(20);
-    }
+    const left = () => readdirSync(workspace).filter((name) => /gone|stalled|part/.test(name));
+    await until(
+      () => `nothing is left: ${left()}`,
+      () => left().length === 0,
+    );
   });
 
   test('while a sandbox is paused it says so', async () => {

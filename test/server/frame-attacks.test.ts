@@ -1,6 +1,7 @@
 /** WebSocket frames that are none, and upgrades that are none: as bytes. RFC 6455, 5. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { until } from '../until.ts';
 import { RawConnection, rawRequest } from './raw-http.ts';
 import { type Served, served } from './served.ts';
 
@@ -59,10 +60,7 @@ describe('WebSockets, by raw sockets', () => {
       connection.send(Uint8Array.from(bytes));
       await connection.ended;
       connection.destroy();
-      for (let i = 0; running() > 0; i++) {
-        assert.ok(i < 1000, 'its stream is still counted');
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      await until('its stream counts no more', () => running() === 0);
       assert.equal((await service.ask('GET', '/healthz')).status, 200);
     });
   }
@@ -85,10 +83,7 @@ describe('WebSockets, by raw sockets', () => {
       const answer = await connection.answer();
       assert.ok([400, 405, 426].includes(answer?.status ?? 0), `${answer?.status}`);
       connection.destroy();
-      for (let i = 0; running() > 0; i++) {
-        assert.ok(i < 1000, 'its stream is still counted');
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      await until('its stream counts no more', () => running() === 0);
     });
   }
 
@@ -125,10 +120,14 @@ describe('WebSockets, by raw sockets', () => {
         await connection.ended;
       }
     }
-    for (let i = 0; (await count()) > before; i++) {
-      assert.ok(i < 1000, `${await count()} connections are left of ${before}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    let left = before;
+    await until(
+      () => `${before} connections as before, and not ${left}`,
+      async () => {
+        left = await count();
+        return left <= before;
+      },
+    );
   });
 
   test('another protocol that is offered is not taken, and the request answered', async () => {
@@ -159,10 +158,7 @@ describe('WebSockets, by raw sockets', () => {
     assert.equal(refused.length, 50);
     for (const each of refused) assert.equal(each?.headers['retry-after'], '1');
     for (const each of connections) each.destroy();
-    for (let i = 0; running() > 0; i++) {
-      assert.ok(i < 1000, 'a stream is still counted');
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until('no stream counts any more', () => running() === 0);
     const next = await open();
     next.destroy();
   });

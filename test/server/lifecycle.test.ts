@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { until } from '../until.ts';
 import { GuestSocket } from './guest-socket.ts';
 import { type Served, served } from './served.ts';
 
@@ -73,12 +74,7 @@ describe('paused and gone on with', () => {
     const [name = ''] = workspaces();
     const path = join(service.state, 'workspaces', name, 'ticks');
     const ticks = () => (existsSync(path) ? readFileSync(path, 'utf8').length : 0);
-    const goesOn = async (from: number) => {
-      for (let i = 0; ticks() === from; i++) {
-        assert.ok(i < 500, 'it does not go on');
-        await sleep(20);
-      }
-    };
+    const goesOn = (from: number) => until('it goes on', () => ticks() !== from);
     const guest = await GuestSocket.open(service.address, `/api/sandboxes/${id}/spawn`, key);
     guest.say({ argv: ['sh', '-c', 'while :; do printf x >> ticks; sleep 0.01; done'] });
     await goesOn(0);
@@ -444,10 +440,9 @@ describe('violations and usage', () => {
       await ask('POST', `/api/sandboxes/${id}/exec`, { argv: ['python3', '-c', script] });
       const told = () => ask('GET', `/api/sandboxes/${id}/violations`);
       // The proxy tells it, and not the launcher, which tells that the command has ended.
-      for (let i = 0; !(await told()).text.includes('two.example'); i++) {
-        assert.ok(i < 500, (await told()).text);
-        await sleep(20);
-      }
+      await until('two.example is told of', async () =>
+        (await told()).text.includes('two.example'),
+      );
       const { body } = await told();
       assert.ok(body.items.every((each) => typeof (each as { atMs?: number }).atMs === 'number'));
     }

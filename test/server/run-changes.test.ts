@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../until.ts';
 import { GuestSocket } from './guest-socket.ts';
 import { type Served, served } from './served.ts';
 
@@ -24,10 +24,10 @@ describe('changes of a run', () => {
   const nothingLeft = async (): Promise<void> => {
     const left = () =>
       ['overlays', 'workspaces'].flatMap((name) => readdirSync(join(service.state, name)));
-    for (let i = 0; left().length > 0; i++) {
-      assert.ok(i < 1000, `left: ${left()}`);
-      await sleep(20);
-    }
+    await until(
+      () => `nothing is left: ${left()}`,
+      () => left().length === 0,
+    );
   };
   interface Changed {
     readonly kind: string;

@@ -1,10 +1,12 @@
 /** A guest process over a WebSocket, from the client's end and from the host's. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { mentioning } from '../processes.ts';
+import { until } from '../until.ts';
 import { GuestSocket } from './guest-socket.ts';
 import { type Served, served } from './served.ts';
 
@@ -33,25 +35,7 @@ const open = (where = path): Promise<GuestSocket> => GuestSocket.open(service.ad
 /** Of a sleep that is nobody else's on this machine. */
 const seconds = (whole: number): string => `${whole}.${process.pid}`;
 
-/** Processes of this machine with that word in their command line. */
-function running(word: string): number {
-  return readdirSync('/proc').filter((name) => {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) return false;
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(word);
-    } catch {
-      return false;
-    }
-  }).length;
-}
-
-async function until(holds: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (holds()) return;
-    await sleep(20);
-  }
-  assert.fail(what);
-}
+const running = (word: string): number => mentioning(word).length;
 
 const openStreams = (): number => service.serving.app.streams.of('acme');
 
@@ -117,8 +101,8 @@ describe('spawn', () => {
     guest.say({ type: 'end' });
     assert.equal((await guest.event('outcome')).outcome.code, 0);
     await until(
+      'its workspace is gone',
       () => readdirSync(`${service.state}/workspaces`).length === 0,
-      'its workspace is left',
     );
   });
 
@@ -137,10 +121,10 @@ describe('spawn', () => {
       const word = seconds(42_420 + where.length);
       const guest = await open(where === '/spawn' ? path : where);
       guest.say({ argv: ['sh', '-c', `sleep ${word} & exec sleep ${word}`] });
-      await until(() => running(word) >= 2, 'it did not start');
+      await until('it runs', () => running(word) >= 2);
       guest.socket.terminate();
-      await until(() => running(word) === 0, 'a process is left');
-      await until(() => openStreams() === 0, 'a stream counts on');
+      await until('no process is left', () => running(word) === 0);
+      await until('no stream counts on', () => openStreams() === 0);
     });
   }
 
@@ -156,16 +140,14 @@ describe('spawn', () => {
     });
     await guest.event('started');
     guest.socket.terminate();
-    for (let i = 0; ; i++) {
+    await until('it has written all', async () => {
       const { body } = await service.ask('POST', `/api/sandboxes/${id}/exec`, {
         key,
         body: { argv: ['cat', '/tmp/detached'] },
       });
-      if ((body as { stdout: { text: string } }).stdout.text === 'done\n') break;
-      assert.ok(i < 500, 'it did not come so far');
-      await sleep(20);
-    }
-    await until(() => running(seconds(4747)) >= 1, 'it does not go on');
+      return (body as { stdout: { text: string } }).stdout.text === 'done\n';
+    });
+    await until('it goes on', () => running(seconds(4747)) >= 1);
     await service.ask('POST', `/api/sandboxes/${id}/exec`, {
       key,
       body: { argv: ['pkill', 'sleep'] },
@@ -175,10 +157,10 @@ describe('spawn', () => {
   test('a client that is gone without a word is noticed', async () => {
     const guest = await open();
     guest.say({ argv: ['sleep', seconds(5656)] });
-    await until(() => running(seconds(5656)) === 1, 'it did not start');
+    await until('it runs', () => running(seconds(5656)) === 1);
     // As a machine that was switched off: it answers no ping.
     guest.socket.pause();
-    await until(() => running(seconds(5656)) === 0, 'its client was not missed');
+    await until('its client is missed, and it is ended', () => running(seconds(5656)) === 0);
     guest.socket.terminate();
   });
 
@@ -196,7 +178,7 @@ describe('spawn', () => {
       const { clients } = service.serving.app.websocketServer;
       return Math.max(...[...clients].map(({ bufferedAmount }) => bufferedAmount));
     };
-    await until(() => waiting() >= 2 ** 20, 'it does not write so much');
+    await until('a megabyte waits', () => waiting() >= 2 ** 20);
     const before = process.memoryUsage().rss;
     for (let i = 0; i < 75; i++) {
       assert.ok(waiting() < 4 * 2 ** 20, `${waiting()} bytes wait`);
@@ -224,7 +206,7 @@ describe('spawn', () => {
     // 100 MB were sent: most of them wait at the client's own end.
     assert.ok(guest.socket.bufferedAmount > 50 * 2 ** 20, String(guest.socket.bufferedAmount));
     guest.socket.terminate();
-    await until(() => running(seconds(6767)) === 0, 'it is left, its client being gone');
+    await until('it is ended, its client being gone', () => running(seconds(6767)) === 0);
   });
 
   test('all of a large input arrives, and is told', async () => {
@@ -288,11 +270,11 @@ describe('spawn', () => {
     test(`refused while it runs, and ended: ${what}`, async () => {
       const guest = await open();
       guest.say({ argv: ['sleep', seconds(7878)] });
-      await until(() => running(seconds(7878)) === 1, 'it did not start');
+      await until('it runs', () => running(seconds(7878)) === 1);
       say(guest);
       assert.equal((await guest.event('problem')).problem.code, 'REQUEST_INVALID');
       assert.equal(await guest.closed, 1008);
-      await until(() => running(seconds(7878)) === 0, 'it is left');
+      await until('it is ended', () => running(seconds(7878)) === 0);
     });
   }
 
@@ -350,18 +332,18 @@ describe('spawn', () => {
     });
     const guest = await GuestSocket.open(service.address, path, made.token);
     guest.say({ argv: ['sleep', seconds(8989)] });
-    await until(() => running(seconds(8989)) === 1, 'it did not start');
+    await until('it runs', () => running(seconds(8989)) === 1);
     const response = await fetch(`${service.address}/api/sandboxes/${id}/files/watch?path=/tmp`, {
       headers: { authorization: `Bearer ${made.token}` },
     });
     await keys.revoke('acme', made.key.id, { by: 'test' });
-    await until(() => running(seconds(8989)) === 0, 'it goes on');
+    await until('it is ended', () => running(seconds(8989)) === 0);
     await guest.closed;
     await assert.rejects(response.text());
   });
 
   test('so many streams of one tenant, and no more', async () => {
-    await until(() => openStreams() === 0, 'a stream counts on');
+    await until('no stream counts on', () => openStreams() === 0);
     const others = await Promise.all(Array.from({ length: 8 }, () => open()));
     await assert.rejects(open(), /429/);
     const globex = await service.key('developer', 'globex');
@@ -370,7 +352,7 @@ describe('spawn', () => {
       other.socket.terminate();
     });
     for (const { socket } of others) socket.terminate();
-    await until(() => openStreams() === 0, 'they count on');
+    await until('none of them counts on', () => openStreams() === 0);
     (await open()).socket.terminate();
   });
 });

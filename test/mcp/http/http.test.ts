@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makePlace, type Place } from '../../cli/caisson.ts';
+import { until } from '../../until.ts';
 import { connectMcp, withoutPython } from '../mcp-client.ts';
 import { type HttpProcess, initialize, startHttp } from './http-process.ts';
 
@@ -258,7 +259,7 @@ test('a session that nobody uses any more is closed with its sandboxes', async (
   });
   await mcp[Symbol.asyncDispose]();
   assert.equal(guestsOf(http.child.pid, 'sleep 8882'), 1);
-  while (guestsOf(http.child.pid, 'sleep 8882') > 0) await sleep(100);
+  await until('it is ended', () => guestsOf(http.child.pid, 'sleep 8882') === 0);
   let status = 0;
   while (status !== 404) {
     // Who asks uses it.

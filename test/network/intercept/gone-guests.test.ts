@@ -6,6 +6,7 @@ import { connect, Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
+import { until } from '../../until.ts';
 import { Stand } from './stand.ts';
 
 /** What stops reading in the product is HTTP/2 that waits for a write; here, this does. */
@@ -41,7 +42,7 @@ test('one that resets its connection, which nobody reads', { timeout: 30_000 }, 
   const session = connectHttp2(stand.url(''), { createConnection: () => socket });
   session.on('error', () => {});
   session.request({ ':path': '/' }).on('error', () => {});
-  while (served === undefined) await sleep(5);
+  await until('it is served', () => served !== undefined);
   await sleep(150); // it is looked at more than once while its guest is there
   assert.ok(!session.destroyed);
   readNoMore(stand.port);

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { RequestDecision, RequestFacts } from '../../../src/network/intercept/interceptor.ts';
 import { makePlaceholder } from '../../../src/network/intercept/secrets.ts';
+import { until } from '../../until.ts';
 import { Http2Guest, REFUSED_STREAM } from './http2-guest.ts';
 import { type Request, type Response, Stand, type StandSecret } from './stand.ts';
 
@@ -35,11 +36,6 @@ const saying =
     socket.once('close', onClose);
     socket.write(bytes, 'latin1');
   };
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 1500 && !holds(); turn++) await sleep(10);
-  assert.ok(holds(), 'in time');
-}
 
 describe('a request that is reset before its body is whole is no frame for the next one', () => {
   for (const code of [0, 5, 8]) {
@@ -67,7 +63,7 @@ describe('a request that is reset before its body is whole is no frame for the n
         const open = { method: 'POST', ends: false } as const;
         guest.send(guest.request(1, '/first', announced, open), guest.data(1, body, false));
         if (answered) await guest.answer(1);
-        else await until(() => stand.decisions.length === 1);
+        else await until('it is decided upon', () => stand.decisions.length === 1);
         guest.send(guest.reset(1, code));
         await sleep(100);
         const second = {
@@ -95,9 +91,9 @@ describe('a request that is reset before its body is whole is no frame for the n
     });
     const guest = await Http2Guest.open(stand);
     guest.send(guest.request(1, '/slow'));
-    await until(() => stand.seen.length === 1);
+    await until('the server sees it', () => stand.seen.length === 1);
     guest.send(guest.reset(1, 8));
-    await until(() => closed);
+    await until('its connection to the server is closed', () => closed);
     guest.close();
   });
 });
@@ -125,13 +121,13 @@ describe('methods', () => {
         const socket = stand.socket();
         socket.write(bytes);
         socket.resume();
-        await until(() => socket.destroyed);
+        await until('the connection is ended', () => socket.destroyed);
       } else {
         const socket = connectTls({ port, host: '127.0.0.1', servername, ca });
         socket.on('error', () => {});
         socket.write(bytes);
         socket.resume();
-        await until(() => socket.destroyed);
+        await until('the connection is ended', () => socket.destroyed);
       }
       assert.ok(stand.refusals.some(({ target }) => target.startsWith('CONNECT ')));
       assert.ok(stand.seen.every(({ method }) => method === 'GET'));
@@ -201,7 +197,7 @@ describe('what servers send', () => {
       guest.send(guest.request(1, '/x'));
       const body = (await guest.answer(1)).filter(({ kind }) => kind === 'data');
       assert.equal(JSON.parse(Buffer.concat(body.map((each) => each.body)).toString()).status, 502);
-      await until(() => closed);
+      await until('its connection to the server is closed', () => closed);
       guest.close();
     });
   }
@@ -220,7 +216,7 @@ describe('what servers send', () => {
     socket.on('data', (piece) => {
       text += String(piece);
     });
-    await until(() => text.endsWith('ok'));
+    await until('it is answered to its end', () => text.endsWith('ok'));
     assert.equal(text.match(/100 Continue/g)?.length, 1);
     socket.destroy();
   });
@@ -277,7 +273,7 @@ describe('what one sandbox has the proxy keep is bounded', () => {
     }
     const answered = (): number =>
       guests.flatMap(({ frames }) => frames).filter(({ kind }) => kind !== 'other').length;
-    await until(() => answered() === count);
+    await until('each is answered', () => answered() === count);
     const resets = guests.flatMap(({ frames }) => frames.filter(({ kind }) => kind === 'reset'));
     for (const { body } of resets) assert.equal(body.readUInt32BE(0), REFUSED_STREAM);
     for (const guest of guests) guest.close();

@@ -1,9 +1,9 @@
 /** Authorities that are made ahead: each is had by one alone. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from '../../../src/network/intercept/authority.ts';
 import { SpareAuthority } from '../../../src/network/intercept/spare-authority.ts';
+import { until } from '../../until.ts';
 
 function counted(): { made: () => number; make: () => Promise<Authority> } {
   let made = 0;
@@ -27,7 +27,7 @@ test('the next one is made soon after', async () => {
   const { made, make } = counted();
   const spares = new SpareAuthority(make);
   await spares.take();
-  for (let tries = 0; tries < 1000 && made() < 2; tries++) await sleep(10);
+  await until('another one is made', () => made() > 1);
   assert.equal(made(), 2);
   assert.equal((await spares.take()).certificatePem, '2');
 });

@@ -17,14 +17,10 @@ import { readLog } from '../../../src/observe/audit/read-log.ts';
 import type { AuditRecord } from '../../../src/observe/audit/record.ts';
 import { readPublicKey } from '../../../src/observe/audit/signing-key.ts';
 import { verifyLogInParallel } from '../../../src/observe/audit/verify-in-parallel.ts';
+import { until } from '../../until.ts';
 import { event, fill, makeRoom, type Room } from './sample-log.ts';
 
 const records = (room: Room): AuditRecord[] => [...readLog(room.directory())];
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let n = 0; n < 500 && !holds(); n++) await delay(10);
-  assert.ok(holds());
-}
 
 describe('a record', () => {
   const output = {
@@ -225,7 +221,7 @@ describe('files', () => {
     using room = makeRoom();
     const log = await room.open({ ...small, keep: { files: 3 } });
     await fill(log, 300);
-    await until(() => logFilesOf(room.directory()).length <= 4);
+    await until('four files at most', () => logFilesOf(room.directory()).length <= 4);
     await log.close();
     assert.ok((logFilesOf(room.directory())[0]?.first ?? 0) > 0);
     assert.ok(records(room).some((record) => record.event === 'retired'));
@@ -240,12 +236,14 @@ describe('files', () => {
     const log = await room.open({ ...small, keep: { files: 1 }, ship });
     await fill(log, 200);
     const before = logFilesOf(room.directory()).length;
-    await until(() => Object.values(log.status.shipping).join().includes('ENOENT'));
+    await until('it is told that nothing is shipped', () =>
+      Object.values(log.status.shipping).join().includes('ENOENT'),
+    );
     await delay(200);
     assert.ok(before > 3 && logFilesOf(room.directory()).length >= before);
     assert.match(Object.values(log.status.shipping).join(), /ENOENT/);
     mkdirSync(join(room.root, 'unmounted'));
-    await until(() => logFilesOf(room.directory()).length <= 2);
+    await until('two files at most', () => logFilesOf(room.directory()).length <= 2);
     await log.close();
   });
 
@@ -258,7 +256,9 @@ describe('files', () => {
     const path = oldest?.path ?? '';
     writeFileSync(path, readFileSync(path, 'utf8').replace('echo 5 ', 'echo 6 '));
     const log = await room.open({ ...small, keep: { files: 1 } });
-    await until(() => records(room).some((record) => record.event === 'held'));
+    await until('what is held is told', () =>
+      records(room).some((record) => record.event === 'held'),
+    );
     assert.ok(existsSync(path));
     await log.close();
   });
@@ -305,7 +305,7 @@ describe('checkpoints', () => {
     };
     const first = await room.open({ checkpointEvery: { records: 10 }, ship: [refuse] });
     await fill(first, 50);
-    await until(() => refusals > 1);
+    await until('it was refused twice', () => refusals > 1);
     await first.close();
     const take = async (some: readonly Checkpoint[]): Promise<void> => {
       if (taken.length === 0 && refusals++ < 4) throw new Error('almost');

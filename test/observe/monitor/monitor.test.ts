@@ -7,6 +7,7 @@ import { Monitor } from '../../../src/observe/monitor/monitor.ts';
 import { Sampler } from '../../../src/observe/monitor/sample.ts';
 import { type Threshold, ThresholdWatch } from '../../../src/observe/monitor/threshold.ts';
 import type { UsageReading, UsageReadings } from '../../../src/observe/monitor/usage-source.ts';
+import { until } from '../../until.ts';
 
 const reading = (id: string, more: Partial<UsageReading> = {}): UsageReading => ({
   id,
@@ -179,7 +180,7 @@ describe('monitor', () => {
       everyMs: 10,
       onAlert: ({ threshold, id, value }) => alerts.push(`${threshold} ${id} ${value}`),
     });
-    while (asked() < 5) await sleep(10);
+    await until('five looks', () => asked() >= 5);
     assert.deepEqual(alerts, ['busy a 2']);
     assert.deepEqual(events, [{ kind: 'alert', id: 'a', threshold: 'busy', value: 2 }]);
     watch[Symbol.dispose]();

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson, policyFromDocument, type SandboxManager } from '../../../src/index.ts';
+import { until } from '../../until.ts';
 import { Footprint } from './footprint.ts';
 
 const needs = { root: process.geteuid?.() === 0 ? false : 'needs root' } as const;
@@ -200,7 +201,9 @@ describe('a managed sandbox', { skip: needs.root }, () => {
       await manager.run(['true'], { policy: bare });
       // Three sandboxes that wait for a job, each in namespaces of its own: after the run there would be none.
       const namespaces = (): number => footprint.note().namespaces;
-      for (let i = 0; i < 500 && namespaces() < 15; i++) await sleep(20);
-      assert.ok(namespaces() >= 15, String(namespaces()));
+      await until(
+        () => `15 namespaces, and not ${namespaces()}`,
+        () => namespaces() >= 15,
+      );
     }));
 });

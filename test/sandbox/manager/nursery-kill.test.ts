@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Caisson, policyFromDocument } from '../../../src/index.ts';
+import { until } from '../../until.ts';
 import { Footprint } from './footprint.ts';
 
 const needs = { root: process.geteuid?.() === 0 ? false : 'needs root' } as const;
@@ -131,8 +132,7 @@ describe('helpers of the launcher are killed', { skip: needs.root }, () => {
             .launchers()
             .flatMap(helpersOf)
             .filter((helper) => helper.state === 'Z');
-        for (let tries = 0; dead().length > 0 && tries < 100; tries++) await sleep(20);
-        assert.deepEqual(dead(), []);
+        await until('no dead child is left', () => dead().length === 0);
       }
       t.diagnostic(`${kills} helpers were killed`);
       await footprint.assertGone();

@@ -14,6 +14,7 @@ import {
   policyFromDocument,
   type SandboxManager,
 } from '../../../src/index.ts';
+import { until } from '../../until.ts';
 import { Footprint } from './footprint.ts';
 
 const needs = { root: process.geteuid?.() === 0 ? false : 'needs root' } as const;
@@ -66,7 +67,7 @@ async function withManager(use: (room: Room) => Promise<void>): Promise<void> {
       const outcome = manager.run(TICK, { policy, workspace, labels, ...options });
       outcome.catch(() => {});
       const ticks = (): number => statSync(file).size;
-      for (let tries = 0; ticks() === 0 && tries < 500; tries++) await sleep(10);
+      await until('it ticks', () => ticks() > 0);
       return { id: manager.list({ labels })[0]?.id ?? '', outcome, ticks };
     };
     await use({ manager, caisson, footprint, tick });
@@ -228,7 +229,7 @@ describe('a managed run', { skip: needs.root }, () => {
       });
       const runs = Array.from({ length: 52 }, () => manager.run(['sleep', '60'], { policy: bare }));
       for (const run of runs) run.catch(() => {});
-      while (manager.load().waiting < 50) await sleep(5);
+      await until('50 wait', () => manager.load().waiting >= 50);
       const [first] = manager.list({ state: 'Running' });
       await manager.pause(first?.id ?? '');
       footprint.note();

@@ -1,8 +1,8 @@
 /** A tenant that has everything evaluated at once, each under a policy of its own: each of those has hosts of its own. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { processTree } from '../../../bench/process-tree.ts';
 import { GuestSocket } from '../guest-socket.ts';
 import { type Served, served } from '../served.ts';
 
@@ -30,20 +30,7 @@ describe('executions of one tenant', () => {
   });
 
   /** Below this process, as the host sees them. */
-  const descendants = (): number => {
-    const parents = new Map<number, number>();
-    for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]));
-      } catch {
-        // It ended meanwhile.
-      }
-    }
-    const isOurs = (pid: number | undefined): boolean =>
-      pid !== undefined && (pid === process.pid || isOurs(parents.get(pid)));
-    return [...parents.values()].filter(isOurs).length;
-  };
+  const descendants = (): number => processTree(process.pid).length - 1;
 
   test('start no more hosts than it may have sandboxes; the rest waits, and too much is refused', async () => {
     const evaluate = (i: number) =>

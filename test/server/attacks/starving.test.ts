@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processTree } from '../../../bench/process-tree.ts';
 import type { ObservedEvent } from '../../../src/core/ports.ts';
+import { until } from '../../until.ts';
 import { type Served, served } from '../served.ts';
 
 describe('what one tenant asks for many times at once', () => {
@@ -71,7 +72,7 @@ describe('what one tenant asks for many times at once', () => {
     const ended = Promise.allSettled(streams);
     await run(neighbour);
     const { auditId } = (await run(key)).body as { auditId: string };
-    while (!texts.every((text) => text.includes(auditId))) await sleep(50);
+    await until('each is told of it', () => texts.every((text) => text.includes(auditId)));
     stopping.abort();
     await ended;
     for (const text of texts) assert.doesNotMatch(text, /"tenant":"globex"/);

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../until.ts';
 import { GuestSocket } from '../guest-socket.ts';
 import { RawConnection, rawRequest } from '../raw-http.ts';
 import { type Served, served } from '../served.ts';
@@ -333,7 +334,7 @@ describe('a service that is asked to stop', () => {
       }),
     );
     try {
-      while ((await connections(service)) < silent.length) await sleep(10);
+      await until('all are connected', async () => (await connections(service)) >= silent.length);
       assert.equal(await within(service.serving.stop(0)), 'ended');
       assert.equal(await connections(service), 0);
     } finally {

@@ -3,11 +3,13 @@
  * service has left of them: streams, connections, descriptors, guest processes, messages that wait.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WebSocket } from 'ws';
+import { mentioning } from '../../processes.ts';
+import { until } from '../../until.ts';
 import { GuestSocket } from '../guest-socket.ts';
 import { RawConnection, rawRequest } from '../raw-http.ts';
 import { type Served, served } from '../served.ts';
@@ -75,24 +77,6 @@ describe('WebSockets that are given up', () => {
         return false;
       }
     }).length;
-  /** @param word in the command lines of guests */
-  const guests = (word: string): string[] =>
-    readdirSync('/proc')
-      .filter((pid) => /^\d+$/.test(pid))
-      .flatMap((pid) => {
-        try {
-          const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-          return words.includes(word) ? [`${pid} ${words}`] : [];
-        } catch {
-          return [];
-        }
-      });
-  const until = async (holds: () => boolean | Promise<boolean>, what: () => string) => {
-    for (let i = 0; !(await holds()); i++) {
-      assert.ok(i < 500, what());
-      await sleep(20);
-    }
-  };
 
   /** Unlike any other number of seconds on this machine. */
   const mark = `7${process.pid}`;
@@ -181,25 +165,24 @@ describe('WebSockets that are given up', () => {
           );
           for (const { socket } of many) socket.resetAndDestroy();
           await until(
+            () => `no stream is left, and not ${streams()}`,
             () => streams() === 0,
-            () => `${streams()} streams are left`,
           );
           await until(
+            'no connection is left',
             async () => (await connections()) <= before.connections,
-            () => 'connections are left',
           );
           await until(
-            () => guests(mark).length === 0,
-            () => guests(mark).join('\n'),
+            () => `no guest is left: ${mentioning(mark).join()}`,
+            () => mentioning(mark).length === 0,
           );
           await until(
+            () => `${before.sockets} sockets as before, and not ${sockets()}`,
             () => sockets() <= before.sockets,
-            () => `${sockets()} sockets are left of ${before.sockets}`,
           );
-          const { running } = service.serving.service.manager.load();
           await until(
+            'one runs at most',
             () => service.serving.service.manager.load().running <= 1,
-            () => `${running} run`,
           );
         } finally {
           path = kept;
@@ -220,8 +203,8 @@ describe('WebSockets that are given up', () => {
     guest.say({ argv: ['sh', '-c', 'yes & exec cat >/dev/null'] });
     const server = serverSide();
     await until(
+      () => `a megabyte waits, and not ${server.bufferedAmount} bytes`,
       () => server.bufferedAmount >= 2 ** 20,
-      () => `${server.bufferedAmount}`,
     );
     // What was on its way comes yet.
     for (let before = -1; before !== server.bufferedAmount; ) {
@@ -242,10 +225,7 @@ describe('WebSockets that are given up', () => {
       `${grown} bytes, ${pending(server)} messages`,
     );
     guest.socket.terminate();
-    await until(
-      () => streams() === 0,
-      () => 'its stream is left',
-    );
+    await until('its stream is gone', () => streams() === 0);
   });
 
   test('compression that was offered is not agreed upon, and a message that has it ends the connection', async () => {
@@ -262,8 +242,8 @@ describe('WebSockets that are given up', () => {
     await connection.ended;
     connection.destroy();
     await until(
-      () => streams() === 0 && guests(mark).length === 0,
-      () => guests(mark).join('\n'),
+      () => `no guest is left: ${mentioning(mark).join()}`,
+      () => streams() === 0 && mentioning(mark).length === 0,
     );
   });
 });

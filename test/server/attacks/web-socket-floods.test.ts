@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../until.ts';
 import { RawConnection, rawRequest } from '../raw-http.ts';
 import { type Served, served } from '../served.ts';
 
@@ -55,12 +56,11 @@ describe('floods over WebSockets', () => {
     return connection;
   };
   const streams = (): number => service.serving.app.streams.of('globex');
-  const gone = async (): Promise<void> => {
-    for (let i = 0; streams() > 0; i++) {
-      assert.ok(i < 1000, `${streams()} streams are left`);
-      await sleep(20);
-    }
-  };
+  const gone = (): Promise<void> =>
+    until(
+      () => `no stream is left, and not ${streams()}`,
+      () => streams() === 0,
+    );
 
   const floods: readonly [string, Buffer][] = [
     ['messages without bytes', frame(0x82, Buffer.of(0))],
