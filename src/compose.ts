@@ -119,6 +119,7 @@ export class Caisson {
   #closed = false;
 
   private constructor(options: CaissonOptions) {
+    if (options === undefined) throw notOpened();
     checkOptions(options, 'Caisson.open', CAISSON);
     const { nameServers } = options;
     if (nameServers !== undefined) checkNameServers(nameServers, 'Caisson.open: nameServers');
@@ -543,5 +544,14 @@ function noWorkspace(): CaissonError {
     layer: 'sandbox',
     message: 'a program that is evaluated has no files, and so no workspace',
     hint: 'leave workspace out and hand in what it needs as arguments; WASM has wasm.preopens, and run, or eval of python and shell, has a workspace',
+  });
+}
+
+/** Without types nobody keeps `new` from being written. */
+function notOpened(): CaissonError {
+  return new CaissonError('REQUEST_INVALID', {
+    layer: 'sandbox',
+    message: 'a Caisson is opened, not constructed',
+    hint: 'write await Caisson.open()',
   });
 }

@@ -120,3 +120,9 @@ describe('a service that is not reached', () => {
     assert.match(error.hint, /by a name that its certificate has/);
   });
 });
+
+test('what is constructed without types says how it is opened', () => {
+  // @ts-expect-error: it is private, and takes no options
+  const construct = () => new RemoteCaisson({ url: 'http://127.0.0.1:8640' });
+  assert.throws(construct, { code: 'REQUEST_INVALID', hint: /RemoteCaisson\.open\(/ });
+});

@@ -90,6 +90,11 @@ test('after a run that was killed, the next ones run', {
   for (let i = 0; i < 3; i++) assert.equal((await caisson.run(['true'])).code, 0);
 });
 
+test('what is constructed without types says how it is opened', () => {
+  // @ts-expect-error: it is private
+  assert.throws(() => new Caisson(), { code: 'REQUEST_INVALID', hint: /Caisson\.open\(/ });
+});
+
 test('bad input is a typed error, and the same Caisson goes on', async () => {
   await using caisson = await Caisson.open();
   await assert.rejects(caisson.run([]), code('REQUEST_INVALID'));
