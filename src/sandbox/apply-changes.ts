@@ -7,6 +7,7 @@ import { type BigIntStats, closeSync, ftruncateSync, readSync, writeSync } from 
 import { CaissonError } from '../core/error.ts';
 import { copySparse } from '../launcher/layer.ts';
 import { AppliedStamps } from './applied-stamps.ts';
+import { Asides, removeLeftAsides } from './asides.ts';
 import { Below, type Owner, parentOf } from './below.ts';
 import { isErrno, isOther } from './beneath.ts';
 import type { Budget } from './budget.ts';
@@ -49,6 +50,7 @@ export async function applyChanges(
     (change.protected && options.skipProtected === true);
   const skipped = chosen.filter(isLeft);
   const wanted = chosen.filter((change) => !isLeft(change));
+  removeLeftAsides(directory, layers);
   const stamps = AppliedStamps.open(directory);
   const check = new ConflictCheck(setup, stamps);
   const refused = wanted.filter((change) => change.protected).map((change) => change.path);
@@ -77,11 +79,12 @@ export async function applyChanges(
   if (refused.length > 0 || conflicts.length > 0) throw conflict(refused, conflicts);
 
   let done = 0;
+  using asides = Asides.open(directory);
   try {
     for (const layer of layers) {
       using upper = Below.open(layer.upper, { isLayer: true });
-      using lower = Below.open(layer.lower);
-      const work = new LayerWork(layer, upper, lower, check, stamps);
+      using lower = Below.open(layer.lower, { aside: asides.name });
+      const work = new LayerWork({ layer, upper, lower, check, stamps, asides });
       for (const change of inOrder(ofLayer(layer, wanted))) {
         try {
           await work.apply(change);
@@ -131,39 +134,34 @@ class ConflictCheck {
 
 class Moved extends Error {}
 
+interface LayerSetup {
+  readonly layer: OverlayLayer;
+  readonly upper: Below;
+  readonly lower: Below;
+  readonly check: ConflictCheck;
+  readonly stamps: AppliedStamps;
+  readonly asides: Asides;
+}
+
 class LayerWork {
-  readonly #layer: OverlayLayer;
-  readonly #upper: Below;
-  readonly #lower: Below;
-  readonly #check: ConflictCheck;
-  readonly #stamps: AppliedStamps;
+  readonly #setup: LayerSetup;
   readonly #owner: Owner;
   readonly #isRoot = process.geteuid?.() === 0;
 
-  constructor(
-    layer: OverlayLayer,
-    upper: Below,
-    lower: Below,
-    check: ConflictCheck,
-    stamps: AppliedStamps,
-  ) {
-    this.#layer = layer;
-    this.#upper = upper;
-    this.#lower = lower;
-    this.#check = check;
-    this.#stamps = stamps;
-    this.#owner = lower.own();
+  constructor(setup: LayerSetup) {
+    this.#setup = setup;
+    this.#owner = setup.lower.own();
   }
 
   async apply(change: Change): Promise<void> {
     const { path, type } = change;
-    const lower = this.#lower;
+    const { layer, upper, lower, check, asides } = this.#setup;
     const before = lower.stat(path);
     // Looked at once more: an apply may take long, and others work on.
-    if (before === 'blocked' || this.#check.isConflict(change, before, this.#layer)) {
+    if (before === 'blocked' || check.isConflict(change, before, layer)) {
       throw new Moved(`${path} was changed`);
     }
-    if (before !== undefined) this.#check.replaces(before);
+    if (before !== undefined) check.replaces(before);
     if (change.kind === 'deleted') {
       if (before !== undefined) lower.remove(path, before.isDirectory());
       return;
@@ -176,6 +174,7 @@ class LayerWork {
     const kept = before === undefined ? this.#owner : ownerOf(before);
     const owner = this.#isRoot ? kept : undefined;
     const mode = (change.mode ?? 0o644) & 0o777;
+    asides.moveTo(layer, parentOf(path));
     if (type === 'directory') {
       if (before?.isDirectory() === true) lower.changeMode(path, mode);
       else {
@@ -184,23 +183,25 @@ class LayerWork {
       }
       return;
     }
-    if (type === 'link') lower.replaceLink(path, this.#upper.link(path));
+    if (type === 'link') lower.replaceLink(path, upper.link(path));
     else await this.#file(path, mode, owner);
     this.#note(path);
   }
 
   #note(path: string): void {
-    const made = this.#lower.stat(path);
-    if (typeof made === 'object') this.#stamps.note(made);
+    const { lower, stamps } = this.#setup;
+    const made = lower.stat(path);
+    if (typeof made === 'object') stamps.note(made);
   }
 
   async #file(path: string, mode: number, owner: Owner | undefined): Promise<void> {
-    const source = this.#upper.read(path);
+    const { upper, lower, stamps } = this.#setup;
+    const source = upper.read(path);
     try {
       const isLarge = source.stat.size >= SPARSE_FROM;
       const copy = isLarge && hasHoles(source.stat) ? copyHoles : copyBytes;
-      await this.#lower.replace(path, (fd) => copy(source, fd), mode, owner);
-      if (isLarge) this.#stamps.write();
+      await lower.replace(path, (fd) => copy(source, fd), mode, owner);
+      if (isLarge) stamps.write();
     } finally {
       closeSync(source.fd);
     }

@@ -3,7 +3,6 @@
  * it is done. For threads that do nothing else, and for what is soon done. Directories that were opened stay open for what
  * comes next in the same, so that a list of sorted paths opens each about once.
  */
-import { randomBytes } from 'node:crypto';
 import {
   type BigIntStats,
   chmodSync,
@@ -37,27 +36,30 @@ export interface Owner {
   readonly gid: number;
 }
 
+export interface BelowOptions {
+  /** A layer of ours: its files are read also where their guest left us no right to, as an ordinary user. */
+  readonly isLayer?: boolean;
+  /** For whoever writes: the name of what is still being made, which nobody else has. */
+  readonly aside?: string;
+}
+
 export class Below {
   readonly #root: number;
-  readonly #isLayer: boolean;
+  readonly #options: BelowOptions;
   /** The way to the directory asked for last, from the top. */
   readonly #way: { readonly name: string; readonly fd: number }[] = [];
   #last: { path: string; fd: number; isOurs: boolean };
   #absent: { readonly path: string; readonly error: unknown } | undefined;
 
-  private constructor(root: number, isLayer: boolean) {
+  private constructor(root: number, options: BelowOptions) {
     this.#root = root;
-    this.#isLayer = isLayer;
+    this.#options = options;
     this.#last = { path: '', fd: root, isOurs: false };
   }
 
-  /**
-   * `path` itself may lie behind links: it is the caller's word.
-   *
-   * @param isLayer a layer of ours: its files are read also where their guest left us no right to, as an ordinary user
-   */
-  static open(path: string, { isLayer = false } = {}): Below {
-    return new Below(openSync(path, O_RDONLY | O_DIRECTORY), isLayer);
+  /** `path` itself may lie behind links: it is the caller's word. */
+  static open(path: string, options: BelowOptions = {}): Below {
+    return new Below(openSync(path, O_RDONLY | O_DIRECTORY), options);
   }
 
   own(): Owner {
@@ -127,7 +129,7 @@ export class Below {
     try {
       return openSync(place, flags);
     } catch (error) {
-      if (!(this.#isLayer && isErrno(error, 'EACCES'))) throw error;
+      if (!(this.#options.isLayer && isErrno(error, 'EACCES'))) throw error;
       return openClosed(place, flags);
     }
   }
@@ -214,9 +216,10 @@ export class Below {
     return `/proc/self/fd/${this.#directory(parentOf(path))}/${name}`;
   }
 
-  /** The same, and beside it the name of what is still being made, which no two have. */
+  /** The same, and beside it what is still being made. */
   #places(path: string): [place: string, beside: string] {
-    const aside = `.caisson-${randomBytes(8).toString('hex')}`;
+    const { aside } = this.#options;
+    if (aside === undefined) throw new TypeError('it was opened to be read');
     return [this.#place(path), `/proc/self/fd/${this.#directory(parentOf(path))}/${aside}`];
   }
 

@@ -4,6 +4,7 @@
  *   STATE/overlays/ID/          0700
  *     overlay.json              workspace, policy, since when
  *     applied                   files that apply has written, a line each, so that they are not taken for somebody else's
+ *     .PROCESS..caisson-…       where an apply makes the file that it is at (asides.ts)
  *     upper/  work/             overlayfs's own
  *     staged/                   copies that take the workspace's place below it, where the policy stages it
  *     beside/upper/  beside/work/   of the repository behind a worktree, where there is one
@@ -19,6 +20,7 @@ import { identityOf, ownWorld } from '../host/process-identity.ts';
 import { copyLayer } from '../launcher/layer.ts';
 import type { PathSet } from '../policy/policy.ts';
 import { copyApplied } from './applied-stamps.ts';
+import { removeLeftAsides } from './asides.ts';
 import { inProgress } from './in-progress.ts';
 import { removeTree } from './remove-tree.ts';
 import { openStateDirectory, STATE_MODE } from './state-directory.ts';
@@ -218,6 +220,7 @@ export class Overlay {
   async discard(): Promise<void> {
     const home = join(this.directory, '..');
     const name = inProgress(this.id);
+    removeLeftAsides(this.directory, this.layers);
     try {
       renameSync(this.directory, join(home, name));
     } catch (error) {

@@ -12,16 +12,19 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { isCaissonError } from '../../src/core/error.ts';
 import { locateLauncher } from '../../src/launcher/locate.ts';
 import { type Change, Changes } from '../../src/sandbox/changes.ts';
 import { Overlay } from '../../src/sandbox/overlay.ts';
+import { statOf } from '../proc-stat.ts';
+import { until } from '../until.ts';
 
 const launcher = locateLauncher().path;
 
@@ -201,15 +204,21 @@ test('an apply that is ended between two files is gone on with, and leaves nothi
   assert.equal(applied(at), MANY);
 });
 
-test('a killed apply leaves whole files, old or new, and is gone on with', async () => {
-  using at = many();
+/** An apply in a process of its own. @param first is run before it */
+function applying(at: ReturnType<typeof stage>, first = '') {
   const program = `
-    import { Changes } from ${JSON.stringify(new URL('../../src/sandbox/changes.ts', import.meta.url).href)};
-    import { Overlay } from ${JSON.stringify(new URL('../../src/sandbox/overlay.ts', import.meta.url).href)};
+    ${first}
+    const { Changes } = await import(${JSON.stringify(new URL('../../src/sandbox/changes.ts', import.meta.url).href)});
+    const { Overlay } = await import(${JSON.stringify(new URL('../../src/sandbox/overlay.ts', import.meta.url).href)});
     const [state, id, launcher] = process.argv.slice(1);
     await (await Changes.read(Overlay.open(state, id), launcher)).apply();`;
   const args = ['--input-type=module', '-e', program, at.state, at.overlay.id, launcher];
-  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  return spawn(process.execPath, args, { stdio: 'inherit' });
+}
+
+test('a killed apply leaves whole files, old or new, and is gone on with', async () => {
+  using at = many();
+  const child = applying(at);
   const timer = setInterval(() => {
     if (readFileSync(at.work('f0'), 'utf8') === NEW) child.kill('SIGKILL');
   }, 1);
@@ -220,6 +229,61 @@ test('a killed apply leaves whole files, old or new, and is gone on with', async
   assert.ok(some > 0 && some < MANY, `${some}`);
   await (await at.read()).apply();
   assert.equal(applied(at), MANY);
+});
+
+describe('what an apply was making when it was killed', () => {
+  /** What is made has all its content when it gets its name: there the apply stands still, or is killed. */
+  const ends = (signal: string, name: string): string => `
+    import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const rename = fs.renameSync;
+    fs.renameSync = (from, to) => {
+      if (to.endsWith('/${name}')) process.kill(process.pid, '${signal}');
+      rename(from, to);
+    };
+    syncBuiltinESMExports();`;
+  const fill = (at: ReturnType<typeof stage>): void => {
+    mkdirSync(at.upper('d/empty'), { recursive: true });
+    writeFileSync(at.upper('a'), NEW);
+    writeFileSync(at.upper('d/file'), NEW);
+    symlinkSync('../a', at.upper('d/link'));
+  };
+  const left = (at: ReturnType<typeof stage>): string[] =>
+    readdirSync(at.work('.'), { recursive: true, encoding: 'utf8' }).filter((path) =>
+      path.includes('.caisson-'),
+    );
+  const goOn: Record<string, (at: ReturnType<typeof stage>) => Promise<unknown>> = {
+    apply: async (at) => await (await at.read()).apply(),
+    discard: async (at) => await at.overlay.discard(),
+  };
+
+  for (const name of ['a', 'd', 'empty', 'file', 'link']) {
+    for (const [how, next] of Object.entries(goOn)) {
+      test(`${name}: removed by the next ${how}`, async () => {
+        using at = stage();
+        fill(at);
+        const child = applying(at, ends('SIGKILL', name));
+        assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
+        assert.equal(left(at).length, 1);
+        await next(at);
+        assert.deepEqual(left(at), []);
+        if (how === 'apply') assert.equal(readFileSync(at.work('d/link'), 'utf8'), NEW);
+      });
+    }
+  }
+
+  test('one that is at work still keeps it', async () => {
+    using at = stage();
+    fill(at);
+    const child = applying(at, ends('SIGSTOP', 'link'));
+    await until('it stands still', () => statOf(child.pid ?? 0)?.state === 'T');
+    await (await at.read()).apply();
+    assert.equal(left(at).length, 1);
+    child.kill('SIGCONT');
+    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.deepEqual(left(at), []);
+    assert.equal(readFileSync(at.work('d/link'), 'utf8'), NEW);
+  });
 });
 
 test('an option that nobody knows applies nothing', async () => {
