@@ -11,31 +11,38 @@
 #include "state.h"
 #include "sys.h"
 
-/* What a nursery had begun ends by itself, at once. */
-#define ORPHANS_AFTER_NS 5000000u
+/* Whoever kills each mother before she answers is not waited for without end. */
+#define ORDERS_MAX 16
 
-static struct err order(int socket, struct cell *cell, pid_t *pid) {
-  /* Below 0: the last one could not be started. */
-  struct err result = fail(ERR_SYSTEM, EPIPE, "order nursery", NULL);
-  if (S.mother >= 0) result = nursery_order(S.mother, socket, &S.tree, cell ? &cell->cgroup : NULL, pid);
-  if (!failed(result) || result.errnum != EPIPE) return result;
-  TRY(mother_start());
-  return nursery_order(S.mother, socket, &S.tree, cell ? &cell->cgroup : NULL, pid);
+/* Over a socket of its own each time: what a mother that was killed had made already must not hear of what the next one is told. */
+static struct err order(struct nursery *nursery, struct cell *cell, int *socket) {
+  int ends[2];
+  if (S.mother < 0) return fail(ERR_SYSTEM, EPIPE, "order nursery", NULL); /* the last one could not be started */
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
+  struct err result = nursery_order(S.mother, ends[1], &S.tree, cell ? &cell->cgroup : NULL, &nursery->pid);
+  close(ends[1]);
+  if (failed(result)) close(ends[0]);
+  else *socket = ends[0];
+  return result;
 }
 
 static struct err nursery_start(struct nursery *nursery, struct cell *cell) {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
-  struct err result = order(ends[1], cell, &nursery->pid);
-  close(ends[1]);
-  if (failed(result)) {
-    close(ends[0]);
-    return result;
+  int socket = -1;
+  struct err result = order(nursery, cell, &socket);
+  for (int tries = 1; failed(result) && result.errnum == EPIPE && tries < ORDERS_MAX; tries++) {
+    TRY(mother_start());
+    result = order(nursery, cell, &socket);
   }
+  TRY(result);
   nursery->waiting = NULL;
   nursery->waiting_tail = &nursery->waiting;
   nursery->sent = 0;
-  if (!watch_add(&nursery->watch, WATCH_NURSERY, ends[0], EPOLLIN, nursery)) return fail(ERR_RESOURCE, errno, "epoll", NULL);
+  if (!watch_add(&nursery->watch, WATCH_NURSERY, socket, EPOLLIN, nursery)) {
+    result = fail(ERR_RESOURCE, errno, "epoll", NULL);
+    close(socket);
+    orphans_expect();
+    return result;
+  }
   return OK;
 }
 
@@ -52,7 +59,7 @@ static void nursery_ended(struct nursery *nursery) {
   nursery->waiting = NULL;
   nursery->waiting_tail = &nursery->waiting;
   nursery->sent = 0;
-  S.orphans_at_ns = S.now_ns + ORPHANS_AFTER_NS;
+  orphans_expect();
   while (sandbox) {
     struct sandbox *next = sandbox->waiting_next;
     sandbox->waiting_next = NULL;

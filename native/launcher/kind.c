@@ -17,6 +17,9 @@ struct builder {
   struct err result;
 };
 
+/* Whoever kills every child that builds is told that there is no template. */
+#define BUILDS_MAX 16
+
 static int build_template(void *argument) {
   struct builder *builder = argument;
   builder->result = mount_template(&S.host, builder->plan);
@@ -31,15 +34,16 @@ static int build_template(void *argument) {
 
 /* The template is built by a child in a mount namespace of its own, which outlives it through the descriptor. It shares our
    memory, and we sleep until it is done, as after vfork(2). */
-static struct err make_template(struct kind *kind) {
+static struct err build(struct kind *kind, bool *killed) {
   static uint8_t stack[256 * 1024] __attribute__((aligned(16)));
-  int ends[2];
+  int ends[2], status = 0;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
   struct builder builder = {&kind->plan, ends[1], fail(ERR_SYSTEM, ECHILD, "build template", NULL)};
   int pid = clone(build_template, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_NEWNS | SIGCHLD, &builder);
   struct err result = pid < 0 ? fail(ERR_SYSTEM, errno, "clone template", NULL) : OK;
   if (pid > 0)
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  *killed = WIFSIGNALED(status);
   close(ends[1]);
   if (!failed(result)) result = builder.result;
   char byte;
@@ -47,6 +51,13 @@ static struct err make_template(struct kind *kind) {
   if (!failed(result) && channel_receive(ends[0], &byte, 1, &kind->template, 1, &count) != 1)
     result = fail(ERR_SYSTEM, EPIPE, "keep template", NULL);
   close(ends[0]);
+  return result;
+}
+
+static struct err make_template(struct kind *kind) {
+  bool killed = false;
+  struct err result = build(kind, &killed);
+  for (int tries = 1; failed(result) && killed && tries < BUILDS_MAX; tries++) result = build(kind, &killed);
   return result;
 }
 

@@ -25,6 +25,7 @@ struct err mother_start(void) {
     waitpid(S.mother_pid, NULL, __WALL);
     S.mother_pid = 0;
     S.mother = -1;
+    orphans_expect();
   }
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return fail(ERR_RESOURCE, errno, "socketpair", NULL);
   S.mother_pid = fork();

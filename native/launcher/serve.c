@@ -78,36 +78,6 @@ static void dispatch(struct watch *watch, uint32_t what) {
   }
 }
 
-static bool is_known_child(int pid) {
-  if (pid == S.mother_pid || prober_is(pid) || pid == S.common.pid) return true;
-  for (unsigned i = 0; i < S.cell_count; i++)
-    if (S.cells[i]->own.pid == pid) return true;
-  for (const struct sandbox *sandbox = S.sandboxes; sandbox; sandbox = sandbox->all_next)
-    if (sandbox->pid == pid) return true;
-  return false;
-}
-
-/* What a nursery had made when it was killed, and had not told of: it has ended by itself, and nobody else waits for it. */
-static void orphans_reap(void) {
-  S.orphans_at_ns = S.now_ns + 20000000u;
-  for (const struct sandbox *sandbox = S.sandboxes; sandbox; sandbox = sandbox->all_next)
-    if (sandbox->asked) return; /* it may be the one that is looked at */
-  char path[64], text[16384];
-  snprintf(path, sizeof path, "%d/task/%d/children", (int)getpid(), (int)getpid());
-  int fd = openat(S.host.proc, path, O_RDONLY | O_CLOEXEC);
-  bool left = fd < 0 && errno == EMFILE;
-  ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
-  text[length < 0 ? 0 : length] = 0;
-  char *end;
-  for (char *at = text; *at; at = end) {
-    int pid = (int)strtol(at, &end, 10);
-    if (end == at || *end == 0) break;
-    if (!is_known_child(pid) && waitpid(pid, NULL, WNOHANG | __WALL) == 0) left = true;
-  }
-  if (!left) S.orphans_at_ns = 0;
-}
-
 static void loop(void) {
   while (!S.client_gone && !S.stopping) {
     S.now_ns = clock_ns();
@@ -144,6 +114,7 @@ static void take_everything_down(void) {
     watch_wait(&(struct timespec){.tv_nsec = 100000000}, dispatch_end);
   }
   cells_close();
+  orphans_await();
 }
 
 struct err serve(int fd) {

@@ -201,7 +201,7 @@ struct serve {
   unsigned paused; /* execs whose notified calls wait for their turn */
   uint64_t now_ns, refill_at_ns;
   uint64_t seats_at_ns;   /* when seats that somebody waits for are asked for again; 0: nobody does */
-  uint64_t orphans_at_ns; /* when children are looked for that a nursery made and did not tell of; 0: there are none */
+  uint64_t orphans_at_ns; /* when children are looked for that nobody has told of; 0: there are none */
 };
 
 extern struct serve S;
@@ -234,6 +234,13 @@ void prober_dismiss(void);
 /* mother.c: the process that nurseries are ordered of; started again where it was killed. */
 struct err mother_start(void);
 struct err mother_watch(void);
+
+/* orphans.c */
+/* Somebody who makes children has ended: they are looked for from soon on. */
+void orphans_expect(void);
+void orphans_reap(void);
+/* Everything that is known has ended. For a second at most. */
+void orphans_await(void);
 
 /* client.c: what goes to the client. */
 void client_send(uint16_t type, uint32_t id, const void *body, size_t length);

@@ -7,12 +7,6 @@ import type { Ties } from '../launcher/ties.ts';
 import type { Job } from '../plan/plan.ts';
 import type { Execution, OpenSandbox, PreparedKind, PrepareOptions } from './backend.ts';
 
-/** Where the launcher has not taken the plan, that is why; the job's own error only says that there is no plan. */
-async function explained(error: unknown, handle: PlanHandle): Promise<never> {
-  await handle.ready;
-  throw error;
-}
-
 export class LauncherKind implements PreparedKind {
   readonly #live: () => LauncherClient;
   readonly #plan: Uint8Array;
@@ -35,7 +29,7 @@ export class LauncherKind implements PreparedKind {
 
   run(job: Job, ties?: Ties): Promise<RawResult> {
     const { client, handle } = this.#handle();
-    return client.run(handle, job, ties).catch((error) => explained(error, handle));
+    return client.run(handle, job, ties);
   }
 
   spawn(job: Job, ties?: Ties): Execution {
@@ -61,9 +55,13 @@ export class LauncherKind implements PreparedKind {
 
   #handle(): { client: LauncherClient; handle: PlanHandle } {
     const client = this.#live();
-    if (this.#at?.client !== client) {
-      this.#at = { client, handle: client.preparePlan(this.#plan, this.#options) };
-    }
-    return this.#at;
+    if (this.#at?.client === client) return this.#at;
+    const at = { client, handle: client.preparePlan(this.#plan, this.#options) };
+    this.#at = at;
+    // What kept the launcher from taking it may have been of that moment: the next one hands it over again.
+    at.handle.ready.catch(() => {
+      if (this.#at === at) this.#at = undefined;
+    });
+    return at;
   }
 }

@@ -6,7 +6,7 @@ import type { Channel, Connection } from './channel.ts';
 import { launcherError } from './launcher-error.ts';
 import { decodeResult, type RawResult } from './protocol/decode-result.ts';
 import { frameType, rawFrame } from './protocol/frame.ts';
-import type { Ties } from './ties.ts';
+import { explain, type Ties } from './ties.ts';
 
 export class CaptureExec implements Channel {
   readonly #connection: Connection;
@@ -40,7 +40,10 @@ export class CaptureExec implements Channel {
     if (type === frameType.STARTED) return;
     this.#end();
     try {
-      if (type === frameType.ERROR) throw launcherError(body, this.#ties);
+      if (type === frameType.ERROR) {
+        explain(launcherError(body, this.#ties), this.#ties.planned, this.#reject);
+        return;
+      }
       // The promise settles only now that the guest is gone: an aborted run leaves nothing behind either.
       const { signal } = this.#ties;
       if (signal?.aborted === true) throw abortedError(signal);

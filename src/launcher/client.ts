@@ -112,12 +112,12 @@ export class LauncherClient {
 
   /** Runs a job in a fresh sandbox; output comes with the result. */
   run(plan: PlanHandle, job: Job, ties?: Ties): Promise<RawResult> {
-    return this.connection.capture({ plan: plan.id }, job, ties);
+    return this.connection.capture({ plan: plan.id }, job, { ...ties, planned: plan.ready });
   }
 
   /** Runs a job in a fresh sandbox; output comes as it is written. */
   spawn(plan: PlanHandle, job: Job, ties?: Ties): Execution {
-    return this.connection.stream({ plan: plan.id }, job, ties);
+    return this.connection.stream({ plan: plan.id }, job, { ...ties, planned: plan.ready });
   }
 
   /** Opens a sandbox that stays until it is closed. */
@@ -125,7 +125,7 @@ export class LauncherClient {
     this.connection.assertHere();
     const id = this.connection.nextId();
     const frame = encodeOpen(id, plan.id, job);
-    const sandbox = new LauncherSandbox(this.connection, id);
+    const sandbox = new LauncherSandbox(this.connection, id, plan.ready);
     this.connection.attach(id, sandbox);
     this.connection.tie(id, ties);
     this.connection.send(frame);

@@ -17,7 +17,7 @@ import {
   rawFrame,
   STREAM_WINDOW,
 } from './protocol/frame.ts';
-import type { Ties } from './ties.ts';
+import { explain, type Ties } from './ties.ts';
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -105,7 +105,7 @@ export class Execution implements Channel {
         this.#finish(body);
         break;
       case frameType.ERROR:
-        this.gone(launcherError(body, this.#ties));
+        explain(launcherError(body, this.#ties), this.#ties.planned, (why) => this.gone(why));
         break;
       default:
         break;

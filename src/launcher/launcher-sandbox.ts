@@ -15,7 +15,7 @@ import {
   type FilesRequest,
 } from './protocol/files-message.ts';
 import { decodeNumber, frameType, rawFrame } from './protocol/frame.ts';
-import type { Ties } from './ties.ts';
+import { explain, type Ties } from './ties.ts';
 
 interface Waiting<T> {
   readonly resolve: (value: T) => void;
@@ -30,6 +30,7 @@ export class LauncherSandbox implements Channel {
 
   readonly #connection: Connection;
   readonly #id: number;
+  readonly #planned: Promise<void>;
   readonly #open = Promise.withResolvers<number>();
   readonly #close = Promise.withResolvers<RawUsage>();
   readonly #files = new Map<number, Waiting<FilesReply>>();
@@ -39,9 +40,11 @@ export class LauncherSandbox implements Channel {
   #ended: unknown;
   #closing = false;
 
-  constructor(connection: Connection, id: number) {
+  /** @param planned rejects where the launcher has not taken its plan */
+  constructor(connection: Connection, id: number, planned: Promise<void>) {
     this.#connection = connection;
     this.#id = id;
+    this.#planned = planned;
     this.opened = this.#open.promise;
     this.closed = this.#close.promise;
     this.opened.catch(() => {});
@@ -135,7 +138,7 @@ export class LauncherSandbox implements Channel {
       case frameType.ERROR: {
         const error = launcherError(body, { inSandbox: this.#isOpen });
         if (this.#isOpen) this.#rejectWaiting(error);
-        else this.gone(error);
+        else explain(error, this.#planned, (why) => this.gone(why));
         break;
       }
       default:

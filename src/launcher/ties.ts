@@ -19,4 +19,16 @@ export interface Ties {
   readonly inSandbox?: boolean;
   /** What a monitor calls it. */
   readonly name?: string;
+  /** Of the plan that it is of: rejects where the launcher has not taken that. */
+  readonly planned?: Promise<void>;
+}
+
+/** Where the launcher has not taken the plan, that is why; its answer to a job only says that there is no plan. */
+export function explain(
+  error: Error,
+  planned: Promise<void> | undefined,
+  tell: (error: Error) => void,
+): void {
+  if (planned === undefined) tell(error);
+  else planned.then(() => tell(error), tell);
 }
