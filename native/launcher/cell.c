@@ -221,6 +221,7 @@ void cells_spare(bool grouped, unsigned wanted) {
 }
 
 void cells_close(void) {
+  unsigned patience_ms = 2000;
   for (unsigned i = 0; i < S.cell_count; i++) watch_close(&S.cells[i]->own.watch);
   watch_close(&S.common.watch);
   for (unsigned i = 0; i < S.cell_count; i++) {
@@ -228,7 +229,7 @@ void cells_close(void) {
     if (cell->cgroup.frozen) cgroup_cell_freeze(&cell->cgroup, false);
     if (cell->own.pid > 0) waitpid(cell->own.pid, NULL, 0);
     cell->oom.fd = -1; /* closed with the cgroup */
-    if (cell->grouped) cgroup_cell_close(&S.tree, &cell->cgroup);
+    if (cell->grouped) cgroup_cell_close(&S.tree, &cell->cgroup, &patience_ms);
     free(cell);
   }
   if (S.common.pid > 0) waitpid(S.common.pid, NULL, 0);

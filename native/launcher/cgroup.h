@@ -47,7 +47,8 @@ struct err cgroup_tree_open(struct cgroup_tree *tree);
 void cgroup_tree_close(struct cgroup_tree *tree);
 
 struct err cgroup_cell_open(const struct cgroup_tree *tree, unsigned number, struct cgroup_cell *cell);
-void cgroup_cell_close(const struct cgroup_tree *tree, struct cgroup_cell *cell);
+/* `patience_ms`: how long groups in which something is still dying are waited for; what is left of it. */
+void cgroup_cell_close(const struct cgroup_tree *tree, struct cgroup_cell *cell, unsigned *patience_ms);
 
 /* Puts the calling process into the cell's v1 groups, and checks that it is there. May take tens of milliseconds. */
 struct err cgroup_cell_enter(const struct cgroup_tree *tree, const struct cgroup_cell *cell);

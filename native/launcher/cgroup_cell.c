@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cgroup_meter.h"
 #include "cgroup_parts.h"
@@ -65,7 +67,15 @@ static void shut(int *fd) {
   *fd = -1;
 }
 
-void cgroup_cell_close(const struct cgroup_tree *tree, struct cgroup_cell *cell) {
+/* What was killed in it may still be dying: it is busy until then. */
+static void remove_group(const char *path, unsigned *patience_ms) {
+  while (rmdir(path) < 0 && errno == EBUSY && *patience_ms > 0) {
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    --*patience_ms;
+  }
+}
+
+void cgroup_cell_close(const struct cgroup_tree *tree, struct cgroup_cell *cell, unsigned *patience_ms) {
   char path[CGROUP_PATH_MAX + 160];
   cgroup_meter_close(cell);
   shut(&cell->memory_peak);
@@ -78,12 +88,12 @@ void cgroup_cell_close(const struct cgroup_tree *tree, struct cgroup_cell *cell)
     if (cell->v1[cgroup_used[i]] < 0) continue;
     shut(&cell->v1[cgroup_used[i]]);
     snprintf(path, sizeof path, "%s/%s/%u", tree->base.v1[cgroup_used[i]], tree->name, cell->number);
-    rmdir(path);
+    remove_group(path, patience_ms);
   }
   if (cell->v2 >= 0) {
     shut(&cell->v2);
     snprintf(path, sizeof path, "%s/%s/%u", tree->base.v2, tree->name, cell->number);
-    rmdir(path);
+    remove_group(path, patience_ms);
   }
 }
 
@@ -161,7 +171,7 @@ struct err cgroup_cell_renew(const struct cgroup_tree *tree, struct cgroup_cell 
   if (!cell->killed) return OK;
   if (tree->v2_limits) {
     unsigned number = cell->number;
-    cgroup_cell_close(tree, cell);
+    cgroup_cell_close(tree, cell, &(unsigned){0});
     return cgroup_cell_open(tree, number, cell);
   }
   char path[CGROUP_PATH_MAX + 160];

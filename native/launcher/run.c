@@ -92,7 +92,7 @@ static void leave_cgroup(const struct host *host) {
     (void)!write(fd, "0", 1);
     close(fd);
   }
-  cgroup_cell_close(&tree, &cell);
+  cgroup_cell_close(&tree, &cell, &(unsigned){2000});
   cgroup_tree_close(&tree);
 }
 
